@@ -1,0 +1,64 @@
+"""The curves of a run as pictures that read on a light page and on a dark one."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+# No background, and colours of middling lightness: each keeps a contrast of at least 3 to white
+# and to GitHub's dark page, the greys of the text one of 4.
+_INK = "#7d8590"
+_COLOURS = {"meanshift_fast": "#2f81f7", "scikit-learn": "#db6d28", "mlpack": "#8957e5"}
+_STYLE: dict[Any, Any] = {
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": _INK,
+    "font.size": 10,
+    "grid.alpha": 0.25,
+    "grid.color": _INK,
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+    "savefig.transparent": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "meanshift_fast",  # the same figures draw the same bytes
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def draw_curves(curves: dict[str, dict[str, float]], path: Path, *, title: str, axis: str) -> None:
+    """Draw the seconds of each library against a size, on logarithmic axes.
+
+    Parameters
+    ----------
+    curves : dict
+        Library -> size (as text) -> seconds.
+    path : Path
+        The SVG to write.
+    title, axis : str
+        Above the picture and below its x axis.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6, 3.6), layout="constrained")
+        axes: Any = figure.subplots()
+        for name, curve in curves.items():
+            axes.loglog(
+                [int(size) for size in curve],
+                list(curve.values()),
+                "o-",
+                color=_COLOURS[name],
+                label=name,
+            )
+        sizes = sorted({int(size) for curve in curves.values() for size in curve})
+        if max(sizes) < 1000:
+            axes.set_xticks(sizes, [str(size) for size in sizes])
+            axes.minorticks_off()
+        axes.set(title=title, xlabel=axis, ylabel="seconds")
+        axes.grid(True)
+        if len(curves) > 1:
+            axes.legend()
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path, format="svg", metadata={"Date": None})

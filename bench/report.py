@@ -1,0 +1,229 @@
+"""Run the bench, write its results, draw its plots, and put its tables into the README.
+
+``python -m bench.report`` takes about half an hour, ``--quick`` less than 3 minutes on fewer rows.
+``--check`` ends with status 1 and a list if the run misses a target.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import cliffs, curves, process
+from bench.plots import draw_curves
+from bench.targets import Results, shortfalls
+from bench.workloads import WORKLOADS
+from meanshift_fast import __version__, warm_up
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+# A picture for each set of curves: its title, and what is below its x axis.
+PICTURES = {
+    "rows": ("Blobs in the plane, with bins", "rows"),
+    "features": ("Blobs, every row a seed", "features"),
+    "threads": ("Blobs in the plane, every row a seed", "threads"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; give its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rows, less than 3 minutes")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
+    chosen = parser.parse_args(arguments)
+    if chosen.quick and chosen.check:
+        parser.error("--check needs the full sizes that the targets speak of; leave out --quick")
+
+    readme = ROOT / "README.md"
+    rewritten(readme.read_text(), "")  # half an hour before the last line is the time to fail
+    results = measure(chosen.quick)
+    (ROOT / "bench/results.json").write_text(json.dumps(results, indent=2) + "\n")
+    for name, (title, axis) in PICTURES.items():
+        draw_curves(
+            results["curves"][name], ROOT / f"bench/plots/{name}.svg", title=title, axis=axis
+        )
+    readme.write_text(rewritten(readme.read_text(), "\n".join(tables(results))))
+
+    if not chosen.check:
+        return 0
+    missed = shortfalls(results)
+    print("\n".join(missed) or "every target is reached")
+    return 1 if missed else 0
+
+
+def measure(quick: bool) -> Results:
+    """Run everything, in about the order of the README's tables."""
+    speed, cpu = measure_speed(quick)
+    repeats = 3 if quick else 7
+    import_s, sklearn_import_s = process.import_seconds(
+        "meanshift_fast", "sklearn.cluster", repeats=repeats
+    )
+    cold_fit_s, later_fit_s = process.first_fit_seconds(repeats)
+    points_bytes, peak_bytes = process.peak_memory(10**6 if quick else 10**7)
+
+    warm_up()
+    fit_s, labelling_s = curves.floor(10**6)
+    found_curves = {
+        "rows": curves.against_rows(10**power for power in range(3, 6 if quick else 8)),
+        "features": curves.against_features(
+            (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 1_000 if quick else 5_000
+        ),
+        "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
+    }
+    sweep = cliffs.cells(
+        [10**power for power in range(3, 4 if quick else 7)],
+        (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
+    )
+
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "quick": quick,
+        "machine": {"cpu": cpu, "cores": os.cpu_count(), "system": platform.system()},
+        "versions": versions(),
+        "speed": speed,
+        "import_s": import_s,
+        "sklearn_import_s": sklearn_import_s,
+        "cold_fit_s": cold_fit_s,
+        "later_fit_s": later_fit_s,
+        "points_bytes": points_bytes,
+        "peak_bytes": peak_bytes,
+        "fit_s": fit_s,
+        "labelling_s": labelling_s,
+        "curves": found_curves,
+        "cliffs": cliffs.sweep(sweep),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Name what was measured; the package is the checkout's, installed or not."""
+    others = {name: version(name) for name in ("scikit-learn", "mlpack", "numba", "numpy")}
+    return {"meanshift_fast": __version__, "python": platform.python_version(), **others}
+
+
+def measure_speed(quick: bool) -> tuple[Results, str]:
+    """Run test_speed.py.
+
+    Returns
+    -------
+    speed : dict
+        Workload -> library -> its figures. "seconds" is the median of the rounds or, where only a
+        sample of the seeds was climbed, what all of them would take.
+    cpu : str
+        The processor, in words.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder, "speed.json")
+        command = [sys.executable, "-m", "pytest", "bench/test_speed.py", "-q"]
+        command += [f"--benchmark-json={answer}", *(["--quick"] if quick else [])]
+        subprocess.run(command, cwd=ROOT, check=True)
+        found = json.loads(answer.read_text())
+
+    speed: Results = {}
+    for benchmark in found["benchmarks"]:
+        info, seconds = benchmark["extra_info"], benchmark["stats"]["median"]
+        if "sample" in info:
+            climbing = (seconds - info["fixed_s"]) / info["sample"]
+            seconds = info["fixed_s"] + climbing * info["rows"]
+        workload, library = info.pop("workload"), info.pop("library")
+        rounds = benchmark["stats"]["rounds"]
+        speed.setdefault(workload, {})[library] = info | {"seconds": seconds, "rounds": rounds}
+    return speed, found["machine_info"]["cpu"]["brand_raw"]
+
+
+def rewritten(readme: str, tables: str) -> str:
+    """Put the tables between the README's markers.
+
+    Raises
+    ------
+    ValueError
+        If the markers are not there once each, in order.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in rest or END in after:
+        raise ValueError(f"README.md must hold one {BEGIN} and after it one {END}; put them back")
+    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+
+
+def tables(results: Results) -> Iterator[str]:
+    """Write the lines of the README's part."""
+    machine, named = results["machine"], results["versions"]
+    yield (
+        f"Medians of warm fits, all sides in one run of `python -m bench.report"
+        f"{' --quick' if results['quick'] else ''}` on {results['date']}: {machine['cpu']}, "
+        f"{machine['cores']} cores, {machine['system']}; "
+        + ", ".join(f"{name} {number}" for name, number in named.items())
+        + ". In brackets, how many times longer than meanshift_fast."
+    )
+    yield ""
+    yield "| work | meanshift_fast | scikit-learn | mlpack | agreement with scikit-learn |"
+    yield "| --- | ---: | ---: | ---: | --- |"
+    for name, libraries in results["speed"].items():
+        yield speed_row(name, libraries)
+    yield ""
+    yield (
+        "A time with ~ is scikit-learn's on a sample of the seeds, scaled to all of them. mlpack "
+        "keeps the first mode it meets and not the heaviest, hence its ARI."
+    )
+    yield ""
+    yield "| a whole process | |"
+    yield "| --- | ---: |"
+    yield f"| `import meanshift_fast` | {spoken(results['import_s'])} |"
+    yield f"| `import sklearn.cluster` | {spoken(results['sklearn_import_s'])} |"
+    yield f"| first fit ever, kernels compiled | {spoken(results['cold_fit_s'])} |"
+    yield f"| first fit of a later process | {spoken(results['later_fit_s'])} |"
+    yield (
+        f"| peak memory of a process that fits {results['points_bytes'] / 1e6:,.0f} MB of points "
+        f"| {results['peak_bytes'] / 1e6:,.0f} MB |"
+    )
+    yield ""
+    for name, (title, axis) in PICTURES.items():
+        yield f"![{title}: seconds against {axis}](bench/plots/{name}.svg)"
+    yield ""
+    nearest, where = cliffs.nearest_race(results["cliffs"])
+    yield (
+        f"A sweep over {len(results['cliffs'])} shapes of data looks for one on which another "
+        f"library is faster. The nearest race: {nearest:.2g} x ({where})."
+    )
+
+
+def speed_row(name: str, libraries: Results) -> str:
+    """Write one row of the table of fits."""
+    ours = libraries["meanshift_fast"]
+    work = WORKLOADS[name].title if name in WORKLOADS else "blobs, `estimate_bandwidth`"
+    cells = [f"{ours['rows']:,} x {ours['features']} {work}", spoken(ours["seconds"])]
+    for library in ("scikit-learn", "mlpack"):
+        if library not in libraries:
+            cells.append("")
+            continue
+        theirs = libraries[library]
+        ratio = theirs["seconds"] / ours["seconds"]
+        notes = [f"{ratio:,.0f} x" if ratio >= 10 else f"{ratio:.1f} x"]
+        if "ari" in theirs:
+            notes.append(f"ARI {theirs['ari']:.4f}")
+        about = "~ " if "sample" in theirs else ""
+        cells.append(f"{about}{spoken(theirs['seconds'])} ({', '.join(notes)})")
+    if "ari" in ours:
+        cells.append(f"ARI {ours['ari']:.4f}, centres to {ours['center_distance']:.0e} bandwidths")
+    else:
+        cells.append(f"equal to {ours['difference']:.0e}")
+    return f"| {' | '.join(cells)} |"
+
+
+def spoken(seconds: float) -> str:
+    """Write a time with three figures, in milliseconds, seconds or hours."""
+    if seconds < 0.1:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds / 3600:.3g} h"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The targets that ``python -m bench.report --check`` holds a full run to."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from bench.cliffs import nearest_race
+
+# What report.py writes to results.json.
+Results = dict[str, Any]
+
+
+class Target(NamedTuple):
+    """A figure of a run and its bound.
+
+    Attributes
+    ----------
+    name, work : str
+        What to call it.
+    figure : callable
+        Reads the figure from the results.
+    bound : float
+        What it must reach.
+    unit : str
+        Printed after both.
+    at_least : bool
+        Whether the bound is the least allowed; otherwise it is the most.
+    """
+
+    name: str
+    work: str
+    figure: Callable[[Results], float]
+    bound: float
+    unit: str = "x"
+    at_least: bool = True
+
+    def shortfall(self, results: Results) -> str | None:
+        """Tell how the figure misses the bound; None if it does not."""
+        figure = self.figure(results)
+        if figure >= self.bound if self.at_least else figure <= self.bound:
+            return None
+        word = "at least" if self.at_least else "at most"
+        return (
+            f"{self.name} {self.work}: {figure:.3g} {self.unit}, "
+            f"must be {word} {self.bound:g} {self.unit}"
+        )
+
+
+def ratio(workload: str, library: str) -> Callable[[Results], float]:
+    """Read how many times longer than ours a library takes."""
+
+    def figure(results: Results) -> float:
+        speed = results["speed"][workload]
+        return float(speed[library]["seconds"] / speed["meanshift_fast"]["seconds"])
+
+    return figure
+
+
+def _ten_million(results: Results) -> float:
+    ours = [results["speed"][work]["meanshift_fast"]["seconds"] for work in ("bins-10m", "bins-1m")]
+    return float(ours[0] / ours[1])
+
+
+def _growth(results: Results) -> float:
+    """Read the largest time for a row, from 1e5 rows up, over the time for a row at 1e5."""
+    curve = results["curves"]["rows"]["meanshift_fast"]
+    times = [curve[str(rows)] / rows for rows in (10**5, 10**6, 10**7)]
+    return float(max(times) / times[0])
+
+
+def _two_threads(results: Results) -> float:
+    times = results["curves"]["threads"]["meanshift_fast"]
+    return float(times["1"] / times["2"])
+
+
+TARGETS = (
+    Target("T1", "1M x 2, bins, over scikit-learn", ratio("bins-1m", "scikit-learn"), 400),
+    Target("T1", "1M x 2, bins, over mlpack", ratio("bins-1m", "mlpack"), 80),
+    Target("T2", "china.jpg, bins, over scikit-learn", ratio("china", "scikit-learn"), 300),
+    Target("T2", "china.jpg, bins, over mlpack", ratio("china", "mlpack"), 120),
+    Target("T3", "20k x 2, every row, over scikit-learn", ratio("rows-20k", "scikit-learn"), 1000),
+    Target("T4", "1M x 2, every row, over scikit-learn", ratio("rows-1m", "scikit-learn"), 1000),
+    Target("T7", "estimate_bandwidth over scikit-learn", ratio("bandwidth", "scikit-learn"), 150),
+    Target("T8", "10M x 2, bins, over the time at 1M", _ten_million, 12, at_least=False),
+    Target(
+        "T8",
+        "10M x 2, peak memory beyond three times the points",
+        lambda results: (results["peak_bytes"] - 3 * results["points_bytes"]) / 1e6,
+        300,
+        "MB",
+        at_least=False,
+    ),
+    Target("T9", "100k x 8, bins, over scikit-learn", ratio("bins-8d", "scikit-learn"), 60),
+    Target("T9", "100k x 8, bins, over mlpack", ratio("bins-8d", "mlpack"), 6),
+    Target("T9", "digits, every row, over scikit-learn", ratio("digits", "scikit-learn"), 80),
+    Target(
+        "T10",
+        "import beyond that of sklearn.cluster",
+        lambda results: results["import_s"] - results["sklearn_import_s"],
+        0.5,
+        "s",
+        at_least=False,
+    ),
+    Target(
+        "T10",
+        "first fit, empty cache",
+        lambda results: results["cold_fit_s"],
+        12,
+        "s",
+        at_least=False,
+    ),
+    Target(
+        "T10",
+        "first fit of a later process",
+        lambda results: results["later_fit_s"],
+        0.5,
+        "s",
+        at_least=False,
+    ),
+    Target(
+        "T11",
+        "1M x 2, every row, 2 threads over 1",
+        _two_threads,
+        1.8,
+    ),
+    Target(
+        "T12",
+        "1M x 2, bins, over one labelling pass",
+        lambda results: results["fit_s"] / results["labelling_s"],
+        2.5,
+        at_least=False,
+    ),
+    Target("growth", "time for a row, 1e5 to 1e7 rows", _growth, 1.2, at_least=False),
+    Target(
+        "cliffs",
+        "nearest race of the sweep",
+        lambda results: nearest_race(results["cliffs"])[0],
+        1.0,
+    ),
+)
+
+
+def shortfalls(results: Results) -> list[str]:
+    """List what a full run misses, a line each; nothing if it reaches every target."""
+    return [line for target in TARGETS if (line := target.shortfall(results))]

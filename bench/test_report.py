@@ -1,0 +1,90 @@
+"""The parts of the bench that judge and write: quick, and without a clock."""
+
+import numpy as np
+import pytest
+
+from bench import agreement, report
+from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
+from bench.cliffs import nearest_race
+from bench.targets import Target
+from bench.workloads import WORKLOADS, Settings, Workload, blobs
+
+SMALL = Workload("blobs", blobs, 400, 300, Settings(1.5, bin_seeding=True), "small")
+
+
+def test_only_what_lies_between_the_markers_is_rewritten() -> None:
+    readme = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    once = report.rewritten(readme, "new")
+    assert once == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    assert report.rewritten(once, "new") == once
+
+
+@pytest.mark.parametrize(
+    "readme",
+    [
+        "nothing",
+        report.BEGIN,
+        report.END,
+        f"{report.END} {report.BEGIN}",
+        f"{report.BEGIN} {report.BEGIN} {report.END}",
+        f"{report.BEGIN} {report.END} {report.END}",
+    ],
+)
+def test_a_readme_without_its_markers_is_refused(readme: str) -> None:
+    with pytest.raises(ValueError, match="must hold one"):
+        report.rewritten(readme, "new")
+
+
+def test_a_target_tells_how_it_is_missed() -> None:
+    most = Target("T8", "time", lambda results: results["time"], 12, "s", at_least=False)
+    assert most.shortfall({"time": 12.0}) is None
+    assert most.shortfall({"time": 12.5}) == "T8 time: 12.5 s, must be at most 12 s"
+    least = most._replace(at_least=True)
+    assert least.shortfall({"time": 12.0}) is None
+    assert least.shortfall({"time": 0.25}) == "T8 time: 0.25 s, must be at least 12 s"
+    assert least.shortfall({"time": float("nan")}) is not None
+
+
+def test_every_library_keeps_to_scikit_learn_on_a_small_table() -> None:
+    reference = agreement.Reference(quick=True)
+    assert reference.check(SCIKIT_LEARN, SMALL) == (1.0, 0.0)
+    assert reference.check(OURS, SMALL).ari == 1.0
+    assert reference.check(MLPACK, SMALL).ari >= 0.9
+
+
+def test_a_wrong_answer_is_not_timed() -> None:
+    def shifted(points: np.ndarray, *arguments: object) -> Clustering:
+        right = SCIKIT_LEARN.fit(points, *arguments)
+        return right._replace(centers=right.centers + 1e-3)
+
+    def mixed(points: np.ndarray, *arguments: object) -> Clustering:
+        right = SCIKIT_LEARN.fit(points, *arguments)
+        return right._replace(labels=np.roll(right.labels, 1))
+
+    reference = agreement.Reference(quick=True)
+    with pytest.raises(AssertionError, match="must keep centres"):
+        reference.check(OURS._replace(fit=shifted), SMALL)
+    with pytest.raises(AssertionError, match="must keep an ARI"):
+        reference.check(OURS._replace(fit=mixed), SMALL)
+
+
+def test_who_is_timed_on_what() -> None:
+    assert libraries_for(WORKLOADS["bins-1m"]) == [SCIKIT_LEARN, MLPACK, OURS]
+    assert libraries_for(WORKLOADS["rows-20k"]) == [SCIKIT_LEARN, OURS]
+    assert libraries_for(WORKLOADS["bins-10m"]) == [OURS]
+
+
+def test_the_nearest_race_is_the_smallest_ratio_that_was_run_to_its_end() -> None:
+    cell = {"rows": 1000, "features": 2, "neighbours": 3, "bins": True, "ours_s": 2.0}
+    far = cell | {"others_s": {"scikit-learn": 9.0, "mlpack": None}}
+    near = cell | {"others_s": {"scikit-learn": None, "mlpack": 5.0}}
+    assert nearest_race([far, near]) == (2.5, "1,000 x 2, 3 rows in a ball, bins, mlpack")
+    assert nearest_race([])[0] == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0123, "12.3 ms"), (0.1, "0.1 s"), (22.84, "22.8 s"), (13_000.0, "3.61 h")],
+)
+def test_times_are_written_with_three_figures(seconds: float, text: str) -> None:
+    assert report.spoken(seconds) == text

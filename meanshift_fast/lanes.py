@@ -1,0 +1,387 @@
+"""Sixteen numbers at a time: a vector type for the kernels, spelt like NumPy.
+
+    +-----------+   load    +---------+   + - * <=   +--------+   bits
+    | rows of   | --------> |  Lanes  | -----------> |  mask  | -------> the set lanes, one by one
+    | 16 values | <-------- | (a few  | <----------- |        |
+    +-----------+   store   | regs.)  |    where     +--------+
+                            +---------+
+
+LLVM unrolls a loop over sixteen values before its vectoriser sees it, and then cannot prove
+that the arrays do not overlap: one shift through a tree over 1M x 2 rows took 22 us written
+with plain loops, 6.8 us with a trip count hidden from LLVM, and takes 3.2 us written with
+lanes. It compiles no slower, and it does not depend on what the vectoriser makes of a loop.
+
+Every operation is a plain NumPy function on arrays of sixteen, so that the kernels run (slowly)
+without a compiler; compiled, the same name lowers to one vector instruction or two. Nothing here
+reorders or contracts: a lane holds to the last bit what scalar code would compute.
+"""
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.cgutils import get_or_insert_function
+from numba.core.imputils import lower_builtin
+from numba.extending import models, register_model, type_callable
+
+LANES = 16
+
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+_BITS = ir.VectorType(ir.IntType(1), LANES)
+
+
+class LanesType(types.Type):
+    """The Numba type of sixteen float64 values in registers."""
+
+    def __init__(self):
+        super().__init__("Lanes")
+
+
+class FlatType(types.Type):
+    """The Numba type of a bare pointer to numbers."""
+
+    def __init__(self, dtype):
+        super().__init__(f"Flat({dtype})")
+        self.dtype = dtype
+
+
+class MaskType(types.Type):
+    """The Numba type of sixteen truth values, what comparing lanes gives."""
+
+    def __init__(self):
+        super().__init__("Mask")
+
+
+_LANES = LanesType()
+_MASK = MaskType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _VECTOR)
+
+
+@register_model(FlatType)
+class _FlatModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, manager[fe_type.dtype].get_data_type().as_pointer())
+
+
+@register_model(MaskType)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _BITS)
+
+
+# What the kernels call.
+
+
+def flat(array):
+    """A C-ordered array as a bare pointer, to hand to steps of a few nanoseconds.
+
+    An array that is handed on counts its references, in memory that all threads share: 24 us a
+    shift with arrays where pointers take 2.6 us. A pointer keeps nothing alive: take it of an
+    argument, which the caller holds, never of an array made in the same function.
+    """
+    return array.reshape(-1)
+
+
+def load(rows, i):
+    """Sixteen values as lanes: row ``i`` of an array of shape (n, 16), or of a flat pointer."""
+    return rows.reshape(-1, LANES)[i].copy()
+
+
+def store(rows, i, values):
+    """Write lanes into row ``i`` of an array of shape (n, 16), or of a flat pointer."""
+    rows.reshape(-1, LANES)[i] = values
+
+
+def load_from(rows, i):
+    """Values ``i`` to ``i + 15`` of a flat pointer as lanes."""
+    return rows[i : i + LANES].copy()
+
+
+def item(rows, i):
+    """Value ``i`` of a flat pointer."""
+    return rows[i]
+
+
+def put(rows, i, value):
+    """Write value ``i`` of a flat pointer."""
+    rows[i] = value
+
+
+def full(value):
+    """Lanes that all hold ``value``."""
+    return np.full(LANES, value, dtype=np.float64)
+
+
+def where(mask, yes, no):
+    """Lane by lane: ``yes`` where the mask is set, else ``no``; both are lanes."""
+    return np.where(mask, yes, no)
+
+
+def total(values):
+    """The sum of all lanes, always added in the same order: halves onto halves."""
+    while values.size > 1:
+        half = values.size // 2
+        values = values[:half] + values[half:]
+    return float(values[0])
+
+
+def bits(mask):
+    """The mask as an integer: bit j is lane j."""
+    return int(np.dot(mask, 1 << np.arange(LANES)))
+
+
+def mask_of(set_bits):
+    """The mask whose lane j is bit j of an integer; undoes :func:`bits`."""
+    return (set_bits >> np.arange(LANES)) & 1 == 1
+
+
+def lowest(set_bits):
+    """The number of the lowest set bit of a positive integer."""
+    return (set_bits & -set_bits).bit_length() - 1
+
+
+def sqrt(values):
+    """The square root of each lane."""
+    return np.sqrt(values)
+
+
+# How each compiles.
+
+
+def _is_rows(array):
+    if isinstance(array, types.Array) and array.ndim != 2:
+        return False
+    return isinstance(array, FlatType | types.Array) and array.dtype == types.float64
+
+
+def _pointer(context, builder, kinds, args, width):
+    """The address of element ``args[1]`` of ``args[0]``, counted in ``width`` values."""
+    data, index = args[:2]
+    if isinstance(kinds[0], types.Array):
+        data = context.make_array(kinds[0])(context, builder, data).data
+    index = context.cast(builder, index, kinds[1], types.intp)
+    return builder.gep(data, [builder.mul(index, ir.Constant(_I64, width))])
+
+
+def _row_pointer(context, builder, kinds, args):
+    return builder.bitcast(_pointer(context, builder, kinds, args, LANES), _VECTOR.as_pointer())
+
+
+def _splat(builder, value):
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
+    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+def _widen(context, builder, kind, value):
+    if isinstance(kind, LanesType):
+        return value
+    return _splat(builder, context.cast(builder, value, kind, types.float64))
+
+
+@type_callable(flat)
+def _type_flat(context):
+    def typer(array):
+        if isinstance(array, types.Array) and array.layout == "C":
+            return FlatType(array.dtype)
+        return None
+
+    return typer
+
+
+@lower_builtin(flat, types.Array)
+def _lower_flat(context, builder, sig, args):
+    return context.make_array(sig.args[0])(context, builder, args[0]).data
+
+
+@type_callable(load)
+def _type_load(context):
+    return lambda rows, i: _LANES if _is_rows(rows) else None
+
+
+@lower_builtin(load, FlatType, types.Integer)
+@lower_builtin(load, types.Array, types.Integer)
+def _lower_load(context, builder, sig, args):
+    row = builder.load(_row_pointer(context, builder, sig.args, args))
+    row.align = 8  # slow where a row straddles cache lines, never wrong
+    return row
+
+
+@type_callable(load_from)
+def _type_load_from(context):
+    return lambda rows, i: _LANES if isinstance(rows, FlatType) else None
+
+
+@lower_builtin(load_from, FlatType, types.Integer)
+def _lower_load_from(context, builder, sig, args):
+    pointer = _pointer(context, builder, sig.args, args, 1)
+    row = builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()))
+    row.align = 8
+    return row
+
+
+@type_callable(store)
+def _type_store(context):
+    return lambda rows, i, values: types.void if _is_rows(rows) else None
+
+
+@lower_builtin(store, FlatType, types.Integer, LanesType)
+@lower_builtin(store, types.Array, types.Integer, LanesType)
+def _lower_store(context, builder, sig, args):
+    builder.store(args[2], _row_pointer(context, builder, sig.args, args)).align = 8
+    return context.get_dummy_value()
+
+
+@type_callable(item)
+def _type_item(context):
+    return lambda rows, i: rows.dtype if isinstance(rows, FlatType) else None
+
+
+@lower_builtin(item, FlatType, types.Integer)
+def _lower_item(context, builder, sig, args):
+    return builder.load(_pointer(context, builder, sig.args, args, 1))
+
+
+@type_callable(put)
+def _type_put(context):
+    return lambda rows, i, value: types.void if isinstance(rows, FlatType) else None
+
+
+@lower_builtin(put, FlatType, types.Integer, types.Number)
+def _lower_put(context, builder, sig, args):
+    value = context.cast(builder, args[2], sig.args[2], sig.args[0].dtype)
+    builder.store(value, _pointer(context, builder, sig.args, args, 1))
+    return context.get_dummy_value()
+
+
+@type_callable(full)
+def _type_full(context):
+    return lambda value: _LANES
+
+
+@lower_builtin(full, types.Number)
+def _lower_full(context, builder, sig, args):
+    return _widen(context, builder, sig.args[0], args[0])
+
+
+@type_callable(where)
+def _type_where(context):
+    return lambda mask, yes, no: _LANES if isinstance(mask, MaskType) else None
+
+
+@lower_builtin(where, MaskType, LanesType, LanesType)
+def _lower_where(context, builder, sig, args):
+    return builder.select(*args)
+
+
+@type_callable(total)
+def _type_total(context):
+    return lambda values: types.float64 if isinstance(values, LanesType) else None
+
+
+@lower_builtin(total, LanesType)
+def _lower_total(context, builder, sig, args):
+    (values,) = args
+    size = LANES
+    while size > 1:
+        size //= 2
+        halves = [
+            builder.shuffle_vector(
+                values,
+                values,
+                ir.Constant(ir.VectorType(_I32, size), list(range(first, first + size))),
+            )
+            for first in (0, size)
+        ]
+        values = builder.fadd(*halves)
+    return builder.extract_element(values, ir.Constant(_I32, 0))
+
+
+@type_callable(bits)
+def _type_bits(context):
+    return lambda mask: types.intp if isinstance(mask, MaskType) else None
+
+
+@lower_builtin(bits, MaskType)
+def _lower_bits(context, builder, sig, args):
+    return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), _I64)
+
+
+@type_callable(mask_of)
+def _type_mask_of(context):
+    return lambda set_bits: _MASK if isinstance(set_bits, types.Integer) else None
+
+
+@lower_builtin(mask_of, types.Integer)
+def _lower_mask_of(context, builder, sig, args):
+    return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), _BITS)
+
+
+@type_callable(lowest)
+def _type_lowest(context):
+    return lambda set_bits: types.intp if isinstance(set_bits, types.Integer) else None
+
+
+@lower_builtin(lowest, types.Integer)
+def _lower_lowest(context, builder, sig, args):
+    return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+
+@type_callable(sqrt)
+def _type_sqrt(context):
+    return lambda values: _LANES if isinstance(values, LanesType) else None
+
+
+@lower_builtin(sqrt, LanesType)
+def _lower_sqrt(context, builder, sig, args):
+    kind = ir.FunctionType(_VECTOR, [_VECTOR])
+    function = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
+    return builder.call(function, args)
+
+
+def _operator(function, emit, result):
+    """Give an operator of Python its meaning on lanes; a scalar on either side is widened."""
+
+    @type_callable(function)
+    def type_operator(context):
+        def typer(left, right):
+            sides = (left, right)
+            if any(isinstance(side, LanesType) for side in sides) and all(
+                isinstance(side, LanesType | types.Number) for side in sides
+            ):
+                return result
+            return None
+
+        return typer
+
+    for left, right in (
+        (LanesType, LanesType),
+        (LanesType, types.Number),
+        (types.Number, LanesType),
+    ):
+
+        @lower_builtin(function, left, right)
+        def lower_operator(context, builder, sig, args):
+            pair = [
+                _widen(context, builder, kind, value)
+                for kind, value in zip(sig.args, args, strict=True)
+            ]
+            return emit(builder, *pair)
+
+
+_operator(operator.add, lambda builder, x, y: builder.fadd(x, y), _LANES)
+_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y), _LANES)
+_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y), _LANES)
+_operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), _MASK)
+_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), _MASK)
+_operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), _MASK)
+_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), _MASK)

@@ -1,0 +1,77 @@
+"""Progress: what a long fit says while it runs, to a bar, to a plain line, or to a callable.
+
+A report is ``report(done, total, stage)``. The stages are those of the pipeline: "bandwidth",
+"seeds", "tree", "climb" (trajectories at rest, of all), "modes", "labels".
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Report = Callable[[int, int, str], None]
+
+
+@contextmanager
+def reporting(progress: bool | Report) -> Iterator[Report]:
+    """Turn the parameter ``progress`` into a callable for the length of a fit.
+
+    Parameters
+    ----------
+    progress : bool or callable
+        False: silent. True: a tqdm bar where tqdm is installed, else a plain line, on stderr
+        either way. A callable is called as ``progress(done, total, stage)``; what it raises ends
+        the fit.
+
+    Yields
+    ------
+    callable
+    """
+    if callable(progress):
+        yield progress
+    elif not progress:
+        yield _silent
+    else:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            bar: _Bar | _Line = _Line()
+        else:
+            bar = _Bar(tqdm)
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+
+def _silent(done: int, total: int, stage: str) -> None:
+    """Say nothing."""
+
+
+class _Bar:
+    """One tqdm bar that goes from stage to stage."""
+
+    def __init__(self, tqdm: Any) -> None:
+        self._bar = tqdm(desc="mean shift", file=sys.stderr)
+
+    def __call__(self, done: int, total: int, stage: str) -> None:
+        if self._bar.desc != f"{stage}: ":
+            self._bar.reset(total)
+            self._bar.set_description(stage, refresh=False)
+        self._bar.n = done
+        self._bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Line:
+    """One line on stderr that is written over."""
+
+    def __call__(self, done: int, total: int, stage: str) -> None:
+        share = done / total if total else 1.0
+        sys.stderr.write(f"\rmean shift: {stage:<9} {share:4.0%}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        sys.stderr.write("\n")

@@ -1,0 +1,347 @@
+"""One point's story: the point, its neighbours, their mean, the shift, repeated until it rests.
+
+Plain NumPy on purpose. A story has some ten steps, each a pass over the rows, and it must be
+readable line by line beside the paper; the engine that moves a million points is elsewhere.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import check_array
+
+_Floats = npt.NDArray[np.float64]
+
+# Values that one block of rows may hold at once, distances and copies together: 8 MiB.
+_BLOCK_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace:
+    """The stories of one or more starting points, as `trace` tells them.
+
+    Printed, it reads as the prediction trace, a line a step; long stories, wide rows and long
+    lists of starting points are shortened in the middle.
+
+    Attributes
+    ----------
+    positions : list of ndarray of shape (n_steps + 1, n_features), float64
+        For each start, where it was: first the start itself, then the mean of each ball. In the
+        unit of the columns of `X`. `n_steps` differs from start to start.
+
+    shifts : list of ndarray of shape (n_steps,), float64
+        For each start, the length of each move.
+
+    support : list of ndarray of shape (n_steps,), float64
+        For each start, the number of rows in the ball behind each move.
+
+    bandwidth : float
+        Radius of the balls.
+
+    tol : float
+        A story ends with the first move of at most ``tol * bandwidth``.
+
+    max_iter : int
+        A story ends after ``max_iter + 1`` moves at the latest.
+
+    points : ndarray of shape (n_samples, n_features), float64
+        The rows, for `neighbours`. The caller's own array where that was float64 already.
+    """
+
+    positions: list[_Floats]
+    shifts: list[_Floats]
+    support: list[_Floats]
+    bandwidth: float
+    tol: float
+    max_iter: int
+    points: _Floats
+
+    def neighbours(self, step: int, start: int = 0) -> npt.NDArray[np.intp]:
+        """Find the rows in the ball of one step.
+
+        Parameters
+        ----------
+        step : int
+            0 for the ball around the start itself; negative numbers count from the end.
+
+        start : int, default=0
+            Which story, where there are several.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_neighbours,), int64
+            Row numbers in `X`, ascending; their mean is ``positions[start][step + 1]``.
+
+        Raises
+        ------
+        IndexError
+            If there is no such story or no such step.
+
+        Notes
+        -----
+        Nothing is stored: each call is one pass over the rows.
+        """
+        if not -len(self.shifts) <= start < len(self.shifts):
+            raise IndexError(f"start must be one of the {len(self.shifts)} stories, got {start}")
+        n_steps = len(self.shifts[start])
+        if not -n_steps <= step < n_steps:
+            raise IndexError(f"step must be one of the {n_steps} steps of the story, got {step}")
+        centre = self.positions[start][step % n_steps]
+        return np.concatenate(
+            [first + inside for first, inside, _ in _ball(self.points, centre, self.bandwidth)]
+        )
+
+    def __repr__(self) -> str:
+        """Say how many stories there are and how long the longest is."""
+        longest = max(len(shifts) for shifts in self.shifts)
+        return f"<Trace: {len(self.shifts)} starting point(s), at most {longest} shift(s)>"
+
+    def __str__(self) -> str:
+        """Tell the stories, a line a step."""
+        n_starts = len(self.shifts)
+        return "\n\n".join(_elide(n_starts, self._story, 3, 2, "... {} more starting points ..."))
+
+    def _story(self, start: int) -> str:
+        positions, shifts = self.positions[start], self.shifts[start]
+
+        def step(number: int) -> str:
+            neighbours = _counted(self.support[start][number], "neighbour")
+            mean = self._row(positions[number + 1])
+            shift = shifts[number]
+            return f"Step {number + 1}: {neighbours}, their mean {mean}, shift {shift:.3g}."
+
+        return "\n".join(
+            [
+                f"Select the point {self._row(positions[0])}.",
+                f"Its neighbours are those of the {len(self.points):,} rows within the bandwidth, "
+                f"{self.bandwidth:.4g}.",
+                *_elide(len(shifts), step, 9, 3, "... {} more steps ..."),
+                self._ending(positions[-1], shifts),
+            ]
+        )
+
+    def _ending(self, end: _Floats, shifts: _Floats) -> str:
+        if len(shifts) == 0:
+            return "There are none: the ball is empty, and the point stays where it is."
+        told = f"after {_counted(len(shifts), 'shift')}"
+        if shifts[-1] <= self.tol * self.bandwidth:
+            return (
+                f"It rests at {self._row(end)} {told}:\n"
+                f"the last one is at most tol * bandwidth = {self.tol * self.bandwidth:.3g}."
+            )
+        if len(shifts) > self.max_iter:
+            return f"It is still moving {told}, the most that max_iter = {self.max_iter} allows."
+        return f"It stops at {self._row(end)} {told}: the next ball is empty."
+
+    def _row(self, row: _Floats) -> str:
+        """Write a row as "[x, y]", to a thousandth of the bandwidth or of its largest value."""
+        largest = np.abs(row).max()
+        decimals = 3 - math.floor(math.log10(min(largest or math.inf, self.bandwidth)))
+
+        def value(feature: int) -> str:
+            # The zero that is added turns -0.0 into 0.0.
+            return f"{round(float(row[feature]), decimals) + 0.0:.15g}"
+
+        return f"[{', '.join(_elide(len(row), value, 3, 1, '...'))}]"
+
+
+def trace(
+    X: npt.ArrayLike,
+    start: npt.ArrayLike,
+    *,
+    bandwidth: float,
+    kernel: str = "flat",
+    tol: float = 1e-3,
+    max_iter: int = 300,
+) -> Trace:
+    """Follow starting points as each shifts to the mean of its neighbours, until it rests.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        The rows that pull.
+
+    start : array-like of shape (n_features,) or (n_starts, n_features)
+        Where to begin: a row of `X` or any other place.
+
+    bandwidth : float
+        Radius of the ball, in the unit of the columns of `X`. A row exactly at this distance
+        is a neighbour.
+
+    kernel : {"flat"}, default="flat"
+        Every neighbour counts the same.
+
+    tol : float, default=1e-3
+        A point rests when a move is at most ``tol * bandwidth``.
+
+    max_iter : int, default=300
+        As in `MeanShift`: at most ``max_iter + 1`` moves.
+
+    Returns
+    -------
+    story : Trace
+        Positions, lengths of the moves and numbers of neighbours, step by step. ``str(story)``
+        tells them in words.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is not a number of the right kind.
+    ValueError
+        If `X` or `start` is not a finite table of the right width, or a parameter is out of its
+        range.
+
+    See Also
+    --------
+    MeanShift : The same shifts for every seed at once, merged into clusters.
+
+    Notes
+    -----
+    A step costs O(n_samples * n_features) time and a few megabytes whatever the size of `X`.
+    Squared distances are sums over the features in their order, as in scikit-learn's trees, so
+    the same rows lie in the ball to the last bit. A start with an empty ball has no step.
+
+    References
+    ----------
+    .. [1] D. Comaniciu and P. Meer, "Mean shift: a robust approach toward feature space
+       analysis", IEEE Transactions on Pattern Analysis and Machine Intelligence 24(5), 2002,
+       section 2.2. https://doi.org/10.1109/34.1000236
+
+    Examples
+    --------
+    >>> from meanshift_fast import trace
+    >>> X = [[1, 1], [2, 1], [1, 2], [8, 8], [9, 8]]
+    >>> story = trace(X, [2.5, 2.5], bandwidth=2)
+    >>> print(story)
+    Select the point [2.5, 2.5].
+    Its neighbours are those of the 5 rows within the bandwidth, 2.
+    Step 1: 2 neighbours, their mean [1.5, 1.5], shift 1.41.
+    Step 2: 3 neighbours, their mean [1.333, 1.333], shift 0.236.
+    Step 3: 3 neighbours, their mean [1.333, 1.333], shift 0.
+    It rests at [1.333, 1.333] after 3 shifts:
+    the last one is at most tol * bandwidth = 0.002.
+    >>> story.neighbours(0)
+    array([1, 2])
+    """
+    points = _checked_table(X, "X")
+    starts = _checked_starts(start, points.shape[1])
+    _check_parameters(bandwidth, kernel, tol, max_iter)
+
+    bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
+    paths = [_climb(points, origin, bandwidth, tol, max_iter) for origin in starts]
+    positions, shifts, support = (list(part) for part in zip(*paths, strict=True))
+    return Trace(positions, shifts, support, bandwidth, tol, max_iter, points)
+
+
+def _checked_table(table: npt.ArrayLike, name: str) -> _Floats:
+    # Asked for float64 at once, scikit-learn would read words such as "1.5" as numbers.
+    numbers = check_array(table, ensure_all_finite=False, input_name=name, estimator="trace")
+    checked: _Floats = check_array(numbers, dtype=np.float64, input_name=name, estimator="trace")
+    return checked
+
+
+def _checked_starts(start: npt.ArrayLike, n_features: int) -> _Floats:
+    table = np.asarray(start)
+    starts = _checked_table(table[np.newaxis] if table.ndim == 1 else table, "start")
+    if starts.shape[1] != n_features:
+        raise ValueError(
+            f"start must have as many features as X, got {starts.shape[1]} and {n_features}; "
+            "give one value for each column of X"
+        )
+    return starts
+
+
+def _check_parameters(bandwidth: float, kernel: str, tol: float, max_iter: int) -> None:
+    if kernel != "flat":
+        raise ValueError(f'kernel must be "flat", got {kernel!r}; no other kernel is traced yet')
+    for name, value in (("bandwidth", bandwidth), ("tol", tol)):
+        if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+            raise TypeError(
+                f"{name} must be a real number, got {value!r} of type {type(value).__name__}"
+            )
+    if not 0 < bandwidth < math.inf:
+        raise ValueError(
+            f"bandwidth must be positive and finite, got {bandwidth!r}; it is the radius of the "
+            "ball, in the unit of the columns of X"
+        )
+    if not 0 <= tol < math.inf:
+        raise ValueError(
+            f"tol must be finite and at least 0, got {tol!r}; it is a fraction of the bandwidth"
+        )
+    if isinstance(max_iter, bool | np.bool_) or not isinstance(max_iter, Integral):
+        raise TypeError(
+            f"max_iter must be an integer, got {max_iter!r} of type {type(max_iter).__name__}"
+        )
+    if max_iter < 0:
+        raise ValueError(f"max_iter must be at least 0, got {max_iter!r}; 0 allows one move")
+
+
+def _climb(
+    points: _Floats, origin: _Floats, bandwidth: float, tol: float, max_iter: int
+) -> tuple[_Floats, _Floats, _Floats]:
+    """Shift one point until it rests; return its positions, shifts and support."""
+    positions = [origin]
+    shifts: list[float] = []
+    support: list[int] = []
+    scale = _unit(bandwidth)
+    # Only a sum of the very largest numbers needs it, so as not to overflow.
+    shrink = 2.0**-64 if max(points.max(), -points.min()) > 1e280 else 1.0
+    while len(shifts) <= max_iter:
+        count, total = 0, np.zeros(points.shape[1])
+        for _, inside, block in _ball(points, positions[-1], bandwidth):
+            count += len(inside)
+            total += (block[inside] * shrink).sum(axis=0)
+        if count == 0:
+            break
+        mean = total / count / shrink
+        shift = float(np.linalg.norm((mean - positions[-1]) * scale)) / scale
+        positions.append(mean)
+        shifts.append(shift)
+        support.append(count)
+        if shift <= tol * bandwidth:
+            break
+    return np.array(positions), np.array(shifts), np.array(support, dtype=np.float64)
+
+
+def _ball(
+    points: _Floats, centre: _Floats, bandwidth: float
+) -> Iterator[tuple[int, npt.NDArray[np.intp], _Floats]]:
+    """Yield, block by block, the first row's number, which rows are in the ball, and the block."""
+    n_samples, n_features = points.shape
+    n_rows = max(1, _BLOCK_VALUES // (n_features + 3))
+    scale = _unit(bandwidth)
+    radius_sq = (bandwidth * scale) ** 2
+    for first in range(0, n_samples, n_rows):
+        block = points[first : first + n_rows]
+        distance_sq = np.zeros(len(block))
+        # Rows too far away for their square to be a number are outside all the same.
+        with np.errstate(over="ignore"):
+            for feature in range(n_features):
+                difference = (block[:, feature] - centre[feature]) * scale
+                distance_sq += difference * difference
+        yield first, np.flatnonzero(distance_sq <= radius_sq), block
+
+
+def _unit(bandwidth: float) -> float:
+    """Return the power of two that makes a bandwidth about 1.
+
+    Multiplying by it rounds nothing, so that comparisons come out as without it, and squares
+    neither overflow nor vanish when data and bandwidth are as large as 1e200 or as small.
+    """
+    return 2.0 ** -min(max(math.frexp(bandwidth)[1], -1000), 1000)
+
+
+def _elide(n_items: int, tell: Callable[[int], str], head: int, tail: int, note: str) -> list[str]:
+    """Tell the first and last items, with a note of how many were left out between them."""
+    left_out = n_items - head - tail
+    if left_out <= 1:
+        return [tell(item) for item in range(n_items)]
+    first, last = range(head), range(n_items - tail, n_items)
+    return [*map(tell, first), note.format(left_out), *map(tell, last)]
+
+
+def _counted(count: float, noun: str) -> str:
+    return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"

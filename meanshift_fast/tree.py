@@ -1,0 +1,568 @@
+"""The moment tree: rows in blocks of sixteen, blocks in blocks of sixteen, sums in every block.
+
+    rank   0 ... 15 | 16 ... 31 |  ...  | 240 ... 255 | 256 ...          rows, neighbours in space
+           leaf 0   | leaf 1    |  ...  | leaf 15     | leaf 16 ...
+           \\________________ block ___________________/ \\____ block ...
+                              \\_____________ block of blocks _____________ ...  up to block 0
+
+A block holds, for each of its sixteen children, the bounding box, the weight and the weighted
+sum. A flat query takes a child inside the ball by its sums, passes over one outside, and opens
+the ones that the sphere cuts: its cost goes with the sphere's surface, about n^(1 - 1/d), and
+not with the ball.
+
+The order of the rows is that of a kd-tree whose splits fall at ranks that are multiples of a
+power of two times sixteen: every leaf is full but the last, parents and children are found by
+arithmetic, and there is not one pointer to follow. Two steps make the order. Rows are first
+sorted into cells (halving the widest side again and again, a counting sort, both passes
+parallel); then every chunk of 4,096 ranks is cut into slabs and slabs of slabs, in cache. Where one cell holds
+more than a chunk (a heavy cluster, an outlier that stretches the grid) the ranks are split at
+medians from further up.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from meanshift_fast.compiled import parallel, serial, step
+from meanshift_fast.lanes import flat, full, item, load, load_from, put, store, where
+
+LANES = 16
+CHUNK = 4096  # rows that one task arranges in cache: 16 blocks of 16 leaves of 16 rows
+
+
+class MomentTree(NamedTuple):
+    """Rows in an order of neighbourhood, and the moments of all their blocks.
+
+    Attributes
+    ----------
+    points : float64 array of shape (n_leaves, n_features, 16)
+        The rows, a leaf's sixteen side by side; the last leaf is filled up with +inf.
+    point_weights : float64 array of shape (n_leaves, 16), or (1, 16) where all weights are 1
+        The rows' weights.
+    order : int64 array of shape (n_samples,)
+        The row of the table at each rank; rank r is lane r % 16 of leaf r // 16.
+    lower, upper : float64 arrays of shape (n_blocks, n_features, 16)
+        The bounding boxes of each block's children; +inf and -inf where there is no child.
+    weight : float64 array of shape (n_blocks, 16)
+        The children's weights.
+    weighted_sum : float64 array of shape (n_blocks, n_features, 16)
+        The children's sums of weight times row.
+    first_child : int64 array of shape (n_blocks,)
+        The number of each block's first child; the others follow.
+    n_upper : int
+        Children of blocks below this number are blocks, those of the others are leaves.
+    leaf_width : float
+        The median diagonal of the leaves' boxes.
+    """
+
+    points: NDArray[np.float64]
+    point_weights: NDArray[np.float64]
+    order: NDArray[np.int64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    weighted_sum: NDArray[np.float64]
+    first_child: NDArray[np.int64]
+    n_upper: int
+    leaf_width: float
+
+
+# Order: rows into cells.
+
+
+@step
+def _bounds_of(points, start, stop, lower, upper, least, most):
+    """Bound rows start:stop: sixteen rows are n_features rows of lanes, whatever lane is whose."""
+    n_features = points.shape[1]
+    values, least, most = flat(points), flat(least), flat(most)
+    for k in range(n_features):
+        store(least, k, full(np.inf))
+        store(most, k, full(-np.inf))
+    whole = start + (stop - start) // LANES * LANES
+    for i in range(start, whole, LANES):
+        for k in range(n_features):
+            row = load_from(values, i * n_features + k * LANES)
+            store(least, k, where(row < load(least, k), row, load(least, k)))
+            store(most, k, where(row > load(most, k), row, load(most, k)))
+    for k in range(n_features * LANES):
+        f = k % n_features
+        lower[f] = min(lower[f], item(least, k))
+        upper[f] = max(upper[f], item(most, k))
+    for k in range(whole * n_features, stop * n_features):
+        f = k % n_features
+        lower[f] = min(lower[f], item(values, k))
+        upper[f] = max(upper[f], item(values, k))
+
+
+@parallel
+def _bounds(points, lower, upper):
+    n_parts = lower.shape[0]
+    for part in prange(n_parts):
+        start = part * points.shape[0] // n_parts
+        stop = (part + 1) * points.shape[0] // n_parts
+        lanes = np.empty((2, points.shape[1], LANES))
+        _bounds_of(points, start, stop, lower[part], upper[part], lanes[0], lanes[1])
+
+
+@step
+def _count_cells(points, start, stop, features, origin, scale, bit_table, cells, counts):
+    last = float(bit_table.shape[1] - 1)
+    for i in range(start, stop):
+        cell = 0
+        for k in range(features.shape[0]):
+            # Halves, because the extent of finite values need not be finite.
+            step = (points[i, features[k]] * 0.5 - origin[k]) * scale[k]
+            cell |= bit_table[k, int(min(step, last))]
+        cells[i] = cell
+        counts[cell] += 1
+
+
+@step
+def _place(cells, start, stop, position, order):
+    for i in range(start, stop):
+        cell = cells[i]
+        order[position[cell]] = i
+        position[cell] += 1
+
+
+@step
+def _counts_to_positions(counts, cell_start):
+    rank = 0
+    for cell in range(counts.shape[1]):
+        cell_start[cell] = rank
+        for part in range(counts.shape[0]):
+            count = counts[part, cell]
+            counts[part, cell] = rank
+            rank += count
+    cell_start[counts.shape[1]] = rank
+
+
+@parallel
+def _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, cell_start, order):
+    n_parts, n_rows = counts.shape[0], points.shape[0]
+    for part in prange(n_parts):
+        start, stop = part * n_rows // n_parts, (part + 1) * n_rows // n_parts
+        _count_cells(
+            points, start, stop, features, origin, scale, bit_table, cells, counts[part]
+        )
+    _counts_to_positions(counts, cell_start)
+    for part in prange(n_parts):
+        start, stop = part * n_rows // n_parts, (part + 1) * n_rows // n_parts
+        _place(cells, start, stop, counts[part], order)
+
+
+# Order: cells into chunks, chunks into leaves.
+
+
+@step
+def _widest_feature(points, n_features, order, start, stop, stride):
+    """The feature of largest extent over every stride-th rank, or -1 where there is none."""
+    widest, extent = -1, 0.0
+    for f in range(n_features):
+        low = high = item(points, item(order, start) * n_features + f)
+        for i in range(start, stop, stride):
+            value = item(points, item(order, i) * n_features + f)
+            low = min(low, value)
+            high = max(high, value)
+        half = high * 0.5 - low * 0.5
+        if half > extent:
+            widest, extent = f, half
+    return widest
+
+
+@step
+def _gather_widest(points, n_features, order, start, stop, values):
+    """The values at ranks start:stop of their widest feature; False where all rows are equal."""
+    stride = max(1, (stop - start) // 64)
+    feature = _widest_feature(points, n_features, order, start, stop, stride)
+    if feature < 0 and stride > 1:
+        feature = _widest_feature(points, n_features, order, start, stop, min(stride, 1))
+    if feature < 0:
+        return False
+    for i in range(start, stop):
+        put(values, i - start, item(points, item(order, i) * n_features + feature))
+    return True
+
+
+@step
+def _partition(values, order, start, stop, first, pivot, equal_goes_left):
+    """Move what is below the pivot to the front, without a branch to predict."""
+    split = first
+    for i in range(first, stop):
+        value, row = item(values, i - start), item(order, i)
+        put(values, i - start, item(values, split - start))
+        put(order, i, item(order, split))
+        put(values, split - start, value)
+        put(order, split, row)
+        split += (value < pivot) | (equal_goes_left & (value == pivot))
+    return split
+
+
+@step
+def _median_of_three(values, a, b, c):
+    x, y, z = item(values, a), item(values, b), item(values, c)
+    return max(min(x, y), min(max(x, y), z))
+
+
+@step
+def _select(values, order, start, stop, rank):
+    """Reorder ranks start:stop, whose values are given, so that ``rank`` splits low from high."""
+    first, last = start, stop
+    while last - first > 1:
+        step_size = (last - first) // 3
+        middle, end = first + (last - first) // 2 - start, last - 1 - start
+        pivot = _median_of_three(values, first - start, middle, end)
+        if step_size > 12:
+            offset = step_size // 3
+            left, right = first - start + offset, end - offset
+            low = _median_of_three(values, left - offset, left, left + offset)
+            centre = _median_of_three(values, middle - offset, middle, middle + offset)
+            high = _median_of_three(values, right - offset, right, right + offset)
+            pivot = max(min(low, centre), min(max(low, centre), high))
+        split = _partition(values, order, start, last, first, pivot, False)
+        if split == first:  # the pivot is the least: set all its equals aside
+            split = _partition(values, order, start, last, first, pivot, True)
+            if rank < split:
+                return
+        if rank < split:
+            last = split
+        else:
+            first = split
+
+
+@step
+def _sort_into_buckets(values, order, start, stop, counts, spare):
+    """Sort ranks start:stop by up to 256 buckets of their values; False where one is crowded.
+
+    What shares a bucket stays unsorted, so boxes may overlap by a bucket's width.
+    """
+    n_rows = stop - start
+    n_buckets = min(256, n_rows)
+    low = high = item(values, 0)
+    for i in range(n_rows):
+        low = min(low, item(values, i))
+        high = max(high, item(values, i))
+    half = high * 0.5 - low * 0.5
+    if not half > 1e-290:
+        return False
+    scale = n_buckets / half
+    for bucket in range(n_buckets + 1):
+        put(counts, bucket, 0)
+    for i in range(n_rows):
+        bucket = min(np.int64((item(values, i) * 0.5 - low * 0.5) * scale), n_buckets - 1)
+        put(spare, n_rows + i, bucket)
+        put(counts, bucket + 1, item(counts, bucket + 1) + 1)
+        put(spare, i, item(order, start + i))
+    crowd = 0
+    for bucket in range(n_buckets):
+        crowd = max(crowd, item(counts, bucket + 1))
+        put(counts, bucket + 1, item(counts, bucket) + item(counts, bucket + 1))
+    if crowd > max(n_rows // 8, 8):
+        return False
+    for i in range(n_rows):
+        bucket = item(spare, n_rows + i)
+        put(order, start + item(counts, bucket), item(spare, i))
+        put(counts, bucket, item(counts, bucket) + 1)
+    return True
+
+
+@step
+def _split_into_leaves(
+    points, n_features, order, start, stop, careful, values, spare, counts, stack
+):
+    """Arrange a chunk: cut its widest side, and the parts' widest sides, down to the leaves."""
+    ways = 2 if careful else 4
+    put(stack, 0, start)
+    put(stack, 1, stop)
+    waiting = 2
+    while waiting > 0:
+        waiting -= 2
+        first, last = item(stack, waiting), item(stack, waiting + 1)
+        if last - first <= LANES or not _gather_widest(
+            points, n_features, order, first, last, values
+        ):
+            continue
+        part = LANES
+        while part * ways < last - first:
+            part *= ways
+        in_order = not careful and _sort_into_buckets(values, order, first, last, counts, spare)
+        while first < last:
+            if not in_order and first + part < last:
+                _select(values, order, first, last, first + part)
+            put(stack, waiting, first)
+            put(stack, waiting + 1, min(first + part, last))
+            waiting += 2
+            first += part
+
+
+@step
+def _split_range(points, order, values, start, stop, rank):
+    pointers = flat(order), flat(values)
+    if not _gather_widest(flat(points), points.shape[1], pointers[0], start, stop, pointers[1]):
+        return False
+    _select(pointers[1], pointers[0], start, stop, rank)
+    return True
+
+
+@step
+def _cell_size(cell_start, rank):
+    """The number of rows in the cell that holds a rank."""
+    cell, above = 0, cell_start.shape[0] - 1
+    while above - cell > 1:
+        middle = (cell + above) // 2
+        if cell_start[middle] <= rank:
+            cell = middle
+        else:
+            above = middle
+    return cell_start[above] - cell_start[cell]
+
+
+@serial
+def _split_heavy_cells(points, order, cell_start):
+    """Split at medians the ranges of chunks that the cells alone cannot tell apart."""
+    values = np.empty(0)
+    stack = [(np.int64(0), order.shape[0], False)]
+    while len(stack) > 0:
+        start, stop, split_all = stack.pop()
+        if stop - start <= CHUNK:
+            continue
+        half = CHUNK
+        while half * 2 < stop - start:
+            half *= 2
+        rank = start + half
+        if split_all or _cell_size(cell_start, rank) > CHUNK:
+            if values.shape[0] == 0:
+                values = np.empty(order.shape[0])
+            split_all = _split_range(points, order, values, start, stop, rank)
+            if not split_all:
+                continue
+        stack.append((start, rank, split_all))
+        stack.append((rank, stop, split_all))
+
+
+# Moments: of leaves, then of blocks.
+
+
+@step
+def _pack_leaf(points, weights, n_features, order, n_rows, leaf, weighted, packed, packed_weights):
+    """Lay a leaf's rows side by side; returns how many they are."""
+    start = leaf * LANES
+    size = min(LANES, n_rows - start)
+    for f in range(n_features):
+        for lane in range(size):
+            value = item(points, item(order, start + lane) * n_features + f)
+            put(packed, start * n_features + f * LANES + lane, value)
+        for lane in range(size, LANES):
+            put(packed, start * n_features + f * LANES + lane, np.inf)
+    if weighted:
+        for lane in range(size):
+            put(packed_weights, start + lane, item(weights, item(order, start + lane)))
+        for lane in range(size, LANES):
+            put(packed_weights, start + lane, 0.0)
+    return size
+
+
+@step
+def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments, block, lane):
+    """Write a leaf's box, weight and weighted sum into its lane of its block."""
+    lower, upper, weight, weighted_sum = moments
+    weights_start = leaf * LANES * weighted
+    support = 0.0
+    for j in range(size):
+        support += item(packed_weights, weights_start + j)
+    put(weight, block * LANES + lane, support)
+    for f in range(n_features):
+        low, high, feature_sum = np.inf, -np.inf, 0.0
+        for j in range(size):
+            value = item(packed, (leaf * n_features + f) * LANES + j)
+            low = min(low, value)
+            high = max(high, value)
+            feature_sum += value * item(packed_weights, weights_start + j)
+        place = (block * n_features + f) * LANES + lane
+        put(lower, place, low)
+        put(upper, place, high)
+        put(weighted_sum, place, feature_sum)
+
+
+@step
+def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, values, integers):
+    packed, packed_weights, lower, upper, weight, weighted_sum = tree_arrays
+    moments = (flat(lower), flat(upper), flat(weight), flat(weighted_sum))
+    n_rows, n_features = points.shape
+    weighted = np.int64(weights.shape[0] > 0)
+    start = chunk * CHUNK
+    stop = min(start + CHUNK, n_rows)
+    _split_into_leaves(
+        flat(points), n_features, flat(order), start, stop, careful, flat(values),
+        flat(integers[0]), flat(integers[1]), flat(integers[2]),
+    )  # fmt: skip
+    for leaf in range(start // LANES, (stop + LANES - 1) // LANES):
+        size = _pack_leaf(
+            flat(points), flat(weights), n_features, flat(order), n_rows, leaf, weighted,
+            flat(packed), flat(packed_weights),
+        )  # fmt: skip
+        _sum_leaf(
+            flat(packed), flat(packed_weights), n_features, leaf, size, weighted,
+            moments, n_upper + leaf // LANES, leaf % LANES,
+        )  # fmt: skip
+
+
+@parallel
+def _arrange(points, weights, order, careful, n_upper, tree_arrays):
+    for chunk in prange((order.shape[0] + CHUNK - 1) // CHUNK):
+        values = np.empty(CHUNK)
+        integers = np.empty((3, 2 * CHUNK), np.int64)
+        at = np.int64(chunk)  # prange counts unsigned, which would compile the chunk twice
+        _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, values, integers)
+
+
+@serial
+def _sum_level(first_block, first_child, stop_child, lower, upper, weight, weighted_sum):
+    """Moments of one level's blocks, from the finished blocks first_child:stop_child below."""
+    for child in range(first_child, stop_child):
+        block = first_block + (child - first_child) // LANES
+        lane = (child - first_child) % LANES
+        for j in range(LANES):
+            weight[block, lane] += weight[child, j]
+            for f in range(lower.shape[1]):
+                lower[block, f, lane] = min(lower[block, f, lane], lower[child, f, j])
+                upper[block, f, lane] = max(upper[block, f, lane], upper[child, f, j])
+                weighted_sum[block, f, lane] += weighted_sum[child, f, j]
+
+
+# The build.
+
+
+def _aligned(shape: tuple[int, ...], fill: float | None = None) -> NDArray[np.float64]:
+    """An array that begins on a cache line, as loads of sixteen lanes like it."""
+    size = int(np.prod(shape))
+    memory = np.empty(size + 8)
+    first = -memory.ctypes.data % 64 // 8
+    array = memory[first : first + size].reshape(shape)
+    if fill is not None:
+        array.fill(fill)
+    return array
+
+
+def _cell_grid(lower, upper, n_cells):
+    """Halve the widest side until there are ``n_cells`` cells.
+
+    Returns the features that were halved, and for each the origin (halved), the cells in half an
+    extent, and the bits that each step along it contributes to the number of a cell.
+    """
+    half_extent = upper * 0.5 - lower * 0.5
+    side = half_extent.copy()
+    halvings: list[int] = []
+    while 1 << len(halvings) < n_cells and side.max() > 0.0:
+        halvings.append(int(side.argmax()))
+        side[halvings[-1]] *= 0.5
+    features = np.unique(np.array(halvings, dtype=np.int64))
+    n_bits = np.bincount(halvings, minlength=half_extent.size)[features] if halvings else features
+    bit_table = np.zeros((features.size, 1 << max(n_bits, default=0)), dtype=np.int64)
+    for k, feature in enumerate(features):
+        steps = np.arange(1 << n_bits[k])
+        left = int(n_bits[k])
+        for place, halved in enumerate(reversed(halvings)):
+            if halved == feature:
+                bit_table[k, : steps.size] |= (steps & 1) << place
+                steps >>= 1
+                left -= 1
+        bit_table[k, steps.size :] = bit_table[k, steps.size - 1]
+    with np.errstate(over="ignore"):
+        scale = np.minimum(2.0**n_bits / half_extent[features], np.finfo(np.float64).max)
+    return features, lower[features] * 0.5, scale, bit_table
+
+
+def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The rows sorted into cells, ready to be arranged in chunks."""
+    n_samples, n_features = points.shape
+    if n_samples <= CHUNK:
+        return np.arange(n_samples)
+    n_parts = numba.get_num_threads()
+    lower = np.full((n_parts, n_features), np.inf)
+    upper = np.full((n_parts, n_features), -np.inf)
+    _bounds(points, lower, upper)
+    grid = _cell_grid(lower.min(axis=0), upper.max(axis=0), n_samples // 128)
+    n_cells = 1 << int(np.sum([int(t.max()).bit_count() for t in grid[3]]))
+    cells = np.empty(n_samples, dtype=np.int32)
+    counts = np.zeros((n_parts, n_cells), dtype=np.int64)
+    cell_start = np.empty(n_cells + 1, dtype=np.int64)
+    order = np.empty(n_samples, dtype=np.int64)
+    _sort_into_cells(points, *grid, cells, counts, cell_start, order)
+    _split_heavy_cells(points, order, cell_start)
+    return order
+
+
+def _split_at_medians(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The rows split at medians into chunks, as if all lay in one heavy cell."""
+    order = np.arange(len(points))
+    _split_heavy_cells(points, order, np.array([0, len(points)]))
+    return order
+
+
+def _leaf_width(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> float:
+    """The median diagonal of the leaves' boxes, from a thousand blocks spread over the tree."""
+    step = -(-len(lower) // 1000)
+    lower, upper = lower[::step], upper[::step]
+    with np.errstate(over="ignore", invalid="ignore"):
+        widths = np.sqrt(np.sum((upper - lower) ** 2, axis=1))[np.isfinite(lower[:, 0])]
+    return float(np.median(widths))
+
+
+def build(
+    points: NDArray[np.float64], weights: NDArray[np.float64], *, careful: bool = False
+) -> MomentTree:
+    """Build the moment tree of a table.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; finite, at least one.
+    weights : read-only float64 array of shape (n_samples,) or (0,)
+        The rows' weights; empty where all are 1.
+    careful : bool, default=False
+        Split at medians from the root down, which is always done up to 2^18 rows. At 1M x 2
+        rows the build takes 50 ms and not 31, and a shift among neighbours 1.0 us and not 1.3.
+
+    Returns
+    -------
+    MomentTree
+        The same for every number of threads.
+
+    Notes
+    -----
+    Time n log(chunk); memory besides the table: one copy of it, 8 bytes a row for the order and
+    (3 n_features + 1) / 2 bytes a row for the blocks; while building, 4 more bytes a row.
+    """
+    n_samples, n_features = points.shape
+    n_leaves = -(-n_samples // LANES)
+    level_sizes = [-(-n_leaves // LANES)]
+    while level_sizes[0] > 1:
+        level_sizes.insert(0, -(-level_sizes[0] // LANES))
+    level_starts = np.cumsum([0, *level_sizes])
+    n_blocks, n_upper = int(level_starts[-1]), int(level_starts[-2])
+
+    careful = careful or n_samples <= 1 << 18
+    order = _split_at_medians(points) if careful else _order_in_cells(points)
+    packed = _aligned((n_leaves, n_features, LANES))
+    if weights.size:
+        packed_weights = _aligned((n_leaves, LANES))
+    else:
+        packed_weights = _aligned((1, LANES), 1.0)
+    lower = _aligned((n_blocks, n_features, LANES), np.inf)
+    upper = _aligned((n_blocks, n_features, LANES), -np.inf)
+    weight = _aligned((n_blocks, LANES), 0.0)
+    sums = _aligned((n_blocks, n_features, LANES), 0.0)
+    moments = (lower, upper, weight, sums)
+    _arrange(points, weights, order, careful, n_upper, (packed, packed_weights, *moments))
+    first_child = np.empty(n_blocks, dtype=np.int64)
+    first_child[n_upper:] = np.arange(n_blocks - n_upper) * LANES
+    for level in range(len(level_sizes) - 2, -1, -1):
+        start, stop = int(level_starts[level]), int(level_starts[level + 1])
+        first_child[start:stop] = stop + np.arange(stop - start) * LANES
+        _sum_level(start, stop, int(level_starts[level + 2]), *moments)
+    leaf_width = _leaf_width(lower[n_upper:], upper[n_upper:])
+    return MomentTree(packed, packed_weights, order, *moments, first_child, n_upper, leaf_width)

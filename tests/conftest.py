@@ -1,0 +1,19 @@
+"""What must be set before anything imports SciPy, and how hypothesis draws its examples."""
+
+import os
+
+# scikit-learn skips its check of array API input unless SciPy was imported with this switch on.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
+import numba
+from hypothesis import settings
+
+# Always the same examples; and no deadline, because the first of them compiles. Interpreted
+# kernels are a hundred times slower, and get fewer.
+settings.register_profile(
+    "bounded",
+    derandomize=True,
+    deadline=None,
+    max_examples=10 if numba.config.DISABLE_JIT else 120,
+)
+settings.load_profile("bounded")

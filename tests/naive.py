@@ -1,0 +1,240 @@
+"""Mean shift in plain NumPy: slow, short, and the definition of what the package computes.
+
+Every public function of the package has its twin here, written to be read and not to be
+fast: no tree, no batch, no thread, one trajectory at a time. A test is "twin and kernel
+agree", and `test_naive.py` holds the twins themselves to scikit-learn.
+
+The algorithm is the mean shift of [1]_ with a flat kernel: a trajectory moves to the mean
+of the closed ball around it until it rests (sections 2.1 and 2.2), and the points of
+convergence that lie within a bandwidth of each other are one mode (section 4.1, "cluster
+delineation"). Order, ties and stopping are those of scikit-learn 1.9.
+
+References
+----------
+.. [1] D. Comaniciu and P. Meer, "Mean shift: a robust approach toward feature space
+   analysis", IEEE Transactions on Pattern Analysis and Machine Intelligence, 24(5), 2002,
+   pp. 603-619. :doi:`10.1109/34.1000236`
+"""
+
+import warnings
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Fit(NamedTuple):
+    """What `mean_shift` found: the fitted attributes of the estimator, by their short names."""
+
+    centers: np.ndarray  # (n_modes, n_features), the dtype of the points
+    labels: np.ndarray  # (n_samples,), -1 for an orphan
+    n_iter: int
+    support: np.ndarray  # (n_modes,), the weight of the ball each centre is the mean of
+    history: np.ndarray  # (n_rounds,), structured
+    bandwidth: float
+
+
+HISTORY = np.dtype(
+    [
+        ("round", np.int64),
+        ("n_active", np.int64),
+        ("mean_shift", np.float64),
+        ("max_shift", np.float64),
+        ("n_converged", np.int64),
+    ]
+)
+
+
+def distances_sq(points, position):
+    """Squared distance of each point to the position, summed column by column.
+
+    The order of the sum is part of the definition: a point on the sphere must fall on the
+    same side for everybody who sums in this order.
+    """
+    total_sq = np.zeros(len(points))
+    for column in (points - position).T:
+        total_sq += column * column
+    return total_sq
+
+
+def shift(points, weights, position, bandwidth):
+    """One mean shift: the weighted mean of the closed ball, and the weight in it.
+
+    The flat kernel's case of [1]_ equation (17), the position plus its mean shift vector.
+    An empty ball has no mean: the position stays and the weight is 0.
+    """
+    inside = distances_sq(points, position) <= bandwidth * bandwidth
+    support = weights[inside].sum()
+    if support == 0:
+        return position, 0.0
+    # A ball of radius 0 holds copies of its own centre. Their mean is that centre, which a
+    # rounded sum over a rounded count may miss.
+    if bandwidth == 0:
+        return position, support
+    return (weights[:, None] * points)[inside].sum(axis=0) / support, support
+
+
+def trajectory(points, weights, start, bandwidth, tol=1e-3, max_iter=300):
+    """One seed's story: the successive locations of [1]_ section 2.2, until they rest.
+
+    Returns
+    -------
+    positions : (n_steps + 1, n_features), the start first.
+    shifts : (n_steps,), the lengths of the moves.
+    support : (n_steps,), the weights of the balls; one more entry, 0, when the last ball
+        was empty.
+    """
+    positions, shifts, support = [start], [], []
+    while len(shifts) <= max_iter:
+        mean, weight = shift(points, weights, positions[-1], bandwidth)
+        support.append(weight)
+        if weight == 0:
+            break
+        shifts.append(np.linalg.norm(mean - positions[-1]))
+        positions.append(mean)
+        if shifts[-1] <= tol * bandwidth:
+            break
+    return np.array(positions), np.array(shifts), np.array(support)
+
+
+def climb(points, weights, seeds, bandwidth, tol=1e-3, max_iter=300):
+    """The story of each seed, its `trajectory`, one after the other."""
+    return [trajectory(points, weights, seed, bandwidth, tol, max_iter) for seed in seeds]
+
+
+def ends_of(stories):
+    """Where each story ends, the weight of its last ball, and how many balls it took."""
+    ends = np.array([positions[-1] for positions, _, _ in stories])
+    support = np.array([weights[-1] for _, _, weights in stories])
+    n_steps = np.array([len(weights) for _, _, weights in stories])
+    return ends, support, n_steps
+
+
+def history(stories, bandwidth, tol=1e-3):
+    """The training trace: the same stories told round by round, all of them in step.
+
+    A round counts the trajectories that looked at a ball in it, and those that rest by its
+    end: their last move was at most `tol * bandwidth`, or their ball was empty, and that is
+    a move of 0.
+    """
+    moves = [np.append(shifts, [0.0] * int(support[-1] == 0)) for _, shifts, support in stories]
+    rows, n_converged = [], 0
+    for i in range(max(map(len, moves))):
+        lengths = np.array([shifts[i] for shifts in moves if len(shifts) > i])
+        n_converged += np.count_nonzero(lengths <= tol * bandwidth)
+        rows.append((i + 1, len(lengths), lengths.mean(), lengths.max(), n_converged))
+    return np.array(rows, dtype=HISTORY)
+
+
+def bin_seeds(points, bin_size, min_bin_freq=1):
+    """The occupied cells' centres, in the order in which the rows first enter them.
+
+    Rounds half to even, as NumPy does, and passes through float32 on the way, as
+    scikit-learn does.
+    """
+    if bin_size == 0:
+        return points
+    frequency = Counter(tuple(row) for row in np.round(points / bin_size))
+    cells = [cell for cell, count in frequency.items() if count >= min_bin_freq]
+    if len(cells) == len(points):
+        warnings.warn(
+            f"Binning data failed with provided bin_size={bin_size:f}, using data points as seeds.",
+            stacklevel=2,
+        )
+        return points
+    return np.array(cells, dtype=np.float32).reshape(-1, points.shape[1]) * bin_size
+
+
+def merge_modes(ends, support, bandwidth):
+    """Group the points of convergence ([1]_ section 4.1, step 2): which ends are modes.
+
+    Equal ends are one, with the support of the last of them. The heaviest end, then the
+    largest by coordinates, is a mode and removes every other end within the bandwidth; so
+    does the heaviest of the rest, until none is left.
+
+    Returns
+    -------
+    modes : (n_modes, n_features), heaviest first.
+    support : (n_modes,).
+    """
+    weight_at = {
+        tuple(end): weight for end, weight in zip(ends, support, strict=True) if weight > 0
+    }
+    waiting = sorted(((weight, end) for end, weight in weight_at.items()), reverse=True)
+    modes = []
+    while waiting:
+        weight, mode = waiting.pop(0)
+        modes.append((weight, mode))
+        others = np.array([end for _, end in waiting], dtype=float).reshape(-1, len(mode))
+        far = distances_sq(others, np.array(mode)) > bandwidth * bandwidth
+        waiting = [entry for entry, keep in zip(waiting, far, strict=True) if keep]
+    return np.array([mode for _, mode in modes]), np.array([weight for weight, _ in modes])
+
+
+def nearest_labels(points, modes, bandwidth, cluster_all=True):
+    """Index of the nearest mode, the first of equals; -1 beyond the bandwidth if so asked.
+
+    The shortcut of scikit-learn for step 3 of [1]_ section 4.1, which would assign a point
+    to the mode that its own trajectory reaches.
+    """
+    to_mode_sq = np.array([distances_sq(points, mode) for mode in modes])
+    labels = to_mode_sq.argmin(axis=0)
+    if not cluster_all:
+        labels[np.sqrt(to_mode_sq.min(axis=0)) > bandwidth] = -1
+    return labels
+
+
+def estimate_bandwidth(points, *, quantile=0.3, weights=None):
+    """Mean radius of the balls that hold `quantile` of the weight, their own centre included.
+
+    With unit weights: the mean distance to the k-th nearest row, k = int(n * quantile), at
+    least 1, each row being its own nearest. A row of weight w is w rows.
+    """
+    weights = np.ones(len(points)) if weights is None else weights
+    k = max(int(weights.sum() * quantile), 1)
+    radii = np.empty(len(points))
+    for i, point in enumerate(points):
+        to_point_sq = distances_sq(points, point)
+        # stable, so that the row itself comes before what lies at no distance after it
+        order = np.argsort(to_point_sq, kind="stable")
+        reached = np.searchsorted(weights[order].cumsum(), k)
+        radii[i] = np.sqrt(to_point_sq[order[min(reached, len(points) - 1)]])
+    return np.average(radii, weights=weights)
+
+
+def mean_shift(
+    X,
+    *,
+    bandwidth=None,
+    seeds=None,
+    bin_seeding=False,
+    min_bin_freq=1,
+    cluster_all=True,
+    tol=1e-3,
+    max_iter=300,
+    weights=None,
+):
+    """The whole of mean shift clustering with a flat kernel, a stage a line."""
+    X = np.asarray(X)
+    points = X.astype(float)
+    weights = np.ones(len(points)) if weights is None else weights
+    if bandwidth is None:
+        bandwidth = estimate_bandwidth(points, weights=weights)
+    if seeds is None:
+        seeds = bin_seeds(X, bandwidth, min_bin_freq) if bin_seeding else X
+    seeds = np.asarray(seeds, dtype=float)
+
+    stories = climb(points, weights, seeds, bandwidth, tol, max_iter)
+    ends, support, n_steps = ends_of(stories)
+    dtype = X.dtype if X.dtype.kind == "f" else np.float64
+    modes, mode_support = merge_modes(ends.astype(dtype), support, bandwidth)
+    if len(modes) == 0:
+        raise ValueError(f"No point was within bandwidth={bandwidth:f} of any seed.")
+    return Fit(
+        centers=modes,
+        labels=nearest_labels(points, modes, bandwidth, cluster_all),
+        n_iter=n_steps.max() - 1,
+        support=mode_support,
+        history=history(stories, bandwidth, tol),
+        bandwidth=bandwidth,
+    )

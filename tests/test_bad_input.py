@@ -1,0 +1,395 @@
+"""Bad input gets an error that names the parameter and the value; extreme input an answer."""
+
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.exceptions import NotFittedError
+
+import naive
+import samples
+from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds, mean_shift, trace
+
+X = samples.blobs(60, 2)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return MeanShift(bandwidth=1.0).fit(X)
+
+
+# What is no table of finite numbers, and a word of the reason.
+BAD_TABLES = {
+    "NaN": ([[0.0, np.nan], [1.0, 2.0]], ValueError, "NaN"),
+    "infinity": ([[0.0, np.inf], [1.0, 2.0]], ValueError, "infinity"),
+    "minus infinity": ([[0.0, -np.inf], [1.0, 2.0]], ValueError, "infinity"),
+    "NaN in float32": (np.array([[0, np.nan]], np.float32), ValueError, "NaN"),
+    "complex": ([[0.0, 1j], [1.0, 2.0]], ValueError, "[Cc]omplex"),
+    "words": ([["a", "b"], ["c", "d"]], ValueError, "string|numeric"),
+    "no rows": (np.empty((0, 2)), ValueError, "0 sample"),
+    "no columns": (np.empty((3, 0)), ValueError, "0 feature"),
+    "one dimension": (np.arange(5.0), ValueError, "2D array"),
+    "three dimensions": (np.zeros((2, 2, 2)), ValueError, "dim 3|3D|3 dim"),
+    "a number": (3.0, ValueError, "2D array|array-like"),
+    "nothing": (None, (ValueError, TypeError), "None|NoneType|array"),
+    "ragged": ([[1.0, 2.0], [3.0]], ValueError, "inhomogeneous|sequence"),
+    "sparse": (scipy.sparse.csr_matrix(np.eye(3)), TypeError, "[Ss]parse|dense"),
+}
+
+bad_tables = pytest.mark.parametrize(
+    ("table", "error", "reason"), BAD_TABLES.values(), ids=BAD_TABLES
+)
+
+
+@bad_tables
+def test_fit_refuses(table, error, reason):
+    with pytest.raises(error, match=reason):
+        MeanShift(bandwidth=1.0).fit(table)
+
+
+@bad_tables
+def test_the_function_refuses(table, error, reason):
+    with pytest.raises(error, match=reason):
+        mean_shift(table, bandwidth=1.0)
+
+
+@bad_tables
+def test_predict_refuses(fitted, table, error, reason):
+    with pytest.raises(error, match=reason):
+        fitted.predict(table)
+
+
+@bad_tables
+def test_estimate_bandwidth_refuses(table, error, reason):
+    with pytest.raises(error, match=reason):
+        estimate_bandwidth(table)
+
+
+@bad_tables
+def test_trace_refuses(table, error, reason):
+    with pytest.raises(error, match=reason):
+        trace(table, [0.0, 0.0], bandwidth=1.0)
+
+
+# A seed may be the only one, and one dimension is a story's start: those two are not bad there.
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [BAD_TABLES[name][::2] for name in ("NaN", "infinity", "complex", "words")],
+)
+def test_seeds_and_starts_are_refused(table, reason):
+    with pytest.raises(ValueError, match=reason):
+        MeanShift(bandwidth=1.0, seeds=table).fit(X)
+    with pytest.raises(ValueError, match=reason):
+        trace(X, table, bandwidth=1.0)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_wrong_width_is_refused(fitted, width):
+    table = np.zeros((4, width))
+    with pytest.raises(ValueError, match=rf"\b{width}\b.*\b2\b|\b2\b.*\b{width}\b"):
+        fitted.predict(table)
+    with pytest.raises(ValueError, match=rf"seeds.*(\b{width}\b.*\b2\b|\b2\b.*\b{width}\b)"):
+        MeanShift(bandwidth=1.0, seeds=table).fit(X)
+    with pytest.raises(ValueError, match=rf"start.*(\b{width}\b.*\b2\b|\b2\b.*\b{width}\b)"):
+        trace(X, table, bandwidth=1.0)
+
+
+@pytest.mark.parametrize("seeds", [[1.0, 2.0], 3.0, "rows"])
+def test_seeds_that_are_no_table_are_refused(seeds):
+    with pytest.raises((ValueError, TypeError), match="seeds"):
+        MeanShift(bandwidth=1.0, seeds=seeds).fit(X)
+
+
+# Parameter, value, and the kind of error. scikit-learn's own error for a wrong parameter,
+# InvalidParameterError, is a ValueError and a TypeError at once.
+BAD_PARAMETERS = [
+    *[("bandwidth", value) for value in (0, 0.0, -1.0, np.nan, np.inf, -np.inf, "wide", [1.0], 1j)],
+    *[("min_bin_freq", value) for value in (0, -3, 1.5, "one", None)],
+    *[("max_iter", value) for value in (-1, 1.5, "many", None, np.nan)],
+    *[("n_jobs", value) for value in (0, 1.5, "all")],
+    *[("tol", value) for value in (-1e-3, np.nan, np.inf, "small", None)],
+    *[("bin_seeding", value) for value in ("yes", 2, None)],
+    *[("cluster_all", value) for value in ("yes", 2, None)],
+    *[("kernel", value) for value in ("epanechnikov", 3, None)],
+    *[("assign", value) for value in ("closest", 3, None)],
+    *[("progress", value) for value in ("loud", 3)],
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS, ids=lambda part: str(part))
+def test_a_bad_parameter_is_named_with_its_value(name, value):
+    model = MeanShift(**{"bandwidth": 1.0, name: value})
+    with pytest.raises((ValueError, TypeError), match=rf"(?s){name}.*{re.escape(repr(value))}"):
+        model.fit(X)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [part for part in BAD_PARAMETERS if part[0] in ("bandwidth", "max_iter", "n_jobs")],
+    ids=lambda part: str(part),
+)
+def test_the_functions_refuse_what_the_estimator_does(name, value):
+    with pytest.raises((ValueError, TypeError), match=rf"(?s){name}.*{re.escape(repr(value))}"):
+        mean_shift(X, **{"bandwidth": 1.0, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("quantile", value) for value in (-0.1, 1.5, np.nan, "half", None)],
+        *[("n_samples", value) for value in (0, -1, 1.5, "all")],
+        *[("n_jobs", value) for value in (0, 1.5, "all")],
+        *[("random_state", value) for value in ("lucky", 0.5)],
+    ],
+    ids=lambda part: str(part),
+)
+def test_estimate_bandwidth_names_a_bad_parameter(name, value):
+    with pytest.raises((ValueError, TypeError), match=rf"(?s){name}.*{re.escape(repr(value))}"):
+        estimate_bandwidth(X, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("bandwidth", value) for value in (0.0, -1.0, np.nan, np.inf, "wide", None)],
+        *[("tol", value) for value in (-1.0, np.nan, np.inf, "small")],
+        *[("max_iter", value) for value in (-1, 1.5, "many")],
+        ("kernel", "epanechnikov"),
+    ],
+    ids=lambda part: str(part),
+)
+def test_trace_names_a_bad_parameter(name, value):
+    with pytest.raises((ValueError, TypeError), match=rf"(?s){name}.*{re.escape(repr(value))}"):
+        trace(X, X[0], **{"bandwidth": 1.0, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        *[("bin_size", (value,)) for value in (np.nan, np.inf, "wide")],
+        *[("min_bin_freq", (1.0, value)) for value in (0, -1, 1.5, "one")],
+    ],
+    ids=lambda part: str(part),
+)
+def test_get_bin_seeds_names_a_bad_parameter(name, args):
+    with pytest.raises((ValueError, TypeError), match=rf"(?s){name}.*{re.escape(repr(args[-1]))}"):
+        get_bin_seeds(X, *args)
+
+
+def test_a_bad_parameter_is_refused_whatever_the_table():
+    # "give me a bandwidth" must not hide behind an expensive estimate or a missing row
+    with pytest.raises(ValueError, match="min_bin_freq"):
+        MeanShift(min_bin_freq=0).fit(X)
+
+
+def test_parameters_are_checked_by_fit_and_not_before():
+    model = MeanShift(bandwidth=-1.0, seeds="rows")
+    assert model.bandwidth == -1.0
+    assert model.set_params(bandwidth="wide").get_params()["bandwidth"] == "wide"
+
+
+def test_predict_before_fit_says_so():
+    with pytest.raises(NotFittedError, match="not fitted"):
+        MeanShift().predict(X)
+
+
+def test_a_failed_fit_leaves_no_model():
+    model = MeanShift(bandwidth=0.1, seeds=[[-900.0, 0.0]])
+    with pytest.raises(ValueError, match="No point was within bandwidth="):
+        model.fit(X)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+# No seed is left: scikit-learn's "max() arg is an empty sequence" helps nobody.
+
+
+@pytest.mark.jitless
+def test_no_bin_of_so_many_rows_names_min_bin_freq():
+    with pytest.raises(ValueError, match=r"(?s)min_bin_freq.*1000"):
+        MeanShift(bandwidth=1.0, bin_seeding=True, min_bin_freq=1000).fit(X)
+
+
+@pytest.mark.jitless
+def test_empty_seeds_are_named():
+    with pytest.raises(ValueError, match="seeds"):
+        MeanShift(bandwidth=1.0, seeds=np.empty((0, 2))).fit(X)
+    with pytest.raises(ValueError, match="seeds"):
+        MeanShift(bandwidth=1.0, seeds=[]).fit(X)
+
+
+@pytest.mark.jitless
+def test_seeds_out_of_reach_are_told_as_scikit_learn_does():
+    with pytest.raises(ValueError, match=r"^No point was within bandwidth=0\.1"):
+        MeanShift(bandwidth=0.1, seeds=[[-900.0, 0.0], [0.0, 900.0]]).fit(X)
+
+
+# Extremes that must work.
+
+
+def assert_same_partition(found, expected):
+    np.testing.assert_array_equal(found.labels_, expected.labels)
+    assert len(found.cluster_centers_) == len(expected.centers)
+    assert np.isfinite(found.cluster_centers_).all()
+    np.testing.assert_array_equal(found.mode_weight_, expected.support)
+    assert found.n_iter_ == expected.n_iter
+    assert np.isfinite(found.history_["mean_shift"]).all()
+    assert np.isfinite(found.history_["max_shift"]).all()
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("params", [{}, {"bandwidth": 2.0}, {"bandwidth": 1e-9}])
+def test_one_row_is_one_cluster(params):
+    model = MeanShift(**params).fit([[3.5, -1.25]])
+    np.testing.assert_array_equal(model.cluster_centers_, [[3.5, -1.25]])
+    assert model.labels_.tolist() == [0]
+    assert model.mode_weight_.tolist() == [1]
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, -1e6 / 7])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"bandwidth": 1.0}, {"bandwidth": 1e-9}, {"bandwidth": 1.0, "bin_seeding": True}],
+)
+def test_five_thousand_equal_rows_are_one_cluster(params, value):
+    rows = np.full((5000, 3), value)
+    model = MeanShift(**params).fit(rows)
+    np.testing.assert_allclose(model.cluster_centers_, rows[:1], rtol=1e-12, atol=0)
+    assert not model.labels_.any()
+    assert model.mode_weight_.tolist() == [5000]
+
+
+@pytest.mark.jitless
+def test_a_constant_column_changes_nothing(fitted):
+    flat = np.column_stack([X, np.full(len(X), 1 / 3)])
+    model = MeanShift(bandwidth=1.0).fit(flat)
+    np.testing.assert_array_equal(model.labels_, fitted.labels_)
+    np.testing.assert_allclose(model.cluster_centers_[:, :2], fitted.cluster_centers_, rtol=1e-12)
+    np.testing.assert_allclose(model.cluster_centers_[:, 2], 1 / 3, rtol=1e-12)
+    assert estimate_bandwidth(flat) == pytest.approx(estimate_bandwidth(X), rel=1e-12)
+
+
+def test_a_huge_bandwidth_is_one_cluster():
+    for bandwidth in (1e9, 1e200):
+        model = MeanShift(bandwidth=bandwidth).fit(X)
+        np.testing.assert_allclose(model.cluster_centers_, [X.mean(axis=0)], rtol=1e-12)
+        assert not model.labels_.any()
+
+
+def test_a_tiny_bandwidth_is_a_cluster_for_each_row():
+    rows = np.random.default_rng(0).uniform(0, 1, (300, 2))
+    for bandwidth in (1e-9, 1e-200):
+        model = MeanShift(bandwidth=bandwidth).fit(rows)
+        by_size = np.array(sorted(map(tuple, rows), reverse=True))
+        np.testing.assert_array_equal(model.cluster_centers_, by_size)
+        np.testing.assert_array_equal(model.cluster_centers_[model.labels_], rows)
+        assert model.n_iter_ == 0
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e-150])
+@pytest.mark.parametrize("params", [{"bandwidth": 1.0}, {"bandwidth": 0.8, "bin_seeding": True}])
+def test_scaled_data_and_bandwidth_give_the_scaled_answer(scale, params):
+    here = MeanShift(**params).fit(X)
+    there = MeanShift(**params | {"bandwidth": scale * params["bandwidth"]}).fit(scale * X)
+    np.testing.assert_array_equal(there.labels_, here.labels_)
+    np.testing.assert_allclose(there.cluster_centers_ / scale, here.cluster_centers_, rtol=1e-12)
+    assert there.n_iter_ == here.n_iter_
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e-150])
+def test_the_bandwidth_scales_with_the_data(scale):
+    assert estimate_bandwidth(scale * X) / scale == pytest.approx(estimate_bandwidth(X), rel=1e-12)
+    model = MeanShift().fit(scale * X)
+    np.testing.assert_array_equal(model.labels_, MeanShift().fit(X).labels_)
+
+
+def test_integers_near_the_largest_work():
+    step = 2**53
+    rows = 2**62 + step * samples.scattered(60, 2, side=9).astype(np.int64)
+    model = MeanShift(bandwidth=2.5 * step).fit(rows)
+    assert_same_partition(model, naive.mean_shift(rows.astype(float), bandwidth=2.5 * step))
+    assert model.cluster_centers_.dtype == np.float64
+
+
+def test_unsigned_integers_do_not_wrap():
+    rows = np.array([[0, 1], [1, 0], [2, 2], [250, 255], [255, 250]], dtype=np.uint8)
+    model = MeanShift(bandwidth=10.0).fit(rows)
+    assert_same_partition(model, naive.mean_shift(rows, bandwidth=10.0))
+    assert model.labels_.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_float16_works():
+    rows = samples.scattered(80, 2, side=9).astype(np.float16)
+    model = MeanShift(bandwidth=2.5).fit(rows)
+    expected = naive.mean_shift(rows.astype(float), bandwidth=2.5)
+    np.testing.assert_array_equal(model.labels_, expected.labels)
+    np.testing.assert_allclose(model.cluster_centers_, expected.centers, rtol=1e-3)
+    assert np.isfinite(MeanShift().fit(rows).cluster_centers_).all()
+
+
+def test_truth_values_work():
+    rows = np.array([[0, 0], [0, 0], [1, 1], [1, 1], [1, 1]], dtype=bool)
+    model = MeanShift(bandwidth=0.5).fit(rows)
+    np.testing.assert_array_equal(model.cluster_centers_, [[1, 1], [0, 0]])
+    assert model.labels_.tolist() == [1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("params", [{"bandwidth": 1.0}, {"bandwidth": 1.0, "bin_seeding": True}])
+def test_layout_does_not_matter(params, tmp_path):
+    np.save(tmp_path / "rows.npy", X)
+    expected = MeanShift(**params).fit(X)
+    spread = np.zeros((120, 6))
+    spread[::2, 1::3] = X
+    layouts = {
+        "Fortran order": np.asfortranarray(X),
+        "negative strides": X[::-1, ::-1].copy()[::-1, ::-1],
+        "every other row of a wider table": spread[::2, 1::3],
+        "read-only memory map": np.load(tmp_path / "rows.npy", mmap_mode="r"),
+        "other byte order": X.astype(X.dtype.newbyteorder()),
+        "lists": X.tolist(),
+    }
+    for name, table in layouts.items():
+        model = MeanShift(**params).fit(table)
+        np.testing.assert_array_equal(
+            model.cluster_centers_, expected.cluster_centers_, err_msg=name
+        )
+        np.testing.assert_array_equal(model.labels_, expected.labels_, err_msg=name)
+        np.testing.assert_array_equal(model.predict(table), expected.labels_, err_msg=name)
+        assert estimate_bandwidth(table) == estimate_bandwidth(X), name
+
+
+def test_more_columns_than_rows_work():
+    rows = samples.blobs(12, 1000, n_blobs=2)
+    model = MeanShift(bandwidth=20.0).fit(rows)
+    assert_same_partition(model, naive.mean_shift(rows, bandwidth=20.0))
+
+
+# An estimated bandwidth of 0: the distinct values are the clusters.
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("bin_seeding", [False, True])
+@pytest.mark.parametrize(
+    ("values", "counts"),
+    [
+        ([0.1], [20]),
+        ([0.1, 0.7], [23, 17]),
+        ([0.7, 0.1], [23, 17]),
+        ([1 / 3, -0.1, 0.3], [9, 8, 7]),
+    ],
+)
+def test_each_distinct_value_is_a_cluster_where_the_bandwidth_is_zero(values, counts, bin_seeding):
+    rows = np.repeat(values, counts)[:, None]
+    model = MeanShift(bin_seeding=bin_seeding).fit(rows)
+    assert model.bandwidth_ == 0
+    np.testing.assert_array_equal(model.cluster_centers_, np.reshape(values, (-1, 1)))
+    np.testing.assert_array_equal(model.labels_, np.repeat(np.arange(len(values)), counts))
+    np.testing.assert_array_equal(model.mode_weight_, counts)
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+
+
+def test_orphans_of_a_zero_bandwidth_are_told():
+    rows = np.repeat([0.1, 0.7], [23, 17])[:, None]
+    model = MeanShift(seeds=[[0.1]], cluster_all=False).fit(rows)
+    np.testing.assert_array_equal(model.labels_, np.repeat([0, -1], [23, 17]))

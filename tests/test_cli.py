@@ -1,0 +1,160 @@
+"""The command line: its exit codes, its messages, its manners."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numba
+import pytest
+
+from meanshift_fast import __version__, demo
+from meanshift_fast.cli import main
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from meanshift_fast.cli import main; sys.exit(main())",
+]
+
+
+def run(*arguments, **options):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [*COMMAND, *arguments], text=True, capture_output=True, timeout=300, check=False, **options
+    )
+
+
+@pytest.mark.jitless
+def test_the_installed_command_is_this_one():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"meanshift-fast": f"{main.__module__}:{main.__name__}"}
+
+
+@pytest.mark.jitless
+def test_version_says_the_version(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"meanshift-fast {__version__}\n"
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "COMMAND"),
+        (["dance"], "'dance'"),
+        (["demo", "--n-jobs", "0"], "got '0'; -1 means all threads"),
+        (["demo", "--n-jobs", "two"], "got 'two'; -1 means all threads"),
+        (["demo", "--output", "picture.jpg"], "got 'picture.jpg'; name it *.png"),
+        (["info", "--loud"], "--loud"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_with_the_reason(arguments, reason, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    printed = capsys.readouterr()
+    assert reason in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.jitless
+def test_info_names_versions_threads_and_cache(capsys):
+    assert main(["info"]) == 0
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert told["meanshift_fast"] == __version__
+    assert told["numba"] == numba.__version__
+    assert told["threads"] == f"{numba.get_num_threads()} of {numba.config.NUMBA_NUM_THREADS}"
+    assert told["threading"] == f"layer  {numba.threading_layer()}"
+    assert told["cache"].startswith("folder  ")
+
+
+@pytest.mark.jitless
+def test_info_says_when_a_package_is_missing(capsys, monkeypatch):
+    real = importlib.metadata.version
+
+    def version(name):
+        if name == "pillow":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert main(["info"]) == 0
+    assert "pillow           not installed\n" in capsys.readouterr().out
+
+
+def test_warmup_says_compiling_on_an_empty_cache_and_loading_after(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
+    first = run("warmup", env=environment)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith("Compiling kernels ... ")
+    assert first.stdout.endswith(" s; later runs load them from the cache.\n")
+    second = run("warmup", env=environment)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert second.stdout.startswith("Loading kernels ... ready in ")
+    assert second.stdout.endswith(" s, nothing to compile.\n")
+
+
+@pytest.mark.jitless
+def test_a_missing_folder_is_exit_code_1_and_one_line(tmp_path, capsys):
+    assert main(["demo", "--output", str(tmp_path / "nowhere" / "x.png")]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "nowhere" in printed.err
+    assert "choose another --output" in printed.err
+
+
+@pytest.mark.jitless
+def test_an_error_is_one_line_even_if_its_message_is_not(monkeypatch, capsys):
+    def fail(*_, **__):
+        raise ValueError("bandwidth must be positive,\n  got -1.0")
+
+    monkeypatch.setattr(demo, "run", fail)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == "meanshift-fast: bandwidth must be positive, got -1.0\n"
+
+
+@pytest.mark.jitless
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
+    def fail(*_, **__):
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(demo, "run", fail)
+    with pytest.raises(AttributeError):
+        main(["demo"])
+
+
+@pytest.mark.jitless
+def test_interruption_is_exit_code_130_without_a_traceback(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupt)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "\nmeanshift-fast: interrupted\n"
+
+
+@pytest.mark.jitless
+def test_a_reader_that_has_left_ends_the_command_quietly():
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [*COMMAND, "info"], stdout=writing, stderr=subprocess.PIPE, timeout=300, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+@pytest.mark.jitless
+def test_output_is_ascii_where_the_terminal_knows_nothing_else(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ended = run("demo", "--output", str(tmp_path / "caf\u00e9" / "x.png"), env=environment)
+    assert ended.returncode == 1
+    assert "caf\\xe9" in ended.stderr

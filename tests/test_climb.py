@@ -1,0 +1,58 @@
+"""The climb: rounds of shifts tell the same stories as one trajectory after the other."""
+
+import naive
+import numpy as np
+import pytest
+from samples import blobs, lattice, scattered
+
+from meanshift_fast import tree
+from meanshift_fast.climb import climb
+
+
+
+def SILENT(*_):
+    """Report to nobody."""
+
+
+CASES = {
+    "blobs": (blobs(120, 2), 0.8),
+    "lattice": (np.ascontiguousarray(lattice(9, 9)), 2.0),
+    "duplicates": (scattered(150, 3), 1.0),
+    "one feature": (blobs(80, 1), 1.0),
+}
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("max_iter", [0, 1, 300])
+@pytest.mark.parametrize("name", [*CASES])
+def test_rounds_end_where_trajectories_do(name, max_iter):
+    points, bandwidth = CASES[name]
+    built = tree.build(points, np.empty(0))
+    path = climb(built, points, bandwidth, tol=1e-3, max_iter=max_iter, order=built.order, report=SILENT)
+    stories = naive.climb(points, np.ones(len(points)), points, bandwidth, max_iter=max_iter)
+    ends, support, n_steps = naive.ends_of(stories)
+    np.testing.assert_allclose(path.ends, ends, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(path.support, support)
+    assert path.n_iter == n_steps.max() - 1
+    expected = naive.history(stories, bandwidth)
+    for field in ("round", "n_active", "n_converged"):
+        np.testing.assert_array_equal(path.history[field], expected[field])
+    for field in ("mean_shift", "max_shift"):
+        np.testing.assert_allclose(path.history[field], expected[field], rtol=1e-9, atol=1e-12)
+
+
+def test_a_ring_pulls_its_seeds_into_the_empty_middle():
+    angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    ring = np.column_stack([np.cos(angles), np.sin(angles)])
+    built = tree.build(ring, np.empty(0))
+    path = climb(built, np.zeros((1, 2)), 0.5, tol=1e-3, max_iter=300, report=SILENT)
+    assert path.support[0] == 0
+    assert path.n_iter == 0
+
+
+def test_bandwidth_zero_leaves_every_seed_where_it_is():
+    points = np.repeat([[0.1], [0.7]], [20, 17], axis=0)
+    built = tree.build(points, np.empty(0))
+    path = climb(built, points, 0.0, tol=1e-3, max_iter=300, order=built.order, report=SILENT)
+    np.testing.assert_array_equal(path.ends, points)
+    np.testing.assert_array_equal(path.support, np.repeat([20.0, 17.0], [20, 17]))

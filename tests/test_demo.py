@@ -1,0 +1,245 @@
+"""The demo: what it tells, what it draws, what it does when something is missing."""
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from meanshift_fast import MeanShift, demo, estimate_bandwidth, trace
+from meanshift_fast.cli import main
+from meanshift_fast.datasets import china_pixels, demo_table
+
+
+@pytest.fixture
+def crop(monkeypatch):
+    """Show a piece of the photograph, 32 x 48 pixels, in place of all of it."""
+    pixels, shape = china_pixels()
+    piece = pixels.reshape(shape)[100:132, 100:148]
+    small = np.ascontiguousarray(piece.reshape(-1, 3)), piece.shape
+    monkeypatch.setattr(demo, "china_pixels", lambda: small)
+    return small
+
+
+@pytest.fixture
+def table_lines(capsys):
+    """What the demo says about the table."""
+    demo.tell_table(demo_table(), n_jobs=1)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.jitless
+def test_the_table_is_the_same_everywhere_and_prints_whole():
+    table = demo_table()
+    hundredths = np.rint(table * 100).astype("<i8")
+    np.testing.assert_array_equal(table, hundredths / 100)
+    assert table.shape == (300, 2)
+    assert table[:2].tolist() == [[2.36, 5.99], [5.33, 0.05]]
+    assert zlib.crc32(hundredths.tobytes()) == 0xFB63ADC1
+
+
+@pytest.mark.jitless
+def test_the_pixels_are_the_photograph_row_by_row():
+    pixels, shape = china_pixels()
+    assert pixels.shape == (273_280, 3)
+    assert pixels.dtype == np.float64
+    np.testing.assert_array_equal(pixels.reshape(shape), load_sample_image("china.jpg"))
+
+
+@pytest.mark.jitless
+def test_the_table_is_told_in_six_stages_in_order_with_shapes(table_lines):
+    stages = [line for line in table_lines if re.match(r"\d\. ", line)]
+    assert [stage.split(":")[0] for stage in stages] == [
+        "1. Input",
+        "2. Bandwidth",
+        "3. Iteration",
+        "4. Convergence, the training trace",
+        "5. Clusters",
+        "6. Prediction trace of row 124",
+    ]
+    assert stages[0] == "1. Input: X (300, 2)"
+    assert stages[4] == "5. Clusters: centres (3, 2), labels (300,)"
+
+
+@pytest.mark.jitless
+def test_the_bandwidth_told_is_the_estimated_one(table_lines):
+    told = f"estimate_bandwidth(X) = {estimate_bandwidth(demo_table()):.3f}"
+    assert any(told in line for line in table_lines)
+
+
+@pytest.mark.jitless
+def test_the_first_shift_told_is_the_mean_of_the_neighbours(table_lines):
+    number = r"-?\d+\.\d\d"
+    (shift,) = (line for line in table_lines if " shifts to " in line)
+    assert re.fullmatch(rf"   \[{number}, {number}\] shifts to \[{number}, {number}\]", shift)
+    start, end = np.array(re.findall(number, shift), dtype=float).reshape(2, 2)
+    X = demo_table()
+    near = np.linalg.norm(X - start, axis=1) <= estimate_bandwidth(X)
+    np.testing.assert_array_equal(end, X[near].mean(axis=0).round(2))
+
+
+@pytest.mark.jitless
+def test_the_training_trace_told_is_history(table_lines):
+    head = next(i for i, line in enumerate(table_lines) if "largest shift" in line)
+    history = MeanShift().fit(demo_table()).history_
+    told = [line.split() for line in table_lines[head + 1 : head + 1 + len(history)]]
+    for words, row in zip(told, history, strict=True):
+        assert [int(words[i]) for i in (0, 1, 4)] == [
+            row["round"], row["n_active"], row["n_converged"],
+        ]  # fmt: skip
+        shifts = [row["mean_shift"], row["max_shift"]]
+        np.testing.assert_allclose(np.array(words[2:4], dtype=float), shifts, rtol=0, atol=5e-5)
+    stars = [words[5] for words in told]
+    assert stars[0] == "*" * 24
+    assert sorted(stars, key=len, reverse=True) == stars
+    assert stars[-1] == "*"
+
+
+@pytest.mark.jitless
+def test_the_cluster_sizes_told_add_up(table_lines):
+    sizes = [int(line.split()[2]) for line in table_lines if line.startswith("   cluster ")]
+    assert sizes == np.bincount(MeanShift().fit(demo_table()).labels_).tolist()
+    assert sum(sizes) == 300
+
+
+@pytest.mark.jitless
+def test_the_prediction_trace_told_is_the_trace_and_ends_in_the_label(table_lines):
+    X = demo_table()
+    model = MeanShift().fit(X)
+    story = str(trace(X, X[124], bandwidth=model.bandwidth_)).splitlines()
+    assert [line[3:] for line in table_lines[-len(story) - 1 : -1]] == story
+    assert table_lines[-1].endswith(f"cluster {model.labels_[124]}: the row's label.")
+
+
+@pytest.mark.jitless
+def test_the_text_is_ascii_and_fits_80_columns(table_lines):
+    assert all(line.isascii() and len(line) <= 80 for line in table_lines)
+
+
+@pytest.mark.jitless
+def test_say_escapes_what_the_terminal_cannot_show(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    demo.say("caf\u00e9.png")
+    assert terminal.buffer.getvalue() == b"caf\\xe9.png\n"
+
+
+def test_the_whole_demo_clusters_the_whole_photograph(tmp_path, capsys):
+    picture = tmp_path / "demo.png"
+    assert main(["demo", "--output", str(picture), "--n-jobs", "1"]) == 0
+    told = capsys.readouterr().out
+    pixels, _ = china_pixels()
+    assert "X (273280, 3)" in told
+    assert "   rows       273,280\n" in told
+    assert "   bandwidth  25;" in told
+    n_clusters = len(MeanShift(bandwidth=25, bin_seeding=True).fit(pixels).cluster_centers_)
+    assert f"   clusters   {n_clusters}\n" in told
+    assert re.search(r"^   seconds    \d+\.\d{3}$", told, re.MULTILINE)
+    assert f"   picture    {picture}\n" in told
+    assert [file.name for file in tmp_path.iterdir()] == ["demo.png"]
+    with Image.open(picture) as image:
+        assert (image.format, image.size) == ("PNG", (2800, 1554))
+
+
+@pytest.mark.usefixtures("crop")
+def test_compare_prints_both_times_their_ratio_and_full_agreement(tmp_path, capsys):
+    assert main(["demo", "--compare", "--output", str(tmp_path / "demo.png")]) == 0
+    told = capsys.readouterr().out
+    theirs = float(re.search(r"   scikit-learn \S+ +([\d.]+) s\n", told)[1])
+    ours = float(re.search(r"   meanshift_fast \S+ +([\d.]+) s\n", told)[1])
+    assert theirs > 0
+    assert ours > 0
+    assert re.search(r"   ratio, one run of each +\d+ x\n", told)
+    assert re.search(r"   ARI of the labels +1\.000000\n", told)
+
+
+def test_the_picture_shows_the_pixels_their_clusters_and_the_palette(crop, tmp_path):
+    pixels, shape = crop
+    model = MeanShift(bandwidth=25, bin_seeding=True).fit(pixels)
+    picture = tmp_path / "demo.png"
+    demo.draw(pixels.reshape(shape), model.labels_, model.cluster_centers_, picture)
+    with Image.open(picture) as image:
+        drawn = np.asarray(image.convert("RGB"))
+
+    # 200 dots an inch, panels of 1280 dots 80 dots from the border and from each other, and 200
+    # dots for the titles above them: the middle of each pixel is found from there.
+    side = 1280 / shape[1]
+    rows = (200 + side * (np.arange(shape[0]) + 0.5)).astype(int)
+    columns = (side * (np.arange(shape[1]) + 0.5)).astype(int)
+    np.testing.assert_array_equal(drawn[np.ix_(rows, 80 + columns)], pixels.reshape(shape))
+    clustered = model.cluster_centers_.round()[model.labels_].reshape(shape)
+    np.testing.assert_array_equal(drawn[np.ix_(rows, 1440 + columns)], clustered)
+
+    # The strip's lower edge is 140 dots above the bottom; 10 dots higher no label interferes.
+    shares = np.bincount(model.labels_) / len(pixels)
+    order = np.argsort(-shares, kind="stable")
+    middles = np.cumsum(shares[order]) - shares[order] / 2
+    swatches = drawn[-150, (80 + middles * 2640).astype(int)]
+    np.testing.assert_array_equal(swatches, model.cluster_centers_[order].round())
+
+
+@pytest.mark.jitless
+def test_the_picture_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    picture = tmp_path / "demo.png"
+    picture.write_bytes(b"yesterday's")
+
+    def full_disk(self, path, **_):
+        path.write_bytes(b"half a ")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        demo.draw(np.zeros((2, 2, 3)), np.zeros(4, dtype=np.int64), np.zeros((1, 3)), picture)
+    assert picture.read_bytes() == b"yesterday's"
+    assert list(tmp_path.iterdir()) == [picture]
+
+
+@pytest.mark.jitless
+def test_drawing_leaves_pyplot_and_the_backend_alone(tmp_path):
+    code = (
+        "import sys, pathlib, numpy as np\n"
+        "from meanshift_fast import demo\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "demo.draw(np.zeros((2, 2, 3)), np.zeros(4, dtype=np.int64), np.zeros((1, 3)), "
+        "pathlib.Path(sys.argv[1]))\n"
+        "assert 'matplotlib.figure' in sys.modules\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    picture = tmp_path / "demo.png"
+    subprocess.run([sys.executable, "-c", code, str(picture)], check=True, timeout=300)
+    assert picture.stat().st_size > 1000
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize(("module", "package"), [("matplotlib", "matplotlib"), ("PIL", "pillow")])
+def test_a_missing_package_is_exit_code_1_with_the_remedy(
+    module, package, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["demo", "--output", str(tmp_path / "demo.png")]) == 1
+    printed = capsys.readouterr()
+    assert "6. Prediction trace" in printed.out
+    assert "7. Real input" not in printed.out
+    assert printed.err.count("\n") == 1
+    assert f"needs {package}, which is not installed" in printed.err
+    assert 'pip install "meanshift_fast[demo]"' in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.jitless
+def test_the_example_of_the_readme_prints_what_the_readme_says():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (told,) = re.findall(r"^```text\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    assert printed.getvalue() == told

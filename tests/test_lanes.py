@@ -1,0 +1,88 @@
+"""Lanes: what compiles computes what the NumPy functions of the same name compute."""
+
+import numba
+import numpy as np
+import pytest
+
+from meanshift_fast import lanes
+from meanshift_fast.lanes import (
+    bits,
+    flat,
+    full,
+    item,
+    load,
+    load_from,
+    lowest,
+    mask_of,
+    put,
+    sqrt,
+    store,
+    total,
+    where,
+)
+
+pytestmark = pytest.mark.jitless
+
+ROWS = np.random.default_rng(0).normal(size=(6, lanes.LANES))
+
+
+def results(rows, out, scalar):
+    left, right = load(rows, 0), load(rows, 1)
+    store(out, 0, left + right)
+    store(out, 1, left - scalar)
+    store(out, 2, scalar * right)
+    store(out, 3, where(left > right, left, right))
+    store(out, 4, where(left < scalar, left, full(2)))
+    store(out, 5, sqrt(left * left))
+    return total(left), bits(left <= right), bits(left >= scalar)
+
+
+def test_compiled_lanes_agree_with_numpy_to_the_last_bit():
+    plain, compiled = np.empty_like(ROWS), np.empty_like(ROWS)
+    expected = results(ROWS, plain, 0.25)
+    assert numba.njit(results)(ROWS, compiled, 0.25) == expected
+    np.testing.assert_array_equal(compiled, plain)
+
+
+def test_lane_operations_are_numpys_own():
+    out = np.empty_like(ROWS)
+    summed, not_above, not_below = results(ROWS, out, 0.25)
+    left, right = ROWS[:2]
+    np.testing.assert_array_equal(
+        out,
+        [left + right, left - 0.25, 0.25 * right, np.maximum(left, right)]
+        + [np.where(left < 0.25, left, 2.0), np.abs(left)],
+    )
+    assert summed == pytest.approx(left.sum(), rel=1e-14)
+    assert not_above == sum(1 << j for j in range(lanes.LANES) if left[j] <= right[j])
+    assert not_below == sum(1 << j for j in range(lanes.LANES) if left[j] >= 0.25)
+
+
+def through_pointers(rows, out):
+    source, target = flat(rows), flat(out)
+    set_bits = bits(load(source, 2) > 0.0)
+    store(target, 1, where(mask_of(set_bits), load(source, 2), full(0.0)))
+    put(target, 3, item(source, 20))
+    store(target, 2, load_from(source, 5))
+    return lowest(set_bits)
+
+
+def test_flat_pointers_read_and_write_the_array():
+    plain, compiled = np.zeros_like(ROWS), np.zeros_like(ROWS)
+    first = through_pointers(ROWS, plain)
+    assert first == int(np.argmax(ROWS[2] > 0))
+    assert numba.njit(through_pointers)(ROWS, compiled) == first
+    np.testing.assert_array_equal(compiled, plain)
+    np.testing.assert_array_equal(compiled[1], np.maximum(ROWS[2], 0))
+    assert compiled[0, 3] == ROWS.ravel()[20]
+    np.testing.assert_array_equal(compiled[2], ROWS.ravel()[5:21])
+
+
+def test_a_mask_goes_to_bits_and_back():
+    for set_bits in (0, 1, 0b1010, 2**lanes.LANES - 1):
+        assert bits(mask_of(set_bits)) == set_bits
+
+
+def test_infinity_is_in_no_ball():
+    padded = np.full((1, lanes.LANES), np.inf)
+    assert bits((load(padded, 0) - 1.0) * (load(padded, 0) - 1.0) <= 1e308) == 0

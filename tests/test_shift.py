@@ -1,0 +1,82 @@
+"""One shift: alone or in a group, the mean of the closed ball and its weight."""
+
+import naive
+import numpy as np
+import pytest
+from samples import blobs, lattice, scattered
+
+from meanshift_fast import shift, tree
+from meanshift_fast.threads import borrowed_threads
+
+CASES = {
+    "lattice with rows on the sphere": (np.ascontiguousarray(lattice(20, 20)), 3.0),
+    "duplicates": (scattered(900, 2), 1.0),
+    "cube lattice": (np.ascontiguousarray(lattice(8, 8, 8)), 2.0),
+    "one feature": (scattered(400, 1, side=90), 5.0),
+    "blobs": (blobs(700, 2), 0.7),
+    "eight features": (blobs(600, 8), 1.5),
+    "forty features": (blobs(200, 40), 4.0),
+    "everything in the ball": (blobs(300, 2), 1e3),
+    "bandwidth zero": (scattered(300, 2), 0.0),
+}
+
+
+def check_shift(points, weights, positions, bandwidth, tree_weights):
+    built = tree.build(points, tree_weights)
+    shifted = positions.copy()
+    support, moves = shift.shift(built, shifted, bandwidth)
+    for i, position in enumerate(positions):
+        mean, weight = naive.shift(points, weights, position, bandwidth)
+        assert support[i] == pytest.approx(weight, rel=1e-12)
+        np.testing.assert_allclose(shifted[i], mean, rtol=0, atol=1e-12 * np.abs(points).max())
+        assert moves[i] == pytest.approx(np.linalg.norm(shifted[i] - position), rel=1e-12)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("name", [*CASES])
+def test_a_shift_goes_to_the_mean_of_the_closed_ball(name):
+    points, bandwidth = CASES[name]
+    positions = points[:: max(1, len(points) // 40)].copy()
+    check_shift(points, np.ones(len(points)), positions, bandwidth, np.empty(0))
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("name", ["blobs", "cube lattice", "forty features"])
+def test_weights_count_as_so_many_rows(name):
+    points, bandwidth = CASES[name]
+    weights = np.random.default_rng(0).uniform(0.0, 3.0, len(points))
+    check_shift(points, weights, points[:20].copy(), bandwidth, weights)
+
+
+@pytest.mark.parametrize("name", [*CASES])
+def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
+    points, bandwidth = CASES[name]
+    built = tree.build(points, np.empty(0))
+    together = points[built.order].copy()
+    alone = together.copy()
+    group_support, _ = shift.shift(built._replace(leaf_width=np.inf), together, bandwidth)
+    alone_support, _ = shift.shift(built._replace(leaf_width=0.0), alone, bandwidth)
+    np.testing.assert_array_equal(group_support, alone_support)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12 * np.abs(points).max())
+
+
+@pytest.mark.jitless
+def test_a_position_with_an_empty_ball_stays():
+    built = tree.build(blobs(300, 2), np.empty(0))
+    positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
+    support, moves = shift.shift(built, positions, 1.0)
+    np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
+    assert not support.any()
+    assert not moves.any()
+
+
+def test_shifts_are_bit_equal_for_every_number_of_threads():
+    points = blobs(20_000, 3)
+    results = []
+    for n_jobs in (1, 2):
+        with borrowed_threads(n_jobs):
+            built = tree.build(points, np.empty(0))
+            positions = points.copy()
+            results.append((*shift.shift(built, positions, 0.5), positions))
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -1,0 +1,21 @@
+"""scikit-learn's estimator checks, with no expected failure."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from meanshift_fast import MeanShift
+
+# Some checks fit tables where every row has a bin of its own, and the warning is right then.
+pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning")
+
+
+@parametrize_with_checks(
+    [
+        MeanShift(),
+        MeanShift(max_iter=5, bandwidth=1.0),
+        MeanShift(bin_seeding=True),
+        MeanShift(bin_seeding=True, bandwidth=1.0),
+    ]
+)
+def test_scikit_learns_check(estimator, check):
+    check(estimator)

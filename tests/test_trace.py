@@ -1,0 +1,150 @@
+"""One point's story: the numbers are the twin's, and the telling says what they say."""
+
+import re
+
+import numpy as np
+import pytest
+
+import naive
+import samples
+from meanshift_fast import MeanShift, trace
+
+X = samples.blobs(200, 2)
+ROWS = np.array([[0.0], [1.0], [2.0], [3.0], [10.0]])
+
+
+@pytest.mark.parametrize(
+    ("table", "bandwidth"),
+    [
+        (X, 1.0),
+        (X, 3.0),
+        (samples.blobs(90, 1), 0.4),
+        (samples.lattice(7, 6), 2.0),
+        (samples.digits(150), 30.0),
+        (samples.pixels(24), 25.0),
+    ],
+    ids=["2-d", "2-d, wide", "1-d", "lattice", "digits", "pixels"],
+)
+def test_positions_shifts_and_support_are_the_twins(table, bandwidth):
+    starts = table[::17]
+    story = trace(table, starts, bandwidth=bandwidth)
+    points, weights = table.astype(float), np.ones(len(table))
+
+    assert len(story.positions) == len(story.shifts) == len(story.support) == len(starts)
+    for i, start in enumerate(starts.astype(float)):
+        positions, shifts, support = naive.trajectory(points, weights, start, bandwidth)
+        assert story.positions[i].shape == (len(shifts) + 1, table.shape[1])
+        np.testing.assert_array_equal(story.positions[i][0], start)
+        np.testing.assert_allclose(story.positions[i], positions, rtol=0, atol=1e-9 * bandwidth)
+        np.testing.assert_allclose(story.shifts[i], shifts, rtol=0, atol=1e-9 * bandwidth)
+        np.testing.assert_array_equal(story.support[i], support)
+
+
+def test_a_story_by_hand():
+    story = trace(ROWS, [0.0], bandwidth=1.0)
+    np.testing.assert_array_equal(story.positions[0], [[0.0], [0.5], [0.5]])
+    np.testing.assert_array_equal(story.shifts[0], [0.5, 0.0])
+    np.testing.assert_array_equal(story.support[0], [2, 2])
+
+
+def test_one_start_may_be_given_as_one_row():
+    alone, listed = trace(X, X[3], bandwidth=1.0), trace(X, X[3:4], bandwidth=1.0)
+    assert len(alone.positions) == 1
+    np.testing.assert_array_equal(alone.positions[0], listed.positions[0])
+
+
+def test_a_start_need_not_be_a_row_and_one_out_of_reach_stays():
+    story = trace(ROWS, [[0.25], [500.0]], bandwidth=1.0)
+    np.testing.assert_array_equal(story.positions[1], [[500.0]])
+    assert story.shifts[1].shape == story.support[1].shape == (0,)
+    assert len(story.shifts[0]) > 0
+
+
+def test_max_iter_allows_one_move_more():
+    free = trace(X, X[0], bandwidth=0.5)
+    assert len(free.shifts[0]) > 3
+    for max_iter in (0, 1, 2):
+        story = trace(X, X[0], bandwidth=0.5, max_iter=max_iter)
+        assert story.shifts[0].shape == (max_iter + 1,)
+        np.testing.assert_array_equal(story.positions[0], free.positions[0][: max_iter + 2])
+
+
+def test_a_coarse_tol_ends_the_story_early():
+    fine, coarse = trace(X, X[1], bandwidth=0.5), trace(X, X[1], bandwidth=0.5, tol=0.2)
+    steps = len(coarse.shifts[0])
+    assert 1 < steps < len(fine.shifts[0])
+    np.testing.assert_array_equal(coarse.shifts[0], fine.shifts[0][:steps])
+    assert coarse.shifts[0][-1] <= 0.2 * 0.5 < coarse.shifts[0][:-1].min()
+
+
+def test_the_stories_of_the_rows_are_what_a_fit_goes_through():
+    model = MeanShift(bandwidth=0.8).fit(X)
+    story = trace(X, X, bandwidth=0.8)
+    steps = np.array([len(shifts) for shifts in story.shifts])
+    assert model.n_iter_ == steps.max() - 1
+    active = [np.count_nonzero(steps > i) for i in range(steps.max())]
+    np.testing.assert_array_equal(model.history_["n_active"], active)
+    ends = np.array([positions[-1] for positions in story.positions])
+    for center in model.cluster_centers_:
+        assert np.sqrt(naive.distances_sq(ends, center)).min() <= 1e-9
+
+
+@pytest.mark.parametrize("step", [0, 1, -1])
+def test_the_neighbours_of_a_step_are_the_rows_of_its_mean(step):
+    story = trace(X, X[:5], bandwidth=1.0)
+    rows = story.neighbours(step, start=4)
+    moves = len(story.shifts[4])
+    assert len(rows) == story.support[4][step]
+    np.testing.assert_allclose(
+        X[rows].mean(axis=0), story.positions[4][step % moves + 1], rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(("step", "start"), [(99, 0), (-99, 0), (0, 5), (0, -6)])
+def test_a_step_that_was_not_taken_has_no_neighbours(step, start):
+    story = trace(X, X[:5], bandwidth=1.0)
+    with pytest.raises(IndexError, match=str(step if step else start)):
+        story.neighbours(step, start)
+
+
+def test_the_telling_follows_the_story_step_by_step():
+    story = trace(X, X[0], bandwidth=1.0)
+    told = str(story)
+    n_steps = len(story.shifts[0])
+    assert n_steps < 10
+    for support in story.support[0]:
+        assert f"{int(support)} neighbours" in told
+    first, last = story.positions[0][0], story.positions[0][-1]
+    for x, y in (first, last):
+        assert f"[{round(x, 3):.15g}, {round(y, 3):.15g}]" in told
+    assert told.count("Step ") == n_steps
+    assert "rests" in told
+    assert f"after {n_steps} shifts" in told
+
+
+def test_the_telling_says_how_the_story_ends():
+    assert "rests" in str(trace(ROWS, [0.0], bandwidth=1.0))
+    assert "max_iter = 1" in str(trace(X, X[0], bandwidth=0.5, max_iter=1))
+    assert "empty" in str(trace(ROWS, [500.0], bandwidth=1.0))
+
+
+def test_a_long_story_is_shortened_in_the_middle():
+    ever_denser = np.sqrt(np.linspace(0, 1, 2000))[:, None]
+    story = trace(ever_denser, [0.0], bandwidth=0.1)
+    n_steps = len(story.shifts[0])
+    assert n_steps > 20
+    left_out = re.search(r"\.\.\. (\d+) more steps \.\.\.", str(story))
+    assert str(story).count("Step ") + int(left_out[1]) == n_steps
+    assert f"Step {n_steps}:" in str(story)
+
+
+def test_several_stories_are_told_one_after_the_other():
+    story = trace(X, X[:3], bandwidth=1.0)
+    assert str(story).split("\n\n") == [str(trace(X, row, bandwidth=1.0)) for row in X[:3]]
+    assert repr(story).startswith("<Trace: 3 starting point")
+
+
+def test_a_wide_row_is_told_by_its_ends():
+    row = str(trace(samples.digits(50), samples.digits(1), bandwidth=30.0)).splitlines()[0]
+    assert "..." in row
+    assert len(row) < 100
