@@ -1,6 +1,6 @@
 """MeanShift and mean_shift: the pipeline, in the order in which the data takes it.
 
-    input -> bandwidth -> seeds -> moment tree -> climb -> modes -> labels
+input -> bandwidth -> seeds -> moment tree -> climb -> modes -> labels
 """
 
 from numbers import Integral, Real
@@ -26,7 +26,7 @@ _UNWEIGHTED: NDArray[np.float64] = np.empty(0)
 _UNWEIGHTED.flags.writeable = False
 
 
-class MeanShift(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class MeanShift(ClusterMixin, BaseEstimator):
     """Mean shift clustering, scikit-learn's own answer from a compiled engine.
 
     Every seed moves to the mean of the rows within the bandwidth, again and again, until it rests
@@ -181,9 +181,9 @@ class MeanShift(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             Where X is not a finite table, a parameter is out of range, or no seed is left: "No
             point was within bandwidth=...".
         """
-        X = validate_data(self, X)
+        table: NDArray[Any] = validate_data(self, X)
         with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
-            self._fit_table(X, _table(X), report)
+            self._fit_table(table, _table(table), report)
         return self
 
     def _fit_table(self, X: NDArray[Any], points: NDArray[np.float64], report: Report) -> None:
@@ -238,7 +238,7 @@ class MeanShift(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> NDArray[np.float64]:
         """The seeds as a float64 table; ``points`` itself where every row is one."""
         if self.seeds is not None:
-            if np.ndim(self.seeds) != 2 or len(self.seeds) == 0:
+            if np.ndim(self.seeds) != 2 or np.shape(self.seeds)[0] == 0:
                 raise ValueError(
                     f"seeds must be a table of at least one row and {points.shape[1]} columns, got "
                     f"shape {np.shape(self.seeds)}; seeds=None starts from the rows of X"

@@ -145,6 +145,7 @@ def mask_of(set_bits):
 
 def lowest(set_bits):
     """The number of the lowest set bit of a positive integer."""
+    set_bits = int(set_bits)
     return (set_bits & -set_bits).bit_length() - 1
 
 

@@ -218,7 +218,7 @@ def _remove_ball(
         block = item(stack, n_stacked)
         is_whole = block < 0
         block = ~block if is_whole else block
-        touched = inside = int(item(left_below, block))
+        touched = inside = item(left_below, block)
         if not is_whole:
             touched = _touched(lower, upper, block, n_features, ends, center, radius_sq, touched)
             inside = _inside(lower, upper, block, n_features, ends, center, radius_sq, touched)

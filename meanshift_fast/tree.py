@@ -1,9 +1,9 @@
-"""The moment tree: rows in blocks of sixteen, blocks in blocks of sixteen, sums in every block.
+r"""The moment tree: rows in blocks of sixteen, blocks in blocks of sixteen, sums in every block.
 
     rank   0 ... 15 | 16 ... 31 |  ...  | 240 ... 255 | 256 ...          rows, neighbours in space
            leaf 0   | leaf 1    |  ...  | leaf 15     | leaf 16 ...
-           \\________________ block ___________________/ \\____ block ...
-                              \\_____________ block of blocks _____________ ...  up to block 0
+           \________________ block ___________________/ \____ block ...
+                              \_____________ block of blocks _____________ ...  up to block 0
 
 A block holds, for each of its sixteen children, the bounding box, the weight and the weighted
 sum. A flat query takes a child inside the ball by its sums, passes over one outside, and opens
@@ -14,9 +14,9 @@ The order of the rows is that of a kd-tree whose splits fall at ranks that are m
 power of two times sixteen: every leaf is full but the last, parents and children are found by
 arithmetic, and there is not one pointer to follow. Two steps make the order. Rows are first
 sorted into cells (halving the widest side again and again, a counting sort, both passes
-parallel); then every chunk of 4,096 ranks is cut into slabs and slabs of slabs, in cache. Where one cell holds
-more than a chunk (a heavy cluster, an outlier that stretches the grid) the ranks are split at
-medians from further up.
+parallel); then every chunk of 4,096 ranks is cut into slabs and slabs of slabs, in cache. Where
+one cell holds more than a chunk (a heavy cluster, an outlier that stretches the grid) the ranks
+are split at medians from further up.
 """
 
 from typing import NamedTuple
@@ -145,9 +145,7 @@ def _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, 
     n_parts, n_rows = counts.shape[0], points.shape[0]
     for part in prange(n_parts):
         start, stop = part * n_rows // n_parts, (part + 1) * n_rows // n_parts
-        _count_cells(
-            points, start, stop, features, origin, scale, bit_table, cells, counts[part]
-        )
+        _count_cells(points, start, stop, features, origin, scale, bit_table, cells, counts[part])
     _counts_to_positions(counts, cell_start)
     for part in prange(n_parts):
         start, stop = part * n_rows // n_parts, (part + 1) * n_rows // n_parts
@@ -485,13 +483,15 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.int64]:
     lower = np.full((n_parts, n_features), np.inf)
     upper = np.full((n_parts, n_features), -np.inf)
     _bounds(points, lower, upper)
-    grid = _cell_grid(lower.min(axis=0), upper.max(axis=0), n_samples // 128)
-    n_cells = 1 << int(np.sum([int(t.max()).bit_count() for t in grid[3]]))
+    features, origin, scale, bit_table = _cell_grid(
+        lower.min(axis=0), upper.max(axis=0), n_samples // 128
+    )
+    n_cells = 1 << sum(int(bits.max()).bit_count() for bits in bit_table)
     cells = np.empty(n_samples, dtype=np.int32)
     counts = np.zeros((n_parts, n_cells), dtype=np.int64)
     cell_start = np.empty(n_cells + 1, dtype=np.int64)
     order = np.empty(n_samples, dtype=np.int64)
-    _sort_into_cells(points, *grid, cells, counts, cell_start, order)
+    _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, cell_start, order)
     _split_heavy_cells(points, order, cell_start)
     return order
 
@@ -548,10 +548,7 @@ def build(
     careful = careful or n_samples <= 1 << 18
     order = _split_at_medians(points) if careful else _order_in_cells(points)
     packed = _aligned((n_leaves, n_features, LANES))
-    if weights.size:
-        packed_weights = _aligned((n_leaves, LANES))
-    else:
-        packed_weights = _aligned((1, LANES), 1.0)
+    packed_weights = _aligned((n_leaves, LANES)) if weights.size else _aligned((1, LANES), 1.0)
     lower = _aligned((n_blocks, n_features, LANES), np.inf)
     upper = _aligned((n_blocks, n_features, LANES), -np.inf)
     weight = _aligned((n_blocks, LANES), 0.0)

@@ -1,13 +1,12 @@
 """The climb: rounds of shifts tell the same stories as one trajectory after the other."""
 
-import naive
 import numpy as np
 import pytest
-from samples import blobs, lattice, scattered
 
+import naive
 from meanshift_fast import tree
 from meanshift_fast.climb import climb
-
+from samples import blobs, lattice, scattered
 
 
 def SILENT(*_):
@@ -28,7 +27,9 @@ CASES = {
 def test_rounds_end_where_trajectories_do(name, max_iter):
     points, bandwidth = CASES[name]
     built = tree.build(points, np.empty(0))
-    path = climb(built, points, bandwidth, tol=1e-3, max_iter=max_iter, order=built.order, report=SILENT)
+    path = climb(
+        built, points, bandwidth, tol=1e-3, max_iter=max_iter, order=built.order, report=SILENT
+    )
     stories = naive.climb(points, np.ones(len(points)), points, bandwidth, max_iter=max_iter)
     ends, support, n_steps = naive.ends_of(stories)
     np.testing.assert_allclose(path.ends, ends, rtol=0, atol=1e-12)

@@ -50,8 +50,14 @@ def test_lane_operations_are_numpys_own():
     left, right = ROWS[:2]
     np.testing.assert_array_equal(
         out,
-        [left + right, left - 0.25, 0.25 * right, np.maximum(left, right)]
-        + [np.where(left < 0.25, left, 2.0), np.abs(left)],
+        [
+            left + right,
+            left - 0.25,
+            0.25 * right,
+            np.maximum(left, right),
+            np.where(left < 0.25, left, 2.0),
+            np.abs(left),
+        ],
     )
     assert summed == pytest.approx(left.sum(), rel=1e-14)
     assert not_above == sum(1 << j for j in range(lanes.LANES) if left[j] <= right[j])

@@ -3,10 +3,10 @@
 import sys
 
 import pytest
-from samples import blobs
 
 from meanshift_fast import MeanShift
 from meanshift_fast.progress import reporting
+from samples import blobs
 
 X = blobs(200, 2)
 STAGES = ["bandwidth", "seeds", "tree", "climb", "modes", "labels"]

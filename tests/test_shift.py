@@ -1,12 +1,12 @@
 """One shift: alone or in a group, the mean of the closed ball and its weight."""
 
-import naive
 import numpy as np
 import pytest
-from samples import blobs, lattice, scattered
 
+import naive
 from meanshift_fast import shift, tree
 from meanshift_fast.threads import borrowed_threads
+from samples import blobs, lattice, scattered
 
 CASES = {
     "lattice with rows on the sphere": (np.ascontiguousarray(lattice(20, 20)), 3.0),

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from samples import blobs, lattice, scattered
 
 from meanshift_fast import tree
 from meanshift_fast.threads import borrowed_threads
+from samples import blobs, lattice, scattered
 
 NONE = np.empty(0)
 
@@ -43,7 +43,7 @@ def rows_of_leaves(built):
 
 
 def check_tree(built, points, weights):
-    n_samples, n_features = points.shape
+    n_samples = len(points)
     np.testing.assert_array_equal(np.sort(built.order), np.arange(n_samples))
     rows = rows_of_leaves(built)
     np.testing.assert_array_equal(rows[:n_samples], points[built.order])
