@@ -188,16 +188,16 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
         makes of float32 times ``bin_size``. With shape (0, n_features) where no bin holds enough
         rows. X itself where ``bin_size`` is 0, and where there are as many seeds as rows.
 
-    Warns
-    -----
-    UserWarning
-        "Binning data failed with provided bin_size=...": each row has a bin of its own.
-
     Raises
     ------
     ValueError
         Where X is not a finite table, ``bin_size`` is not finite, or ``min_bin_freq`` is less
         than 1.
+
+    Warns
+    -----
+    UserWarning
+        "Binning data failed with provided bin_size=...": each row has a bin of its own.
 
     See Also
     --------

@@ -8,10 +8,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _Floats = npt.NDArray[np.float64]
 
@@ -93,6 +97,28 @@ class Trace:
         return np.concatenate(
             [first + inside for first, inside, _ in _ball(self.points, centre, self.bandwidth)]
         )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the stories over the rows: each start, its first ball, its steps and its end.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on. More than two columns are shown by their principal components.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        from meanshift_fast.plot import draw_trace
+
+        return draw_trace(self, ax)
 
     def __repr__(self) -> str:
         """Say how many stories there are and how long the longest is."""

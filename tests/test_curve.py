@@ -1,0 +1,84 @@
+"""The bandwidth curve: what it counts, where it lasts, and what it picks."""
+
+import numpy as np
+import pytest
+
+import naive
+import samples
+from bench.workloads import blobs
+from meanshift_fast import MeanShift
+from meanshift_fast.curve import bandwidth_curve, stable_bandwidth
+from meanshift_fast.datasets import demo_table
+
+
+@pytest.mark.parametrize("n_samples", [20_000, 200_000])
+def test_it_finds_the_twenty_blobs(n_samples):
+    X = blobs(n_samples)
+    curve = bandwidth_curve(X)
+    assert curve.stable["n_clusters"] == 20
+    model = MeanShift(bandwidth=curve.bandwidth, bin_seeding=True).fit(X)
+    sizes = np.bincount(model.labels_)
+    assert np.count_nonzero(sizes > len(X) // 100) == 20
+
+
+def test_one_blob_is_one_cluster():
+    X = np.random.default_rng(0).standard_normal((2000, 2))
+    assert bandwidth_curve(X).stable["n_clusters"] == 1
+
+
+def test_every_rung_is_the_twins_climb_from_the_modes_of_the_last():
+    X, ladder = samples.blobs(150, 2), [0.5, 1.0, 2.0, 4.0]
+    curve = bandwidth_curve(X, ladder)
+    seeds, n_modes = X, []
+    for bandwidth in ladder:
+        ends, support, _ = naive.ends_of(naive.climb(X, np.ones(len(X)), seeds, bandwidth))
+        seeds, _ = naive.merge_modes(ends, support, bandwidth)
+        n_modes.append(len(seeds))
+    np.testing.assert_array_equal(curve.n_modes, n_modes)
+    np.testing.assert_array_equal(curve.bandwidths, ladder)
+
+
+def test_the_plateaus_are_the_runs_of_the_count():
+    curve = bandwidth_curve(demo_table())
+    plateaus = curve.plateaus
+    assert (np.diff(plateaus["n_clusters"]) != 0).all()
+    np.testing.assert_array_equal(plateaus["low"][1:], plateaus["high"][:-1])
+    np.testing.assert_allclose(
+        plateaus["stability"], np.log2(plateaus["high"] / plateaus["low"]), rtol=1e-12
+    )
+    assert curve.stable["low"] <= curve.bandwidth <= curve.stable["high"]
+
+
+def test_the_estimators_function_is_the_curves_bandwidth():
+    X = demo_table()
+    assert stable_bandwidth(X) == bandwidth_curve(X).bandwidth
+
+
+def test_weights_that_are_all_equal_change_nothing():
+    X = demo_table()
+    weighted = bandwidth_curve(X, sample_weight=np.full(len(X), 7.0))
+    np.testing.assert_allclose(weighted.bandwidth, bandwidth_curve(X).bandwidth, rtol=1e-6)
+
+
+def test_rows_of_weight_zero_are_no_rows():
+    X = demo_table()
+    weights = np.ones(len(X))
+    weights[::3] = 0
+    kept = bandwidth_curve(X[weights > 0], sample_weight=weights[weights > 0])
+    assert bandwidth_curve(X, sample_weight=weights).bandwidth == kept.bandwidth
+
+
+def test_equal_rows_have_the_bandwidth_zero():
+    assert stable_bandwidth(np.full((20, 2), 3.0)) == 0.0
+
+
+@pytest.mark.parametrize("ladder", [[], [0.0, 1.0], [2.0, 1.0], [1.0, np.inf], [[1.0]]])
+def test_a_ladder_that_does_not_rise_is_refused(ladder):
+    with pytest.raises(ValueError, match="bandwidths must be"):
+        bandwidth_curve(demo_table(), ladder)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [-1.0] * 300, [0.0] * 300, [np.nan] * 300])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match="sample_weight must"):
+        bandwidth_curve(demo_table(), sample_weight=weights)
