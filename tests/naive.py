@@ -145,6 +145,25 @@ def bin_seeds(points, bin_size, min_bin_freq=1):
     return np.array(cells, dtype=np.float32).reshape(-1, points.shape[1]) * bin_size
 
 
+def condense(points, cell_size, weights=None):
+    """Each occupied cell's weighted mean and weight, and the cell of each row.
+
+    A cell of no weight keeps its first row.
+    """
+    weights = np.ones(len(points)) if weights is None else weights
+    members = {}
+    for row, cell in enumerate(np.round(points / cell_size)):
+        members.setdefault(tuple(cell), []).append(row)
+    means, totals, inverse = [], [], np.empty(len(points), dtype=np.int64)
+    for number, rows in enumerate(members.values()):
+        total = weights[rows].sum()
+        mean = np.average(points[rows], axis=0, weights=weights[rows]) if total else points[rows[0]]
+        means.append(mean)
+        totals.append(total)
+        inverse[rows] = number
+    return np.array(means), np.array(totals), inverse
+
+
 def merge_modes(ends, support, bandwidth):
     """Group the points of convergence ([1]_ section 4.1, step 2): which ends are modes.
 
