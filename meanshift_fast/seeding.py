@@ -21,11 +21,10 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.units import checked_lengths
-from meanshift_fast.weights import checked_weights
+from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
 HASH_FACTOR = 0x5BD1E995
-_NO_INVERSE = np.empty(0, dtype=np.int64)
 HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no overflow is reported
 
 
@@ -116,10 +115,27 @@ def _cell_means(points, weights, sizes, rows, inverse, means, cell_weights):
             means[cell, f] = mean
 
 
-def _find_bins(
+def find_bins(
     points: NDArray[np.float64], bin_size: float, inverse: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the first row of each bin and its number of rows, in order of appearance."""
+    """Find the bins of a table.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; finite, at least one.
+    bin_size : float
+        Not 0.
+    inverse : int64 array of shape (n_samples,) or (0,)
+        Overwritten by the number of each row's bin, where there is room.
+
+    Returns
+    -------
+    rows : int64 array of shape (n_bins,)
+        The first row of each bin, in order of appearance.
+    counts : int64 array of shape (n_bins,)
+        How many rows each bin holds.
+    """
     n_samples = len(points)
     low, high = points[0].copy(), points[0].copy()
     _bounds(points, low, high)
@@ -136,23 +152,59 @@ def _find_bins(
     return rows[:n_bins], counts[:n_bins]
 
 
-def bin_seeds(X: NDArray[Any], bin_size: float, min_bin_freq: int) -> NDArray[Any]:
+def _full_bins(
+    points: NDArray[np.float64], bin_size: float, min_bin_freq: int, weights: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Find the first row of each bin that holds enough rows."""
+    inverse = np.empty(weights.size, dtype=np.int64)
+    rows, counts = find_bins(points, bin_size, inverse)
+    if weights.size == 0:
+        return rows[counts >= min_bin_freq]
+    # Sums of fractions come out a little short of a whole number, depending on their order.
+    return rows[np.bincount(inverse, weights) >= min_bin_freq * (1.0 - 1e-10)]
+
+
+def warn_of_bins(bin_size: float | NDArray[np.float64]) -> None:
+    """Warn, as from three calls further up, that the rows are the seeds."""
+    told = str(bin_size) if isinstance(bin_size, np.ndarray) else f"{float(bin_size):f}"
+    warnings.warn(
+        f"Binning data failed with provided bin_size={told}, using data points as seeds.",
+        stacklevel=5,
+    )
+
+
+def bin_seeds(
+    X: NDArray[Any],
+    bin_size: float | NDArray[np.float64],
+    min_bin_freq: int,
+    *,
+    weights: NDArray[np.float64] = UNWEIGHTED,
+) -> NDArray[Any]:
     """Find the seeds of a table that needs no checks; :func:`get_bin_seeds` otherwise.
 
     Parameters
     ----------
     X : numeric array of shape (n_samples, n_features)
         The rows in their own dtype; finite, at least one.
-    bin_size : float
-        Finite.
+    bin_size : float, or float64 array of shape (n_features,)
+        Finite; of an array, positive.
     min_bin_freq : int
         At least 1.
+    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
+        The rows' weights; a bin holds as many rows as they weigh.
 
     Returns
     -------
     seeds : array of shape (n_seeds, n_features)
-        X itself where ``bin_size`` is 0 or there are as many bins as rows.
+        X itself where ``bin_size`` is 0 or there are as many bins as rows, and no weights.
     """
+    if isinstance(bin_size, np.ndarray):
+        if (bin_size != bin_size[0]).any():
+            with np.errstate(over="ignore"):
+                quotients = X / bin_size
+            bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
+            return X if bins is quotients else bins * bin_size
+        bin_size = float(bin_size[0])
     if bin_size == 0:
         return X
     # The precision of the quotient is NumPy's choice: a Python float follows X. Where it cannot
@@ -167,14 +219,9 @@ def bin_seeds(X: NDArray[Any], bin_size: float, min_bin_freq: int) -> NDArray[An
             size = 1.0
     points.flags.writeable = False
 
-    rows, counts = _find_bins(points, size, _NO_INVERSE)
-    rows = rows[counts >= min_bin_freq]
-    if len(rows) == len(X):
-        warnings.warn(
-            f"Binning data failed with provided bin_size={float(bin_size):f}, using data points as "
-            "seeds.",
-            stacklevel=4,
-        )
+    rows = _full_bins(points, size, min_bin_freq, weights)
+    if len(rows) == len(X) and weights.size == 0:
+        warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
         bins = np.round(points[rows] / size).astype(np.float32)
@@ -351,7 +398,7 @@ def condense(
         )
     in_cells.flags.writeable = False
     inverse = np.empty(len(points), dtype=np.int64)
-    rows, _ = _find_bins(in_cells, 1.0, inverse)
+    rows, _ = find_bins(in_cells, 1.0, inverse)
     means = np.zeros((len(rows), points.shape[1]))
     cell_weights = np.zeros(len(rows))
     _cell_means(points, weights, sizes, rows, inverse, means, cell_weights)

@@ -5,6 +5,7 @@ array of shape (n_samples,), or of shape (0,) where every row counts once.
 """
 
 import contextlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,3 +73,30 @@ def checked_weights(
         )
     weights.flags.writeable = False
     return UNWEIGHTED if (weights == 1.0).all() else weights
+
+
+def without_weightless(
+    table: NDArray[Any], weights: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Leave out the rows of weight 0.
+
+    Parameters
+    ----------
+    table : array of shape (n_samples, n_features)
+        The rows.
+    weights : read-only float64 array of shape (n_samples,) or (0,)
+        Their weights, as checked.
+
+    Returns
+    -------
+    table : array of shape (n_left, n_features)
+        The table itself where no weight is 0.
+    weights : read-only float64 array of shape (n_left,) or (0,)
+        Empty where the weights left are all 1.
+    """
+    counts = weights > 0.0
+    if counts.all():
+        return table, weights
+    weights = weights[counts]
+    weights.flags.writeable = False
+    return table[counts], UNWEIGHTED if (weights == 1.0).all() else weights

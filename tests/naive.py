@@ -244,6 +244,9 @@ def mean_shift(
     seeds = np.asarray(seeds, dtype=float)
 
     stories = climb(points, weights, seeds, bandwidth, tol, max_iter)
+    if bin_seeding and len(seeds) and not any(support.any() for _, _, support in stories):
+        # all rows are out of the reach of all centres of bins: they are their own seeds then
+        stories = climb(points, weights, points, bandwidth, tol, max_iter)
     ends, support, n_steps = ends_of(stories)
     dtype = X.dtype if X.dtype.kind == "f" else np.float64
     modes, mode_support = merge_modes(ends.astype(dtype), support, bandwidth)
