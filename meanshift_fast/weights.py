@@ -61,7 +61,8 @@ def checked_weights(
             f"sample_weight must be finite and at least 0, got {weights[bad[0]]} at row {bad[0]}; "
             "leave out, or give weight 0 to, rows that shall not count"
         )
-    total = weights.sum()
+    with np.errstate(over="ignore"):
+        total = weights.sum()
     if total == 0.0 and not all_zero:
         raise ValueError(
             "sample_weight must be positive for at least one row, got zero for all; "
