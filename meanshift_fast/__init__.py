@@ -2,7 +2,7 @@
 
 from meanshift_fast.bandwidth import estimate_bandwidth
 from meanshift_fast.estimator import MeanShift, mean_shift, warm_up
-from meanshift_fast.seeding import get_bin_seeds
+from meanshift_fast.seeding import condense, get_bin_seeds
 from meanshift_fast.trace import Trace, trace
 
 __version__ = "0.1.0"
@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MeanShift",
     "Trace",
+    "condense",
     "estimate_bandwidth",
     "get_bin_seeds",
     "mean_shift",

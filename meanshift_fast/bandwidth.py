@@ -24,12 +24,14 @@ import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import bits, full, load, lowest, store, total, where
 from meanshift_fast.threads import borrowed_threads
+from meanshift_fast.units import readonly_table
+from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 LANES = 16
 QUAD = 4  # rows measured at once: 64 columns take half the time that one at a time takes
@@ -41,9 +43,6 @@ SMOOTH = 7  # passes that interpolate. Blobs need no more, and giving up sooner 
 PASSES = 20  # by then only equal distances are left
 TRIES = 64  # looks for a distance inside the bracket, where interpolation fails
 BATCH = 2**22  # leaves times columns that one call may measure for all its groups
-
-_UNWEIGHTED: NDArray[np.float64] = np.empty(0)
-_UNWEIGHTED.flags.writeable = False
 
 
 # The shell about a group of sixteen positions.
@@ -359,7 +358,7 @@ def mean_kth_distance(
     points: NDArray[np.float64],
     *,
     quantile: float,
-    weights: NDArray[np.float64] = _UNWEIGHTED,
+    weights: NDArray[np.float64] = UNWEIGHTED,
 ) -> np.float64:
     """Average over the rows how far the k-th neighbour is; `estimate_bandwidth` of a ready table.
 
@@ -409,6 +408,52 @@ def mean_kth_distance(
     return np.float64(np.ldexp(mean, exponent))
 
 
+def rule_of_thumb(
+    points: NDArray[np.float64], rule: str, *, weights: NDArray[np.float64] = UNWEIGHTED
+) -> np.float64:
+    """Scale the spread of the rows by a power of their number.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; finite, at least one.
+    rule : {"scott", "silverman"}
+        Which power.
+    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
+        The rows' weights; empty where all are 1. A row of weight w is w rows.
+
+    Returns
+    -------
+    np.float64
+        In the unit of the columns. The spread is the root of the mean of the columns' variances.
+
+    Notes
+    -----
+    Scott [1]_ equation (6.42) takes n^(-1 / (d + 4)) standard deviations for n rows in d columns;
+    Silverman [2]_ equation (4.14) takes (4 / (d + 2))^(1 / (d + 4)) times as many.
+
+    References
+    ----------
+    .. [1] D. W. Scott, "Multivariate Density Estimation", Wiley, 1992,
+       :doi:`10.1002/9780470316849`.
+    .. [2] B. W. Silverman, "Density Estimation for Statistics and Data Analysis", Chapman and
+       Hall, 1986.
+    """
+    n_features = points.shape[1]
+    each = weights if weights.size else np.ones(len(points))
+    # A power of two keeps the squares of extreme data finite, and rounds nothing.
+    unit = np.ldexp(1.0, min(max(int(np.frexp(np.abs(points).max())[1]), -1000), 1000))
+    scaled = points / unit
+    total = each.sum()
+    share = each / total
+    offsets = scaled - share @ scaled
+    spread = np.sqrt((share @ (offsets * offsets)).mean()) * unit
+    factor = total ** (-1.0 / (n_features + 4))
+    if rule == "silverman":
+        factor *= (4.0 / (n_features + 2)) ** (1.0 / (n_features + 4))
+    return np.float64(spread * factor)
+
+
 @validate_params(  # type: ignore[untyped-decorator]
     {
         "X": ["array-like"],
@@ -416,6 +461,8 @@ def mean_kth_distance(
         "n_samples": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
+        "sample_weight": ["array-like", None],
+        "method": [StrOptions({"quantile", "scott", "silverman"})],
     },
     prefer_skip_nested_validation=True,
 )
@@ -426,10 +473,13 @@ def estimate_bandwidth(
     n_samples: int | None = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    method: str = "quantile",
 ) -> np.float64:
     """Estimate a bandwidth for mean shift: the mean distance to the k-th nearest row.
 
-    The figure of :func:`sklearn.cluster.estimate_bandwidth`, found without its quadratic time.
+    The figure of :func:`sklearn.cluster.estimate_bandwidth`, found without its quadratic time; or
+    a rule of thumb from the spread of the rows, in a pass over them.
 
     Parameters
     ----------
@@ -446,17 +496,26 @@ def estimate_bandwidth(
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The rows' weights: a row of weight w is w rows. None counts each once. ``n_samples`` rows
+        are drawn from those that have any.
+    method : {"quantile", "scott", "silverman"}, default="quantile"
+        "quantile": the mean distance to the k-th nearest row. "scott" and "silverman": the spread
+        of the rows times ``n ** (-1 / (d + 4))`` for n rows in d columns, by Silverman's rule
+        times ``(4 / (d + 2)) ** (1 / (d + 4))``; ``quantile`` is not used then.
 
     Returns
     -------
     bandwidth : np.float64
-        In the unit of the columns of X. 0 where each row has enough equals.
+        In the unit of the columns of X. 0 where each row has enough equals; by the rules of
+        thumb, where all rows are equal.
 
     Raises
     ------
     ValueError
         Where X is not a finite table, ``quantile`` is outside [0, 1], ``n_samples`` is less than
-        1 or ``n_jobs`` is 0.
+        1, ``n_jobs`` is 0, ``method`` is none of those, or weights are negative, not finite, all
+        0 or not one for each row.
 
     See Also
     --------
@@ -471,11 +530,17 @@ def estimate_bandwidth(
     A fixed share of the rows is a wide ball, wider than most clusters where there are many: try
     a smaller ``quantile`` if few clusters come out. [1]_ section 4 discusses the choice.
 
+    The rules of thumb are for the density of one normal cloud, and for a Gaussian kernel's
+    standard deviation [2]_. The spread is the root of the mean of the columns' variances: columns
+    of different units need a bandwidth each.
+
     References
     ----------
     .. [1] D. Comaniciu and P. Meer, "Mean shift: a robust approach toward feature space
        analysis", IEEE Transactions on Pattern Analysis and Machine Intelligence 24 (5), 2002,
        pp. 603-619, :doi:`10.1109/34.1000236`, section 4.
+    .. [2] D. W. Scott, "Multivariate Density Estimation", Wiley, 1992,
+       :doi:`10.1002/9780470316849`, section 6.3.
 
     Examples
     --------
@@ -486,10 +551,16 @@ def estimate_bandwidth(
     1.619129
     """
     table: NDArray[Any] = check_array(X)
+    table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     random_state = check_random_state(random_state)
     if n_samples is not None:
-        table = table[random_state.permutation(len(table))[:n_samples]]
-    points = np.ascontiguousarray(table, dtype=np.float64).view()
-    points.flags.writeable = False
+        drawn = random_state.permutation(len(table))[:n_samples]
+        table = table[drawn]
+        if weights.size:
+            weights = weights[drawn]
+            weights.flags.writeable = False
+    points = readonly_table(table)
     with borrowed_threads(n_jobs):
-        return mean_kth_distance(points, quantile=quantile)
+        if method != "quantile":
+            return rule_of_thumb(points, method, weights=weights)
+        return mean_kth_distance(points, quantile=quantile, weights=weights)

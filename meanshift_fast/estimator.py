@@ -3,6 +3,7 @@
 input -> bandwidth -> seeds -> moment tree -> climb -> modes -> labels
 """
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,16 +15,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from meanshift_fast import tree
-from meanshift_fast.bandwidth import mean_kth_distance
+from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
+from meanshift_fast.basins import Follow, basin_labels, equal_rows, row_labels
 from meanshift_fast.climb import climb
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
-from meanshift_fast.seeding import bin_seeds
+from meanshift_fast.seeding import bin_seeds, warn_of_bins
+from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-
-_UNWEIGHTED: NDArray[np.float64] = np.empty(0)
-_UNWEIGHTED.flags.writeable = False
+from meanshift_fast.units import checked_lengths, readonly_table, units_of
+from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 
 class MeanShift(ClusterMixin, BaseEstimator):
@@ -35,9 +37,10 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    bandwidth : float, default=None
+    bandwidth : float, {"scott", "silverman"} or array-like of shape (n_features,), default=None
         Radius of the ball, in the unit of the columns of X. None: estimated by
-        :func:`estimate_bandwidth`.
+        :func:`estimate_bandwidth`; a word: by that rule of it. An array gives each feature its
+        own bandwidth, and makes an ellipsoid of the ball.
     kernel : {"flat"}, default="flat"
         "flat": every row in the ball counts the same.
     seeds : array-like of shape (n_seeds, n_features), default=None
@@ -50,12 +53,18 @@ class MeanShift(ClusterMixin, BaseEstimator):
     cluster_all : bool, default=True
         True: a row beyond the bandwidth of every centre (an orphan) takes the nearest all the
         same. False: its label is -1, in ``predict`` as in ``fit``.
-    assign : {"nearest"}, default="nearest"
-        "nearest": a row belongs to the nearest centre.
+    assign : {"nearest", "basin"}, default="nearest"
+        "nearest": a row belongs to the nearest centre. "basin": to the centre that its own
+        trajectory reaches, so that clusters may have any shape; ``predict`` then climbs too, and
+        the model keeps the rows for it.
     tol : float, default=1e-3
         A trajectory rests when a move is at most ``tol * bandwidth``.
     max_iter : int, default=300
         A trajectory that has not come to rest ends after ``max_iter + 1`` means.
+    coalesce : float, default=0.0
+        Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
+        0 follows every seed to its own end, as scikit-learn does. 0.01 makes the climb of
+        millions of seeds several times faster, and moves few rows from basin to basin.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it.
@@ -70,13 +79,15 @@ class MeanShift(ClusterMixin, BaseEstimator):
         The label of each row: the number of its centre, or -1.
     n_iter_ : int
         The most moves that a trajectory made before its last.
-    bandwidth_ : float
+    bandwidth_ : float, or float64 ndarray of shape (n_features,)
         The bandwidth that was used.
     mode_weight_ : float64 ndarray of shape (n_modes,)
-        The support of each centre: the number of rows in the last ball it was computed from.
+        The support of each centre: the weight of the rows in the last ball it was computed from.
     history_ : structured ndarray of shape (n_rounds,)
         For each round of the climb: ``round``, ``n_active`` trajectories that took a step, their
-        ``mean_shift`` and ``max_shift``, and ``n_converged``, how many rest so far.
+        ``mean_shift`` and ``max_shift`` (in bandwidths, where each feature has its own), and
+        ``n_converged``, how many rest so far. With ``coalesce`` those that follow another rest
+        when that one does.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -93,9 +104,18 @@ class MeanShift(ClusterMixin, BaseEstimator):
     scikit-learn's takes as long as the ball is full. Memory: about twice the table's (as
     float64) besides the table, and 16 bytes a row.
 
+    A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
+    weight 0 take part in none of these, and are labelled.
+
+    Labels by basin are those of [1]_ section 4, steps 1 to 3. Rows that were no seeds climb as
+    well; such a row whose trajectory ends beyond the bandwidth of every centre is an orphan.
+    ``predict`` answers for rows equal to rows of the fit with their label, and lets every other
+    climb for itself, whatever ``coalesce`` is.
+
     Differs from :class:`sklearn.cluster.MeanShift` where that is better: all threads by default;
     ``predict`` honours ``cluster_all``; an estimated bandwidth of zero gives each distinct row
-    its cluster; errors name the parameter. See the README.
+    its cluster; bins whose centres have all rows out of reach give way to the rows as seeds, with
+    a warning; errors name the parameter. See the README.
 
     References
     ----------
@@ -119,23 +139,32 @@ class MeanShift(ClusterMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (scikit-learn's convention)
-        "bandwidth": [Interval(Real, 0, None, closed="neither"), None],
+        "bandwidth": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"scott", "silverman"}),
+            "array-like",
+            None,
+        ],
         "kernel": [StrOptions({"flat"})],
         "seeds": ["array-like", None],
         "bin_seeding": ["boolean"],
         "min_bin_freq": [Interval(Integral, 1, None, closed="left")],
         "cluster_all": ["boolean"],
-        "assign": [StrOptions({"nearest"})],
+        "assign": [StrOptions({"nearest", "basin"})],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "coalesce": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "progress": ["boolean", callable],
     }
 
+    _rows: NDArray[np.float64] | None
+    _row_weights: NDArray[np.float64]
+
     def __init__(
         self,
         *,
-        bandwidth: float | None = None,
+        bandwidth: float | str | ArrayLike | None = None,
         kernel: str = "flat",
         seeds: ArrayLike | None = None,
         bin_seeding: bool = False,
@@ -144,6 +173,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
         assign: str = "nearest",
         tol: float = 1e-3,
         max_iter: int = 300,
+        coalesce: float = 0.0,
         n_jobs: int | None = None,
         progress: bool | Report = False,
     ) -> None:
@@ -156,11 +186,12 @@ class MeanShift(ClusterMixin, BaseEstimator):
         self.assign = assign
         self.tol = tol
         self.max_iter = max_iter
+        self.coalesce = coalesce
         self.n_jobs = n_jobs
         self.progress = progress
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the centres of X and label its rows.
 
         Parameters
@@ -169,6 +200,8 @@ class MeanShift(ClusterMixin, BaseEstimator):
             The rows to cluster.
         y : Ignored
             Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The rows' weights: a row of weight w is w rows. None counts each once.
 
         Returns
         -------
@@ -178,63 +211,131 @@ class MeanShift(ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Where X is not a finite table, a parameter is out of range, or no seed is left: "No
-            point was within bandwidth=...".
+            Where X is not a finite table, weights are negative, not finite, all 0 or not one for
+            each row, a parameter is out of range, or no seed is left: "No point was within
+            bandwidth=...".
         """
         table: NDArray[Any] = validate_data(self, X)
+        weights = checked_weights(sample_weight, len(table))
         with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
-            self._fit_table(table, _table(table), report)
+            self._fit_table(table, weights, report)
         return self
 
-    def _fit_table(self, X: NDArray[Any], points: NDArray[np.float64], report: Report) -> None:
+    def fit_predict(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Find the centres of X and label its rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to cluster.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The rows' weights, as in :meth:`fit`.
+
+        Returns
+        -------
+        labels : int64 ndarray of shape (n_samples,)
+            ``labels_``.
+        """
+        labels: NDArray[np.int64] = self.fit(X, sample_weight=sample_weight).labels_
+        return labels
+
+    def _fit_table(self, table: NDArray[Any], weights: NDArray[np.float64], report: Report) -> None:
+        X, row_weights = without_weightless(table, weights)
+        points = readonly_table(X)
         report(0, 1, "bandwidth")
-        bandwidth = self.bandwidth
-        if bandwidth is None:
-            bandwidth = mean_kth_distance(points, quantile=0.3)
+        bandwidth = self._bandwidth(points, row_weights)
         report(0, 1, "seeds")
-        seeds = self._seeds(X, points, bandwidth)
+        seeds = self._seeds(X, points, row_weights, bandwidth)
 
         report(0, 1, "tree")
-        scale = _unit_scale(float(bandwidth), points)
-        radius = float(bandwidth) * scale
-        rows = tree.build(
-            _scaled(points, scale), _UNWEIGHTED, careful=len(seeds) > len(points) // 16
-        )
-        path = climb(
-            rows,
-            _scaled(seeds, scale),
-            radius,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            order=rows.order if seeds is points else None,
-            report=report,
-        )
+        units = units_of(bandwidth, points)
+        entered = units.enter(points)
+        rows = tree.build(entered, row_weights, careful=len(seeds) > len(points) // 16)
+        follow = self._follower(rows, units.radius, report)
+        as_rows = partial(follow, entered, order=rows.order, coalesce=self.coalesce)
+        if seeds is points:
+            path = as_rows()
+        else:
+            path = follow(units.enter(seeds), coalesce=self.coalesce)
+            if self.seeds is None and not path.support.any():
+                # In 30 columns a bin's centre may be far from all rows, its own included.
+                warn_of_bins(bandwidth)
+                seeds, path = points, as_rows()
         reached = path.support > 0
         if not reached.any():
             raise ValueError(
-                f"No point was within bandwidth={bandwidth:g} of any seed: every ball is empty. "
-                "Give seeds nearer to the rows, or a larger bandwidth."
+                f"No point was within bandwidth={_told(bandwidth)} of any seed: every ball is "
+                "empty. Give seeds nearer to the rows, or a larger bandwidth."
             )
 
         report(0, 1, "modes")
         dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
-        ends = (path.ends[reached] / scale).astype(dtype)
-        modes, support = merge_modes(_scaled(_table(ends), scale), path.support[reached], radius)
-        report(0, 1, "labels")
-        limit = None if self.cluster_all else radius
-        labels = nearest_labels(_scaled(points, scale), _table(modes), limit=limit)
-
-        for name in ("mean_shift", "max_shift"):
-            path.history[name] /= scale
-        self.bandwidth_ = float(bandwidth)
-        self.cluster_centers_ = (modes / scale).astype(dtype)
-        self.labels_ = labels
+        ends = readonly_table(units.leave(path.ends[reached]).astype(dtype))
+        modes, support = merge_modes(units.enter(ends), path.support[reached], units.radius)
+        if isinstance(units.divisor, float):
+            for name in ("mean_shift", "max_shift"):
+                path.history[name] *= units.divisor
+        self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
+        self.cluster_centers_ = units.leave(modes).astype(dtype)
         self.n_iter_ = path.n_iter
         self.mode_weight_ = support
         self.history_ = path.history
 
+        report(0, 1, "labels")
+        all_points = points if X is table else readonly_table(table)
+        limit = None if self.cluster_all else units.radius
+        modes = readonly_table(modes)
+        if self.assign == "nearest":
+            self._rows, self._row_weights = None, UNWEIGHTED
+            self.labels_ = nearest_labels(
+                entered if X is table else units.enter(all_points), modes, limit=limit
+            )
+            return
+        if seeds is not points:
+            path = as_rows()
+        self.labels_ = row_labels(
+            path, entered, modes, order=rows.order, limit=limit, follow=follow,
+            side=self.coalesce * units.radius,
+        )  # fmt: skip
+        self._rows, self._row_weights = points, row_weights
+        if X is not table:
+            self.labels_ = self._basins(all_points, report)
+            self._rows, self._row_weights = all_points, weights
+
+    def _bandwidth(
+        self, points: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> float | NDArray[np.float64]:
+        """The bandwidth as given, or as found."""
+        if self.bandwidth is None:
+            return mean_kth_distance(points, quantile=0.3, weights=weights)
+        if isinstance(self.bandwidth, str):
+            return rule_of_thumb(points, self.bandwidth, weights=weights)
+        if isinstance(self.bandwidth, Real):
+            return self.bandwidth  # type: ignore[return-value]
+        return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
+
+    def _follower(self, rows: tree.MomentTree, radius: float, report: Report) -> Follow:
+        """The climb on some rows, but for its seeds; a kernel is a way to shift positions."""
+        shift_positions = partial(shift, rows, bandwidth=radius)
+        return partial(
+            climb,
+            shift_positions,
+            bandwidth=radius,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            report=report,
+        )
+
     def _seeds(
-        self, X: NDArray[Any], points: NDArray[np.float64], bandwidth: float
+        self,
+        X: NDArray[Any],
+        points: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        bandwidth: float | NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """The seeds as a float64 table; ``points`` itself where every row is one."""
         if self.seeds is not None:
@@ -249,22 +350,22 @@ class MeanShift(ClusterMixin, BaseEstimator):
                     f"seeds must have as many columns as X, got {seeds.shape[1]} columns where "
                     f"X has {points.shape[1]}"
                 )
-            return _table(seeds)
+            return readonly_table(seeds)
         if not self.bin_seeding:
             return points
-        seeds = bin_seeds(X, bandwidth, self.min_bin_freq)
+        seeds = bin_seeds(X, bandwidth, self.min_bin_freq, weights=weights)
         if seeds is X:
             return points
         if len(seeds) == 0:
             raise ValueError(
                 f"min_bin_freq={self.min_bin_freq} leaves no seed: no bin of side "
-                f"{bandwidth:g} holds so many rows; give a smaller min_bin_freq or a larger "
+                f"{_told(bandwidth)} holds so many rows; give a smaller min_bin_freq or a larger "
                 "bandwidth"
             )
-        return _table(seeds)
+        return readonly_table(seeds)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Label rows by the nearest centre.
+        """Label rows by the nearest centre, or by the centre that they climb to.
 
         Parameters
         ----------
@@ -275,21 +376,55 @@ class MeanShift(ClusterMixin, BaseEstimator):
         -------
         labels : int64 ndarray of shape (n_samples,)
             The number of the nearest centre, the first of equals; with ``cluster_all=False``,
-            -1 beyond the bandwidth of every centre.
+            -1 beyond the bandwidth of every centre. With ``assign="basin"``, of the nearest to
+            where the row's trajectory ends, and a row that equals one of the fit has its label.
+
+        Raises
+        ------
+        ValueError
+            Where X is not a finite table of as many columns as the model was fitted with, or
+            ``assign`` became "basin" after the fit.
         """
         check_is_fitted(self, "cluster_centers_")
-        points = _table(validate_data(self, X, reset=False))
-        modes = _table(self.cluster_centers_)
-        scale = min(_unit_scale(self.bandwidth_, points), _unit_scale(self.bandwidth_, modes))
-        limit = None if self.cluster_all else self.bandwidth_ * scale
+        points = readonly_table(validate_data(self, X, reset=False))
+        if self.assign == "basin":
+            with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
+                return self._basins(points, report)
+        modes = readonly_table(self.cluster_centers_)
+        units = units_of(self.bandwidth_, points, modes)
+        limit = None if self.cluster_all else units.radius
         with borrowed_threads(self.n_jobs):
-            return nearest_labels(_scaled(points, scale), _scaled(modes, scale), limit=limit)
+            return nearest_labels(units.enter(points), units.enter(modes), limit=limit)
+
+    def _basins(self, points: NDArray[np.float64], report: Report) -> NDArray[np.int64]:
+        """Look up the labels of rows of the fit; let all others climb."""
+        rows, weights = self._rows, self._row_weights
+        if rows is None:
+            raise ValueError(
+                'assign="basin" labels with the rows of the fit, which assign="nearest" did not '
+                "keep; fit again"
+            )
+        found = equal_rows(points, rows)
+        labels: NDArray[np.int64] = self.labels_[found]
+        new = np.flatnonzero(found < 0)
+        if new.size:
+            rows, weights = without_weightless(rows, weights)
+            seeds, modes = points[new], readonly_table(self.cluster_centers_)
+            units = units_of(self.bandwidth_, rows, seeds, modes)
+            seeds = units.enter(readonly_table(seeds))
+            follow = self._follower(
+                tree.build(units.enter(readonly_table(rows)), weights), units.radius, report
+            )
+            path = follow(seeds, order=tree.build(seeds, UNWEIGHTED).order)
+            limit = None if self.cluster_all else units.radius
+            labels[new] = basin_labels(path, units.enter(modes), limit=limit)
+        return labels
 
 
 def mean_shift(
     X: ArrayLike,
     *,
-    bandwidth: float | None = None,
+    bandwidth: float | str | ArrayLike | None = None,
     seeds: ArrayLike | None = None,
     bin_seeding: bool = False,
     min_bin_freq: int = 1,
@@ -299,7 +434,9 @@ def mean_shift(
     kernel: str = "flat",
     assign: str = "nearest",
     tol: float = 1e-3,
+    coalesce: float = 0.0,
     progress: bool | Report = False,
+    sample_weight: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Cluster X by mean shift; :class:`MeanShift` as a function.
 
@@ -309,8 +446,10 @@ def mean_shift(
         The rows to cluster.
     bandwidth, seeds, bin_seeding, min_bin_freq, cluster_all, max_iter, n_jobs
         As in :class:`MeanShift`, and as in :func:`sklearn.cluster.mean_shift`.
-    kernel, assign, tol, progress
+    kernel, assign, tol, coalesce, progress
         As in :class:`MeanShift`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The rows' weights, as in :meth:`MeanShift.fit`.
 
     Returns
     -------
@@ -338,9 +477,10 @@ def mean_shift(
         assign=assign,
         tol=tol,
         max_iter=max_iter,
+        coalesce=coalesce,
         n_jobs=n_jobs,
         progress=progress,
-    ).fit(X)
+    ).fit(X, sample_weight=sample_weight)
     return model.cluster_centers_, model.labels_
 
 
@@ -361,26 +501,6 @@ def warm_up() -> None:
     MeanShift().fit(grid[:200])
 
 
-def _table(array: NDArray[Any]) -> NDArray[np.float64]:
-    """The array as kernels take it: float64, C-ordered, read-only; a copy only where it must."""
-    table = np.ascontiguousarray(array, dtype=np.float64).view()
-    table.flags.writeable = False
-    return table
-
-
-def _unit_scale(bandwidth: float, points: NDArray[np.float64]) -> float:
-    """The power of two by which to multiply all lengths so that no square over- or underflows.
-
-    1 for all but extreme data. Else it brings the bandwidth near 1, as far as the largest
-    coordinate stays finite when summed. Multiplying by a power of two is exact.
-    """
-    largest = max(points.max(), -points.min())
-    if bandwidth == 0.0 or (1e-100 <= bandwidth <= 1e150 and largest <= 1e280):
-        return 1.0
-    exponent = -int(np.frexp(bandwidth)[1])
-    room = 930 - int(np.frexp(largest)[1])
-    return float(np.ldexp(1.0, min(exponent, room, 1000)))
-
-
-def _scaled(table: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    return table if scale == 1.0 else _table(table * scale)
+def _told(bandwidth: float | NDArray[np.float64]) -> str:
+    """The bandwidth for a message."""
+    return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else str(bandwidth)

@@ -1,4 +1,4 @@
-"""Seeds: the occupied bins of a grid, in the order in which the rows first enter them.
+"""Seeds and condensing: the occupied bins of a grid, in the order in which rows enter them.
 
     row     0  1  2  3  4  5  6         a slot of the table
     bin     a  b  a  c  b  a  c    ->   for each bin: its number    ->   first row  0  1  3
@@ -20,6 +20,8 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.units import checked_lengths
+from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
 HASH_FACTOR = 0x5BD1E995
@@ -49,10 +51,11 @@ def _bin(value, bin_size):
 
 
 @serial
-def _count_bins(points, bin_size, origin, stride, slots, rows, counts):
+def _count_bins(points, bin_size, origin, stride, slots, rows, counts, inverse):
     """Note the first row of each bin, in the order in which rows enter them, and count its rows.
 
-    An empty ``stride`` asks for hashing; ``slots`` come as zeros, a power of two of them.
+    An empty ``stride`` asks for hashing; ``slots`` come as zeros, a power of two of them. An
+    ``inverse`` with room for them takes the rows' bins.
     """
     n_samples, n_features = points.shape
     bins = np.empty(n_features)
@@ -85,13 +88,54 @@ def _count_bins(points, bin_size, origin, stride, slots, rows, counts):
             n_bins += 1
             slots[slot] = n_bins
         counts[slots[slot] - 1] += 1
+        if inverse.shape[0] > 0:
+            inverse[i] = slots[slot] - 1
     return n_bins
 
 
-def _first_rows(
-    points: NDArray[np.float64], bin_size: float, min_bin_freq: int
-) -> NDArray[np.int64]:
-    """Find the first row of each bin that holds at least so many rows, in order."""
+@serial
+def _cell_means(points, weights, sizes, rows, inverse, means, cell_weights):
+    """Weigh each cell and find its mean, as an offset from its first row until all are in.
+
+    A mean beside the border may round across it, and would change its cell when condensed again.
+    """
+    n_features = points.shape[1]
+    for i in range(points.shape[0]):
+        cell, weight = inverse[i], weights[min(i, weights.shape[0] - 1)]
+        cell_weights[cell] += weight
+        for f in range(n_features):
+            means[cell, f] += weight * (points[i, f] - points[rows[cell], f])
+    for cell in range(rows.shape[0]):
+        for f in range(n_features):
+            first = mean = points[rows[cell], f]
+            if cell_weights[cell] > 0.0:
+                mean += means[cell, f] / cell_weights[cell]
+            while _bin(mean, sizes[f]) != _bin(first, sizes[f]):
+                mean = np.nextafter(mean, first)
+            means[cell, f] = mean
+
+
+def find_bins(
+    points: NDArray[np.float64], bin_size: float, inverse: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the bins of a table.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; finite, at least one.
+    bin_size : float
+        Not 0.
+    inverse : int64 array of shape (n_samples,) or (0,)
+        Overwritten by the number of each row's bin, where there is room.
+
+    Returns
+    -------
+    rows : int64 array of shape (n_bins,)
+        The first row of each bin, in order of appearance.
+    counts : int64 array of shape (n_bins,)
+        How many rows each bin holds.
+    """
     n_samples = len(points)
     low, high = points[0].copy(), points[0].copy()
     _bounds(points, low, high)
@@ -104,27 +148,63 @@ def _first_rows(
         few = stride[-1] <= len(slots)
     stride = stride[:-1] if few else stride[:0]
     rows, counts = np.empty((2, n_samples), dtype=np.int64)
-    n_bins = _count_bins(points, bin_size, origin, stride, slots, rows, counts)
-    return rows[:n_bins][counts[:n_bins] >= min_bin_freq]
+    n_bins = _count_bins(points, bin_size, origin, stride, slots, rows, counts, inverse)
+    return rows[:n_bins], counts[:n_bins]
 
 
-def bin_seeds(X: NDArray[Any], bin_size: float, min_bin_freq: int) -> NDArray[Any]:
+def _full_bins(
+    points: NDArray[np.float64], bin_size: float, min_bin_freq: int, weights: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Find the first row of each bin that holds enough rows."""
+    inverse = np.empty(weights.size, dtype=np.int64)
+    rows, counts = find_bins(points, bin_size, inverse)
+    if weights.size == 0:
+        return rows[counts >= min_bin_freq]
+    # Sums of fractions come out a little short of a whole number, depending on their order.
+    return rows[np.bincount(inverse, weights) >= min_bin_freq * (1.0 - 1e-10)]
+
+
+def warn_of_bins(bin_size: float | NDArray[np.float64]) -> None:
+    """Warn, as from three calls further up, that the rows are the seeds."""
+    told = str(bin_size) if isinstance(bin_size, np.ndarray) else f"{float(bin_size):f}"
+    warnings.warn(
+        f"Binning data failed with provided bin_size={told}, using data points as seeds.",
+        stacklevel=5,
+    )
+
+
+def bin_seeds(
+    X: NDArray[Any],
+    bin_size: float | NDArray[np.float64],
+    min_bin_freq: int,
+    *,
+    weights: NDArray[np.float64] = UNWEIGHTED,
+) -> NDArray[Any]:
     """Find the seeds of a table that needs no checks; :func:`get_bin_seeds` otherwise.
 
     Parameters
     ----------
     X : numeric array of shape (n_samples, n_features)
         The rows in their own dtype; finite, at least one.
-    bin_size : float
-        Finite.
+    bin_size : float, or float64 array of shape (n_features,)
+        Finite; of an array, positive.
     min_bin_freq : int
         At least 1.
+    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
+        The rows' weights; a bin holds as many rows as they weigh.
 
     Returns
     -------
     seeds : array of shape (n_seeds, n_features)
-        X itself where ``bin_size`` is 0 or there are as many bins as rows.
+        X itself where ``bin_size`` is 0 or there are as many bins as rows, and no weights.
     """
+    if isinstance(bin_size, np.ndarray):
+        if (bin_size != bin_size[0]).any():
+            with np.errstate(over="ignore"):
+                quotients = X / bin_size
+            bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
+            return X if bins is quotients else bins * bin_size
+        bin_size = float(bin_size[0])
     if bin_size == 0:
         return X
     # The precision of the quotient is NumPy's choice: a Python float follows X. Where it cannot
@@ -139,13 +219,9 @@ def bin_seeds(X: NDArray[Any], bin_size: float, min_bin_freq: int) -> NDArray[An
             size = 1.0
     points.flags.writeable = False
 
-    rows = _first_rows(points, size, min_bin_freq)
-    if len(rows) == len(X):
-        warnings.warn(
-            f"Binning data failed with provided bin_size={float(bin_size):f}, using data points as "
-            "seeds.",
-            stacklevel=4,
-        )
+    rows = _full_bins(points, size, min_bin_freq, weights)
+    if len(rows) == len(X) and weights.size == 0:
+        warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
         bins = np.round(points[rows] / size).astype(np.float32)
@@ -235,3 +311,95 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
     table = check_array(X)
     seeds = bin_seeds(table, bin_size, min_bin_freq)
     return X if seeds is table else seeds  # type: ignore[return-value]
+
+
+def condense(
+    X: ArrayLike, cell_size: float | ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Condense a table into one weighted point for each occupied cell of a grid.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        The rows.
+    cell_size : float or array-like of shape (n_features,)
+        The sides of a cell, in the unit of the columns of X. The centres of the cells are the
+        multiples of it, as those of bins are.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The rows' weights; None counts each once. A row of weight w is w rows.
+
+    Returns
+    -------
+    points : float64 ndarray of shape (n_cells, n_features)
+        The weighted mean of the rows of each cell, in the order in which rows first enter the
+        cells. Each lies in its cell.
+    weights : float64 ndarray of shape (n_cells,)
+        The weight of the rows of each cell. A cell of rows of weight 0 has weight 0, and its
+        point is the first of them.
+    inverse : int64 ndarray of shape (n_samples,)
+        The cell of each row: ``points[inverse]`` is a table as X, a little coarser, and
+        ``labels[inverse]`` hands the labels of the points down to the rows.
+
+    Raises
+    ------
+    ValueError
+        Where X is not a finite table, ``cell_size`` is not positive or X has infinitely many
+        cells, or weights are negative, not finite or not one for each row.
+
+    See Also
+    --------
+    MeanShift : Takes the weights as ``sample_weight``.
+
+    Notes
+    -----
+    Condensing goes on: the points of several chunks, one after the other, condense with their
+    weights to the points of the whole, in the same order, up to rounding. Equal rows condense to
+    themselves to the last bit.
+
+    No row moves farther than a cell's diagonal, so that with cells of side s a mean is off by no
+    more than that, and by far less where the rows spread evenly in the cells.
+
+    Time: some 20 ns a row in two columns, one thread; memory: a copy of the table, at most 64
+    bytes a row, and what is returned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanshift_fast import condense
+    >>> X = np.array([[1.0, 0.9], [0.8, 1.3], [4.0, 7.0], [1.2, 0.8]])
+    >>> points, weights, inverse = condense(X, 1.0)
+    >>> points
+    array([[1., 1.],
+           [4., 7.]])
+    >>> weights
+    array([3., 1.])
+    >>> inverse
+    array([0, 0, 1, 0])
+    """
+    points = np.ascontiguousarray(check_array(X), dtype=np.float64).view()
+    points.flags.writeable = False
+    sizes = checked_lengths("cell_size", cell_size, points.shape[1])
+    weights = checked_weights(sample_weight, len(points), all_zero=True)
+    if weights.size == 0:
+        weights = np.ones(1)
+        weights.flags.writeable = False
+
+    with np.errstate(over="ignore", under="ignore"):
+        in_cells = points / sizes
+    if not np.isfinite(in_cells).all():
+        raise ValueError(
+            f"cell_size={cell_size!r} is too small for X, whose largest coordinate is "
+            f"{np.abs(points).max():g}: the numbers of the cells overflow. Give a larger cell_size"
+        )
+    if not np.isfinite(weights.sum() * sizes.max()):
+        raise ValueError(
+            f"cell_size={cell_size!r} times the sum of sample_weight, {weights.sum():g}, "
+            "overflows; divide the weights by their largest"
+        )
+    in_cells.flags.writeable = False
+    inverse = np.empty(len(points), dtype=np.int64)
+    rows, _ = find_bins(in_cells, 1.0, inverse)
+    means = np.zeros((len(rows), points.shape[1]))
+    cell_weights = np.zeros(len(rows))
+    _cell_means(points, weights, sizes, rows, inverse, means, cell_weights)
+    return means, cell_weights, inverse

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_array
 
+from meanshift_fast.weights import checked_weights
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -40,7 +42,7 @@ class Trace:
         For each start, the length of each move.
 
     support : list of ndarray of shape (n_steps,), float64
-        For each start, the number of rows in the ball behind each move.
+        For each start, the number of rows in the ball behind each move, or their weight.
 
     bandwidth : float
         Radius of the balls.
@@ -53,6 +55,9 @@ class Trace:
 
     points : ndarray of shape (n_samples, n_features), float64
         The rows, for `neighbours`. The caller's own array where that was float64 already.
+
+    weights : ndarray of shape (n_samples,) or (0,), float64
+        The rows' weights; empty where each counts once.
     """
 
     positions: list[_Floats]
@@ -62,6 +67,7 @@ class Trace:
     tol: float
     max_iter: int
     points: _Floats
+    weights: _Floats
 
     def neighbours(self, step: int, start: int = 0) -> npt.NDArray[np.intp]:
         """Find the rows in the ball of one step.
@@ -78,6 +84,7 @@ class Trace:
         -------
         rows : ndarray of shape (n_neighbours,), int64
             Row numbers in `X`, ascending; their mean is ``positions[start][step + 1]``.
+            Rows of weight 0 are not among them.
 
         Raises
         ------
@@ -94,9 +101,10 @@ class Trace:
         if not -n_steps <= step < n_steps:
             raise IndexError(f"step must be one of the {n_steps} steps of the story, got {step}")
         centre = self.positions[start][step % n_steps]
-        return np.concatenate(
+        inside = np.concatenate(
             [first + inside for first, inside, _ in _ball(self.points, centre, self.bandwidth)]
         )
+        return inside[self.weights[inside] > 0.0] if self.weights.size else inside
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the stories over the rows: each start, its first ball, its steps and its end.
@@ -135,6 +143,9 @@ class Trace:
 
         def step(number: int) -> str:
             neighbours = _counted(self.support[start][number], "neighbour")
+            if self.weights.size:
+                neighbours = _counted(len(self.neighbours(number, start)), "neighbour")
+                neighbours += f" of weight {self.support[start][number]:.6g}"
             mean = self._row(positions[number + 1])
             shift = shifts[number]
             return f"Step {number + 1}: {neighbours}, their mean {mean}, shift {shift:.3g}."
@@ -182,6 +193,7 @@ def trace(
     kernel: str = "flat",
     tol: float = 1e-3,
     max_iter: int = 300,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> Trace:
     """Follow starting points as each shifts to the mean of its neighbours, until it rests.
 
@@ -205,6 +217,9 @@ def trace(
 
     max_iter : int, default=300
         As in `MeanShift`: at most ``max_iter + 1`` moves.
+
+    sample_weight : array-like of shape (n_samples,), default=None
+        The rows' weights: a row of weight w pulls as w rows. None counts each once.
 
     Returns
     -------
@@ -255,11 +270,12 @@ def trace(
     points = _checked_table(X, "X")
     starts = _checked_starts(start, points.shape[1])
     _check_parameters(bandwidth, kernel, tol, max_iter)
+    weights = checked_weights(sample_weight, len(points))
 
     bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
-    paths = [_climb(points, origin, bandwidth, tol, max_iter) for origin in starts]
+    paths = [_climb(points, weights, origin, bandwidth, tol, max_iter) for origin in starts]
     positions, shifts, support = (list(part) for part in zip(*paths, strict=True))
-    return Trace(positions, shifts, support, bandwidth, tol, max_iter, points)
+    return Trace(positions, shifts, support, bandwidth, tol, max_iter, points, weights)
 
 
 def _checked_table(table: npt.ArrayLike, name: str) -> _Floats:
@@ -306,27 +322,37 @@ def _check_parameters(bandwidth: float, kernel: str, tol: float, max_iter: int) 
 
 
 def _climb(
-    points: _Floats, origin: _Floats, bandwidth: float, tol: float, max_iter: int
+    points: _Floats,
+    weights: _Floats,
+    origin: _Floats,
+    bandwidth: float,
+    tol: float,
+    max_iter: int,
 ) -> tuple[_Floats, _Floats, _Floats]:
     """Shift one point until it rests; return its positions, shifts and support."""
     positions = [origin]
     shifts: list[float] = []
-    support: list[int] = []
+    support: list[float] = []
     scale = _unit(bandwidth)
     # Only a sum of the very largest numbers needs it, so as not to overflow.
     shrink = 2.0**-64 if max(points.max(), -points.min()) > 1e280 else 1.0
     while len(shifts) <= max_iter:
-        count, total = 0, np.zeros(points.shape[1])
-        for _, inside, block in _ball(points, positions[-1], bandwidth):
-            count += len(inside)
-            total += (block[inside] * shrink).sum(axis=0)
-        if count == 0:
+        weight, total = 0.0, np.zeros(points.shape[1])
+        for first, inside, block in _ball(points, positions[-1], bandwidth):
+            if weights.size:
+                each = weights[first + inside]
+                weight += each.sum()
+                total += (each[:, None] * block[inside] * shrink).sum(axis=0)
+            else:
+                weight += len(inside)
+                total += (block[inside] * shrink).sum(axis=0)
+        if weight == 0.0:
             break
-        mean = total / count / shrink
+        mean = total / weight / shrink
         shift = float(np.linalg.norm((mean - positions[-1]) * scale)) / scale
         positions.append(mean)
         shifts.append(shift)
-        support.append(count)
+        support.append(weight)
         if shift <= tol * bandwidth:
             break
     return np.array(positions), np.array(shifts), np.array(support, dtype=np.float64)

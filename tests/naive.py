@@ -126,23 +126,89 @@ def history(stories, bandwidth, tol=1e-3):
     return np.array(rows, dtype=HISTORY)
 
 
-def bin_seeds(points, bin_size, min_bin_freq=1):
+def coalesced(points, weights, seeds, bandwidth, coalesce, tol=1e-3, max_iter=300):
+    """Seeds in step, of which whoever comes into a cell that another came into follows that one.
+
+    Nobody follows himself: a track may lead back into a cell whose first visitor is following by
+    now. The first in the order of the seeds comes first.
+
+    Returns
+    -------
+    leaders : (n_seeds,), whom each seed followed in the end; itself where nobody.
+    ends, support : of each seed's leader.
+    rounds : list of (n_active, n_converged), round by round.
+    """
+    leaders = list(range(len(seeds)))
+    first_in, resting, rounds = {}, set(), []
+
+    def leader_of(seed):
+        return seed if leaders[seed] == seed else leader_of(leaders[seed])
+
+    def go_on(live, positions):
+        for seed in live:
+            cell = tuple(np.round(positions[seed] / (coalesce * bandwidth)))
+            leader = leader_of(first_in.setdefault(cell, seed))
+            if leader != seed:
+                leaders[seed] = leader
+        return [seed for seed in live if leaders[seed] == seed]
+
+    positions, support = np.array(seeds, dtype=float), np.zeros(len(seeds))
+    live = go_on(range(len(seeds)), positions)
+    while live and len(rounds) <= max_iter:
+        n_active = len(live)
+        for seed in live:
+            mean, support[seed] = shift(points, weights, positions[seed], bandwidth)
+            if np.linalg.norm(mean - positions[seed]) <= tol * bandwidth:
+                resting.add(seed)
+            positions[seed] = mean
+        if len(rounds) < max_iter:
+            live = go_on([seed for seed in live if seed not in resting], positions)
+        rounds.append((n_active, sum(leader_of(s) in resting for s in range(len(seeds)))))
+    leaders = np.array([leader_of(seed) for seed in range(len(seeds))])
+    return leaders, positions[leaders], support[leaders], rounds
+
+
+def bin_seeds(points, bin_size, min_bin_freq=1, weights=None):
     """The occupied cells' centres, in the order in which the rows first enter them.
 
     Rounds half to even, as NumPy does, and passes through float32 on the way, as
-    scikit-learn does.
+    scikit-learn does. A row of weight w is w rows, and with weights other than 1 the rows are
+    never too few.
     """
     if bin_size == 0:
         return points
-    frequency = Counter(tuple(row) for row in np.round(points / bin_size))
-    cells = [cell for cell, count in frequency.items() if count >= min_bin_freq]
-    if len(cells) == len(points):
+    weights = np.ones(len(points)) if weights is None else weights
+    frequency = Counter()
+    for row, weight in zip(np.round(points / bin_size), weights, strict=True):
+        frequency[tuple(row)] += weight
+    # sums of fractions may come out a little short
+    cells = [cell for cell, count in frequency.items() if count >= min_bin_freq * (1 - 1e-10)]
+    if len(cells) == len(points) and (weights == 1).all():
         warnings.warn(
             f"Binning data failed with provided bin_size={bin_size:f}, using data points as seeds.",
             stacklevel=2,
         )
         return points
     return np.array(cells, dtype=np.float32).reshape(-1, points.shape[1]) * bin_size
+
+
+def condense(points, cell_size, weights=None):
+    """Each occupied cell's weighted mean and weight, and the cell of each row.
+
+    A cell of no weight keeps its first row.
+    """
+    weights = np.ones(len(points)) if weights is None else weights
+    members = {}
+    for row, cell in enumerate(np.round(points / cell_size)):
+        members.setdefault(tuple(cell), []).append(row)
+    means, totals, inverse = [], [], np.empty(len(points), dtype=np.int64)
+    for number, rows in enumerate(members.values()):
+        total = weights[rows].sum()
+        mean = np.average(points[rows], axis=0, weights=weights[rows]) if total else points[rows[0]]
+        means.append(mean)
+        totals.append(total)
+        inverse[rows] = number
+    return np.array(means), np.array(totals), inverse
 
 
 def merge_modes(ends, support, bandwidth):
@@ -197,9 +263,22 @@ def estimate_bandwidth(points, *, quantile=0.3, weights=None):
         to_point_sq = distances_sq(points, point)
         # stable, so that the row itself comes before what lies at no distance after it
         order = np.argsort(to_point_sq, kind="stable")
-        reached = np.searchsorted(weights[order].cumsum(), k)
+        # sums of fractions may come out a little short
+        reached = np.searchsorted(weights[order].cumsum(), k * (1 - 1e-10))
         radii[i] = np.sqrt(to_point_sq[order[min(reached, len(points) - 1)]])
     return np.average(radii, weights=weights)
+
+
+def rule_of_thumb(points, rule, weights=None):
+    """The spread of the rows, all columns together, times a power of the number of rows."""
+    weights = np.ones(len(points)) if weights is None else weights
+    n_features = points.shape[1]
+    center = np.average(points, axis=0, weights=weights)
+    spread = np.sqrt(np.average((points - center) ** 2, axis=0, weights=weights).mean())
+    n_samples = weights.sum()
+    if rule == "silverman":
+        n_samples *= (n_features + 2) / 4
+    return spread * n_samples ** (-1 / (n_features + 4))
 
 
 def mean_shift(
@@ -213,26 +292,36 @@ def mean_shift(
     tol=1e-3,
     max_iter=300,
     weights=None,
+    assign="nearest",
 ):
     """The whole of mean shift clustering with a flat kernel, a stage a line."""
-    X = np.asarray(X)
+    all_points = np.asarray(X).astype(float)
+    weights = np.ones(len(all_points)) if weights is None else weights
+    X, weights = np.asarray(X)[weights > 0], weights[weights > 0]
     points = X.astype(float)
-    weights = np.ones(len(points)) if weights is None else weights
     if bandwidth is None:
         bandwidth = estimate_bandwidth(points, weights=weights)
     if seeds is None:
-        seeds = bin_seeds(X, bandwidth, min_bin_freq) if bin_seeding else X
+        seeds = bin_seeds(X, bandwidth, min_bin_freq, weights) if bin_seeding else X
     seeds = np.asarray(seeds, dtype=float)
 
     stories = climb(points, weights, seeds, bandwidth, tol, max_iter)
+    if bin_seeding and len(seeds) and not any(support.any() for _, _, support in stories):
+        # all rows are out of the reach of all centres of bins: they are their own seeds then
+        stories = climb(points, weights, points, bandwidth, tol, max_iter)
     ends, support, n_steps = ends_of(stories)
     dtype = X.dtype if X.dtype.kind == "f" else np.float64
     modes, mode_support = merge_modes(ends.astype(dtype), support, bandwidth)
     if len(modes) == 0:
         raise ValueError(f"No point was within bandwidth={bandwidth:f} of any seed.")
+    if assign == "basin":
+        stories_of_all = climb(points, weights, all_points, bandwidth, tol, max_iter)
+        labelled, _, _ = ends_of(stories_of_all)
+    else:
+        labelled = all_points
     return Fit(
         centers=modes,
-        labels=nearest_labels(points, modes, bandwidth, cluster_all),
+        labels=nearest_labels(labelled, modes, bandwidth, cluster_all),
         n_iter=n_steps.max() - 1,
         support=mode_support,
         history=history(stories, bandwidth, tol),

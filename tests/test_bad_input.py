@@ -104,11 +104,15 @@ def test_seeds_that_are_no_table_are_refused(seeds):
 # Parameter, value, and the kind of error. scikit-learn's own error for a wrong parameter,
 # InvalidParameterError, is a ValueError and a TypeError at once.
 BAD_PARAMETERS = [
-    *[("bandwidth", value) for value in (0, 0.0, -1.0, np.nan, np.inf, -np.inf, "wide", [1.0], 1j)],
+    *[
+        ("bandwidth", value)
+        for value in (0, 0.0, -1.0, np.nan, np.inf, -np.inf, "wide", [1.0, 0.0], 1j)
+    ],
     *[("min_bin_freq", value) for value in (0, -3, 1.5, "one", None)],
     *[("max_iter", value) for value in (-1, 1.5, "many", None, np.nan)],
     *[("n_jobs", value) for value in (0, 1.5, "all")],
     *[("tol", value) for value in (-1e-3, np.nan, np.inf, "small", None)],
+    *[("coalesce", value) for value in (-1e-3, np.nan, np.inf, "near", None)],
     *[("bin_seeding", value) for value in ("yes", 2, None)],
     *[("cluster_all", value) for value in ("yes", 2, None)],
     *[("kernel", value) for value in ("epanechnikov", 3, None)],

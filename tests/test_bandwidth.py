@@ -22,7 +22,7 @@ def table(points):
 
 def kth_distances(points, k):
     """Each row's distance to its k-th neighbour, in the order of the table."""
-    rows = tree.build(table(points), bandwidth._UNWEIGHTED)
+    rows = tree.build(table(points), bandwidth.UNWEIGHTED)
     distances = np.empty(len(points))
     distances[rows.order] = bandwidth._kth_distances(rows, float(k))
     return distances
@@ -85,7 +85,7 @@ def test_equal_rows_by_the_hundred_stand_for_each_other():
 @pytest.mark.parametrize("guess", [0.0, 0.5, 0.999, 1.001, 2.0, 1e3])
 def test_a_wrong_shell_does_not_change_the_answer(guess):
     points = table(samples.blobs(700, 2))
-    rows = tree.build(points, bandwidth._UNWEIGHTED)
+    rows = tree.build(points, bandwidth.UNWEIGHTED)
     k = 200.0
     # The last level again, with the radii about the leaves' middles not as they are.
     exact = bandwidth._kth_distances(rows, k)

@@ -1,17 +1,22 @@
 """The climb: rounds of shifts tell the same stories as one trajectory after the other."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import naive
 from meanshift_fast import tree
 from meanshift_fast.climb import climb
+from meanshift_fast.shift import shift
 from samples import blobs, lattice, scattered
 
 
 def SILENT(*_):
     """Report to nobody."""
 
+
+SETTINGS = {"tol": 1e-3, "max_iter": 300, "report": SILENT}
 
 CASES = {
     "blobs": (blobs(120, 2), 0.8),
@@ -28,7 +33,13 @@ def test_rounds_end_where_trajectories_do(name, max_iter):
     points, bandwidth = CASES[name]
     built = tree.build(points, np.empty(0))
     path = climb(
-        built, points, bandwidth, tol=1e-3, max_iter=max_iter, order=built.order, report=SILENT
+        partial(shift, built, bandwidth=bandwidth),
+        points,
+        bandwidth,
+        tol=1e-3,
+        max_iter=max_iter,
+        order=built.order,
+        report=SILENT,
     )
     stories = naive.climb(points, np.ones(len(points)), points, bandwidth, max_iter=max_iter)
     ends, support, n_steps = naive.ends_of(stories)
@@ -46,7 +57,14 @@ def test_a_ring_pulls_its_seeds_into_the_empty_middle():
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     ring = np.column_stack([np.cos(angles), np.sin(angles)])
     built = tree.build(ring, np.empty(0))
-    path = climb(built, np.zeros((1, 2)), 0.5, tol=1e-3, max_iter=300, report=SILENT)
+    path = climb(
+        partial(shift, built, bandwidth=0.5),
+        np.zeros((1, 2)),
+        0.5,
+        tol=1e-3,
+        max_iter=300,
+        report=SILENT,
+    )
     assert path.support[0] == 0
     assert path.n_iter == 0
 
@@ -54,6 +72,14 @@ def test_a_ring_pulls_its_seeds_into_the_empty_middle():
 def test_bandwidth_zero_leaves_every_seed_where_it_is():
     points = np.repeat([[0.1], [0.7]], [20, 17], axis=0)
     built = tree.build(points, np.empty(0))
-    path = climb(built, points, 0.0, tol=1e-3, max_iter=300, order=built.order, report=SILENT)
+    path = climb(
+        partial(shift, built, bandwidth=0.0),
+        points,
+        0.0,
+        tol=1e-3,
+        max_iter=300,
+        order=built.order,
+        report=SILENT,
+    )
     np.testing.assert_array_equal(path.ends, points)
     np.testing.assert_array_equal(path.support, np.repeat([20.0, 17.0], [20, 17]))

@@ -15,6 +15,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning"
         MeanShift(max_iter=5, bandwidth=1.0),
         MeanShift(bin_seeding=True),
         MeanShift(bin_seeding=True, bandwidth=1.0),
+        MeanShift(assign="basin"),
+        MeanShift(assign="basin", coalesce=0.05, bandwidth=1.0),
+        MeanShift(assign="basin", bin_seeding=True, cluster_all=False),
+        MeanShift(coalesce=0.3),
+        MeanShift(bandwidth="scott"),
+        MeanShift(bandwidth="silverman", bin_seeding=True),
     ]
 )
 def test_scikit_learns_check(estimator, check):

@@ -1,0 +1,194 @@
+"""Basins: each row takes the label of the mode that its own trajectory reaches.
+
+    row --climb--> end --nearest--> mode              in fit; in predict where a row is new
+    row --equal--> row of the fit --> its label       in predict, for all others
+
+A trajectory's last bits depend on the company that it climbs in (sums are taken in groups), and
+where trajectories coalesce, even its end does. So `predict` climbs only with what is new, each row
+for itself, and looks up the rest: on the rows of the fit it answers with `labels_`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast.climb import Climb
+from meanshift_fast.compiled import serial, step
+from meanshift_fast.labels import nearest_labels
+from meanshift_fast.seeding import find_bins
+
+DOUBT = 8.0  # a cell of doubt is so many cells of coalescing wide
+
+Follow = Callable[..., Climb]  # `climb`, with all but the seeds and how they run together
+
+
+@step
+def _hash(points, words, row):
+    """Mix the bits of a row; 0.0 and -0.0, being equal, count as the same."""
+    mixed = np.int64(0)
+    for f in range(points.shape[1]):
+        word = words[row, f] if points[row, f] != 0.0 else np.int64(0)
+        mixed = (mixed ^ word) * -0x61C8864680B583EB  # 2^64 over the golden ratio
+        mixed ^= mixed >> 32
+    return mixed
+
+
+@step
+def _slot_of(points, words, row, others, slots):
+    """Find the slot of a row's equal among others, or the empty one where it would be."""
+    last_slot = slots.shape[0] - 1
+    slot = _hash(points, words, row) & last_slot
+    while slots[slot] >= 0:
+        f = 0
+        while f < points.shape[1] and points[row, f] == others[slots[slot], f]:
+            f += 1
+        if f == points.shape[1]:
+            break
+        slot = (slot + 1) & last_slot
+    return slot
+
+
+@serial
+def _note_rows(points, words, slots):
+    for row in range(points.shape[0]):
+        slot = _slot_of(points, words, row, points, slots)
+        if slots[slot] < 0:
+            slots[slot] = row
+
+
+@serial
+def _look_up(points, words, others, slots, found):
+    for row in range(points.shape[0]):
+        found[row] = slots[_slot_of(points, words, row, others, slots)]
+
+
+def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find for each row of a table the first of another's rows that equals it.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows to look up; finite.
+    others : read-only C-ordered float64 array of shape (n_others, n_features)
+        Where to look; finite.
+
+    Returns
+    -------
+    int64 array of shape (n_samples,)
+        The number of the first equal row, -1 where there is none.
+
+    Notes
+    -----
+    Some 100 ns for each row of either table; memory 16 to 32 bytes for each of ``others``.
+    """
+    slots = np.full(2 << len(others).bit_length(), -1)
+    found = np.empty(len(points), dtype=np.int64)
+    with np.errstate(over="ignore"):  # a hash wraps around, and says so where not compiled
+        _note_rows(others, others.view(np.int64), slots)
+        _look_up(points, points.view(np.int64), others, slots, found)
+    return found
+
+
+def basin_labels(
+    path: Climb, modes: NDArray[np.float64], *, limit: float | None = None
+) -> NDArray[np.int64]:
+    """Label each seed of a climb with the mode that its trajectory reached.
+
+    Parameters
+    ----------
+    path : Climb
+        How the seeds climbed.
+    modes : read-only C-ordered float64 array of shape (n_modes, n_features)
+        The modes, in the unit of the climb; at least one.
+    limit : float, optional
+        A trajectory that ends farther than this from every mode has no label. None labels all.
+
+    Returns
+    -------
+    int64 array of shape (n_seeds,)
+        The mode nearest to the end, the first of equals; -1 beyond the limit.
+
+    Notes
+    -----
+    An end merges into a mode within the bandwidth of it ([1]_ section 4, step 3), the nearest
+    where there are several. Seeds that were not the rows may leave peaks undiscovered; what
+    climbs to those is the orphan that the limit is about.
+
+    References
+    ----------
+    .. [1] D. Comaniciu and P. Meer, "Mean shift: a robust approach toward feature space
+       analysis", IEEE Transactions on Pattern Analysis and Machine Intelligence 24 (5), 2002,
+       pp. 603-619, :doi:`10.1109/34.1000236`, section 4.
+    """
+    ends = path.ends.view()
+    ends.flags.writeable = False
+    labels = nearest_labels(ends, modes, limit=limit)
+    return labels if path.stories is None else labels[path.stories]
+
+
+def row_labels(
+    path: Climb,
+    points: NDArray[np.float64],
+    modes: NDArray[np.float64],
+    *,
+    order: NDArray[np.int64],
+    limit: float | None,
+    side: float,
+    follow: Follow,
+) -> NDArray[np.int64]:
+    """Label the rows of a fit, all of which have climbed; equal rows alike.
+
+    Where trajectories coalesced, rows near a watershed may have gone astray. They are found by
+    the company they keep, and climb again, each for itself.
+
+    Parameters
+    ----------
+    path : Climb
+        How the rows climbed.
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows, in the unit of the climb.
+    modes : read-only C-ordered float64 array of shape (n_modes, n_features)
+        The modes, in the same unit.
+    order : int64 array of shape (n_samples,)
+        An order of the rows in which neighbours in space follow one another.
+    limit : float or None
+        As in :func:`basin_labels`.
+    side : float
+        The side of the cells in which trajectories coalesced; 0 where none did.
+    follow : callable
+        ``follow(seeds)`` climbs without coalescing.
+
+    Returns
+    -------
+    int64 array of shape (n_samples,)
+
+    Notes
+    -----
+    Of a million rows in 20 blobs, coalesced at 0.01 bandwidths, 23 in 100,000 were in another
+    basin than without coalescing. 0.6 % climbed again, and it was 1 in 100,000.
+
+    Equal rows share cells and stories. Without coalescing they climb in different groups, and the
+    last bits of their means may differ: they take the label of the first.
+    """
+    labels = basin_labels(path, modes, limit=limit)
+    if side == 0.0:
+        labels[:] = labels[equal_rows(points, points)]
+        return labels
+    again = order[_among_others(points, labels, DOUBT * side)[order]]
+    if again.size:
+        seeds = points[again]
+        seeds.flags.writeable = False
+        labels[again] = basin_labels(follow(seeds), modes, limit=limit)[equal_rows(seeds, seeds)]
+    return labels
+
+
+def _among_others(
+    points: NDArray[np.float64], labels: NDArray[np.int64], side: float
+) -> NDArray[np.bool_]:
+    """Find the rows in whose cell not all labels are the same."""
+    cells = np.empty(len(points), dtype=np.int64)
+    first_rows, _ = find_bins(points, side, cells)
+    is_mixed = np.zeros(len(first_rows), dtype=np.bool_)
+    is_mixed[cells[labels != labels[first_rows][cells]]] = True
+    return is_mixed[cells]

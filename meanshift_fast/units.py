@@ -1,0 +1,125 @@
+"""Lengths, and the unit that the engine measures in.
+
+The engine knows one bandwidth. Where each feature has its own, the columns are divided by theirs
+and the bandwidth is 1. And where data are so large or small that squares would overflow or vanish,
+all is divided by a power of two, which rounds nothing.
+"""
+
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Units(NamedTuple):
+    """The engine's unit.
+
+    Attributes
+    ----------
+    divisor : float, or float64 array of shape (n_features,)
+        What the columns are divided by; 1.0 for all but extreme data.
+    radius : float
+        The bandwidth, so divided.
+    """
+
+    divisor: float | NDArray[np.float64]
+    radius: float
+
+    def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Measure a table in the engine's unit; itself where that is the table's own."""
+        if isinstance(self.divisor, float) and self.divisor == 1.0:
+            return table
+        return readonly_table(table / self.divisor)
+
+    def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Measure in the columns' own units again."""
+        return table * self.divisor
+
+
+def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64]) -> Units:
+    """Choose the unit for a bandwidth and some tables.
+
+    Parameters
+    ----------
+    bandwidth : float, or float64 array of shape (n_features,)
+        In the unit of the columns. Equal for all features, it does as one number does.
+    *tables : float64 arrays of shape (n_rows, n_features)
+        What shall enter.
+
+    Returns
+    -------
+    Units
+
+    Raises
+    ------
+    ValueError
+        Where a table holds too many bandwidths to count.
+    """
+    widths = np.atleast_1d(bandwidth)
+    if (widths == widths[0]).all():
+        width = float(widths[0])
+        largest = max(max(table.max(), -table.min()) for table in tables)
+        if width == 0.0 or (1e-100 <= width <= 1e150 and largest <= 1e280):
+            return Units(1.0, width)
+        # Near 1 with the bandwidth, as far as the largest coordinate stays finite when summed.
+        room = 930 - int(np.frexp(largest)[1])
+        exponent = max(min(-int(np.frexp(width)[1]), room, 1000), -1000)
+        divisor = float(np.ldexp(1.0, -exponent))
+        return Units(divisor, width / divisor)
+    with np.errstate(over="ignore"):
+        largest = max(np.abs(table / widths).max() for table in tables)
+    if not largest <= 1e280:
+        raise ValueError(
+            f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
+            "bandwidths. Give that column a larger bandwidth, or leave it out"
+        )
+    return Units(widths.astype(np.float64), 1.0)
+
+
+def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
+    """A table as the kernels take it: read-only, C-ordered, float64."""
+    points: NDArray[np.float64] = np.ascontiguousarray(table, dtype=np.float64).view()
+    points.flags.writeable = False
+    return points
+
+
+def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:
+    """Check a parameter that is a positive length, or one for each feature.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the message.
+    lengths : float or array-like of shape (n_features,)
+        Positive and finite, in the unit of the columns.
+    n_features : int
+        Columns of the table.
+
+    Returns
+    -------
+    float64 array of shape (n_features,)
+
+    Raises
+    ------
+    ValueError
+        "bandwidth must ...", with the value.
+    """
+    given = np.asarray(lengths)
+    if given.dtype.kind not in "iuf" and not isinstance(lengths, Real):
+        raise ValueError(
+            f"{name} must be a number, or one for each column of X, got {lengths!r}; give lengths "
+            "in the unit of the columns"
+        )
+    if given.shape not in ((), (n_features,)):
+        raise ValueError(
+            f"{name} must be one number or have shape ({n_features},), one for each column of X, "
+            f"got shape {given.shape}; give one length for each column"
+        )
+    checked = np.broadcast_to(given, n_features).astype(np.float64)
+    if not ((checked > 0.0) & np.isfinite(checked)).all():
+        raise ValueError(
+            f"{name} must be positive and finite, got {lengths!r}; it is a length in the unit of "
+            "the columns of X. Leave out columns that shall not count"
+        )
+    return checked
