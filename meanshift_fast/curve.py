@@ -18,6 +18,7 @@ References
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance
 from meanshift_fast.climb import climb
 from meanshift_fast.modes import merge_modes
+from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
 
 if TYPE_CHECKING:
@@ -240,7 +242,8 @@ def _curve(
 def _modes(
     rows: tree.MomentTree, seeds: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    path = climb(rows, seeds, bandwidth, tol=1e-3, max_iter=300, report=lambda *_: None)
+    move = partial(shift, rows, bandwidth=bandwidth)
+    path = climb(move, seeds, bandwidth, tol=1e-3, max_iter=300, report=lambda *_: None)
     reached = path.support > 0
     modes, support = merge_modes(_read_only(path.ends[reached]), path.support[reached], bandwidth)
     return _read_only(modes), support
