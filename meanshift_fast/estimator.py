@@ -17,14 +17,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.basins import Follow, basin_labels, equal_rows, row_labels
-from meanshift_fast.climb import climb
+from meanshift_fast.climb import Climb, climb
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.seeding import bin_seeds, warn_of_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import checked_lengths, readonly_table, units_of
+from meanshift_fast.units import Units, checked_lengths, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 
@@ -256,24 +256,52 @@ class MeanShift(ClusterMixin, BaseEstimator):
         entered = units.enter(points)
         rows = tree.build(entered, row_weights, careful=len(seeds) > len(points) // 16)
         follow = self._follower(rows, units.radius, report)
-        as_rows = partial(follow, entered, order=rows.order, coalesce=self.coalesce)
+        climb_rows = partial(follow, entered, order=rows.order, coalesce=self.coalesce)
         if seeds is points:
-            path = as_rows()
+            path = climb_rows()
         else:
             path = follow(units.enter(seeds), coalesce=self.coalesce)
             if self.seeds is None and not path.support.any():
                 # In 30 columns a bin's centre may be far from all rows, its own included.
                 warn_of_bins(bandwidth)
-                seeds, path = points, as_rows()
+                seeds, path = points, climb_rows()
+        report(0, 1, "modes")
+        modes = self._keep_modes(path, units, bandwidth, X.dtype)
+
+        report(0, 1, "labels")
+        limit = None if self.cluster_all else units.radius
+        self._rows, self._row_weights = None, UNWEIGHTED
+        if self.assign == "nearest":
+            every = entered if X is table else units.enter(readonly_table(table))
+            self.labels_ = nearest_labels(every, modes, limit=limit)
+            return
+        if seeds is not points:
+            path = climb_rows()
+        self.labels_ = row_labels(
+            path, entered, modes, order=rows.order, limit=limit, follow=follow,
+            side=self.coalesce * units.radius,
+        )  # fmt: skip
+        self._rows, self._row_weights = points, row_weights
+        if X is not table:
+            every = readonly_table(table)
+            self.labels_ = self._basins(every, report)
+            self._rows, self._row_weights = every, weights
+
+    def _keep_modes(
+        self,
+        path: Climb,
+        units: Units,
+        bandwidth: float | NDArray[np.float64],
+        dtype: np.dtype[Any],
+    ) -> NDArray[np.float64]:
+        """Merge the ends of a climb, and set all fitted attributes but the labels."""
         reached = path.support > 0
         if not reached.any():
             raise ValueError(
                 f"No point was within bandwidth={_told(bandwidth)} of any seed: every ball is "
                 "empty. Give seeds nearer to the rows, or a larger bandwidth."
             )
-
-        report(0, 1, "modes")
-        dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
+        dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
         ends = readonly_table(units.leave(path.ends[reached]).astype(dtype))
         modes, support = merge_modes(units.enter(ends), path.support[reached], units.radius)
         if isinstance(units.divisor, float):
@@ -284,27 +312,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
         self.n_iter_ = path.n_iter
         self.mode_weight_ = support
         self.history_ = path.history
-
-        report(0, 1, "labels")
-        all_points = points if X is table else readonly_table(table)
-        limit = None if self.cluster_all else units.radius
-        modes = readonly_table(modes)
-        if self.assign == "nearest":
-            self._rows, self._row_weights = None, UNWEIGHTED
-            self.labels_ = nearest_labels(
-                entered if X is table else units.enter(all_points), modes, limit=limit
-            )
-            return
-        if seeds is not points:
-            path = as_rows()
-        self.labels_ = row_labels(
-            path, entered, modes, order=rows.order, limit=limit, follow=follow,
-            side=self.coalesce * units.radius,
-        )  # fmt: skip
-        self._rows, self._row_weights = points, row_weights
-        if X is not table:
-            self.labels_ = self._basins(all_points, report)
-            self._rows, self._row_weights = all_points, weights
+        return readonly_table(modes)
 
     def _bandwidth(
         self, points: NDArray[np.float64], weights: NDArray[np.float64]

@@ -280,5 +280,7 @@ def shift(
     """
     support = np.empty(len(positions))
     moves = np.empty(len(positions))
-    _flat_shifts(tree, positions, bandwidth * bandwidth, support, moves)
+    # What fills up the last leaf is infinite and weighs 0; where not compiled, that is told.
+    with np.errstate(invalid="ignore"):
+        _flat_shifts(tree, positions, bandwidth * bandwidth, support, moves)
     return support, moves
