@@ -399,7 +399,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 return self._basins(points, report)
         modes = readonly_table(self.cluster_centers_)
-        units = units_of(self.bandwidth_, points, modes)
+        units = units_of(self.bandwidth_, modes)
         limit = None if self.cluster_all else units.radius
         with borrowed_threads(self.n_jobs):
             return nearest_labels(units.enter(points), units.enter(modes), limit=limit)
@@ -418,7 +418,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
         if new.size:
             rows, weights = without_weightless(rows, weights)
             seeds, modes = points[new], readonly_table(self.cluster_centers_)
-            units = units_of(self.bandwidth_, rows, seeds, modes)
+            units = units_of(self.bandwidth_, rows, modes)
             seeds = units.enter(readonly_table(seeds))
             follow = self._follower(
                 tree.build(units.enter(readonly_table(rows)), weights), units.radius, report

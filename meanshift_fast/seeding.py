@@ -202,8 +202,9 @@ def bin_seeds(
         if (bin_size != bin_size[0]).any():
             with np.errstate(over="ignore"):
                 quotients = X / bin_size
-            bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
-            return X if bins is quotients else bins * bin_size
+                bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
+                largest = np.finfo(np.float64).max  # a bin's centre may lie beyond all floats
+                return X if bins is quotients else np.clip(bins * bin_size, -largest, largest)
         bin_size = float(bin_size[0])
     if bin_size == 0:
         return X
@@ -224,12 +225,12 @@ def bin_seeds(
         warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
-        bins = np.round(points[rows] / size).astype(np.float32)
-        seeds: NDArray[Any] = bins * bin_size
-    # A bin size that float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
-    lost = np.isfinite(bins) & ~np.isfinite(seeds)
-    if lost.any() or abs(bin_size) < np.finfo(np.float32).tiny:
-        seeds = bins.astype(np.float64) * float(bin_size)
+        numbers = np.round(points[rows] / size)
+        seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
+        if not np.isfinite(seeds).all() or abs(bin_size) < np.finfo(np.float32).tiny:
+            # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
+            seeds = numbers * float(bin_size)
+            seeds = np.where(np.isfinite(seeds), seeds, X[rows])
     return seeds
 
 
@@ -246,7 +247,8 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
 
     Sorts the rows into bins whose centres are the multiples of ``bin_size``, and answers with the
     centre of each bin that holds enough rows. The seeds are those of
-    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order.
+    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order, except that those
+    that float32 cannot hold are finite.
 
     Parameters
     ----------

@@ -27,10 +27,16 @@ class Units(NamedTuple):
     radius: float
 
     def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Measure a table in the engine's unit; itself where that is the table's own."""
+        """Measure a table in the engine's unit; itself where that is the table's own.
+
+        What lies beyond all floats in that unit comes as far as floats go: never infinite.
+        """
         if isinstance(self.divisor, float) and self.divisor == 1.0:
             return table
-        return readonly_table(table / self.divisor)
+        largest = np.finfo(np.float64).max
+        with np.errstate(over="ignore"):
+            entered = table / self.divisor
+        return readonly_table(np.clip(entered, -largest, largest, out=entered))
 
     def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure in the columns' own units again."""
@@ -60,21 +66,24 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
     if (widths == widths[0]).all():
         width = float(widths[0])
         largest = max(max(table.max(), -table.min()) for table in tables)
-        if width == 0.0 or (1e-100 <= width <= 1e150 and largest <= 1e280):
+        measure = width or largest
+        if measure == 0.0 or (1e-100 <= measure <= 1e150 and largest <= 1e280):
             return Units(1.0, width)
         # Near 1 with the bandwidth, as far as the largest coordinate stays finite when summed.
         room = 930 - int(np.frexp(largest)[1])
-        exponent = max(min(-int(np.frexp(width)[1]), room, 1000), -1000)
+        exponent = max(min(-int(np.frexp(measure)[1]), room, 1000), -1000)
         divisor = float(np.ldexp(1.0, -exponent))
-        return Units(divisor, width / divisor)
-    with np.errstate(over="ignore"):
-        largest = max(np.abs(table / widths).max() for table in tables)
-    if not largest <= 1e280:
-        raise ValueError(
-            f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
-            "bandwidths. Give that column a larger bandwidth, or leave it out"
-        )
-    return Units(widths.astype(np.float64), 1.0)
+        if width == 0.0 or width / divisor >= 1e-150:  # its square is a number
+            return Units(divisor, width / divisor)
+    else:
+        with np.errstate(over="ignore"):
+            largest = max(np.abs(table / widths).max() for table in tables)
+        if largest <= 1e280:
+            return Units(widths.astype(np.float64), 1.0)
+    raise ValueError(
+        f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
+        "bandwidths. Give a larger bandwidth, or leave out the rows or the column so far away"
+    )
 
 
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:

@@ -308,6 +308,41 @@ def test_the_bandwidth_scales_with_the_data(scale):
     np.testing.assert_array_equal(model.labels_, MeanShift().fit(X).labels_)
 
 
+# An infinite seed was a crash of the interpreter: no child of a block tells that it is none.
+
+
+@pytest.mark.parametrize("bandwidth", [1.0, 1e-300, [1.0, 2.0]], ids=str)
+def test_rows_farther_than_float32_counts_bandwidths_have_bins(bandwidth):
+    rows = np.array([[1e39, 0.0], [0.0, 0.0], [0.0, 0.0], [1e39, 0.0], [0.0, 0.0]])
+    rows *= np.min(bandwidth)
+    model = MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(rows)
+    np.testing.assert_array_equal(model.cluster_centers_, rows[1::-1])
+    assert model.labels_.tolist() == [1, 0, 0, 1, 0]
+
+
+def test_seeds_and_new_rows_may_be_farther_than_floats_count_bandwidths(fitted):
+    for bandwidth in (1e-200, np.array([1e-200, 2e-200])):
+        unit = 1e-200 * np.array([1.0, 1.0 if np.ndim(bandwidth) == 0 else 2.0])
+        far = np.array([[1e300, 0.0], [-1e300, 1e300]])
+        model = MeanShift(bandwidth=bandwidth, seeds=np.vstack([far, X * unit])).fit(X * unit)
+        np.testing.assert_allclose(model.cluster_centers_ / unit, fitted.cluster_centers_)
+        labels = model.predict(np.vstack([far, X * unit]))
+        np.testing.assert_array_equal(labels[2:], fitted.labels_)
+
+
+def test_a_bandwidth_whose_square_vanishes_beside_the_rows_is_refused():
+    with pytest.raises(ValueError, match=r"(?s)bandwidth=1e-200 is too small for X.*larger"):
+        MeanShift(bandwidth=1e-200).fit(np.vstack([X * 1e-200, [[1e300, 0.0]]]))
+
+
+def test_tiny_values_are_told_apart_where_the_bandwidth_is_zero():
+    rows = np.repeat([1e-200, 7e-200], [23, 17])[:, None]
+    model = MeanShift().fit(rows)
+    assert model.bandwidth_ == 0
+    np.testing.assert_array_equal(model.labels_, np.repeat([0, 1], [23, 17]))
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+
+
 def test_integers_near_the_largest_work():
     step = 2**53
     rows = 2**62 + step * samples.scattered(60, 2, side=9).astype(np.int64)
