@@ -216,6 +216,10 @@ class MeanShift(ClusterMixin, BaseEstimator):
             bandwidth=...".
         """
         table: NDArray[Any] = validate_data(self, X)
+        # A fit that fails from here on leaves no model: the old centres, with another number of
+        # columns than `predict` now takes, would be read beyond their end.
+        for name in ("cluster_centers_", "labels_"):
+            vars(self).pop(name, None)
         weights = checked_weights(sample_weight, len(table))
         with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
             self._fit_table(table, weights, report)
@@ -393,7 +397,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
             Where X is not a finite table of as many columns as the model was fitted with, or
             ``assign`` became "basin" after the fit.
         """
-        check_is_fitted(self, "cluster_centers_")
+        check_is_fitted(self, ["cluster_centers_", "labels_"])
         points = readonly_table(validate_data(self, X, reset=False))
         if self.assign == "basin":
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:

@@ -206,6 +206,32 @@ def test_a_failed_fit_leaves_no_model():
         model.predict(X)
 
 
+def stop_at(stage):
+    def progress(done, total, at):
+        if at == stage:
+            raise InterruptedError(stage)
+
+    return progress
+
+
+@pytest.mark.parametrize("stage", ["bandwidth", "tree", "climb", "modes", "labels"])
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+def test_a_second_fit_that_is_interrupted_leaves_no_half_of_the_first(stage, assign):
+    model = MeanShift(bandwidth=1.0, assign=assign).fit(X)
+    with pytest.raises(InterruptedError):
+        model.set_params(progress=stop_at(stage)).fit(X[:, :1])
+    with pytest.raises(NotFittedError):
+        model.set_params(progress=False).predict(X[:, :1])
+
+
+def test_a_second_fit_with_bad_weights_leaves_no_half_of_the_first():
+    model = MeanShift(bandwidth=1.0).fit(X)
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.fit(X[:, :1], sample_weight=[1.0])
+    with pytest.raises(NotFittedError):
+        model.predict(X[:, :1])
+
+
 # No seed is left: scikit-learn's "max() arg is an empty sequence" helps nobody.
 
 
