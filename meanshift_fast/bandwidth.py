@@ -30,7 +30,7 @@ from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import bits, full, load, lowest, store, total, where
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import readonly_table
+from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 LANES = 16
@@ -550,7 +550,7 @@ def estimate_bandwidth(
     >>> round(float(estimate_bandwidth(X, quantile=0.5)), 6)
     1.619129
     """
-    table: NDArray[Any] = check_array(X)
+    table = numeric_table(check_array(X))
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     random_state = check_random_state(random_state)
     if n_samples is not None:

@@ -24,7 +24,7 @@ from meanshift_fast.progress import Report, reporting
 from meanshift_fast.seeding import bin_seeds, warn_of_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import Units, checked_lengths, readonly_table, units_of
+from meanshift_fast.units import Units, checked_lengths, numeric_table, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 
@@ -215,11 +215,11 @@ class MeanShift(ClusterMixin, BaseEstimator):
             each row, a parameter is out of range, or no seed is left: "No point was within
             bandwidth=...".
         """
-        table: NDArray[Any] = validate_data(self, X)
+        table = numeric_table(validate_data(self, X))
         # A fit that fails from here on leaves no model: the old centres, with another number of
         # columns than `predict` now takes, would be read beyond their end.
         for name in ("cluster_centers_", "labels_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         weights = checked_weights(sample_weight, len(table))
         with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
             self._fit_table(table, weights, report)
@@ -351,12 +351,12 @@ class MeanShift(ClusterMixin, BaseEstimator):
     ) -> NDArray[np.float64]:
         """The seeds as a float64 table; ``points`` itself where every row is one."""
         if self.seeds is not None:
-            if np.ndim(self.seeds) != 2 or np.shape(self.seeds)[0] == 0:
+            if np.ndim(self.seeds) != 2 or 0 in np.shape(self.seeds):
                 raise ValueError(
                     f"seeds must be a table of at least one row and {points.shape[1]} columns, got "
                     f"shape {np.shape(self.seeds)}; seeds=None starts from the rows of X"
                 )
-            seeds = check_array(self.seeds, input_name="seeds")
+            seeds = numeric_table(check_array(self.seeds, input_name="seeds"), "seeds")
             if seeds.shape[1] != points.shape[1]:
                 raise ValueError(
                     f"seeds must have as many columns as X, got {seeds.shape[1]} columns where "
@@ -398,7 +398,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
             ``assign`` became "basin" after the fit.
         """
         check_is_fitted(self, ["cluster_centers_", "labels_"])
-        points = readonly_table(validate_data(self, X, reset=False))
+        points = readonly_table(numeric_table(validate_data(self, X, reset=False)))
         if self.assign == "basin":
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 return self._basins(points, report)

@@ -20,7 +20,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
-from meanshift_fast.units import checked_lengths
+from meanshift_fast.units import checked_lengths, numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
@@ -310,7 +310,7 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
     """
     if bin_size == 0:
         return X  # type: ignore[return-value]
-    table = check_array(X)
+    table = numeric_table(check_array(X))
     seeds = bin_seeds(table, bin_size, min_bin_freq)
     return X if seeds is table else seeds  # type: ignore[return-value]
 
@@ -378,8 +378,7 @@ def condense(
     >>> inverse
     array([0, 0, 1, 0])
     """
-    points = np.ascontiguousarray(check_array(X), dtype=np.float64).view()
-    points.flags.writeable = False
+    points = readonly_table(numeric_table(check_array(X)))
     sizes = checked_lengths("cell_size", cell_size, points.shape[1])
     weights = checked_weights(sample_weight, len(points), all_zero=True)
     if weights.size == 0:

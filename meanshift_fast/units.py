@@ -86,6 +86,46 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
     )
 
 
+def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
+    """Refuse what would become numbers without being asked, and convert what must.
+
+    Parameters
+    ----------
+    table : array of shape (n_rows, n_features)
+        As scikit-learn's checks leave it: real numbers, but also times, and objects.
+    name : str, default="X"
+        The parameter's name, for the message.
+
+    Returns
+    -------
+    array of shape (n_rows, n_features)
+        The table itself where its dtype is one of numbers that float64 holds.
+
+    Raises
+    ------
+    ValueError
+        "X must hold numbers, ..." or "X must be finite as float64, ..."
+    """
+    if table.dtype.kind in "biuf" and table.dtype.itemsize <= 8:
+        return table
+    try:
+        if table.dtype.kind in "mM":
+            raise TypeError
+        with np.errstate(over="ignore"):
+            numbers: NDArray[np.float64] = table.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} must hold numbers, got dtype {table.dtype} with {table.flat[0]!r} first; "
+            "count times in days or seconds, code words as numbers or leave them out"
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{name} must be finite as float64, got dtype {table.dtype} with a larger number or "
+            "none; scale the columns, fill or drop the rows"
+        )
+    return numbers
+
+
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
     """A table as the kernels take it: read-only, C-ordered, float64."""
     points: NDArray[np.float64] = np.ascontiguousarray(table, dtype=np.float64).view()

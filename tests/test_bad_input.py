@@ -3,13 +3,21 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.exceptions import NotFittedError
 
 import naive
 import samples
-from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds, mean_shift, trace
+from meanshift_fast import (
+    MeanShift,
+    condense,
+    estimate_bandwidth,
+    get_bin_seeds,
+    mean_shift,
+    trace,
+)
 
 X = samples.blobs(60, 2)
 
@@ -34,6 +42,10 @@ BAD_TABLES = {
     "a number": (3.0, ValueError, "2D array|array-like"),
     "nothing": (None, (ValueError, TypeError), "None|NoneType|array"),
     "ragged": ([[1.0, 2.0], [3.0]], ValueError, "inhomogeneous|sequence"),
+    "times": (np.array([["2020-01-01", "NaT"]], "datetime64[D]"), ValueError, "numbers.*datetime"),
+    "lengths of time": (np.array([[1, 2]], "timedelta64[D]"), ValueError, "numbers.*timedelta"),
+    "categories": (pd.DataFrame([["x", "y"]], dtype="category"), ValueError, "'x'"),
+    "beyond float64": (np.array([[1.0, np.longdouble("1e400")]]), ValueError, "finite|[Ii]nfinity"),
     "sparse": (scipy.sparse.csr_matrix(np.eye(3)), TypeError, "[Ss]parse|dense"),
 }
 
@@ -58,6 +70,14 @@ def test_the_function_refuses(table, error, reason):
 def test_predict_refuses(fitted, table, error, reason):
     with pytest.raises(error, match=reason):
         fitted.predict(table)
+
+
+@bad_tables
+def test_get_bin_seeds_and_condense_refuse(table, error, reason):
+    with pytest.raises(error, match=reason):
+        get_bin_seeds(table, 1.0)
+    with pytest.raises(error, match=reason):
+        condense(table, 1.0)
 
 
 @bad_tables
@@ -95,7 +115,7 @@ def test_a_wrong_width_is_refused(fitted, width):
         trace(X, table, bandwidth=1.0)
 
 
-@pytest.mark.parametrize("seeds", [[1.0, 2.0], 3.0, "rows"])
+@pytest.mark.parametrize("seeds", [[1.0, 2.0], 3.0, "rows", [[]]])
 def test_seeds_that_are_no_table_are_refused(seeds):
     with pytest.raises((ValueError, TypeError), match="seeds"):
         MeanShift(bandwidth=1.0, seeds=seeds).fit(X)
@@ -382,6 +402,14 @@ def test_unsigned_integers_do_not_wrap():
     model = MeanShift(bandwidth=10.0).fit(rows)
     assert_same_partition(model, naive.mean_shift(rows, bandwidth=10.0))
     assert model.labels_.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_integers_beyond_64_bits_work():
+    rows = np.array([[2**70, 0], [2**70 + 2**30, 0], [0, 0]], dtype=object)
+    for bin_seeding in (False, True):
+        model = MeanShift(bandwidth=2.0**31, bin_seeding=bin_seeding).fit(rows)
+        assert model.labels_.tolist() == [0, 0, 1]
+    assert len(get_bin_seeds(np.vstack([rows, rows]), 2.0**40)) == 2
 
 
 def test_float16_works():
