@@ -370,7 +370,8 @@ def mean_kth_distance(
         Between 0 and 1. ``k = int(n_samples * quantile)``, at least 1, and a row is its own
         first neighbour.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
-        The rows' weights, positive; empty where all are 1. A row of weight w is w rows.
+        The rows' weights, positive; empty where all are 1. A row of weight w is w rows; where
+        ``k`` would come to 0, it is the weight times the quantile, not rounded.
 
     Returns
     -------
@@ -385,8 +386,10 @@ def mean_kth_distance(
     weight = float(weights.sum()) if weights.size else len(points)
     k = float(max(int(weight * quantile), 1))
     if weights.size:
+        if weight * quantile < 1.0:  # as of weights that sum to 1, which are no numbers of rows
+            k = weight * quantile or float(weights.min())
         # Sums of fractions come out a little short of a whole number, depending on their order.
-        k = min(k, weight) * (1.0 - 1e-10)
+        k *= 1.0 - 1e-10
 
     low, high = points.min(axis=0), points.max(axis=0)
     half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
@@ -497,8 +500,9 @@ def estimate_bandwidth(
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it.
     sample_weight : array-like of shape (n_samples,), default=None
-        The rows' weights: a row of weight w is w rows. None counts each once. ``n_samples`` rows
-        are drawn from those that have any.
+        The rows' weights: a row of weight w is w rows. None counts each once. Where their sum is
+        so small that ``k`` comes to 0, they are shares, and ``k`` is not rounded. ``n_samples``
+        rows are drawn from those that have any.
     method : {"quantile", "scott", "silverman"}, default="quantile"
         "quantile": the mean distance to the k-th nearest row. "scott" and "silverman": the spread
         of the rows times ``n ** (-1 / (d + 4))`` for n rows in d columns, by Silverman's rule

@@ -49,7 +49,8 @@ class MeanShift(ClusterMixin, BaseEstimator):
         Start from the occupied bins of a grid of side ``bandwidth`` rather than from every row:
         far fewer trajectories. Ignored where ``seeds`` are given.
     min_bin_freq : int, default=1
-        Only bins that hold at least so many rows are seeds.
+        Only bins that hold at least so many rows are seeds. 1 takes every occupied bin, whatever
+        its rows weigh.
     cluster_all : bool, default=True
         True: a row beyond the bandwidth of every centre (an orphan) takes the nearest all the
         same. False: its label is -1, in ``predict`` as in ``fit``.

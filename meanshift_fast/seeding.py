@@ -158,7 +158,7 @@ def _full_bins(
     """Find the first row of each bin that holds enough rows."""
     inverse = np.empty(weights.size, dtype=np.int64)
     rows, counts = find_bins(points, bin_size, inverse)
-    if weights.size == 0:
+    if weights.size == 0 or min_bin_freq == 1:  # every occupied bin, however little it weighs
         return rows[counts >= min_bin_freq]
     # Sums of fractions come out a little short of a whole number, depending on their order.
     return rows[np.bincount(inverse, weights) >= min_bin_freq * (1.0 - 1e-10)]
