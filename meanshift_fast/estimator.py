@@ -277,8 +277,11 @@ class MeanShift(ClusterMixin, BaseEstimator):
         limit = None if self.cluster_all else units.radius
         self._rows, self._row_weights = None, UNWEIGHTED
         if self.assign == "nearest":
-            every = entered if X is table else units.enter(readonly_table(table))
-            self.labels_ = nearest_labels(every, modes, limit=limit)
+            if X is table:
+                self.labels_ = nearest_labels(entered, modes, limit=limit, tree=rows)
+            else:
+                every = units.enter(readonly_table(table))
+                self.labels_ = nearest_labels(every, modes, limit=limit)
             return
         if seeds is not points:
             path = climb_rows()
