@@ -15,6 +15,7 @@ import numba
 from numba.core.caching import FunctionCache
 
 from meanshift_fast import lanes
+from meanshift_fast.linking import KernelCompiler, PartCompiler
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -31,7 +32,9 @@ class _Cache(FunctionCache):
 
 
 def _compile(function: Kernel, **options: Any) -> Kernel:
-    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    dispatcher = numba.njit(
+        nogil=True, error_model="numpy", pipeline_class=KernelCompiler, **options
+    )(function)
     if not numba.config.DISABLE_JIT:
         # A read-only install with no writable home has no place for a cache, and Numba says so
         # with a RuntimeError: then every process compiles for itself.
@@ -46,8 +49,17 @@ def serial(function: Kernel) -> Kernel:
 
 
 def step(function: Kernel) -> Kernel:
-    """Compile ``function`` for other kernels of its file only, which LLVM puts it into."""
-    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    """Compile ``function`` for other kernels of its file only, which LLVM puts it into.
+
+    It has no entry in the cache: it comes with the kernels that it is a part of.
+    """
+    return numba.njit(  # type: ignore[no-any-return]
+        nogil=True,
+        error_model="numpy",
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        pipeline_class=PartCompiler,
+    )(function)
 
 
 def parallel(function: Kernel) -> Kernel:
