@@ -30,11 +30,18 @@ SEAL = 16  # bytes
 
 
 @cache
-def _digest_of(*paths: str) -> bytes:
-    """A digest of Numba's version and of some files."""
+def _read(loader: Any, path: str) -> bytes:
+    """The bytes of a file in a folder or in a zip archive."""
+    return loader.get_data(path)  # type: ignore[no-any-return]
+
+
+def _sources(function: Any, makers: tuple[str, ...]) -> bytes:
+    """A digest of a kernel's file as it is at import, of its makers, and of Numba's version."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=SEAL)
-    for path in paths:
-        digest.update(Path(path).read_bytes())
+    loader = function.__globals__["__loader__"]
+    digest.update(loader.get_data(function.__code__.co_filename))
+    for maker in makers:
+        digest.update(_read(loader, maker))
     return digest.digest()
 
 
@@ -100,11 +107,8 @@ class SealedCache(FunctionCache):
     def __init__(self, function: Any, form: str, makers: tuple[str, ...]) -> None:
         super().__init__(function)
         self._form = form
-        self._cache_file = _SealedFiles(
-            self._cache_path,
-            self._impl.filename_base,
-            _digest_of(function.__code__.co_filename, *makers),
-        )
+        sources = _sources(function, makers)
+        self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base, sources)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write the code of one signature, or warn where the disk does not take it."""
