@@ -19,7 +19,6 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
-import numba
 import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +28,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import bits, full, load, lowest, store, total, where
-from meanshift_fast.threads import borrowed_threads
+from meanshift_fast.threads import allowed, borrowed_threads
 from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
@@ -337,7 +336,7 @@ def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
                 first_block + start // LANES,
                 middle[start : start + batch],
                 positions[start * n_features : (start + batch) * n_features],
-                numba.get_num_threads(),
+                allowed(),
                 found[start * LANES : (start + batch) * LANES],
             )
         return found
