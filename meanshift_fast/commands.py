@@ -61,7 +61,7 @@ def cluster(arguments: Namespace) -> None:
     model.set_params(progress=sys.stderr.isatty())
     was_read = time.perf_counter()
     if arguments.quantile is not None:
-        model.set_params(bandwidth=_estimated(arguments, rows, quantile=arguments.quantile))
+        model.set_params(bandwidth=_radius(arguments, rows, quantile=arguments.quantile))
     model.fit(rows.X, sample_weight=rows.weights)
     if table.has_names:
         model.feature_names_in_ = np.array(table.choice.features, dtype=object)
@@ -182,11 +182,11 @@ def trace(arguments: Namespace) -> None:
         )
     bandwidth = arguments.bandwidth
     if arguments.quantile is not None:
-        bandwidth = _estimated(arguments, rows, quantile=arguments.quantile)
+        bandwidth = _radius(arguments, rows, quantile=arguments.quantile)
     elif bandwidth is None:
-        bandwidth = _estimated(arguments, rows)
+        bandwidth = _radius(arguments, rows)
     elif isinstance(bandwidth, str):
-        bandwidth = _estimated(arguments, rows, method=bandwidth)
+        bandwidth = _radius(arguments, rows, method=bandwidth)
     others = {name: getattr(arguments, name) for name in arguments.parameters}
     story = meanshift_fast.trace(
         rows.X,
@@ -249,6 +249,17 @@ def _estimated(arguments: Namespace, rows: Batch, **settings: Any) -> float:
         rows.X, sample_weight=rows.weights, n_jobs=arguments.n_jobs, **settings
     )
     return float(found)
+
+
+def _radius(arguments: Namespace, rows: Batch, **settings: Any) -> float:
+    """Estimate a bandwidth that must not be 0."""
+    found = _estimated(arguments, rows, **settings)
+    if found == 0.0:
+        raise ValueError(
+            f"the rows of {arguments.input} give a bandwidth of 0, as many are equal; give a "
+            "larger --quantile, or a --bandwidth"
+        )
+    return found
 
 
 def _label_writer(arguments: Namespace, pieces: Any) -> Callable[[Path], None]:

@@ -6,6 +6,7 @@ lines of text from 1.
 """
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -188,6 +189,17 @@ def _mapped(path: Path) -> NDArray[Any]:
     return rows
 
 
+class _Quotes(io.FileIO):
+    """A file that counts the double quotes that it reads."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> Any:
+        text = super().read(size)
+        self.count += text.count(b'"') if text else 0
+        return text
+
+
 class Csv:
     """Comma-separated UTF-8 text whose first line names the columns; empty lines are skipped.
 
@@ -225,21 +237,26 @@ class Csv:
         types = dict.fromkeys(choice.keep, arrow.string())
         types |= dict.fromkeys(choice.numbers, arrow.float64())
         n_rows = max(1, most_values // len(choice.features))
-        try:
-            blocks = arrow.csv.open_csv(
-                str(self.path),
-                read_options=arrow.csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
-                parse_options=arrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=arrow.csv.ConvertOptions(
-                    column_types=types, include_columns=choice.all, null_values=[""]
-                ),
-            )
-            for block in blocks:
-                for first in range(0, block.num_rows, n_rows):
-                    yield _batch(block.slice(first, n_rows), choice, np.float64, self._complain)
-        except arrow.ArrowException as error:
-            self._find_fault(choice)
-            raise ValueError(f"{self.path}: {error}") from error
+        options = {
+            "read_options": arrow.csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+            "parse_options": arrow.csv.ParseOptions(newlines_in_values=True),
+            "convert_options": arrow.csv.ConvertOptions(
+                column_types=types, include_columns=choice.all, null_values=[""]
+            ),
+        }
+        with _Quotes(self.path) as file:
+            try:
+                with arrow.csv.open_csv(file, **options) as blocks:
+                    for block in blocks:
+                        for first in range(0, block.num_rows, n_rows):
+                            rows = block.slice(first, n_rows)
+                            yield _batch(rows, choice, np.float64, self._complain)
+            except arrow.ArrowException as error:
+                self._find_fault(choice)
+                raise ValueError(f"{self.path}: {error}") from error
+            if file.count % 2:
+                # pyarrow takes a quote that is never closed for a text that ends with the file.
+                self._find_fault(choice)
 
     def _complain(self, row: int, name: str, value: object) -> NoReturn:
         self._find_fault(Choice([name], None, []))

@@ -183,7 +183,8 @@ def check_target(path: Path) -> None:
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "no ordinary file"
         raise FileExistsError(f"cannot write {path}: it is {kind}; choose another name")
-    if not os.access(folder, os.W_OK | os.X_OK):
+    by_effect = os.access in os.supports_effective_ids
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=by_effect):
         raise PermissionError(f"cannot write {path}: the folder {folder} is not open for writing")
 
 
