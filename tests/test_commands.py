@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ import pytest
 
 from meanshift_fast import MeanShift, estimate_bandwidth, trace
 from meanshift_fast.cli import main
+from meanshift_fast.datasets import demo_table
 from meanshift_fast.io import FORMATS, open_table
 from meanshift_fast.models import load_model
 from samples import blobs
@@ -325,12 +328,27 @@ def test_the_bar_is_for_terminals_only(folder, capsys, monkeypatch):
     assert seen == [False, True]
 
 
+def test_the_readme_s_commands_work(folder, capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = re.findall(r"^```sh\n(meanshift-fast cluster .*?)```$", readme, re.M | re.S)
+    table = dict(zip("xy", demo_table().T.copy(), strict=True))
+    save("places.csv", table)
+    save("more.parquet", {"id": np.arange(300), **table})
+    for line in block.splitlines():
+        assert run(line.removeprefix("meanshift-fast "), capsys).err == ""
+    labels = pq.read_table("more_labels.parquet")
+    expected = MeanShift(bandwidth=2.5).fit_predict(demo_table())
+    np.testing.assert_array_equal(labels["label"], expected)
+    np.testing.assert_array_equal(labels_of(Path("labels.csv")), expected)
+
+
 def test_ctrl_c_in_mid_write_is_exit_code_130_and_leaves_the_old_file(folder):
     (folder / "o.npy").write_text("old")
     program = textwrap.dedent("""
         import sys, time
         from meanshift_fast import io
         from meanshift_fast.cli import main
+from meanshift_fast.datasets import demo_table
 
         def slow(file, piece, n_rows, header=io._npy_header):
             header(file, piece, n_rows)
