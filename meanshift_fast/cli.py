@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import meanshift_fast
-from meanshift_fast import MeanShift, commands
+from meanshift_fast import MeanShift, commands, starting
 from meanshift_fast.options import (
     add_parameters,
     add_quantile,
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         With code 2 on wrong usage, with 0 after ``--help`` and ``--version``.
     """
+    starting.begin()
     arguments = _parser().parse_args(argv)
     if problem := _clash(arguments):
         arguments.parser.error(problem)
@@ -60,20 +61,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print("\nmeanshift-fast: interrupted", file=sys.stderr)
+        _tell("interrupted", "\n")
         return 130
     except (ValueError, ImportError, OSError, MemoryError) as error:
-        print(f"meanshift-fast: {_one_line(error)}", file=sys.stderr)
+        _tell(str(error) or type(error).__name__)
         return 1
     return 0
 
 
-def _one_line(error: Exception | Warning | str) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _tell(message: str, before: str = "") -> None:
+    """Print one line on stderr, if there is one: None would mean stdout."""
+    if sys.stderr is not None:
+        print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"meanshift-fast: warning: {_one_line(message)}", file=sys.stderr)
+    _tell(f"warning: {message}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -58,7 +58,7 @@ def cluster(arguments: Namespace) -> None:
     table = _opened(arguments)
     rows = table.read()
     model = MeanShift(**{name: getattr(arguments, name) for name in arguments.parameters})
-    model.set_params(progress=sys.stderr.isatty())
+    model.set_params(progress=_has_terminal())
     was_read = time.perf_counter()
     if arguments.quantile is not None:
         model.set_params(bandwidth=_radius(arguments, rows, quantile=arguments.quantile))
@@ -124,7 +124,7 @@ def predict(arguments: Namespace) -> None:
             f"{arguments.input} has {n_features} columns of numbers and the model "
             f"{model.n_features_in_}; choose with --columns"
         )
-    model.set_params(n_jobs=arguments.n_jobs, progress=sys.stderr.isatty())
+    model.set_params(n_jobs=arguments.n_jobs, progress=_has_terminal())
     counts = np.zeros(len(model.cluster_centers_) + 1, dtype=np.int64)
 
     def pieces() -> Iterator[tuple[NDArray[np.int64], Any]]:
@@ -242,6 +242,10 @@ def _opened(arguments: Namespace) -> Table:
         weight_column=getattr(arguments, "weight_column", None),
         keep=getattr(arguments, "keep", ()),
     )
+
+
+def _has_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _estimated(arguments: Namespace, rows: Batch, **settings: Any) -> float:

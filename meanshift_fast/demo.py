@@ -72,7 +72,7 @@ def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> No
 
 def say(line: str = "", end: str = "\n") -> None:
     """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
-    encoding = sys.stdout.encoding or "ascii"
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
 
 
