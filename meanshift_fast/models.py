@@ -13,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from meanshift_fast.basins import Labelled
+from meanshift_fast.cells import Grid
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import write_whole
-from meanshift_fast.units import readonly_table
+from meanshift_fast.units import checked_lengths, readonly, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 FORMAT = "meanshift_fast model"
 VERSION = 1
 
-# What predict needs, and what says how the fit went. Labels and rows are as long as the data:
-# they are saved where predict looks rows up.
+# What predict needs, and what says how the fit went. Rows and their labels are saved only where
+# predict looks rows up.
 _STATE = ("cluster_centers_", "bandwidth_", "mode_weight_", "history_", "n_iter_", "n_features_in_")
-_ROWS = ("_rows", "_row_weights", "labels_")
 
 
 def save_model(model: MeanShift, path: str | Path) -> None:
@@ -62,16 +63,18 @@ def write_model(model: MeanShift, part: Path) -> None:
     parameters = model.get_params()
     if callable(parameters["progress"]):
         parameters["progress"] = False
-    state = {name: getattr(model, name) for name in _STATE}
-    if model._rows is not None:
-        state |= {name: getattr(model, name) for name in _ROWS}
+    groups = {
+        "parameters": parameters,
+        "state": {name: getattr(model, name) for name in _STATE},
+        "labelled": _told_rows(model._labelled),
+    }
     words: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "feature_names": [str(name) for name in getattr(model, "feature_names_in_", ())],
     }
     arrays: dict[str, NDArray[Any]] = {}
-    for group, values in (("parameters", parameters), ("state", state)):
+    for group, values in groups.items():
         words[group] = {}
         for name, value in values.items():
             if isinstance(value, str | bool | int | float | None):
@@ -85,6 +88,20 @@ def write_model(model: MeanShift, part: Path) -> None:
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def _told_rows(known: Labelled | None) -> dict[str, Any]:
+    """What `predict` looks rows up in, as far as the model has it."""
+    if known is None:
+        return {}
+    told: dict[str, Any] = {
+        "points": known.points,
+        "weights": known.weights,
+        "labels": known.labels,
+    }
+    if known.grid is not None:
+        told |= {"sizes": known.grid.sizes, "n_parts": known.grid.n_parts}
+    return told
 
 
 def load_model(path: str | Path) -> MeanShift:
@@ -126,7 +143,7 @@ def load_model(path: str | Path) -> MeanShift:
             f"{VERSION}; install a later one"
         )
     try:
-        return _restored(words["parameters"], words["state"], words["feature_names"])
+        return _restored(words)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is a damaged model: {error}") from error
 
@@ -143,12 +160,11 @@ def _read(path: Path) -> dict[str, Any]:
     return words
 
 
-def _restored(
-    parameters: dict[str, Any], state: dict[str, Any], feature_names: list[str]
-) -> MeanShift:
+def _restored(words: dict[str, Any]) -> MeanShift:
     """Make a model of what was read, if it can be one."""
-    model = MeanShift(**parameters)
+    model = MeanShift(**words["parameters"])
     model._validate_params()
+    state, feature_names = words["state"], words["feature_names"]
     centers, bandwidth, n_features = (
         state[name] for name in ("cluster_centers_", "bandwidth_", "n_features_in_")
     )
@@ -159,21 +175,33 @@ def _restored(
     _require((np.isfinite(bandwidth) & (np.asarray(bandwidth) >= 0)).all(), "bandwidth is none")
     _require(state["mode_weight_"].shape == (n_modes,), "supports of a wrong shape")
     _require(len(feature_names) in (0, n_features), "names of other features")
-    model._rows, model._row_weights = None, UNWEIGHTED
-    if "_rows" in state:
-        rows, weights, labels = (state[name] for name in _ROWS)
-        _require(rows.ndim == 2 and rows.shape[1] == n_features, "rows of a wrong shape")
-        _require(rows.dtype == np.float64 and np.isfinite(rows).all(), "rows are not numbers")
-        _require(labels.shape == (len(rows),) and labels.dtype == np.int64, "labels of other rows")
-        _require(((labels >= -1) & (labels < n_modes)).all(), "labels of other centres")
-        model._rows, model.labels_ = readonly_table(rows), labels
-        if weights.size:
-            model._row_weights = checked_weights(weights, len(rows))
     for name in _STATE:
         setattr(model, name, state[name])
     if feature_names:
         model.feature_names_in_ = np.array(feature_names, dtype=object)
+    model._labelled = None
+    if words["labelled"]:
+        known = _restored_rows(words["labelled"], n_modes, n_features)
+        model._labelled = known
+        if known.grid is None:
+            model.labels_ = known.labels
     return model
+
+
+def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Labelled:
+    """Check the rows that a model labels others by; or the points of cells."""
+    points, weights, labels = (told[name] for name in ("points", "weights", "labels"))
+    _require(points.shape == (len(points), n_features), "rows of a wrong shape")
+    _require(points.dtype == np.float64 and np.isfinite(points).all(), "rows are not numbers")
+    _require(labels.shape == (len(points),) and labels.dtype == np.int64, "labels of other rows")
+    _require(((labels >= -1) & (labels < n_modes)).all(), "labels of other centres")
+    weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
+    grid = None
+    if "sizes" in told:
+        sizes, n_parts = checked_lengths("sizes", told["sizes"], n_features), told["n_parts"]
+        _require(isinstance(n_parts, int) and n_parts > 0, "cells without a number")
+        grid = Grid(readonly(sizes), n_parts)
+    return Labelled(readonly_table(points), weights, labels, grid)
 
 
 def _require(is_so: Any, otherwise: str) -> None:

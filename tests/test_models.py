@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from meanshift_fast import MeanShift
 from meanshift_fast.models import VERSION, load_model, save_model
+from meanshift_fast.stream import fit_batches
 from samples import blobs
 
 X = blobs(400, 2)
@@ -49,6 +50,16 @@ def test_a_loaded_model_is_the_saved_one(parameters, weighted, dtype, tmp_path):
     assert hasattr(loaded, "labels_") == (saved.assign == "basin")
     again = loaded.fit(X.astype(dtype), sample_weight=weights)
     np.testing.assert_array_equal(again.labels_, saved.labels_)
+
+
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+def test_a_model_of_a_stream_is_one_too(assign, tmp_path):
+    saved = fit_batches([X[:150], X[150:]], bandwidth=[0.7, 1.0], assign=assign, bin_seeding=True)
+    save_model(saved, tmp_path / "m.model")
+    loaded = load_model(tmp_path / "m.model")
+    for rows in (X, NEW):
+        np.testing.assert_array_equal(loaded.predict(rows), saved.predict(rows))
+    assert not hasattr(loaded, "labels_")
 
 
 def test_names_of_features_come_back(tmp_path):
@@ -94,12 +105,14 @@ def array(values):
     ("change", "complaint"),
     [
         (lambda w, e: w.update(version=VERSION + 1), "of version 2, .* reads up to 1; install"),
+        (lambda w, e: w["labelled"].update(sizes=0.0, n_parts=1), "damaged model: sizes must be"),
+        (lambda w, e: w["labelled"].update(sizes=1.0, n_parts=0), "damaged model: cells without"),
         (lambda w, e: w.update(format="other"), "is not a model: it is a 'other'"),
         (lambda w, e: w.pop("version"), "is not a model: 'version'"),
         (lambda w, e: e.pop("model.json"), "is not a model: .*model.json"),
-        (lambda w, e: e.update({"state/_rows.npy": array([None])}), "is not a model: .*pickle"),
-        (lambda w, e: e.update({"state/_rows.npy": b"\x93NUMPY"}), "is not a model: "),
-        (lambda w, e: e.update({"other/_rows.npy": array([1])}), "is not a model: 'other'"),
+        (lambda w, e: e.update({"labelled/points.npy": array([None])}), "is not a model: .*pickle"),
+        (lambda w, e: e.update({"labelled/points.npy": b"\x93NUMPY"}), "is not a model: "),
+        (lambda w, e: e.update({"other/points.npy": array([1])}), "is not a model: 'other'"),
         (lambda w, e: w["parameters"].update(kind=1), "is a damaged model: .*'kind'"),
         (lambda w, e: w["parameters"].update(tol=-1), "is a damaged model: .*'tol' parameter"),
         (lambda w, e: w["state"].pop("n_iter_"), "is a damaged model: 'n_iter_'"),
@@ -112,15 +125,15 @@ def array(values):
             "damaged model: centres are not numbers",
         ),
         (
-            lambda w, e: e.update({"state/labels_.npy": array(np.full(400, 99))}),
+            lambda w, e: e.update({"labelled/labels.npy": array(np.full(400, 99))}),
             "damaged model: labels of other centres",
         ),
         (
-            lambda w, e: e.update({"state/_rows.npy": array(X[:9])}),
+            lambda w, e: e.update({"labelled/points.npy": array(X[:9])}),
             "damaged model: labels of other rows",
         ),
         (
-            lambda w, e: e.update({"state/_row_weights.npy": array(-np.ones(400))}),
+            lambda w, e: e.update({"labelled/weights.npy": array(-np.ones(400))}),
             "damaged model: sample_weight must be finite and at least 0",
         ),
     ],
