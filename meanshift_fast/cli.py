@@ -6,15 +6,22 @@ line on stderr, never a traceback.
 """
 
 import argparse
+import importlib.metadata
 import os
+import platform
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from numba.np.ufunc import threading_layer
+from sklearn.utils._param_validation import Interval
+
 import meanshift_fast
-from meanshift_fast import MeanShift, commands, starting
+from meanshift_fast import MeanShift, commands, demo, starting
+from meanshift_fast.commands import tell
 from meanshift_fast.options import (
     add_parameters,
     add_quantile,
@@ -22,10 +29,24 @@ from meanshift_fast.options import (
     lengths,
     n_jobs,
     names,
+    number,
     png,
     table_file,
     whole,
     words,
+)
+from meanshift_fast.threads import thread_count
+
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "scikit-learn",
+    "pyarrow",
+    "psutil",
+    "tqdm",
+    "matplotlib",
+    "pillow",
 )
 
 
@@ -61,22 +82,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        _tell("interrupted", "\n")
+        tell("interrupted", "\n")
         return 130
     except (ValueError, ImportError, OSError, MemoryError) as error:
-        _tell(str(error) or type(error).__name__)
+        tell(str(error) or type(error).__name__)
         return 1
     return 0
 
 
-def _tell(message: str, before: str = "") -> None:
-    """Print one line on stderr, if there is one: None would mean stdout."""
-    if sys.stderr is not None:
-        print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
-
-
 def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _tell(f"warning: {message}")
+    tell(f"warning: {message}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,9 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(add("predict", commands.predict, "label the rows of a file by a model"))
     _add_bandwidth(add("bandwidth", commands.bandwidth, "estimate the bandwidth of a file's rows"))
     _add_trace(add("trace", commands.trace, "tell how one row climbs, step by step"))
-    _add_demo(add("demo", commands.show, "show the pipeline on a table, then cluster a photograph"))
-    add("warmup", commands.warmup, "compile the kernels, or load them from the cache")
-    add("info", commands.info, "show versions, threads and the cache folder")
+    _add_demo(add("demo", _show, "show the pipeline on a table, then cluster a photograph"))
+    add("warmup", _warmup, "compile the kernels, or load them from the cache")
+    add("info", _info, "show versions, threads and the cache folder")
     return parser
 
 
@@ -114,6 +129,19 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
         "--model", type=Path, metavar="FILE", help="write the model too, for `predict`"
     )
     add_parameters(parser, MeanShift, lengths)
+    parser.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        help="read batch by batch, and fit the points of cells (default: where the rows would not "
+        "fit in half of the free memory)",
+    )
+    parser.add_argument(
+        "--resolution",
+        type=number("resolution", [Interval(Real, 1e-9, 1, closed="both")]),
+        default=1 / 16,
+        metavar="X",
+        help="in a stream, no cell is wider than so many bandwidths (default: %(default)s)",
+    )
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
@@ -212,6 +240,36 @@ def _add_n_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-jobs", type=n_jobs, metavar="N", help="threads; -1 and the default: all of them"
     )
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    """Say versions, threads and the cache folder."""
+    demo.say(f"meanshift_fast   {meanshift_fast.__version__}")
+    demo.say(f"python           {platform.python_version()} on {platform.platform(terse=True)}")
+    for package in _PACKAGES:
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed"
+        demo.say(f"{package:<16} {version}")
+    # Asking for the number of threads starts them, and only then has the layer a name.
+    demo.say(f"threads          {thread_count(None)} of {thread_count(-1)}")
+    demo.say(f"threading layer  {threading_layer()}")
+    folders = demo.cache_folders()
+    for folder in folders:
+        demo.say(f"cache folder     {folder} ({len(list(folder.glob('*.nbi')))} kernels)")
+    if not folders:
+        demo.say("cache folder     none: every process compiles for itself")
+
+
+def _warmup(arguments: argparse.Namespace) -> None:
+    """Compile the kernels, or load them from the cache."""
+    demo.warm_up()
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    """Run the demo."""
+    demo.run(arguments.output, compare=arguments.compare, n_jobs=arguments.n_jobs)
 
 
 def _clash(arguments: argparse.Namespace) -> str | None:

@@ -2,14 +2,15 @@
 
     cluster   table -> labels, and on demand centres and a model
     predict   model, table -> labels, batch by batch
-    bandwidth, trace, info, warmup   -> lines on stdout
+    bandwidth, trace   table -> lines on stdout
+
+A table that is too large for the memory goes through `cluster` as a stream: batches to cells, cells
+to centres, and once more batches to labels.
 
 stdout carries the answer: one line, or one line of JSON. All else goes to stderr.
 """
 
-import importlib.metadata
 import json
-import platform
 import sys
 import time
 from argparse import Namespace
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba.np.ufunc import threading_layer
 from numpy.typing import NDArray
 
 import meanshift_fast
@@ -34,75 +34,60 @@ from meanshift_fast.io import (
     write_whole,
 )
 from meanshift_fast.models import load_model, write_model
-from meanshift_fast.threads import thread_count
+from meanshift_fast.portions import checked_portion, sample_portion
+from meanshift_fast.progress import reporting
+from meanshift_fast.sample import Sample
+from meanshift_fast.stream import fit_batches
 
-_PACKAGES = (
-    "numpy",
-    "numba",
-    "llvmlite",
-    "scikit-learn",
-    "pyarrow",
-    "psutil",
-    "tqdm",
-    "matplotlib",
-    "pillow",
-)
+Piece = tuple[NDArray[np.int64], Any]
 
 
 def cluster(arguments: Namespace) -> None:
     """Find the centres of a table and label its rows."""
-    targets = [arguments.output, arguments.centers, arguments.model]
-    for target in filter(None, targets):
+    for target in filter(None, [arguments.output, arguments.centers, arguments.model]):
         check_target(target)
     began = time.perf_counter()
     table = _opened(arguments)
-    rows = table.read()
     model = MeanShift(**{name: getattr(arguments, name) for name in arguments.parameters})
-    model.set_params(progress=_has_terminal())
-    was_read = time.perf_counter()
-    if arguments.quantile is not None:
-        model.set_params(bandwidth=_radius(arguments, rows, quantile=arguments.quantile))
-    model.fit(rows.X, sample_weight=rows.weights)
-    if table.has_names:
-        model.feature_names_in_ = np.array(table.choice.features, dtype=object)
+    was_read = began
+    if is_stream := _is_stream(arguments, table):
+        model = _fitted_on_batches(arguments, table, model)
+        pieces = _predicted(model, table)
+    else:
+        rows = table.read()
+        was_read = time.perf_counter()
+        if arguments.quantile is not None:
+            model.set_params(bandwidth=_radius(arguments, rows, quantile=arguments.quantile))
+        model.set_params(progress=_has_terminal()).fit(rows.X, sample_weight=rows.weights)
+        pieces = iter([(model.labels_, rows.kept)])
     was_fitted = time.perf_counter()
-
-    writers: dict[Path, Callable[[Path], None]] = {
-        arguments.output: _label_writer(arguments, [(model.labels_, rows.kept)])
-    }
+    others: dict[Path, Callable[[Path], None]] = {}
     if arguments.centers:
-        form, names = arguments.centers.suffix.lower(), table.choice.features
-        centers = model.cluster_centers_
-        writers[arguments.centers] = lambda part: write_centers(part, form, centers, names)
+        others[arguments.centers] = partial(_write_centers, arguments, table, model)
     if arguments.model:
-        writers[arguments.model] = partial(write_model, model)
-    write_whole(writers)
-    was_written = time.perf_counter()
+        others[arguments.model] = partial(_write_model, table, model)
+    counts = _written(arguments, model, pieces, others)
+    ended = time.perf_counter()
 
     bandwidth = np.asarray(model.bandwidth_).tolist()
-    n_clusters = len(model.cluster_centers_)
-    n_orphans = int(np.count_nonzero(model.labels_ < 0))
     facts = {
-        "rows": len(model.labels_),
-        "columns": table.choice.features,
-        "clusters": n_clusters,
-        "orphans": n_orphans,
+        **_told_counts(table, counts),
         "bandwidth": bandwidth,
         "n_iter": int(model.n_iter_),
+        "stream": is_stream,
         "seconds": {
             "read": round(was_read - began, 6),
             "fit": round(was_fitted - was_read, 6),
-            "write": round(was_written - was_fitted, 6),
+            "write": round(ended - was_fitted, 6),
         },
         **_told_files(arguments, "output", "centers", "model"),
     }
-    orphans = f", {n_orphans:,} rows in none" if n_orphans else ""
     _answer(
         arguments,
         facts,
-        f"{_told_shape(table, len(model.labels_))}: {_counted(n_clusters, 'cluster')}{orphans}; "
-        f"bandwidth {_told_bandwidth(bandwidth)}; {was_written - began:.2f} s; labels in "
-        f"{arguments.output}",
+        f"{_told_shape(table, counts)}: {_counted(len(counts) - 1, 'cluster')}"
+        f"{_told_orphans(counts)}; bandwidth {_told_bandwidth(bandwidth)}; "
+        f"{ended - began:.2f} s; labels in {arguments.output}",
     )
 
 
@@ -124,41 +109,32 @@ def predict(arguments: Namespace) -> None:
             f"{arguments.input} has {n_features} columns of numbers and the model "
             f"{model.n_features_in_}; choose with --columns"
         )
-    model.set_params(n_jobs=arguments.n_jobs, progress=_has_terminal())
-    counts = np.zeros(len(model.cluster_centers_) + 1, dtype=np.int64)
-
-    def pieces() -> Iterator[tuple[NDArray[np.int64], Any]]:
-        for rows in table.parts():
-            labels = model.predict(rows.X)
-            counts[:] += np.bincount(labels + 1, minlength=len(counts))
-            yield labels, rows.kept
-
-    write_whole({arguments.output: _label_writer(arguments, pieces())})
+    model.set_params(n_jobs=arguments.n_jobs)
+    counts = _written(arguments, model, _predicted(model, table), {})
     seconds = time.perf_counter() - began
-    n_rows, n_clusters = int(counts.sum()), int(np.count_nonzero(counts[1:]))
+    n_met = int(np.count_nonzero(counts[1:]))
     facts = {
-        "rows": n_rows,
-        "columns": table.choice.features,
-        "clusters": len(model.cluster_centers_),
-        "clusters_met": n_clusters,
-        "orphans": int(counts[0]),
+        **_told_counts(table, counts),
+        "clusters_met": n_met,
         "seconds": {"all": round(seconds, 6)},
         **_told_files(arguments, "output", "model"),
     }
-    orphans = f", {counts[0]:,} rows in none" if counts[0] else ""
     _answer(
         arguments,
         facts,
-        f"{_told_shape(table, n_rows)}: {n_clusters} of "
-        f"{_counted(len(model.cluster_centers_), 'cluster')}{orphans}; {seconds:.2f} s; "
-        f"labels in {arguments.output}",
+        f"{_told_shape(table, counts)}: {n_met} of {_counted(len(counts) - 1, 'cluster')}"
+        f"{_told_orphans(counts)}; {seconds:.2f} s; labels in {arguments.output}",
     )
 
 
 def bandwidth(arguments: Namespace) -> None:
     """Say the estimated bandwidth of a table: the number, and nothing else."""
     table = _opened(arguments)
-    rows = table.read()
+    if told := _too_large(table):
+        tell(f"{told}: estimating from a sample of the rows")
+        rows = _sampled(table)
+    else:
+        rows = table.read()
     found = _estimated(
         arguments,
         rows,
@@ -205,34 +181,10 @@ def trace(arguments: Namespace) -> None:
     _answer(arguments, facts, str(story))
 
 
-def info(arguments: Namespace) -> None:
-    """Say versions, threads and the cache folder."""
-    demo.say(f"meanshift_fast   {meanshift_fast.__version__}")
-    demo.say(f"python           {platform.python_version()} on {platform.platform(terse=True)}")
-    for package in _PACKAGES:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        demo.say(f"{package:<16} {version}")
-    # Asking for the number of threads starts them, and only then has the layer a name.
-    demo.say(f"threads          {thread_count(None)} of {thread_count(-1)}")
-    demo.say(f"threading layer  {threading_layer()}")
-    folders = demo.cache_folders()
-    for folder in folders:
-        demo.say(f"cache folder     {folder} ({len(list(folder.glob('*.nbi')))} kernels)")
-    if not folders:
-        demo.say("cache folder     none: every process compiles for itself")
-
-
-def warmup(arguments: Namespace) -> None:
-    """Compile the kernels, or load them from the cache."""
-    demo.warm_up()
-
-
-def show(arguments: Namespace) -> None:
-    """Run the demo."""
-    demo.run(arguments.output, compare=arguments.compare, n_jobs=arguments.n_jobs)
+def tell(message: str, before: str = "") -> None:
+    """Print one line on stderr, if there is one: None would mean stdout."""
+    if sys.stderr is not None:
+        print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _opened(arguments: Namespace) -> Table:
@@ -266,9 +218,86 @@ def _radius(arguments: Namespace, rows: Batch, **settings: Any) -> float:
     return found
 
 
-def _label_writer(arguments: Namespace, pieces: Any) -> Callable[[Path], None]:
+def _too_large(table: Table) -> str | None:
+    """Tell how large a table is that would not fit into half of the memory that is free."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    needed = 8 * table.n_rows * len(table.choice.numbers)
+    free = psutil.virtual_memory().available
+    if needed <= free // 2:
+        return None
+    return f"{table.path} takes {needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free"
+
+
+def _is_stream(arguments: Namespace, table: Table) -> bool:
+    """Decide whether to go through a table in batches, and say so where nobody asked for it."""
+    if arguments.stream is not None:
+        return bool(arguments.stream)
+    told = _too_large(table)
+    if told:
+        tell(f"{told}: fitting a stream, in cells of {arguments.resolution:g} bandwidths")
+    return told is not None
+
+
+def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> MeanShift:
+    parameters = model.get_params()
+    if arguments.quantile is not None:
+        parameters["bandwidth"] = _radius(arguments, _sampled(table), quantile=arguments.quantile)
+    parameters |= {"progress": _has_terminal(), "resolution": arguments.resolution}
+    return fit_batches(table.batches, **parameters)
+
+
+def _sampled(table: Table) -> Batch:
+    """Draw the rows that a stream's bandwidth is estimated from."""
+    sample = Sample()
+    for part in table.parts():
+        sample_portion(sample, checked_portion(part.X, part.weights, str(table.path)))
+    points, weights = sample.drawn()
+    return Batch(points, weights if weights.size else None, None)
+
+
+def _predicted(model: MeanShift, table: Table) -> Iterator[Piece]:
+    """Label a table part by part, beneath one bar."""
+    model.set_params(progress=False)
+    n_rows = 0
+    with reporting(_has_terminal()) as report:
+        for part in table.parts():
+            labels = model.predict(part.X)
+            n_rows += len(labels)
+            report(n_rows, max(n_rows, table.n_rows), "labels")
+            yield labels, part.kept
+
+
+def _written(
+    arguments: Namespace,
+    model: MeanShift,
+    pieces: Iterator[Piece],
+    others: dict[Path, Callable[[Path], None]],
+) -> NDArray[np.int64]:
+    """Write labels and other files; return how many rows are in no cluster, and in each."""
+    counts = np.zeros(len(model.cluster_centers_) + 1, dtype=np.int64)
+
+    def counted() -> Iterator[Piece]:
+        for labels, kept in pieces:
+            counts[:] += np.bincount(labels + 1, minlength=len(counts))
+            yield labels, kept
+
     form = arguments.output.suffix.lower()
-    return lambda part: write_labels(part, form, pieces)
+    write_whole({arguments.output: lambda part: write_labels(part, form, counted()), **others})
+    return counts
+
+
+def _write_centers(arguments: Namespace, table: Table, model: MeanShift, part: Path) -> None:
+    form = arguments.centers.suffix.lower()
+    write_centers(part, form, model.cluster_centers_, table.choice.features)
+
+
+def _write_model(table: Table, model: MeanShift, part: Path) -> None:
+    if table.has_names:
+        model.feature_names_in_ = np.array(table.choice.features, dtype=object)
+    write_model(model, part)
 
 
 def _answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None:
@@ -280,10 +309,23 @@ def _told_files(arguments: Namespace, *names: str) -> dict[str, str]:
     return {name: str(path) for name, path in paths.items() if path}
 
 
-def _told_shape(table: Table, n_rows: int) -> str:
+def _told_counts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
+    return {
+        "rows": int(counts.sum()),
+        "columns": table.choice.features,
+        "clusters": len(counts) - 1,
+        "orphans": int(counts[0]),
+    }
+
+
+def _told_shape(table: Table, counts: NDArray[np.int64]) -> str:
     names = table.choice.features
     told = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{_counted(n_rows, 'row')}, {_counted(len(names), 'column')} ({told})"
+    return f"{_counted(counts.sum(), 'row')}, {_counted(len(names), 'column')} ({told})"
+
+
+def _told_orphans(counts: NDArray[np.int64]) -> str:
+    return f", {_counted(counts[0], 'row')} in none" if counts[0] else ""
 
 
 def _told_bandwidth(bandwidth: Any) -> str:

@@ -66,7 +66,7 @@ class File(Protocol):
 
     names: list[str]
     numeric: list[str]
-    n_rows: int | None
+    n_rows: int
 
     def check(self, choice: Choice) -> None:
         """Refuse columns of types that do not fit, where the format has types."""
@@ -115,7 +115,7 @@ class Npy:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rows = _mapped(path)
-        self.n_rows: int | None = len(self._rows)
+        self.n_rows = len(self._rows)
         self.names = [str(column) for column in range(self._rows.shape[1])]
         self.numeric = self.names
 
@@ -209,7 +209,7 @@ class Csv:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.n_rows: int | None = None
+        self.n_rows = _guessed_lines(path)
         rows = self._lines()
         try:
             _, self.names = next(rows)
@@ -295,6 +295,14 @@ class Csv:
                 raise ValueError(f"{self.path}: line {reader.line_num}: {error}") from error
 
 
+def _guessed_lines(path: Path) -> int:
+    """Guess a text's number of lines from the length of the first."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    n_lines = len(head.splitlines())
+    return n_lines * path.stat().st_size // max(len(head), 1)
+
+
 def _is_number(text: str) -> bool:
     try:
         return bool(np.isfinite(float(text))) and "_" not in text
@@ -314,7 +322,7 @@ class Parquet:
         self.path = path
         self.files = files
         self.schemas = []
-        self.n_rows: int | None = 0
+        self.n_rows = 0
         for file in files:
             with _opened_parquet(file) as opened:
                 self.schemas.append(opened.schema_arrow)

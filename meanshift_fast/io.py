@@ -50,15 +50,15 @@ class Table:
         The file, or the folder of parquet files.
     choice : Choice
         Its columns.
-    n_rows : int or None
-        Known beforehand for npy and parquet.
+    n_rows : int
+        How many rows; in csv a guess, from the length of the first lines.
     has_names : bool
         Whether the columns have names, not only numbers.
     """
 
     path: Path
     choice: Choice
-    n_rows: int | None
+    n_rows: int
     has_names: bool
     _file: File
 
@@ -72,6 +72,12 @@ class Table:
         """
         n_rows = 0
         for part in self._file.parts(self.choice, most_values):
+            if part.weights is not None and (part.weights < 0.0).any():
+                row = int(np.argmax(part.weights < 0.0))
+                raise ValueError(
+                    f"{self.path}: column {self.choice.weight!r} must hold weights of at least 0, "
+                    f"got {part.weights[row]} at row {n_rows + row}"
+                )
             n_rows += len(part.X)
             if len(part.X):
                 yield part

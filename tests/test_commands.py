@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +20,7 @@ from meanshift_fast.cli import main
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.io import FORMATS, open_table
 from meanshift_fast.models import load_model
+from meanshift_fast.stream import fit_batches
 from samples import blobs
 from test_io import full_disk, named, save, text
 
@@ -128,12 +130,12 @@ def test_a_model_finds_its_columns_by_name(folder, capsys):
 
 
 @pytest.mark.parametrize("assign", ["nearest", "basin"])
-def test_predict_goes_batch_by_batch(assign, folder, capsys, monkeypatch):
+@pytest.mark.usefixtures("small_parts")
+def test_predict_goes_batch_by_batch(assign, folder, capsys):
     run(f"cluster t.npy -o out.npy --bandwidth .7 --assign {assign} --model m.model "
         "--no-cluster-all", capsys)  # fmt: skip
     new = blobs(700, 2, seed=1)
     save("new.parquet", {**named(new), "id": np.arange(700)})
-    monkeypatch.setattr("meanshift_fast.commands.Table.parts.__defaults__", (90,))
     printed = run("predict m.model new.parquet -o o.parquet --keep id --json", capsys)
     out = pq.read_table("o.parquet")
     expected = load_model("m.model")
@@ -153,7 +155,8 @@ def test_json_is_one_line_on_stdout_with_everything(folder, capsys):
     assert facts.pop("seconds").keys() == {"read", "fit", "write"}
     assert facts == {
         "rows": 500, "columns": ["x", "y"], "clusters": 4, "orphans": 0, "bandwidth": 1.0,
-        "n_iter": MODEL.n_iter_, "output": "o.npy", "centers": "c.csv", "model": "m.model",
+        "n_iter": MODEL.n_iter_, "stream": False,
+        "output": "o.npy", "centers": "c.csv", "model": "m.model",
     }  # fmt: skip
     facts = json.loads(run("cluster t.csv -o o.npy --bandwidth 1,2 --json", capsys).out)
     assert facts["bandwidth"] == [1.0, 2.0]
@@ -164,6 +167,111 @@ def test_json_is_one_line_on_stdout_with_everything(folder, capsys):
     assert facts["positions"] == story.positions[0].tolist()
     assert facts["shifts"] == story.shifts[0].tolist()
     assert facts["support"] == story.support[0].tolist()
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Streams in parts of 45 rows of two columns."""
+    monkeypatch.setattr("meanshift_fast.commands.Table.parts.__defaults__", (90,))
+
+
+def leave_free(n_bytes, monkeypatch):
+    """Let there be so little memory."""
+    memory = psutil.virtual_memory()._replace(available=n_bytes)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_stream_is_fitted_and_labelled_batch_by_batch(form, assign, folder, capsys):
+    options = f"--stream --bandwidth 1 --assign {assign} --no-cluster-all --bin-seeding"
+    files = "-o o.npy --centers c.npy --model m.model"
+    printed = run(f"cluster t{form} {options} --resolution 0.25 --json {files}", capsys)
+    facts = json.loads(printed.out)
+    expected = fit_batches(
+        [X], bandwidth=1.0, assign=assign, cluster_all=False, bin_seeding=True, resolution=0.25
+    )
+    np.testing.assert_array_equal(np.load("o.npy"), expected.predict(X))
+    np.testing.assert_array_equal(np.load("c.npy"), expected.cluster_centers_)
+    assert (facts["stream"], facts["rows"], facts["clusters"]) == (True, 500, 4)
+    assert facts["orphans"] == np.count_nonzero(expected.predict(X) < 0)
+    assert printed.err == ""
+    run(f"predict m.model t{form} -o again.npy", capsys)
+    np.testing.assert_array_equal(np.load("again.npy"), np.load("o.npy"))
+    assert hasattr(load_model("m.model"), "feature_names_in_") == (form != ".npy")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_stream_has_weights_and_keeps_columns(folder, capsys):
+    weights = np.arange(500.0) % 3
+    save("w.parquet", {"id": np.arange(500), "w": weights, "a": X[:, 0], "b": X[:, 1]})
+    run("cluster w.parquet -o o.parquet --stream --weight-column w --keep id --bandwidth 1", capsys)
+    expected = fit_batches([(X, weights)], bandwidth=1.0)
+    out = pq.read_table("o.parquet")
+    np.testing.assert_array_equal(out["id"], np.arange(500))
+    np.testing.assert_array_equal(out["label"], expected.predict(X))
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ("", estimate_bandwidth(X)),
+        ("--bandwidth scott", estimate_bandwidth(X, method="scott")),
+        ("--quantile 0.1", estimate_bandwidth(X, quantile=0.1)),
+        ("--bandwidth 1,2", [1.0, 2.0]),
+    ],
+)
+def test_a_stream_finds_its_bandwidth(options, width, folder, capsys):
+    facts = json.loads(run(f"cluster t.csv -o o.npy --stream --json {options}", capsys).out)
+    assert facts["bandwidth"] == pytest.approx(width, rel=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_would_not_fit_is_a_stream_and_told_so(form, folder, capsys, monkeypatch):
+    command = f"cluster t{form} -o o.npy --bandwidth 1 --json"
+    leave_free(17_000, monkeypatch)
+    printed = run(command, capsys)
+    assert (json.loads(printed.out)["stream"], printed.err) == (False, "")
+    leave_free(15_000, monkeypatch)
+    printed = run(command, capsys)
+    assert json.loads(printed.out)["stream"] is True
+    assert printed.err.startswith(f"meanshift-fast: t{form} takes ")
+    assert printed.err.endswith(
+        "e-06 GB, and 1.5e-05 GB of memory are free: fitting a stream, in cells of 0.0625 "
+        "bandwidths\n"
+    )
+    printed = run(f"{command} --no-stream", capsys)
+    assert (json.loads(printed.out)["stream"], printed.err) == (False, "")
+    printed = run(f"bandwidth t{form}", capsys)
+    assert "estimating from a sample of the rows" in printed.err
+    assert float(printed.out) == estimate_bandwidth(X)
+
+
+def test_without_psutil_streams_are_on_demand(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    for option, is_stream in (("", False), ("--stream", True)):
+        printed = run(f"cluster t.npy -o o.npy --bandwidth 1 --json {option}", capsys)
+        assert json.loads(printed.out)["stream"] is is_stream
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    ("cell", "complaint"),
+    [
+        ("1,nan,1", "column 'y' must hold finite numbers, got 'nan' at row 300, line 302"),
+        ("1,1,-2", "column 'w' must hold weights of at least 0, got -2.0 at row 300"),
+    ],
+)
+def test_a_fault_in_a_late_batch_is_told_and_leaves_the_old_file(cell, complaint, folder, capsys):
+    lines = ["x,y,w", *("1,2,3" for _ in range(400))]
+    lines[301] = cell
+    text(folder / "bad.csv", "\n".join(lines))
+    text(folder / "o.npy", "old")
+    printed = run("cluster bad.csv -o o.npy --stream --bandwidth 1 --weight-column w", capsys, 1)
+    assert printed.err == f"meanshift-fast: bad.csv: {complaint}\n"
+    assert Path("o.npy").read_text() == "old"
 
 
 @pytest.mark.parametrize(
@@ -213,6 +321,7 @@ def test_trace_tells_the_story_of_a_row(options, settings, folder, capsys):
         ("cluster t.npy -o o.npy --bandwidth inf", "got 'inf'"),
         ("cluster t.npy -o o.npy --bandwidth 1,two", "got 'two'"),
         ("cluster t.npy -o o.npy --bandwidth 1 --quantile 0.1", "not allowed with"),
+        ("cluster t.npy -o o.npy --resolution 2", "resolution must be a float in the range"),
         ("cluster t.npy -o o.npy --quantile 1.5", "quantile must be"),
         ("cluster t.npy -o o.npy --tol x", "tol must be a float in the range [0.0, inf)"),
         ("cluster t.npy -o o.npy --max-iter 1e3", "max_iter must be an int in the range [0, inf)"),
@@ -260,7 +369,10 @@ def test_wrong_usage_is_exit_code_2_and_touches_nothing(command, reason, folder,
         ("cluster ragged.csv -o o.npy", "ragged.csv: line 3 has 3 field(s)"),
         ("cluster t.csv -o o.npy --bandwidth 1,2,3", "bandwidth must be one number or have shape"),
         ("cluster t.csv -o o.npy --bandwidth 1 --bin-seeding --min-bin-freq 999", "leaves no seed"),
-        ("cluster w.csv -o o.npy --weight-column w", "sample_weight must be finite and at least 0"),
+        (
+            "cluster w.csv -o o.npy --weight-column w",
+            "must hold weights of at least 0, got -1.0 at row 1",
+        ),
         ("cluster same.csv -o o.npy --quantile 0.5", "same.csv give a bandwidth of 0"),
         ("trace same.csv --row 0", "same.csv give a bandwidth of 0"),
         ("predict t.csv t.csv -o o.npy", "t.csv is not a model"),
@@ -348,7 +460,6 @@ def test_ctrl_c_in_mid_write_is_exit_code_130_and_leaves_the_old_file(folder):
         import sys, time
         from meanshift_fast import io
         from meanshift_fast.cli import main
-from meanshift_fast.datasets import demo_table
 
         def slow(file, piece, n_rows, header=io._npy_header):
             header(file, piece, n_rows)
@@ -359,15 +470,14 @@ from meanshift_fast.datasets import demo_table
         io._npy_header = slow
         sys.exit(main(["cluster", "t.npy", "-o", "o.npy", "--bandwidth", "1", "--bin-seeding"]))
     """)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "writing\n"
-    before = {path.name for path in folder.iterdir()}
-    assert any(name.endswith(".part") for name in before)
-    time.sleep(0.1)
-    os.kill(process.pid, signal.SIGINT)
-    printed, told = process.communicate(timeout=60)
+    ) as process:
+        assert process.stdout.readline() == "writing\n"
+        assert any(path.name.endswith(".part") for path in folder.iterdir())
+        time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        printed, told = process.communicate(timeout=60)
     assert (process.returncode, printed, told) == (130, "", "\nmeanshift-fast: interrupted\n")
     assert (folder / "o.npy").read_text() == "old"
     assert {path.name for path in folder.iterdir()} == {"o.npy", *(f"t{form}" for form in FORMATS)}

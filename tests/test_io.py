@@ -62,7 +62,7 @@ def test_a_table_is_read_to_the_last_bit_in_its_order(form, tmp_path):
     read = table.read()
     np.testing.assert_array_equal(read.X, X)
     assert (read.weights, read.kept) == (None, None)
-    assert table.n_rows in (len(X), None)
+    assert table.n_rows == (pytest.approx(len(X), rel=0.02) if form == ".csv" else len(X))
     assert table.choice.features == (["0", "1", "2"] if form == ".npy" else NAMES)
 
 
