@@ -397,7 +397,8 @@ def _opened_parquet(path: Path) -> Any:
     with path.open("rb"):  # what cannot be opened is not to be called damaged
         pass
     try:
-        return arrow.parquet.ParquetFile(path)
+        # With pre_buffer, all that was read stays in memory until the end: 350 MB of a file of 500.
+        return arrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
     except (arrow.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not a parquet file, or is cut off: {error}") from error
 

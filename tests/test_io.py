@@ -153,6 +153,15 @@ def test_parquet_takes_numbers_of_every_kind_and_leaves_out_the_rest(tmp_path):
     np.testing.assert_array_equal(table.read().X, [[0, 1, 7], [1, 2, 8], [2, 3, 9]])
 
 
+def test_parts_of_a_parquet_file_let_go_of_those_before(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((400_000, 2))
+    path = save(tmp_path / "t.parquet", named(rows), row_group_size=10_000)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in open_table(path).parts(20_000)]
+    assert len(held) == 40
+    assert max(held) < path.stat().st_size / 4
+
+
 def test_a_folder_is_one_table_in_the_order_of_its_numbers(tmp_path):
     for number in range(12):
         folder = tmp_path / ("sub" if number == 11 else ".")
