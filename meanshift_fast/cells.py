@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from meanshift_fast.compiled import serial, step
-from meanshift_fast.units import checked_lengths, readonly, readonly_table
+from meanshift_fast.units import checked_lengths, numeric_table, readonly, readonly_table
 from meanshift_fast.weights import checked_weights
 
 BLOCK = 512  # rows whose cells are numbered at a time
