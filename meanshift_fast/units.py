@@ -1,7 +1,7 @@
 """Lengths, and the unit that the engine measures in.
 
 The engine knows one bandwidth. Where each feature has its own, the columns are divided by theirs
-and the bandwidth is 1. And where data are so large or small that squares would overflow or vanish,
+and the bandwidth is 1; so it is for the Gaussian kernel, whatever the bandwidth. And where data are so large or small that squares would overflow or vanish,
 all is divided by a power of two, which rounds nothing.
 """
 
@@ -18,7 +18,7 @@ class Units(NamedTuple):
     Attributes
     ----------
     divisor : float, or float64 array of shape (n_features,)
-        What the columns are divided by; 1.0 for all but extreme data.
+        What the columns are divided by; 1.0 for a flat kernel on all but extreme data.
     radius : float
         The bandwidth, so divided.
     """
@@ -37,7 +37,11 @@ class Units(NamedTuple):
         return table * self.divisor
 
 
-def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64]) -> Units:
+def units_of(
+    bandwidth: float | NDArray[np.float64],
+    *tables: NDArray[np.float64],
+    in_bandwidths: bool = False,
+) -> Units:
     """Choose the unit for a bandwidth and some tables.
 
     Parameters
@@ -46,6 +50,8 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         In the unit of the columns. Equal for all features, it does as one number does.
     *tables : float64 arrays of shape (n_rows, n_features)
         What shall enter.
+    in_bandwidths : bool, default=False
+        Whether the unit is the bandwidth, where that is not 0.
 
     Returns
     -------
@@ -57,7 +63,8 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         Where a table holds too many bandwidths to count.
     """
     widths = np.atleast_1d(bandwidth)
-    if (widths == widths[0]).all():
+    is_one = (widths == widths[0]).all()
+    if is_one and (widths[0] == 0.0 or not in_bandwidths):
         width = float(widths[0])
         largest = max(max(table.max(), -table.min()) for table in tables)
         if width == 0.0 or (1e-100 <= width <= 1e150 and largest <= 1e280):
@@ -69,12 +76,13 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         return Units(divisor, width / divisor)
     with np.errstate(over="ignore"):
         largest = max(np.abs(table / widths).max() for table in tables)
-    if not largest <= 1e280:
+    most = 1e140 if in_bandwidths else 1e280
+    if not largest <= most:
         raise ValueError(
-            f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
+            f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than {most:g} "
             "bandwidths. Give that column a larger bandwidth, or leave it out"
         )
-    return Units(widths.astype(np.float64), 1.0)
+    return Units(float(widths[0]) if is_one else widths.astype(np.float64), 1.0)
 
 
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
