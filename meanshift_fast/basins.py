@@ -9,6 +9,7 @@ for itself, and looks up the rest: on the rows of the fit it answers with `label
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,22 @@ from meanshift_fast.seeding import find_bins
 DOUBT = 8.0  # a cell of doubt is so many cells of coalescing wide
 
 Follow = Callable[..., Climb]  # `climb`, with all but the seeds and how they run together
+
+
+class Landings(NamedTuple):
+    """Where trajectories come to rest, and what becomes of it.
+
+    Attributes
+    ----------
+    places : read-only C-ordered float64 array of shape (n_landings, n_features)
+        The ends that are left where ends within a bandwidth merge, in the unit of the climb.
+    modes : int64 array of shape (n_landings,)
+        The mode that each belongs to. The flat kernel's landings are its modes; the Gaussian's
+        move when they are polished, and may merge once more.
+    """
+
+    places: NDArray[np.float64]
+    modes: NDArray[np.int64]
 
 
 @step
@@ -91,7 +108,7 @@ def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
 
 
 def basin_labels(
-    path: Climb, modes: NDArray[np.float64], *, limit: float | None = None
+    path: Climb, landings: Landings, *, limit: float | None = None
 ) -> NDArray[np.int64]:
     """Label each seed of a climb with the mode that its trajectory reached.
 
@@ -99,15 +116,15 @@ def basin_labels(
     ----------
     path : Climb
         How the seeds climbed.
-    modes : read-only C-ordered float64 array of shape (n_modes, n_features)
-        The modes, in the unit of the climb; at least one.
+    landings : Landings
+        Where ends merge; at least one.
     limit : float, optional
-        A trajectory that ends farther than this from every mode has no label. None labels all.
+        A trajectory that ends farther than this from all of them has no label. None labels all.
 
     Returns
     -------
     int64 array of shape (n_seeds,)
-        The mode nearest to the end, the first of equals; -1 beyond the limit.
+        The mode of the landing nearest to the end, the first of equals; -1 beyond the limit.
 
     Notes
     -----
@@ -123,14 +140,14 @@ def basin_labels(
     """
     ends = path.ends.view()
     ends.flags.writeable = False
-    labels = nearest_labels(ends, modes, limit=limit)
+    labels = np.append(landings.modes, -1)[nearest_labels(ends, landings.places, limit=limit)]
     return labels if path.stories is None else labels[path.stories]
 
 
 def row_labels(
     path: Climb,
     points: NDArray[np.float64],
-    modes: NDArray[np.float64],
+    landings: Landings,
     *,
     order: NDArray[np.int64],
     limit: float | None,
@@ -148,8 +165,8 @@ def row_labels(
         How the rows climbed.
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
         The rows, in the unit of the climb.
-    modes : read-only C-ordered float64 array of shape (n_modes, n_features)
-        The modes, in the same unit.
+    landings : Landings
+        Where ends merge.
     order : int64 array of shape (n_samples,)
         An order of the rows in which neighbours in space follow one another.
     limit : float or None
@@ -171,7 +188,7 @@ def row_labels(
     Equal rows share cells and stories. Without coalescing they climb in different groups, and the
     last bits of their means may differ: they take the label of the first.
     """
-    labels = basin_labels(path, modes, limit=limit)
+    labels = basin_labels(path, landings, limit=limit)
     if side == 0.0:
         labels[:] = labels[equal_rows(points, points)]
         return labels
@@ -179,7 +196,7 @@ def row_labels(
     if again.size:
         seeds = points[again]
         seeds.flags.writeable = False
-        labels[again] = basin_labels(follow(seeds), modes, limit=limit)[equal_rows(seeds, seeds)]
+        labels[again] = basin_labels(follow(seeds), landings, limit=limit)[equal_rows(seeds, seeds)]
     return labels
 
 

@@ -183,9 +183,7 @@ def _stand_in(tree, proxies, block, lane, memory):
     stop = min(start + size, tree.points.shape[0])
     for f in range(n_features):
         put(origin, f, tree.lower[block, f, lane])
-    _mean_of(
-        points, point_weights, weighted, start, stop, n_features, origin, weight, sums, center
-    )
+    _mean_of(points, point_weights, weighted, start, stop, n_features, origin, weight, sums, center)
     radius_sq, power = _moments_of(
         points, point_weights, weighted, start, stop, n_features, deep, center, away, sums
     )
