@@ -20,6 +20,7 @@ from meanshift_fast.labels import nearest_labels
 from meanshift_fast.seeding import find_bins
 
 DOUBT = 8.0  # a cell of doubt is so many cells of coalescing wide
+IN_DOUBT = 0.25  # bandwidths from the nearest peak, beyond which an end may lie on a saddle
 
 Follow = Callable[..., Climb]  # `climb`, with all but the seeds and how they run together
 
@@ -34,10 +35,13 @@ class Landings(NamedTuple):
     modes : int64 array of shape (n_landings,)
         The mode that each belongs to. The flat kernel's landings are its modes; the Gaussian's
         move when they are polished, and may merge once more.
+    peaks : read-only C-ordered float64 array of shape (n_modes, n_features)
+        The modes themselves, in the unit of the climb.
     """
 
     places: NDArray[np.float64]
     modes: NDArray[np.int64]
+    peaks: NDArray[np.float64]
 
 
 @step
@@ -108,7 +112,11 @@ def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
 
 
 def basin_labels(
-    path: Climb, landings: Landings, *, limit: float | None = None
+    path: Climb,
+    landings: Landings,
+    *,
+    limit: float | None = None,
+    patient: Follow | None = None,
 ) -> NDArray[np.int64]:
     """Label each seed of a climb with the mode that its trajectory reached.
 
@@ -120,6 +128,9 @@ def basin_labels(
         Where ends merge; at least one.
     limit : float, optional
         A trajectory that ends farther than this from all of them has no label. None labels all.
+    patient : callable, optional
+        For a kernel with which trajectories crawl over saddles, and may rest there: a climb that
+        goes on with those that ended more than a quarter of a bandwidth from every peak.
 
     Returns
     -------
@@ -141,6 +152,12 @@ def basin_labels(
     ends = path.ends.view()
     ends.flags.writeable = False
     labels = np.append(landings.modes, -1)[nearest_labels(ends, landings.places, limit=limit)]
+    if patient:
+        resting = np.flatnonzero(nearest_labels(ends, landings.peaks, limit=IN_DOUBT) < 0)
+        if resting.size:
+            seeds = ends[resting]
+            seeds.flags.writeable = False
+            labels[resting] = basin_labels(patient(seeds), landings, limit=limit)
     return labels if path.stories is None else labels[path.stories]
 
 
@@ -153,6 +170,7 @@ def row_labels(
     limit: float | None,
     side: float,
     follow: Follow,
+    patient: Follow | None = None,
 ) -> NDArray[np.int64]:
     """Label the rows of a fit, all of which have climbed; equal rows alike.
 
@@ -175,6 +193,8 @@ def row_labels(
         The side of the cells in which trajectories coalesced; 0 where none did.
     follow : callable
         ``follow(seeds)`` climbs without coalescing.
+    patient : callable, optional
+        As in :func:`basin_labels`.
 
     Returns
     -------
@@ -188,7 +208,7 @@ def row_labels(
     Equal rows share cells and stories. Without coalescing they climb in different groups, and the
     last bits of their means may differ: they take the label of the first.
     """
-    labels = basin_labels(path, landings, limit=limit)
+    labels = basin_labels(path, landings, limit=limit, patient=patient)
     if side == 0.0:
         labels[:] = labels[equal_rows(points, points)]
         return labels
@@ -196,7 +216,8 @@ def row_labels(
     if again.size:
         seeds = points[again]
         seeds.flags.writeable = False
-        labels[again] = basin_labels(follow(seeds), landings, limit=limit)[equal_rows(seeds, seeds)]
+        climbed = basin_labels(follow(seeds), landings, limit=limit, patient=patient)
+        labels[again] = climbed[equal_rows(seeds, seeds)]
     return labels
 
 

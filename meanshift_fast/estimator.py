@@ -6,7 +6,7 @@ input -> bandwidth -> seeds -> moment tree -> climb -> modes -> labels
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.basins import Follow, Landings, basin_labels, equal_rows, row_labels
-from meanshift_fast.climb import Climb, ShiftPositions, climb
+from meanshift_fast.climb import Climb, climb
 from meanshift_fast.gaussian import gaussian_shift, polish
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
@@ -31,6 +31,14 @@ from meanshift_fast.units import Units, checked_lengths, numeric_table, readonly
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 Polish = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+class _Kernel(NamedTuple):
+    """A kernel on some rows: the climb, one with more patience, the polish of its modes."""
+
+    follow: Follow
+    patient: Follow | None
+    polish: Polish | None
 
 
 class MeanShift(ClusterMixin, BaseEstimator):
@@ -116,8 +124,9 @@ class MeanShift(ClusterMixin, BaseEstimator):
     -----
     Time: the tree takes n log n; a shift n^(1 - 1/d) for n rows in d dimensions, where
     scikit-learn's takes as long as the ball is full. A Gaussian shift takes some ten times that,
-    and neighbours share it; above four dimensions it takes all rows that matter. Memory: about twice the table's (as
-    float64) besides the table, and 16 bytes a row.
+    and neighbours share it; above four dimensions it takes all rows that matter. Memory: about
+    twice the table's (as float64) besides the table, and 16 bytes a row; with the Gaussian kernel
+    three times.
 
     A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
     weight 0 take part in none of these, and are labelled.
@@ -282,8 +291,8 @@ class MeanShift(ClusterMixin, BaseEstimator):
         units = units_of(bandwidth, points, in_bandwidths=self.kernel == "gaussian")
         entered = units.enter(points)
         rows = tree.build(entered, row_weights, careful=len(seeds) > len(points) // 16)
-        shift_positions, polish_modes = self._kernel_on(rows, units.radius)
-        follow = self._follower(shift_positions, units.radius, report)
+        kernel = self._kernel_on(rows, units.radius, report)
+        follow = kernel.follow
         climb_rows = partial(follow, entered, order=rows.order, coalesce=self.coalesce)
         if seeds is points:
             path = climb_rows()
@@ -294,7 +303,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
                 warn_of_bins(bandwidth)
                 seeds, path = points, climb_rows()
         report(0, 1, "modes")
-        landings = self._keep_modes(path, units, bandwidth, X.dtype, polish_modes)
+        landings = self._keep_modes(path, units, bandwidth, X.dtype, kernel.polish)
 
         report(0, 1, "labels")
         limit = None if self.cluster_all else units.radius
@@ -311,7 +320,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
             path = climb_rows()
         self.labels_ = row_labels(
             path, entered, landings, order=rows.order, limit=limit, follow=follow,
-            side=self.coalesce * units.radius,
+            patient=kernel.patient, side=self.coalesce * units.radius,
         )  # fmt: skip
         self._rows, self._row_weights = points, row_weights
         if X is not table:
@@ -341,12 +350,13 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
         ends = rounded(path.ends[reached])
         modes, support = merge_modes(ends, path.support[reached], units.radius)
-        landings = Landings(readonly_table(modes), np.arange(len(modes)))
+        landings = Landings(readonly_table(modes), np.arange(len(modes)), readonly_table(modes))
         if polish_modes:
             polished, density = polish_modes(landings.places)
             polished = rounded(polished)
             modes, support = merge_modes(polished, density, units.radius)
-            landings = Landings(landings.places, nearest_labels(polished, modes))
+            became = nearest_labels(polished, modes)
+            landings = Landings(landings.places, became, readonly_table(modes))
         if isinstance(units.divisor, float):
             for name in ("mean_shift", "max_shift"):
                 path.history[name] *= units.divisor
@@ -372,25 +382,19 @@ class MeanShift(ClusterMixin, BaseEstimator):
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
 
-    def _kernel_on(
-        self, rows: tree.MomentTree, radius: float
-    ) -> tuple[ShiftPositions, Polish | None]:
-        """The kernel's way to shift positions among some rows, and to polish modes."""
+    def _kernel_on(self, rows: tree.MomentTree, radius: float, report: Report) -> _Kernel:
+        """What the kernel does on some rows: a kernel is a way to shift positions."""
+        follow = partial(
+            climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
+        )
         if self.kernel == "flat" or radius == 0.0:
-            return partial(shift, rows, bandwidth=radius), None
-        proxies = find_proxies(rows)
-        shift_positions = partial(gaussian_shift, rows, proxies, accuracy=float(self.accuracy))
-        return shift_positions, partial(polish, rows, proxies)
-
-    def _follower(self, shift_positions: ShiftPositions, radius: float, report: Report) -> Follow:
-        """The climb on some rows, but for its seeds; a kernel is a way to shift positions."""
-        return partial(
-            climb,
-            shift_positions,
-            bandwidth=radius,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            report=report,
+            return _Kernel(partial(follow, partial(shift, rows, bandwidth=radius)), None, None)
+        among = partial(gaussian_shift, rows, find_proxies(rows))
+        patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
+        return _Kernel(
+            partial(follow, partial(among, accuracy=float(self.accuracy))),
+            partial(patient, tol=self.tol / 100.0),
+            partial(polish, *among.args),
         )
 
     def _seeds(
@@ -477,12 +481,12 @@ class MeanShift(ClusterMixin, BaseEstimator):
             units = units_of(self.bandwidth_, rows, places, in_bandwidths=in_bandwidths)
             seeds = units.enter(readonly_table(points[new]))
             built = tree.build(units.enter(readonly_table(rows)), weights)
-            shift_positions, _ = self._kernel_on(built, units.radius)
-            follow = self._follower(shift_positions, units.radius, report)
-            path = follow(seeds, order=tree.build(seeds, UNWEIGHTED).order)
+            kernel = self._kernel_on(built, units.radius, report)
+            path = kernel.follow(seeds, order=tree.build(seeds, UNWEIGHTED).order)
             limit = None if self.cluster_all else units.radius
-            landings = Landings(units.enter(places), self._landing_modes)
-            labels[new] = basin_labels(path, landings, limit=limit)
+            peaks = units.enter(readonly_table(self.cluster_centers_))
+            landings = Landings(units.enter(places), self._landing_modes, peaks)
+            labels[new] = basin_labels(path, landings, limit=limit, patient=kernel.patient)
         return labels
 
 

@@ -1,8 +1,8 @@
 """Lengths, and the unit that the engine measures in.
 
 The engine knows one bandwidth. Where each feature has its own, the columns are divided by theirs
-and the bandwidth is 1; so it is for the Gaussian kernel, whatever the bandwidth. And where data are so large or small that squares would overflow or vanish,
-all is divided by a power of two, which rounds nothing.
+and the bandwidth is 1; so they are for the Gaussian kernel, always. And where data are so large or
+small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
 """
 
 from numbers import Real
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
 
 FLAT_MOST = float(np.finfo(np.float64).max)
 GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
@@ -140,7 +139,6 @@ def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
             "none; scale the columns, fill or drop the rows"
         )
     return numbers
->>>>>>> attack
 
 
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
