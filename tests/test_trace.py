@@ -151,7 +151,7 @@ def test_a_wide_row_is_told_by_its_ends():
 
 
 def test_a_gaussian_story_is_the_twins():
-    points = blobs(200, 3)
+    points = samples.blobs(200, 3)
     weights = np.random.default_rng(0).uniform(0, 2, 200)
     story = trace(points, points[7], bandwidth=0.5, kernel="gaussian", sample_weight=weights)
     position = points[7]
@@ -168,7 +168,7 @@ def test_a_gaussian_story_is_the_twins():
 
 
 def test_a_gaussian_story_begins_however_far_away():
-    points = blobs(50, 2)
+    points = samples.blobs(50, 2)
     story = trace(points, [1e200, -1e200], bandwidth=0.5, kernel="gaussian")
     assert np.isfinite(story.positions[0]).all()
     assert np.isfinite(story.shifts[0]).all()
