@@ -18,6 +18,7 @@ from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.basins import Follow, basin_labels, equal_rows, row_labels
 from meanshift_fast.climb import Climb, climb
+from meanshift_fast.curve import stable_bandwidth
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
@@ -37,10 +38,12 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    bandwidth : float, {"scott", "silverman"} or array-like of shape (n_features,), default=None
+    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
+default=None
         Radius of the ball, in the unit of the columns of X. None: estimated by
-        :func:`estimate_bandwidth`; a word: by that rule of it. An array gives each feature its
-        own bandwidth, and makes an ellipsoid of the ball.
+        :func:`estimate_bandwidth`; "scott", "silverman": by that rule of it; "stable": from the
+        longest plateau of :func:`bandwidth_curve`. An array gives each feature its own
+        bandwidth, and makes an ellipsoid of the ball.
     kernel : {"flat"}, default="flat"
         "flat": every row in the ball counts the same.
     seeds : array-like of shape (n_seeds, n_features), default=None
@@ -141,7 +144,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (scikit-learn's convention)
         "bandwidth": [
             Interval(Real, 0, None, closed="neither"),
-            StrOptions({"scott", "silverman"}),
+            StrOptions({"scott", "silverman", "stable"}),
             "array-like",
             None,
         ],
@@ -320,6 +323,9 @@ class MeanShift(ClusterMixin, BaseEstimator):
         """The bandwidth as given, or as found."""
         if self.bandwidth is None:
             return mean_kth_distance(points, quantile=0.3, weights=weights)
+        if self.bandwidth == "stable":
+            every_row = self.seeds is None and not self.bin_seeding
+            return stable_bandwidth(points, weights, every_row=every_row, coalesce=self.coalesce)
         if isinstance(self.bandwidth, str):
             return rule_of_thumb(points, self.bandwidth, weights=weights)
         if isinstance(self.bandwidth, Real):
