@@ -29,7 +29,7 @@ PAGES = {"light": ("white", "#1f2328"), "dark": ("#0d1117", "#e6edf3")}  # paper
 
 
 def moons(n_samples: int = 6000) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Draw rows about two half circles that reach into each other; which is each row's?"""
+    """Draw rows about two half circles that reach into each other, and tell whose each row is."""
     rng = np.random.default_rng(0)
     upper = rng.random(n_samples) < 0.5
     angle = np.pi / 2 + (0.7 * rng.standard_normal(n_samples)).clip(-1.6, 1.6)

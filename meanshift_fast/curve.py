@@ -81,6 +81,14 @@ class BandwidthCurve:
     See Also
     --------
     bandwidth_curve : Makes it.
+
+    Examples
+    --------
+    >>> from meanshift_fast import bandwidth_curve
+    >>> from meanshift_fast.datasets import demo_table
+    >>> curve = bandwidth_curve(demo_table(), [0.5, 1, 2, 4, 8])
+    >>> curve.n_clusters
+    array([34,  5,  3,  2,  1])
     """
 
     bandwidths: NDArray[np.float64]
@@ -179,6 +187,11 @@ def bandwidth_curve(
     ------
     ValueError
         Where X is not a finite table, or the bandwidths or weights are out of range.
+
+    See Also
+    --------
+    MeanShift : With ``bandwidth="stable"`` it uses the bandwidth that is found here.
+    estimate_bandwidth : Quicker rules, which know nothing of clusters.
 
     Notes
     -----

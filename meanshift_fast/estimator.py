@@ -458,10 +458,31 @@ def mean_shift(
     ----------
     X : array-like of shape (n_samples, n_features)
         The rows to cluster.
-    bandwidth, seeds, bin_seeding, min_bin_freq, cluster_all, max_iter, n_jobs
-        As in :class:`MeanShift`, and as in :func:`sklearn.cluster.mean_shift`.
-    kernel, assign, tol, coalesce, progress
-        As in :class:`MeanShift`.
+    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
+default=None
+        Radius of the ball, in the unit of the columns of X; None or a word: found in X.
+    seeds : array-like of shape (n_seeds, n_features), default=None
+        Where the trajectories start. None: at the rows, or at their bins with ``bin_seeding``.
+    bin_seeding : bool, default=False
+        Start from the occupied bins of a grid of side ``bandwidth`` rather than from every row.
+    min_bin_freq : int, default=1
+        Only bins that hold at least so many rows are seeds.
+    cluster_all : bool, default=True
+        Whether a row beyond the bandwidth of every centre takes the nearest. False: label -1.
+    max_iter : int, default=300
+        A trajectory that has not come to rest ends after ``max_iter + 1`` means.
+    n_jobs : int, default=None
+        Threads: None for all that Numba may use, a number for so many, -1 for all.
+    kernel : {"flat"}, default="flat"
+        "flat": every row in the ball counts the same.
+    assign : {"nearest", "basin"}, default="nearest"
+        A row takes the nearest centre, or the one that its own trajectory reaches.
+    tol : float, default=1e-3
+        A trajectory rests when a move is at most ``tol * bandwidth``.
+    coalesce : float, default=0.0
+        Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
+    progress : bool or callable, default=False
+        True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
     sample_weight : array-like of shape (n_samples,), default=None
         The rows' weights, as in :meth:`MeanShift.fit`.
 
@@ -471,6 +492,11 @@ def mean_shift(
         The centres, by falling support.
     labels : int64 ndarray of shape (n_samples,)
         The label of each row.
+
+    See Also
+    --------
+    MeanShift : The same as an estimator, whose reference says more of each parameter.
+    sklearn.cluster.mean_shift : Has the same signature as far as it goes.
 
     Examples
     --------
@@ -503,6 +529,10 @@ def warm_up() -> None:
 
     Call it where a pause is welcome: it takes some seconds with an empty cache, and a fraction of
     one after. ``meanshift-fast warmup`` does the same from the command line.
+
+    See Also
+    --------
+    MeanShift : What it warms up.
 
     Examples
     --------

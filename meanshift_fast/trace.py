@@ -58,6 +58,22 @@ class Trace:
 
     weights : ndarray of shape (n_samples,) or (0,), float64
         The rows' weights; empty where each counts once.
+
+    See Also
+    --------
+    trace : Makes it.
+
+    Examples
+    --------
+    >>> from meanshift_fast import trace
+    >>> story = trace([[1, 1], [2, 1], [1, 2]], [2.5, 2.5], bandwidth=2)
+    >>> story
+    <Trace: 1 starting point(s), at most 3 shift(s)>
+    >>> story.positions[0].round(2)
+    array([[2.5 , 2.5 ],
+           [1.5 , 1.5 ],
+           [1.33, 1.33],
+           [1.33, 1.33]])
     """
 
     positions: list[_Floats]
