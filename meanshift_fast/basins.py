@@ -9,18 +9,50 @@ for itself, and looks up the rest: on the rows of the fit it answers with `label
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast.cells import Grid
 from meanshift_fast.climb import Climb
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.seeding import find_bins
+from meanshift_fast.units import readonly
 
 DOUBT = 8.0  # a cell of doubt is so many cells of coalescing wide
 
 Follow = Callable[..., Climb]  # `climb`, with all but the seeds and how they run together
+
+
+class Labelled(NamedTuple):
+    """Rows that have climbed, what a fitted model keeps of them to label others.
+
+    Attributes
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; or the points of the cells that the model was fitted on.
+    weights : read-only float64 array of shape (n_samples,) or (0,)
+        Their weights; empty where all are 1.
+    labels : int64 array of shape (n_samples,)
+        Their labels.
+    grid : Grid or None
+        The cells' grid; None where they are rows.
+    """
+
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    grid: Grid | None = None
+
+    def find(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Find for each of other rows one that equals it, or its cell; -1 where there is none."""
+        if self.grid is None:
+            return equal_rows(points, self.points)
+        return equal_rows(
+            readonly(self.grid.numbers(points)), readonly(self.grid.numbers(self.points))
+        )
 
 
 @step

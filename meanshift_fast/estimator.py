@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
-from meanshift_fast.basins import Follow, basin_labels, equal_rows, row_labels
+from meanshift_fast.basins import Follow, Labelled, basin_labels, row_labels
 from meanshift_fast.climb import Climb, climb
 from meanshift_fast.curve import stable_bandwidth
 from meanshift_fast.labels import nearest_labels
@@ -161,8 +161,7 @@ default=None
         "progress": ["boolean", callable],
     }
 
-    _rows: NDArray[np.float64] | None
-    _row_weights: NDArray[np.float64]
+    _labelled: Labelled | None
 
     def __init__(
         self,
@@ -273,7 +272,7 @@ default=None
 
         report(0, 1, "labels")
         limit = None if self.cluster_all else units.radius
-        self._rows, self._row_weights = None, UNWEIGHTED
+        self._labelled = None
         if self.assign == "nearest":
             every = entered if X is table else units.enter(readonly_table(table))
             self.labels_ = nearest_labels(every, modes, limit=limit)
@@ -284,11 +283,11 @@ default=None
             path, entered, modes, order=rows.order, limit=limit, follow=follow,
             side=self.coalesce * units.radius,
         )  # fmt: skip
-        self._rows, self._row_weights = points, row_weights
+        self._labelled = Labelled(points, row_weights, self.labels_)
         if X is not table:
             every = readonly_table(table)
             self.labels_ = self._basins(every, report)
-            self._rows, self._row_weights = every, weights
+            self._labelled = Labelled(every, weights, self.labels_)
 
     def _keep_modes(
         self,
@@ -412,17 +411,17 @@ default=None
 
     def _basins(self, points: NDArray[np.float64], report: Report) -> NDArray[np.int64]:
         """Look up the labels of rows of the fit; let all others climb."""
-        rows, weights = self._rows, self._row_weights
-        if rows is None:
+        known = self._labelled
+        if known is None:
             raise ValueError(
                 'assign="basin" labels with the rows of the fit, which assign="nearest" did not '
                 "keep; fit again"
             )
-        found = equal_rows(points, rows)
-        labels: NDArray[np.int64] = self.labels_[found]
+        found = known.find(points)
+        labels = known.labels[found]
         new = np.flatnonzero(found < 0)
         if new.size:
-            rows, weights = without_weightless(rows, weights)
+            rows, weights = without_weightless(known.points, known.weights)
             seeds, modes = points[new], readonly_table(self.cluster_centers_)
             units = units_of(self.bandwidth_, rows, seeds, modes)
             seeds = units.enter(readonly_table(seeds))

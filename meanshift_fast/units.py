@@ -77,11 +77,16 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
     return Units(widths.astype(np.float64), 1.0)
 
 
+def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A read-only view: a kernel would be compiled again for an array that it might write to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
     """A table as the kernels take it: read-only, C-ordered, float64."""
-    points: NDArray[np.float64] = np.ascontiguousarray(table, dtype=np.float64).view()
-    points.flags.writeable = False
-    return points
+    return readonly(np.ascontiguousarray(table, dtype=np.float64))
 
 
 def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:
