@@ -134,11 +134,10 @@ class BandwidthCurve:
         ax.step(self.bandwidths, self.n_clusters, where="post", color=ink, linewidth=1.5)
         ax.plot([low, high], [count, count], color=COLOURS[1], linewidth=4)
         ax.axvline(self.bandwidth, color=ink, linestyle="--", linewidth=1)
-        ax.set(
-            xscale="log", yscale="log", xlabel="bandwidth", ylabel="clusters",
-            title=f"{counted} longest",
-        )  # fmt: skip
-        for axis in (ax.xaxis, ax.yaxis):
+        ax.set(xlabel="bandwidth", ylabel="clusters", title=f"{counted} longest", yscale="log")
+        if self.bandwidths[0] > 0.0:
+            ax.set_xscale("log")
+        for axis in (ax.xaxis, ax.yaxis) if self.bandwidths[0] > 0.0 else (ax.yaxis,):
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
             axis.set_minor_formatter(NullFormatter())

@@ -31,6 +31,7 @@ GREY = "#808080"  # orphans, and rows that have no label to show
 MOST_MARKERS = 20_000
 RASTER = 400  # pixels a side
 HILL = 1000  # places at which the density of one column is asked for
+MOST_APART = 5000  # centres that choose their colours by their neighbours'; the others take turns
 SLIMMEST = 3.0  # a page that much longer than wide, in bandwidths, is stretched
 
 
@@ -141,12 +142,11 @@ def ink_of(ax: "Axes") -> tuple[Any, Any]:
 
 def colours_apart(centers: _Floats) -> list[str]:
     """Choose the clusters' colours as on a map: one used twice is used far apart."""
-    chosen: list[int] = []
-    for i, center in enumerate(centers):
+    chosen = np.arange(len(centers)) % len(COLOURS)
+    for i in range(len(COLOURS), min(len(centers), MOST_APART)):
         away = np.full(len(COLOURS), np.inf)
-        for j, colour in enumerate(chosen):
-            away[colour] = min(away[colour], float(np.linalg.norm(centers[j] - center)))
-        chosen.append(i if i < len(COLOURS) else int(away.argmax()))
+        np.minimum.at(away, chosen[:i], np.linalg.norm(centers[:i] - centers[i], axis=1))
+        chosen[i] = away.argmax()
     return [COLOURS[colour] for colour in chosen]
 
 

@@ -23,6 +23,7 @@ from meanshift_fast.page import (
     GREY,
     Page,
     colours_apart,
+    counted,
     draw_rows,
     ink_of,
     key,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _Floats = NDArray[np.float64]
 
 GRID = 200  # positions a side at which basins and contours are asked for
-NAMED = 12  # clusters that the legend names one by one
+NAMED = 12  # clusters that the legend names one by one, and trajectories with a ball of their own
 LEVELS = np.linspace(0.0, 1.0, 8)[1:-1] ** 2  # of contours, denser where the density is low
 
 
@@ -227,6 +228,8 @@ class MeanShiftDisplay:
             Itself.
         """
         ax = new_axes() if ax is None else ax
+        from matplotlib.collections import LineCollection
+
         ink, paper = ink_of(ax)
         colours = colours_apart(self.centers)
         if self.basins is not None:
@@ -244,8 +247,14 @@ class MeanShiftDisplay:
             ax.contour(
                 across, up, density, levels, colors=[ink], linewidths=0.6, alpha=0.7, zorder=2
             )
-        for center in self.centers:
-            ax.plot(*(center + self.ball).T, color=ink, linewidth=1.1, linestyle="--", zorder=2)
+        balls = LineCollection(
+            list(self.centers[:, None] + self.ball),
+            colors=[ink],
+            linewidths=1.1,
+            linestyles="--",
+            zorder=2,
+        )
+        ax.add_collection(balls)
         for path in self.paths:
             ax.plot(*path.T, color=paper, linewidth=3.5, zorder=3)
             ax.plot(*path.T, color=ink, linewidth=1.2, marker=".", markersize=4, zorder=3)
@@ -253,7 +262,7 @@ class MeanShiftDisplay:
             self.centers[:, 0],
             self.centers[:, 1],
             marker="X",
-            s=90 if len(colours) <= 50 else 30,
+            s=float(np.clip(1200 / len(colours), 25, 90)),
             color=ink,
             edgecolors=paper,
             zorder=4,
@@ -262,10 +271,10 @@ class MeanShiftDisplay:
             ax.use_sticky_edges = False  # an image alone would end at its own edge
             ax.autoscale_view()
         make_round(ax, self.ball)
-        count = f"{len(colours):,} cluster{'s' if len(colours) > 1 else ''}"
         ax.set(
             xlabel=self.names[0], ylabel=self.names[1],
-            title=f"{count} of {len(self.rows):,} rows, {self.bandwidth}",
+            title=f"{counted(len(colours), 'cluster')} of {counted(len(self.rows), 'row')}, "
+            f"{self.bandwidth}",
         )  # fmt: skip
         self._legend(ax, colours)
         self.ax_, self.figure_ = ax, ax.figure
@@ -278,11 +287,16 @@ class MeanShiftDisplay:
         entries = []
         if len(colours) <= NAMED:
             entries = [
-                key(f"cluster {label}: {size:,} rows", color=colour, marker="o", linestyle="")
+                key(
+                    f"cluster {label}: {counted(size, 'row')}",
+                    color=colour,
+                    marker="o",
+                    linestyle="",
+                )
                 for label, (colour, size) in enumerate(zip(colours, sizes[1:], strict=True))
             ]
         if sizes[0]:
-            orphans = f"orphans: {sizes[0]:,} rows"
+            orphans = f"orphans: {counted(sizes[0], 'row')}"
             entries.append(key(orphans, color=GREY, marker="o", linestyle=""))
         entries.append(key("centre", color=ink, marker="X", linestyle=""))
         entries.append(key("one bandwidth about it", color=ink, linewidth=1.1, linestyle="--"))
@@ -331,7 +345,7 @@ class MeanShiftDisplay:
         ax.set(
             yscale="log", xlabel="round",
             ylabel=f"length of a step, in {'bandwidths' if own else 'the unit of the columns'}",
-            title=f"{resting:,} at rest after {len(history)} rounds{moving}",
+            title=f"{resting:,} at rest after {counted(len(history), 'round')}{moving}",
         )  # fmt: skip
         ax.locator_params(axis="x", integer=True)
         put_beside(
@@ -348,11 +362,15 @@ class MeanShiftDisplay:
 
 
 def draw_trace(story: Trace, ax: "Axes | None" = None) -> "Axes":
-    """Draw stories over their rows: each start, its steps, its first ball and its end."""
+    """Draw stories over their rows: each start, its steps, its first ball and its end.
+
+    Of many stories the balls are left out, and starts and ends are small.
+    """
     ax = new_axes() if ax is None else ax
     ink, paper = ink_of(ax)
     points = story.points
     page = page_of(points, story.weights, units_of(story.bandwidth, points))
+    few = len(story.positions) <= NAMED
     colours = np.tile(rgb_of([])[-1], (len(points), 1))
     for start, shifts in enumerate(story.shifts):
         if len(shifts):
@@ -360,16 +378,19 @@ def draw_trace(story: Trace, ax: "Axes | None" = None) -> "Axes":
     draw_rows(ax, page.lay(points), colours)
     for positions in story.positions:
         path = page.lay(positions)
-        ax.plot(*(path[0] + page.ball()).T, color=COLOURS[0], linestyle="--", linewidth=1)
+        if few:
+            ax.plot(*(path[0] + page.ball()).T, color=COLOURS[0], linestyle="--", linewidth=1)
         ax.plot(*path.T, color=paper, linewidth=3.5, zorder=3)
         ax.plot(*path.T, color=ink, linewidth=1.2, marker=".", zorder=3)
         for (x, y), marker, colour in ((path[0], "o", COLOURS[0]), (path[-1], "X", COLOURS[1])):
-            ax.scatter(x, y, s=90, marker=marker, color=colour, edgecolors=paper, zorder=4)
+            ax.scatter(
+                x, y, s=90 if few else 20, marker=marker, color=colour, edgecolors=paper, zorder=4
+            )
     steps = [len(shifts) for shifts in story.shifts]
-    told = f"{steps[0]} shifts" if len(steps) == 1 else f"{len(steps)} starts"
+    told = counted(steps[0], "shift") if len(steps) == 1 else f"{len(steps):,} trajectories"
     ax.set(
         xlabel=page.names[0], ylabel=page.names[1],
-        title=f"{told} to rest among {len(points):,} rows, {_told(story.bandwidth)}",
+        title=f"{told} among {counted(len(points), 'row')}, {_told(story.bandwidth)}",
     )  # fmt: skip
     make_round(ax, page.ball())
     put_beside(
@@ -380,7 +401,7 @@ def draw_trace(story: Trace, ax: "Axes | None" = None) -> "Axes":
             key("its neighbours", color=COLOURS[0], marker=".", linestyle=""),
             key("other rows", color=GREY, marker=".", linestyle=""),
             key("step to their mean", color=ink, marker=".", linewidth=1.2),
-            key("where it rests", color=COLOURS[1], marker="X", markersize=9, linestyle=""),
+            key("where it ends", color=COLOURS[1], marker="X", markersize=9, linestyle=""),
         ],
     )
     return ax
@@ -389,6 +410,8 @@ def draw_trace(story: Trace, ax: "Axes | None" = None) -> "Axes":
 def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]:
     """Follow trajectories, in the engine's unit, and lay them onto the page."""
     begun = np.asarray(validate_data(estimator, starts, reset=False), dtype=np.float64)
+    if page.units.radius == 0.0:
+        return tuple(page.lay(np.stack([start, start])) for start in begun)
     story = trace(
         page.units.enter(page.rows),
         page.units.enter(begun),
@@ -405,6 +428,7 @@ def _field(page: Page, centers: _Floats, measure: Any) -> Field:
     reach = page.ball().max(axis=0)
     low = np.minimum(page.rows.min(axis=0), centers.min(axis=0)) - 1.05 * reach
     high = np.maximum(page.rows.max(axis=0), centers.max(axis=0)) + 1.05 * reach
+    low, high = np.where(low < high, [low, high], [low - 1.0, high + 1.0])
     across, up = (np.linspace(low[f], high[f], GRID) for f in range(2))
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))

@@ -158,9 +158,9 @@ class Trace:
         positions, shifts = self.positions[start], self.shifts[start]
 
         def step(number: int) -> str:
-            neighbours = _counted(self.support[start][number], "neighbour")
+            neighbours = counted(self.support[start][number], "neighbour")
             if self.weights.size:
-                neighbours = _counted(len(self.neighbours(number, start)), "neighbour")
+                neighbours = counted(len(self.neighbours(number, start)), "neighbour")
                 neighbours += f" of weight {self.support[start][number]:.6g}"
             mean = self._row(positions[number + 1])
             shift = shifts[number]
@@ -179,7 +179,7 @@ class Trace:
     def _ending(self, end: _Floats, shifts: _Floats) -> str:
         if len(shifts) == 0:
             return "There are none: the ball is empty, and the point stays where it is."
-        told = f"after {_counted(len(shifts), 'shift')}"
+        told = f"after {counted(len(shifts), 'shift')}"
         if shifts[-1] <= self.tol * self.bandwidth:
             return (
                 f"It rests at {self._row(end)} {told}:\n"
@@ -411,5 +411,6 @@ def _elide(n_items: int, tell: Callable[[int], str], head: int, tail: int, note:
     return [*map(tell, first), note.format(left_out), *map(tell, last)]
 
 
-def _counted(count: float, noun: str) -> str:
+def counted(count: float, noun: str) -> str:
+    """Write a number of things."""
     return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"

@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from scipy.spatial.distance import pdist
 
 import naive
@@ -50,7 +51,7 @@ def test_the_display_draws_on_the_axes_it_is_given(model):
 
 
 def test_rows_are_drawn_where_they_are_and_centres_upon_them(model):
-    rows, centers = MeanShiftDisplay.from_estimator(model, X).ax_.collections
+    rows, _, centers = MeanShiftDisplay.from_estimator(model, X).ax_.collections
     np.testing.assert_array_equal(rows.get_offsets(), X)
     np.testing.assert_array_equal(centers.get_offsets(), model.cluster_centers_)
 
@@ -100,7 +101,8 @@ def test_many_rows_are_one_image_and_no_markers():
         MeanShift(bandwidth=1.5, bin_seeding=True).fit(table), table
     ).ax_
     assert len(ax.images) == 1
-    assert len(ax.collections) == 1
+    markers = [drawn for drawn in ax.collections if isinstance(drawn, PathCollection)]
+    assert [len(drawn.get_offsets()) for drawn in markers] == [len(ax.collections[0].get_paths())]
 
 
 def test_basins_are_what_predict_says(model):
@@ -119,9 +121,14 @@ def test_what_needs_two_columns_is_refused_three(asked):
 
 
 def test_equal_rows_can_be_drawn():
-    table = np.full((20, 1), 3.0)
-    display = MeanShiftDisplay.from_estimator(MeanShift().fit(table), table)
+    line, plane = np.full((20, 1), 3.0), np.full((20, 2), 3.0)
+    display = MeanShiftDisplay.from_estimator(MeanShift().fit(line), line, starts=[[3.0]])
     assert (display.rows == (3.0, 20.0)).all()
+    assert (display.paths[0] == (3.0, 20.0)).all()
+    fitted = MeanShift().fit(plane)
+    display = MeanShiftDisplay.from_estimator(fitted, plane, basins=True, contours=True)
+    assert (display.basins.values == 0).all()
+    assert bandwidth_curve(plane).plot().get_title() == "1 cluster lasts longest"
 
 
 def test_trajectories_are_those_of_the_trace(model):
