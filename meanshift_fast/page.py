@@ -197,6 +197,16 @@ def make_round(ax: "Axes", ball: _Floats) -> None:
         ax.set_aspect(width / height)
 
 
+def told(bandwidth: float | _Floats) -> str:
+    """Name the bandwidth in few words."""
+    widths = np.atleast_1d(bandwidth)
+    if len(widths) == 1:
+        return f"bandwidth {widths[0]:.4g}"
+    if len(widths) > 3:
+        return f"bandwidths from {widths.min():.4g} to {widths.max():.4g}"
+    return f"bandwidths {', '.join(f'{width:.4g}' for width in widths)}"
+
+
 def key(label: str, **style: Any) -> "Artist":
     """Make an entry of a legend."""
     from matplotlib.lines import Line2D

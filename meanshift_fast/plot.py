@@ -23,7 +23,6 @@ from meanshift_fast.page import (
     GREY,
     Page,
     colours_apart,
-    counted,
     draw_rows,
     ink_of,
     key,
@@ -32,8 +31,10 @@ from meanshift_fast.page import (
     page_of,
     put_beside,
     rgb_of,
+    told,
 )
-from meanshift_fast.trace import Trace, trace
+from meanshift_fast.paths import paths_of
+from meanshift_fast.trace import counted
 from meanshift_fast.units import units_of
 from meanshift_fast.weights import checked_weights
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 _Floats = NDArray[np.float64]
 
 GRID = 200  # positions a side at which basins and contours are asked for
-NAMED = 12  # clusters that the legend names one by one, and trajectories with a ball of their own
+NAMED = 12  # clusters that the legend names one by one
 LEVELS = np.linspace(0.0, 1.0, 8)[1:-1] ** 2  # of contours, denser where the density is low
 
 
@@ -206,9 +207,9 @@ class MeanShiftDisplay:
             centers=page.lay(centers),
             names=page.names,
             ball=page.ball(),
-            bandwidth=_told(estimator.bandwidth_),
+            bandwidth=told(estimator.bandwidth_),
             hill=page.hill(),
-            paths=() if starts is None else _paths(page, starts, estimator),
+            paths=() if starts is None else paths_of(page, starts, estimator),
             basins=_field(page, centers, estimator.predict) if basins else None,
             contours=_field(page, centers, page.density) if contours else None,
         )
@@ -361,68 +362,6 @@ class MeanShiftDisplay:
         return ax
 
 
-def draw_trace(story: Trace, ax: "Axes | None" = None) -> "Axes":
-    """Draw stories over their rows: each start, its steps, its first ball and its end.
-
-    Of many stories the balls are left out, and starts and ends are small.
-    """
-    ax = new_axes() if ax is None else ax
-    ink, paper = ink_of(ax)
-    points = story.points
-    page = page_of(points, story.weights, units_of(story.bandwidth, points))
-    few = len(story.positions) <= NAMED
-    colours = np.tile(rgb_of([])[-1], (len(points), 1))
-    for start, shifts in enumerate(story.shifts):
-        if len(shifts):
-            colours[story.neighbours(0, start)] = rgb_of([COLOURS[0]])[0]
-    draw_rows(ax, page.lay(points), colours)
-    for positions in story.positions:
-        path = page.lay(positions)
-        if few:
-            ax.plot(*(path[0] + page.ball()).T, color=COLOURS[0], linestyle="--", linewidth=1)
-        ax.plot(*path.T, color=paper, linewidth=3.5, zorder=3)
-        ax.plot(*path.T, color=ink, linewidth=1.2, marker=".", zorder=3)
-        for (x, y), marker, colour in ((path[0], "o", COLOURS[0]), (path[-1], "X", COLOURS[1])):
-            ax.scatter(
-                x, y, s=90 if few else 20, marker=marker, color=colour, edgecolors=paper, zorder=4
-            )
-    steps = [len(shifts) for shifts in story.shifts]
-    told = counted(steps[0], "shift") if len(steps) == 1 else f"{len(steps):,} trajectories"
-    ax.set(
-        xlabel=page.names[0], ylabel=page.names[1],
-        title=f"{told} among {counted(len(points), 'row')}, {_told(story.bandwidth)}",
-    )  # fmt: skip
-    make_round(ax, page.ball())
-    put_beside(
-        ax,
-        [
-            key("start", color=COLOURS[0], marker="o", markersize=9, linestyle=""),
-            key("one bandwidth about it", color=COLOURS[0], linestyle="--", linewidth=1),
-            key("its neighbours", color=COLOURS[0], marker=".", linestyle=""),
-            key("other rows", color=GREY, marker=".", linestyle=""),
-            key("step to their mean", color=ink, marker=".", linewidth=1.2),
-            key("where it ends", color=COLOURS[1], marker="X", markersize=9, linestyle=""),
-        ],
-    )
-    return ax
-
-
-def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]:
-    """Follow trajectories, in the engine's unit, and lay them onto the page."""
-    begun = np.asarray(validate_data(estimator, starts, reset=False), dtype=np.float64)
-    if page.units.radius == 0.0:
-        return tuple(page.lay(np.stack([start, start])) for start in begun)
-    story = trace(
-        page.units.enter(page.rows),
-        page.units.enter(begun),
-        bandwidth=page.units.radius,
-        tol=estimator.tol,
-        max_iter=estimator.max_iter,
-        sample_weight=page.weights if page.weights.size else None,
-    )
-    return tuple(page.lay(page.units.leave(positions)) for positions in story.positions)
-
-
 def _field(page: Page, centers: _Floats, measure: Any) -> Field:
     """Measure something at each position of a grid, as far as the rows' balls reach."""
     reach = page.ball().max(axis=0)
@@ -433,13 +372,3 @@ def _field(page: Page, centers: _Floats, measure: Any) -> Field:
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     return Field(measure(grid).reshape(GRID, GRID), extent)
-
-
-def _told(bandwidth: float | _Floats) -> str:
-    """Name the bandwidth in few words."""
-    widths = np.atleast_1d(bandwidth)
-    if len(widths) == 1:
-        return f"bandwidth {widths[0]:.4g}"
-    if len(widths) > 3:
-        return f"bandwidths from {widths.min():.4g} to {widths.max():.4g}"
-    return f"bandwidths {', '.join(f'{width:.4g}' for width in widths)}"

@@ -140,7 +140,7 @@ class Trace:
         ImportError
             If matplotlib is not installed.
         """
-        from meanshift_fast.plot import draw_trace
+        from meanshift_fast.paths import draw_trace
 
         return draw_trace(self, ax)
 

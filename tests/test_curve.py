@@ -9,6 +9,7 @@ from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve
 from meanshift_fast.curve import stable_bandwidth
 from meanshift_fast.datasets import demo_table
+from meanshift_fast.stream import fit_batches
 
 
 @pytest.mark.parametrize("n_samples", [5_000, 20_000, 1_000_000])
@@ -19,6 +20,12 @@ def test_it_finds_the_twenty_blobs_and_so_does_a_fresh_fit(n_samples):
     assert curve.stable["low"] <= curve.bandwidth <= curve.stable["high"]
     model = MeanShift(bandwidth="stable", bin_seeding=True).fit(X)
     assert model.bandwidth_ == curve.bandwidth
+    assert len(model.cluster_centers_) == 20
+
+
+def test_a_stream_finds_the_twenty_blobs_as_well():
+    X = blobs(200_000)
+    model = fit_batches([X[:70_000], X[70_000:]], bandwidth="stable", bin_seeding=True)
     assert len(model.cluster_centers_) == 20
 
 
