@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning"
         MeanShift(coalesce=0.3),
         MeanShift(bandwidth="scott"),
         MeanShift(bandwidth="silverman", bin_seeding=True),
+        MeanShift(bandwidth="stable"),
     ]
 )
 def test_scikit_learns_check(estimator, check):
