@@ -395,6 +395,14 @@ def test_bad_data_is_exit_code_1_one_line_and_touches_nothing(command, reason, f
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_links_in_a_circle_are_no_file_to_read_and_one_to_replace(folder, capsys):
+    (folder / "a.npy").symlink_to("b.npy")
+    (folder / "b.npy").symlink_to("a.npy")
+    assert "there is no file a.npy" in run("cluster a.npy -o o.npy", capsys, 1).err
+    run("cluster t.npy -o a.npy --bandwidth 1", capsys)
+    np.testing.assert_array_equal(np.load("a.npy"), MODEL.labels_)
+
+
 @pytest.mark.parametrize("command", ["cluster t.npy --bandwidth 1", "predict m.model t.npy"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_full_disk_is_exit_code_1_and_leaves_the_old_file(form, command, folder, capsys):
