@@ -31,6 +31,7 @@ from meanshift_fast.climb import climb
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
+from meanshift_fast.units import numeric_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -179,7 +180,7 @@ def bandwidth_curve(
     >>> int(bandwidth_curve(demo_table()).stable["n_clusters"])
     3
     """
-    points = np.ascontiguousarray(check_array(X), dtype=np.float64)
+    points = np.ascontiguousarray(numeric_table(check_array(X)), dtype=np.float64)
     weights = _checked_weights(sample_weight, len(points))
     if weights.size:
         points, weights = points[weights > 0], weights[weights > 0]

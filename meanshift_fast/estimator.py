@@ -24,7 +24,7 @@ from meanshift_fast.progress import Report, reporting
 from meanshift_fast.seeding import bin_seeds, warn_of_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import Units, checked_lengths, readonly_table, units_of
+from meanshift_fast.units import Units, checked_lengths, numeric_table, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 
@@ -49,7 +49,8 @@ class MeanShift(ClusterMixin, BaseEstimator):
         Start from the occupied bins of a grid of side ``bandwidth`` rather than from every row:
         far fewer trajectories. Ignored where ``seeds`` are given.
     min_bin_freq : int, default=1
-        Only bins that hold at least so many rows are seeds.
+        Only bins that hold at least so many rows are seeds. 1 takes every occupied bin, whatever
+        its rows weigh.
     cluster_all : bool, default=True
         True: a row beyond the bandwidth of every centre (an orphan) takes the nearest all the
         same. False: its label is -1, in ``predict`` as in ``fit``.
@@ -214,7 +215,11 @@ class MeanShift(ClusterMixin, BaseEstimator):
             each row, a parameter is out of range, or no seed is left: "No point was within
             bandwidth=...".
         """
-        table: NDArray[Any] = validate_data(self, X)
+        table = numeric_table(validate_data(self, X))
+        # A fit that fails from here on leaves no model: the old centres, with another number of
+        # columns than `predict` now takes, would be read beyond their end.
+        for name in ("cluster_centers_", "labels_"):
+            self.__dict__.pop(name, None)
         weights = checked_weights(sample_weight, len(table))
         with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
             self._fit_table(table, weights, report)
@@ -271,8 +276,11 @@ class MeanShift(ClusterMixin, BaseEstimator):
         limit = None if self.cluster_all else units.radius
         self._labelled = None
         if self.assign == "nearest":
-            every = entered if X is table else units.enter(readonly_table(table))
-            self.labels_ = nearest_labels(every, modes, limit=limit)
+            if X is table:
+                self.labels_ = nearest_labels(entered, modes, limit=limit, tree=rows)
+            else:
+                every = units.enter(readonly_table(table))
+                self.labels_ = nearest_labels(every, modes, limit=limit)
             return
         if seeds is not points:
             path = climb_rows()
@@ -346,12 +354,12 @@ class MeanShift(ClusterMixin, BaseEstimator):
     ) -> NDArray[np.float64]:
         """The seeds as a float64 table; ``points`` itself where every row is one."""
         if self.seeds is not None:
-            if np.ndim(self.seeds) != 2 or np.shape(self.seeds)[0] == 0:
+            if np.ndim(self.seeds) != 2 or 0 in np.shape(self.seeds):
                 raise ValueError(
                     f"seeds must be a table of at least one row and {points.shape[1]} columns, got "
                     f"shape {np.shape(self.seeds)}; seeds=None starts from the rows of X"
                 )
-            seeds = check_array(self.seeds, input_name="seeds")
+            seeds = numeric_table(check_array(self.seeds, input_name="seeds"), "seeds")
             if seeds.shape[1] != points.shape[1]:
                 raise ValueError(
                     f"seeds must have as many columns as X, got {seeds.shape[1]} columns where "
@@ -392,13 +400,13 @@ class MeanShift(ClusterMixin, BaseEstimator):
             Where X is not a finite table of as many columns as the model was fitted with, or
             ``assign`` became "basin" after the fit.
         """
-        check_is_fitted(self, "cluster_centers_")
-        points = readonly_table(validate_data(self, X, reset=False))
+        check_is_fitted(self, ["cluster_centers_", "labels_"])
+        points = readonly_table(numeric_table(validate_data(self, X, reset=False)))
         if self.assign == "basin":
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 return self._basins(points, report)
         modes = readonly_table(self.cluster_centers_)
-        units = units_of(self.bandwidth_, points, modes)
+        units = units_of(self.bandwidth_, modes)
         limit = None if self.cluster_all else units.radius
         with borrowed_threads(self.n_jobs):
             return nearest_labels(units.enter(points), units.enter(modes), limit=limit)
@@ -417,7 +425,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
         if new.size:
             rows, weights = without_weightless(known.points, known.weights)
             seeds, modes = points[new], readonly_table(self.cluster_centers_)
-            units = units_of(self.bandwidth_, rows, seeds, modes)
+            units = units_of(self.bandwidth_, rows, modes)
             seeds = units.enter(readonly_table(seeds))
             follow = self._follower(
                 tree.build(units.enter(readonly_table(rows)), weights), units.radius, report

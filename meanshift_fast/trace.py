@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_array
 
+from meanshift_fast.units import numeric_table
 from meanshift_fast.weights import checked_weights
 
 if TYPE_CHECKING:
@@ -280,9 +281,8 @@ def trace(
 
 def _checked_table(table: npt.ArrayLike, name: str) -> _Floats:
     # Asked for float64 at once, scikit-learn would read words such as "1.5" as numbers.
-    numbers = check_array(table, ensure_all_finite=False, input_name=name, estimator="trace")
-    checked: _Floats = check_array(numbers, dtype=np.float64, input_name=name, estimator="trace")
-    return checked
+    given = numeric_table(check_array(table, input_name=name, estimator="trace"), name)
+    return np.asarray(given, dtype=np.float64)
 
 
 def _checked_starts(start: npt.ArrayLike, n_features: int) -> _Floats:

@@ -27,10 +27,16 @@ class Units(NamedTuple):
     radius: float
 
     def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Measure a table in the engine's unit; itself where that is the table's own."""
+        """Measure a table in the engine's unit; itself where that is the table's own.
+
+        What lies beyond all floats in that unit comes as far as floats go: never infinite.
+        """
         if isinstance(self.divisor, float) and self.divisor == 1.0:
             return table
-        return readonly_table(table / self.divisor)
+        largest = np.finfo(np.float64).max
+        with np.errstate(over="ignore"):
+            entered = table / self.divisor
+        return readonly_table(np.clip(entered, -largest, largest, out=entered))
 
     def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure in the columns' own units again."""
@@ -60,21 +66,64 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
     if (widths == widths[0]).all():
         width = float(widths[0])
         largest = max(max(table.max(), -table.min()) for table in tables)
-        if width == 0.0 or (1e-100 <= width <= 1e150 and largest <= 1e280):
+        measure = width or largest
+        if measure == 0.0 or (1e-100 <= measure <= 1e150 and largest <= 1e280):
             return Units(1.0, width)
         # Near 1 with the bandwidth, as far as the largest coordinate stays finite when summed.
         room = 930 - int(np.frexp(largest)[1])
-        exponent = max(min(-int(np.frexp(width)[1]), room, 1000), -1000)
+        exponent = max(min(-int(np.frexp(measure)[1]), room, 1000), -1000)
         divisor = float(np.ldexp(1.0, -exponent))
-        return Units(divisor, width / divisor)
-    with np.errstate(over="ignore"):
-        largest = max(np.abs(table / widths).max() for table in tables)
-    if not largest <= 1e280:
+        if width == 0.0 or width / divisor >= 1e-150:  # its square is a number
+            return Units(divisor, width / divisor)
+    else:
+        with np.errstate(over="ignore"):
+            largest = max(np.abs(table / widths).max() for table in tables)
+        if largest <= 1e280:
+            return Units(widths.astype(np.float64), 1.0)
+    raise ValueError(
+        f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
+        "bandwidths. Give a larger bandwidth, or leave out the rows or the column so far away"
+    )
+
+
+def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
+    """Refuse what would become numbers without being asked, and convert what must.
+
+    Parameters
+    ----------
+    table : array of shape (n_rows, n_features)
+        As scikit-learn's checks leave it: real numbers, but also times, and objects.
+    name : str, default="X"
+        The parameter's name, for the message.
+
+    Returns
+    -------
+    array of shape (n_rows, n_features)
+        The table itself where its dtype is one of numbers that float64 holds.
+
+    Raises
+    ------
+    ValueError
+        "X must hold numbers, ..." or "X must be finite as float64, ..."
+    """
+    if table.dtype.kind in "biuf" and table.dtype.itemsize <= 8:
+        return table
+    try:
+        if table.dtype.kind in "mM":
+            raise TypeError
+        with np.errstate(over="ignore"):
+            numbers: NDArray[np.float64] = table.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
-            "bandwidths. Give that column a larger bandwidth, or leave it out"
+            f"{name} must hold numbers, got dtype {table.dtype} with {table.flat[0]!r} first; "
+            "count times in days or seconds, code words as numbers or leave them out"
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{name} must be finite as float64, got dtype {table.dtype} with a larger number or "
+            "none; scale the columns, fill or drop the rows"
         )
-    return Units(widths.astype(np.float64), 1.0)
+    return numbers
 
 
 def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:

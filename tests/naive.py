@@ -182,7 +182,11 @@ def bin_seeds(points, bin_size, min_bin_freq=1, weights=None):
     for row, weight in zip(np.round(points / bin_size), weights, strict=True):
         frequency[tuple(row)] += weight
     # sums of fractions may come out a little short
-    cells = [cell for cell, count in frequency.items() if count >= min_bin_freq * (1 - 1e-10)]
+    cells = [
+        cell
+        for cell, count in frequency.items()
+        if min_bin_freq == 1 or count >= min_bin_freq * (1 - 1e-10)
+    ]
     if len(cells) == len(points) and (weights == 1).all():
         warnings.warn(
             f"Binning data failed with provided bin_size={bin_size:f}, using data points as seeds.",
@@ -254,10 +258,12 @@ def estimate_bandwidth(points, *, quantile=0.3, weights=None):
     """Mean radius of the balls that hold `quantile` of the weight, their own centre included.
 
     With unit weights: the mean distance to the k-th nearest row, k = int(n * quantile), at
-    least 1, each row being its own nearest. A row of weight w is w rows.
+    least 1, each row being its own nearest. A row of weight w is w rows; where that makes k
+    less than 1, k is not rounded.
     """
     weights = np.ones(len(points)) if weights is None else weights
-    k = max(int(weights.sum() * quantile), 1)
+    share = weights.sum() * quantile
+    k = int(share) or share or weights.min()
     radii = np.empty(len(points))
     for i, point in enumerate(points):
         to_point_sq = distances_sq(points, point)
