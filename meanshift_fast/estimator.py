@@ -218,11 +218,14 @@ class MeanShift(ClusterMixin, BaseEstimator):
         table = numeric_table(validate_data(self, X))
         # A fit that fails from here on leaves no model: the old centres, with another number of
         # columns than `predict` now takes, would be read beyond their end.
-        for name in ("cluster_centers_", "labels_"):
-            self.__dict__.pop(name, None)
-        weights = checked_weights(sample_weight, len(table))
-        with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
-            self._fit_table(table, weights, report)
+        try:
+            weights = checked_weights(sample_weight, len(table))
+            with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
+                self._fit_table(table, weights, report)
+        except BaseException:
+            for name in ("cluster_centers_", "labels_"):
+                self.__dict__.pop(name, None)
+            raise
         return self
 
     def fit_predict(
@@ -400,7 +403,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
             Where X is not a finite table of as many columns as the model was fitted with, or
             ``assign`` became "basin" after the fit.
         """
-        check_is_fitted(self, ["cluster_centers_", "labels_"])
+        check_is_fitted(self, "cluster_centers_")  # models of streams and files have no labels
         points = readonly_table(numeric_table(validate_data(self, X, reset=False)))
         if self.assign == "basin":
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
