@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast.basins import Labelled
+from meanshift_fast.basins import Labelled, Landings
 from meanshift_fast.cells import Grid
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import write_whole
@@ -98,6 +98,9 @@ def _told_rows(known: Labelled | None) -> dict[str, Any]:
         "points": known.points,
         "weights": known.weights,
         "labels": known.labels,
+        "places": known.landings.places,
+        "modes": known.landings.modes,
+        "peaks": known.landings.peaks,
     }
     if known.grid is not None:
         told |= {"sizes": known.grid.sizes, "n_parts": known.grid.n_parts}
@@ -195,13 +198,21 @@ def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Label
     _require(points.dtype == np.float64 and np.isfinite(points).all(), "rows are not numbers")
     _require(labels.shape == (len(points),) and labels.dtype == np.int64, "labels of other rows")
     _require(((labels >= -1) & (labels < n_modes)).all(), "labels of other centres")
+    places, modes, peaks = (told[name] for name in ("places", "modes", "peaks"))
+    _require(places.shape == (len(modes), n_features), "landings of a wrong shape")
+    _require(places.dtype == np.float64 and np.isfinite(places).all(), "landings are not numbers")
+    _require(peaks.shape == (n_modes, n_features), "peaks of a wrong shape")
+    _require(peaks.dtype == np.float64 and np.isfinite(peaks).all(), "peaks are not numbers")
+    _require(modes.dtype == np.int64 and modes.size > 0, "landings without modes")
+    _require(((modes >= 0) & (modes < n_modes)).all(), "landings on other centres")
+    landings = Landings(readonly_table(places), modes, readonly_table(peaks))
     weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
     grid = None
     if "sizes" in told:
         sizes, n_parts = checked_lengths("sizes", told["sizes"], n_features), told["n_parts"]
         _require(isinstance(n_parts, int) and n_parts > 0, "cells without a number")
         grid = Grid(readonly(sizes), n_parts)
-    return Labelled(readonly_table(points), weights, labels, grid)
+    return Labelled(readonly_table(points), weights, labels, landings, grid)
 
 
 def _require(is_so: Any, otherwise: str) -> None:

@@ -1,8 +1,8 @@
 """Lengths, and the unit that the engine measures in.
 
 The engine knows one bandwidth. Where each feature has its own, the columns are divided by theirs
-and the bandwidth is 1. And where data are so large or small that squares would overflow or vanish,
-all is divided by a power of two, which rounds nothing.
+and the bandwidth is 1; so they are for the Gaussian kernel, always. And where data are so large or
+small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
 """
 
 from numbers import Real
@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+FLAT_MOST = float(np.finfo(np.float64).max)
+GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
+
 
 class Units(NamedTuple):
     """The engine's unit.
@@ -18,32 +21,38 @@ class Units(NamedTuple):
     Attributes
     ----------
     divisor : float, or float64 array of shape (n_features,)
-        What the columns are divided by; 1.0 for all but extreme data.
+        What the columns are divided by; 1.0 for a flat kernel on all but extreme data.
     radius : float
         The bandwidth, so divided.
+    most : float
+        The largest coordinate that the engine measures with.
     """
 
     divisor: float | NDArray[np.float64]
     radius: float
+    most: float = FLAT_MOST
 
     def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure a table in the engine's unit; itself where that is the table's own.
 
-        What lies beyond all floats in that unit comes as far as floats go: never infinite.
+        What lies beyond ``most`` in that unit comes as far as that: never infinite.
         """
         if isinstance(self.divisor, float) and self.divisor == 1.0:
             return table
-        largest = np.finfo(np.float64).max
         with np.errstate(over="ignore"):
             entered = table / self.divisor
-        return readonly_table(np.clip(entered, -largest, largest, out=entered))
+        return readonly_table(np.clip(entered, -self.most, self.most, out=entered))
 
     def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure in the columns' own units again."""
         return table * self.divisor
 
 
-def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64]) -> Units:
+def units_of(
+    bandwidth: float | NDArray[np.float64],
+    *tables: NDArray[np.float64],
+    in_bandwidths: bool = False,
+) -> Units:
     """Choose the unit for a bandwidth and some tables.
 
     Parameters
@@ -52,6 +61,8 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         In the unit of the columns. Equal for all features, it does as one number does.
     *tables : float64 arrays of shape (n_rows, n_features)
         What shall enter.
+    in_bandwidths : bool, default=False
+        Whether the unit is the bandwidth, where that is not 0.
 
     Returns
     -------
@@ -63,7 +74,8 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         Where a table holds too many bandwidths to count.
     """
     widths = np.atleast_1d(bandwidth)
-    if (widths == widths[0]).all():
+    is_one = (widths == widths[0]).all()
+    if is_one and (widths[0] == 0.0 or not in_bandwidths):
         width = float(widths[0])
         largest = max(max(table.max(), -table.min()) for table in tables)
         measure = width or largest
@@ -75,13 +87,16 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         divisor = float(np.ldexp(1.0, -exponent))
         if width == 0.0 or width / divisor >= 1e-150:  # its square is a number
             return Units(divisor, width / divisor)
+        most = 1e280
     else:
         with np.errstate(over="ignore"):
             largest = max(np.abs(table / widths).max() for table in tables)
-        if largest <= 1e280:
-            return Units(widths.astype(np.float64), 1.0)
+        most = GAUSSIAN_MOST if in_bandwidths else 1e280
+        if largest <= most:
+            each = float(widths[0]) if is_one else widths.astype(np.float64)
+            return Units(each, 1.0, GAUSSIAN_MOST if in_bandwidths else FLAT_MOST)
     raise ValueError(
-        f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
+        f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than {most:g} "
         "bandwidths. Give a larger bandwidth, or leave out the rows or the column so far away"
     )
 

@@ -77,6 +77,10 @@ def test_cluster_and_predict_label_as_the_estimator_does(form_in, form_out, fold
         ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
         ("--bandwidth 1 --assign basin", {"bandwidth": 1.0, "assign": "basin"}),
         (
+            "--bandwidth 0.5 --kernel gaussian --accuracy 1e-4",
+            {"bandwidth": 0.5, "kernel": "gaussian", "accuracy": 1e-4},
+        ),
+        (
             "--bandwidth 1 --bin-seeding --min-bin-freq 3 --no-cluster-all",
             {"bandwidth": 1.0, "bin_seeding": True, "min_bin_freq": 3, "cluster_all": False},
         ),
@@ -297,6 +301,7 @@ def test_bandwidth_says_the_number(options, settings, folder, capsys):
         ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
         ("--bandwidth scott", {"bandwidth": float(estimate_bandwidth(X, method="scott"))}),
         ("--bandwidth 1 --tol 0 --max-iter 2", {"bandwidth": 1.0, "tol": 0, "max_iter": 2}),
+        ("--bandwidth 1 --kernel gaussian", {"bandwidth": 1.0, "kernel": "gaussian"}),
     ],
 )
 def test_trace_tells_the_story_of_a_row(options, settings, folder, capsys):
