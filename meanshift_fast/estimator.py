@@ -16,9 +16,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from meanshift_fast import tree
-from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.climb import Climb, climb
+from meanshift_fast.curve import find_bandwidth
 from meanshift_fast.gaussian import gaussian_shift, polish
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
@@ -50,12 +50,14 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    bandwidth : float, {"scott", "silverman"} or array-like of shape (n_features,), default=None
+    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
+default=None
         Radius of the ball, or standard deviation of the Gaussian kernel, in the unit of the
-        columns of X. None: estimated by :func:`estimate_bandwidth`, and for the Gaussian divided
-        by ``sqrt(n_features + 2)``, which gives a coordinate the variance that it has in the
-        ball; a word: by that rule of it. An array gives each feature its own bandwidth, and
-        makes an ellipsoid of the ball.
+        columns of X. None: estimated by :func:`estimate_bandwidth`; "scott", "silverman": by that
+        rule of it; "stable": from the longest plateau of :func:`bandwidth_curve`. None and
+        "stable" find the radius of a ball, and the Gaussian takes it divided by
+        ``sqrt(n_features + 2)``: a coordinate then has the variance that it has in the ball. An
+        array gives each feature its own bandwidth, and makes an ellipsoid of the ball.
     kernel : {"flat", "gaussian"}, default="flat"
         "flat": every row in the ball counts the same. "gaussian": every row counts, by
         ``exp(-d**2 / 2)`` for a distance of d bandwidths. Centres are then polished: they are
@@ -168,7 +170,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (scikit-learn's convention)
         "bandwidth": [
             Interval(Real, 0, None, closed="neither"),
-            StrOptions({"scott", "silverman"}),
+            StrOptions({"scott", "silverman", "stable"}),
             "array-like",
             None,
         ],
@@ -371,12 +373,12 @@ class MeanShift(ClusterMixin, BaseEstimator):
         self, points: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> float | NDArray[np.float64]:
         """The bandwidth as given, or as found."""
-        if self.bandwidth is None:
-            radius = mean_kth_distance(points, quantile=0.3, weights=weights)
-            # A ball's coordinates have the variance radius^2 / (n_features + 2).
-            return radius / np.sqrt(points.shape[1] + 2) if self.kernel == "gaussian" else radius
-        if isinstance(self.bandwidth, str):
-            return rule_of_thumb(points, self.bandwidth, weights=weights)
+        if self.bandwidth is None or isinstance(self.bandwidth, str):
+            every_row = self.seeds is None and not self.bin_seeding
+            return find_bandwidth(
+                self.bandwidth, self.kernel, points, weights,
+                every_row=every_row, coalesce=self.coalesce,
+            )  # fmt: skip
         if isinstance(self.bandwidth, Real):
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
@@ -514,10 +516,34 @@ def mean_shift(
     ----------
     X : array-like of shape (n_samples, n_features)
         The rows to cluster.
-    bandwidth, seeds, bin_seeding, min_bin_freq, cluster_all, max_iter, n_jobs
-        As in :class:`MeanShift`, and as in :func:`sklearn.cluster.mean_shift`.
-    kernel, assign, tol, coalesce, accuracy, progress
-        As in :class:`MeanShift`.
+    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
+default=None
+        Radius of the ball, or standard deviation of the Gaussian, in the unit of the columns of
+        X; None or a word: found in X.
+    seeds : array-like of shape (n_seeds, n_features), default=None
+        Where the trajectories start. None: at the rows, or at their bins with ``bin_seeding``.
+    bin_seeding : bool, default=False
+        Start from the occupied bins of a grid of side ``bandwidth`` rather than from every row.
+    min_bin_freq : int, default=1
+        Only bins that hold at least so many rows are seeds.
+    cluster_all : bool, default=True
+        Whether a row beyond the bandwidth of every centre takes the nearest. False: label -1.
+    max_iter : int, default=300
+        A trajectory that has not come to rest ends after ``max_iter + 1`` means.
+    n_jobs : int, default=None
+        Threads: None for all that Numba may use, a number for so many, -1 for all.
+    kernel : {"flat", "gaussian"}, default="flat"
+        How rows count: all in the ball the same, or every row by its distance.
+    assign : {"nearest", "basin"}, default="nearest"
+        A row takes the nearest centre, or the one that its own trajectory reaches.
+    tol : float, default=1e-3
+        A trajectory rests when a move is at most ``tol * bandwidth``.
+    coalesce : float, default=0.0
+        Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
+    accuracy : float, default=1e-3
+        For the Gaussian kernel: the largest error of a shift, in bandwidths.
+    progress : bool or callable, default=False
+        True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
     sample_weight : array-like of shape (n_samples,), default=None
         The rows' weights, as in :meth:`MeanShift.fit`.
 
@@ -527,6 +553,11 @@ def mean_shift(
         The centres, by falling support.
     labels : int64 ndarray of shape (n_samples,)
         The label of each row.
+
+    See Also
+    --------
+    MeanShift : The same as an estimator, whose reference says more of each parameter.
+    sklearn.cluster.mean_shift : Has the same signature as far as it goes.
 
     Examples
     --------
@@ -560,6 +591,10 @@ def warm_up() -> None:
 
     Call it where a pause is welcome: it takes some seconds with an empty cache, and a fraction of
     one after. ``meanshift-fast warmup`` does the same from the command line.
+
+    See Also
+    --------
+    MeanShift : What it warms up.
 
     Examples
     --------

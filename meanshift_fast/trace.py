@@ -65,6 +65,22 @@ class Trace:
 
     weights : ndarray of shape (n_samples,) or (0,), float64
         The rows' weights; empty where each counts once.
+
+    See Also
+    --------
+    trace : Makes it.
+
+    Examples
+    --------
+    >>> from meanshift_fast import trace
+    >>> story = trace([[1, 1], [2, 1], [1, 2]], [2.5, 2.5], bandwidth=2)
+    >>> story
+    <Trace: 1 starting point(s), at most 3 shift(s)>
+    >>> story.positions[0].round(2)
+    array([[2.5 , 2.5 ],
+           [1.5 , 1.5 ],
+           [1.33, 1.33],
+           [1.33, 1.33]])
     """
 
     positions: list[_Floats]
@@ -135,7 +151,7 @@ class Trace:
         ImportError
             If matplotlib is not installed.
         """
-        from meanshift_fast.plot import draw_trace
+        from meanshift_fast.paths import draw_trace
 
         return draw_trace(self, ax)
 
@@ -154,11 +170,11 @@ class Trace:
 
         def step(number: int) -> str:
             support = self.support[start][number]
-            neighbours = _counted(support, "neighbour")
+            neighbours = counted(support, "neighbour")
             if self.kernel == "gaussian":
                 neighbours = f"neighbours of weight {support:.6g}"
             elif self.weights.size:
-                neighbours = _counted(len(self.neighbours(number, start)), "neighbour")
+                neighbours = counted(len(self.neighbours(number, start)), "neighbour")
                 neighbours += f" of weight {support:.6g}"
             mean = self._row(positions[number + 1])
             shift = shifts[number]
@@ -182,7 +198,7 @@ class Trace:
     def _ending(self, end: _Floats, shifts: _Floats) -> str:
         if len(shifts) == 0:
             return "There are none: the ball is empty, and the point stays where it is."
-        told = f"after {_counted(len(shifts), 'shift')}"
+        told = f"after {counted(len(shifts), 'shift')}"
         if shifts[-1] <= self.tol * self.bandwidth:
             return (
                 f"It rests at {self._row(end)} {told}:\n"
@@ -464,5 +480,6 @@ def _elide(n_items: int, tell: Callable[[int], str], head: int, tail: int, note:
     return [*map(tell, first), note.format(left_out), *map(tell, last)]
 
 
-def _counted(count: float, noun: str) -> str:
+def counted(count: float, noun: str) -> str:
+    """Write a number of things."""
     return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"

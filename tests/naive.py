@@ -74,6 +74,12 @@ def shift(points, weights, position, bandwidth):
     return (weights[:, None] * points)[inside].sum(axis=0) / support, support
 
 
+def flat_density(points, weights, places, bandwidth):
+    """The hill that flat trajectories climb: [1]_ equation (12) for the shadow kernel, unscaled."""
+    away_sq = np.array([distances_sq(points, place) for place in places]) / bandwidth**2
+    return (weights * np.maximum(1 - away_sq, 0)).sum(axis=1)
+
+
 def gaussian_shift(points, weights, position, bandwidth):
     """One mean shift with the Gaussian kernel: [1]_ equation (17) with a normal profile.
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning"
         MeanShift(kernel="gaussian", assign="basin"),
         MeanShift(kernel="gaussian", assign="basin", coalesce=0.05, bandwidth=1.0),
         MeanShift(bandwidth="silverman", bin_seeding=True),
+        MeanShift(bandwidth="stable"),
     ]
 )
 def test_scikit_learns_check(estimator, check):
