@@ -175,6 +175,11 @@ def open_table(
     return Table(path, choice, file.n_rows, not isinstance(file, Npy), file)
 
 
+def real_path(path: Path) -> Path:
+    """Follow links; unlike `Path.resolve`, as far as it goes where they go in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def check_target(path: Path) -> None:
     """Check before the work that a file can be written after it.
 
@@ -183,7 +188,7 @@ def check_target(path: Path) -> None:
     OSError
         If the folder is missing or closed to us, or something other than a file is there.
     """
-    folder = path.resolve().parent
+    folder = real_path(path).parent
     if not folder.is_dir():
         raise NotADirectoryError(f"cannot write {path}: there is no folder {folder}; create it")
     if path.exists() and not path.is_file():
@@ -208,7 +213,7 @@ def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     OSError
         "cannot write ...", with the system's reason.
     """
-    targets = {path: path.resolve() for path in writers}
+    targets = {path: real_path(path) for path in writers}
     parts = {path: to.with_name(f".{to.name}.{os.getpid()}.part") for path, to in targets.items()}
     try:
         for path, write in writers.items():

@@ -77,6 +77,10 @@ def test_cluster_and_predict_label_as_the_estimator_does(form_in, form_out, fold
         ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
         ("--bandwidth 1 --assign basin", {"bandwidth": 1.0, "assign": "basin"}),
         (
+            "--bandwidth 0.5 --kernel gaussian --accuracy 1e-4",
+            {"bandwidth": 0.5, "kernel": "gaussian", "accuracy": 1e-4},
+        ),
+        (
             "--bandwidth 1 --bin-seeding --min-bin-freq 3 --no-cluster-all",
             {"bandwidth": 1.0, "bin_seeding": True, "min_bin_freq": 3, "cluster_all": False},
         ),
@@ -297,6 +301,7 @@ def test_bandwidth_says_the_number(options, settings, folder, capsys):
         ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
         ("--bandwidth scott", {"bandwidth": float(estimate_bandwidth(X, method="scott"))}),
         ("--bandwidth 1 --tol 0 --max-iter 2", {"bandwidth": 1.0, "tol": 0, "max_iter": 2}),
+        ("--bandwidth 1 --kernel gaussian", {"bandwidth": 1.0, "kernel": "gaussian"}),
     ],
 )
 def test_trace_tells_the_story_of_a_row(options, settings, folder, capsys):
@@ -393,6 +398,14 @@ def test_bad_data_is_exit_code_1_one_line_and_touches_nothing(command, reason, f
     assert printed.err.count("\n") == 1
     assert reason in printed.err
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_links_in_a_circle_are_no_file_to_read_and_one_to_replace(folder, capsys):
+    (folder / "a.npy").symlink_to("b.npy")
+    (folder / "b.npy").symlink_to("a.npy")
+    assert "there is no file a.npy" in run("cluster a.npy -o o.npy", capsys, 1).err
+    run("cluster t.npy -o a.npy --bandwidth 1", capsys)
+    np.testing.assert_array_equal(np.load("a.npy"), MODEL.labels_)
 
 
 @pytest.mark.parametrize("command", ["cluster t.npy --bandwidth 1", "predict m.model t.npy"])
