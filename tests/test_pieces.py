@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
+from functools import partial
 
 import numba
 import numpy as np
@@ -65,7 +67,7 @@ CUTS = {
     "labels, block by block": (labels, "_label_all_by_blocks", ["FIRST"]),
     "basins": (basins, "_look_up", ["FIRST"]),
 }
-X = samples.blobs(50_000, 2, n_blobs=9)
+X = samples.blobs(20_000, 2, n_blobs=9)
 FITS = {
     "bins": {"bin_seeding": True},
     "rows": {"bandwidth": 0.7, "coalesce": 0.01, "assign": "basin"},
@@ -81,26 +83,38 @@ def answers():
         found += [np.asarray(part).tobytes() for part in (*parts, model.predict(X))]
     table = readonly_table(X)
     rows = tree.build(table, UNWEIGHTED)
-    return [*found, labels.nearest_labels(table, table[:200], tree=rows).tobytes()]
+    return [*found, labels.nearest_labels(table, table[:500], tree=rows).tobytes()]
+
+
+def counted(monkeypatch):
+    """Count the calls of all these kernels."""
+    calls = Counter()
+    for stage, (module, name, _) in CUTS.items():
+        kernel = getattr(module, name)
+        counting = partial(
+            lambda kernel, stage, *args: (calls.update([stage]), kernel(*args))[1], kernel, stage
+        )
+        monkeypatch.setattr(module, name, counting)
+    return calls
 
 
 @pytest.fixture(scope="module")
 def uncut():
-    return answers()
+    with pytest.MonkeyPatch.context() as patch:
+        calls = counted(patch)
+        return answers(), calls
 
 
 @pytest.mark.parametrize("stage", CUTS)
 def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
-    module, name, sizes = CUTS[stage]
-    kernel, calls = getattr(module, name), []
-    monkeypatch.setattr(module, name, lambda *args: (calls.append(name), kernel(*args))[1])
-    answers()
-    n_before = len(calls)
+    expected, calls_before = uncut
+    calls = counted(monkeypatch)
     monkeypatch.setattr(pieces, "PIECE", 1e-4)
+    module, _, sizes = CUTS[stage]
     for size in sizes:
         monkeypatch.setattr(module, size, 1)
-    assert answers() == uncut
-    assert len(calls) - n_before > n_before + 3, n_before
+    assert answers() == expected
+    assert 0 < calls_before[stage] < calls[stage] - 3
 
 
 # The longest stages, and a real Ctrl-C in each. All of these would go on for minutes.
