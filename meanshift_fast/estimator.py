@@ -22,7 +22,7 @@ from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.seeding import bin_seeds, warn_of_bins
-from meanshift_fast.shift import shift
+from meanshift_fast.shift import shift, shift_to_rest
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.units import Units, checked_lengths, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
@@ -328,10 +328,10 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
     def _follower(self, rows: tree.MomentTree, radius: float, report: Report) -> Follow:
         """The climb on some rows, but for its seeds; a kernel is a way to shift positions."""
-        shift_positions = partial(shift, rows, bandwidth=radius)
         return partial(
             climb,
-            shift_positions,
+            partial(shift, rows, bandwidth=radius),
+            follow_positions=partial(shift_to_rest, rows, bandwidth=radius),
             bandwidth=radius,
             tol=self.tol,
             max_iter=self.max_iter,
