@@ -38,6 +38,14 @@ HISTORY_DTYPE = np.dtype(
 )
 
 ShiftPositions = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+FollowPositions = Callable[
+    [NDArray[np.float64], int, float], tuple[NDArray[np.float64], NDArray[np.float64]]
+]
+
+# So many trajectories or fewer go on for some rounds by themselves. A climb of 495 seeds among
+# 1M x 2 rows takes 20 ms so and 30 ms round by round, one of 362 among 273,280 x 3 148 and 229.
+FEW = 4096
+ROUNDS = 16
 
 
 class Climb(NamedTuple):
@@ -194,6 +202,30 @@ class _Meetings:
         return int(self.sizes[seeds].sum())
 
 
+class _Ahead:
+    """Rounds that trajectories have taken by themselves, to be told one after the other."""
+
+    def __init__(
+        self,
+        follow_positions: FollowPositions,
+        positions: NDArray[np.float64],
+        n_rounds: int,
+        rest: float,
+    ) -> None:
+        self.support, self.moves = follow_positions(positions, n_rounds, rest)
+        self.moving = np.arange(len(positions))
+        self.n_told = 0
+
+    def next_round(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The supports and moves of the trajectories that still move."""
+        self.n_told += 1
+        return self.support[self.moving, self.n_told - 1], self.moves[self.moving, self.n_told - 1]
+
+    def is_over(self) -> bool:
+        """Whether all rounds are told."""
+        return bool(self.n_told == self.moves.shape[1])
+
+
 def climb(
     shift_positions: ShiftPositions,
     seeds: NDArray[np.float64],
@@ -202,6 +234,7 @@ def climb(
     tol: float,
     max_iter: int,
     report: Report,
+    follow_positions: FollowPositions | None = None,
     coalesce: float = 0.0,
     order: NDArray[np.int64] | None = None,
 ) -> Climb:
@@ -223,6 +256,11 @@ def climb(
     report : callable
         Told after each round how many trajectories need no more steps:
         ``report(n_done, n_seeds, "climb")``.
+    follow_positions : callable, optional
+        Several steps of a few trajectories at once, which the history tells round by round all the
+        same: ``follow_positions(positions, n_rounds, rest)`` moves each ``n_rounds`` times, or
+        until a move is at most ``rest`` or its ball is empty, and answers with the supports and
+        the lengths of the moves, both of shape (n_positions, n_rounds).
     coalesce : float, default=0
         A trajectory that comes into a cell of side ``coalesce * bandwidth`` that another has been
         in goes on as that one; of several in the same round, as the first in the order of the
@@ -248,8 +286,12 @@ def climb(
     if meetings:
         goes_on, _ = meetings.meet(positions, live)
         live, positions = live[goes_on], positions[goes_on]
+    ahead = None
     for number in range(1, max_iter + 2):
-        weights, moves = shift_positions(positions)
+        if follow_positions and not meetings and len(live) <= FEW and ahead is None:
+            n_rounds = min(ROUNDS, max_iter + 2 - number)
+            ahead = _Ahead(follow_positions, positions, n_rounds, tol * bandwidth)
+        weights, moves = ahead.next_round() if ahead else shift_positions(positions)
         if bandwidth == 0.0:  # the mean of equal rows need not be bit-equal to them
             positions, moves = seeds[live], np.zeros_like(moves)
         at_rest = (moves <= tol * bandwidth) | (weights == 0.0)
@@ -258,6 +300,9 @@ def climb(
         support[live[leaving]] = weights[leaving]
         n_resting += meetings.rest(live[at_rest]) if meetings else int(np.count_nonzero(at_rest))
         live, positions = live[~leaving], positions[~leaving]
+        if ahead:
+            ahead.moving = ahead.moving[~leaving]
+            ahead = None if ahead.is_over() else ahead
         if meetings:
             goes_on, n_joining = meetings.meet(positions, live)
             live, positions = live[goes_on], positions[goes_on]

@@ -25,7 +25,7 @@ from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.proxies import find_proxies
 from meanshift_fast.seeding import bin_seeds, warn_of_bins
-from meanshift_fast.shift import shift
+from meanshift_fast.shift import shift, shift_to_rest
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.units import Units, checked_lengths, numeric_table, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
@@ -389,7 +389,9 @@ default=None
             climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
         )
         if self.kernel == "flat" or radius == 0.0:
-            return _Kernel(partial(follow, partial(shift, rows, bandwidth=radius)), None, None)
+            to_rest = partial(shift_to_rest, rows, bandwidth=radius)
+            once = partial(shift, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once, follow_positions=to_rest), None, None)
         among = partial(gaussian_shift, rows, find_proxies(rows))
         patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
         return _Kernel(
