@@ -1,5 +1,6 @@
 """Mean shift clustering at the speed of compiled code, with scikit-learn's own answers."""
 
+from meanshift_fast import starting  # noqa: F401 (first, before all that is slow)
 from meanshift_fast.bandwidth import estimate_bandwidth
 from meanshift_fast.cells import condense
 from meanshift_fast.curve import BandwidthCurve, bandwidth_curve

@@ -37,7 +37,7 @@ from meanshift_fast.modes import merge_modes
 from meanshift_fast.seeding import find_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import readonly_table
+from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def bandwidth_curve(
     >>> int(bandwidth_curve(demo_table()).stable["n_clusters"])
     3
     """
-    table = check_array(X)
+    table = numeric_table(check_array(X))
     points, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     ladder = None if bandwidths is None else _checked_ladder(bandwidths)
     with borrowed_threads(n_jobs):

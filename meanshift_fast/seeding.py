@@ -20,6 +20,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.units import numeric_table
 from meanshift_fast.weights import UNWEIGHTED
 
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
@@ -135,7 +136,7 @@ def _full_bins(
     """Find the first row of each bin that holds enough rows."""
     inverse = np.empty(weights.size, dtype=np.int64)
     rows, counts = find_bins(points, bin_size, inverse)
-    if weights.size == 0:
+    if weights.size == 0 or min_bin_freq == 1:  # every occupied bin, however little it weighs
         return rows[counts >= min_bin_freq]
     # Sums of fractions come out a little short of a whole number, depending on their order.
     return rows[np.bincount(inverse, weights) >= min_bin_freq * (1.0 - 1e-10)]
@@ -179,8 +180,9 @@ def bin_seeds(
         if (bin_size != bin_size[0]).any():
             with np.errstate(over="ignore"):
                 quotients = X / bin_size
-            bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
-            return X if bins is quotients else bins * bin_size
+                bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
+                largest = np.finfo(np.float64).max  # a bin's centre may lie beyond all floats
+                return X if bins is quotients else np.clip(bins * bin_size, -largest, largest)
         bin_size = float(bin_size[0])
     if bin_size == 0:
         return X
@@ -201,12 +203,12 @@ def bin_seeds(
         warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
-        bins = np.round(points[rows] / size).astype(np.float32)
-        seeds: NDArray[Any] = bins * bin_size
-    # A bin size that float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
-    lost = np.isfinite(bins) & ~np.isfinite(seeds)
-    if lost.any() or abs(bin_size) < np.finfo(np.float32).tiny:
-        seeds = bins.astype(np.float64) * float(bin_size)
+        numbers = np.round(points[rows] / size)
+        seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
+        if not np.isfinite(seeds).all() or abs(bin_size) < np.finfo(np.float32).tiny:
+            # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
+            seeds = numbers * float(bin_size)
+            seeds = np.where(np.isfinite(seeds), seeds, X[rows])
     return seeds
 
 
@@ -223,7 +225,8 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
 
     Sorts the rows into bins whose centres are the multiples of ``bin_size``, and answers with the
     centre of each bin that holds enough rows. The seeds are those of
-    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order.
+    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order, except that those
+    that float32 cannot hold are finite.
 
     Parameters
     ----------
@@ -285,6 +288,6 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
     """
     if bin_size == 0:
         return X  # type: ignore[return-value]
-    table = check_array(X)
+    table = numeric_table(check_array(X))
     seeds = bin_seeds(table, bin_size, min_bin_freq)
     return X if seeds is table else seeds  # type: ignore[return-value]

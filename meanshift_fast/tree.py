@@ -21,13 +21,13 @@ are split at medians from further up.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, serial, step
 from meanshift_fast.lanes import flat, full, item, load, load_from, put, store, where
+from meanshift_fast.threads import allowed
 
 LANES = 16
 CHUNK = 4096  # rows that one task arranges in cache: 16 blocks of 16 leaves of 16 rows
@@ -479,7 +479,7 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.int64]:
     n_samples, n_features = points.shape
     if n_samples <= CHUNK:
         return np.arange(n_samples)
-    n_parts = numba.get_num_threads()
+    n_parts = allowed()
     lower = np.full((n_parts, n_features), np.inf)
     upper = np.full((n_parts, n_features), -np.inf)
     _bounds(points, lower, upper)

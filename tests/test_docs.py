@@ -18,6 +18,9 @@ PUBLIC = [
     "meanshift_fast.plot.MeanShiftDisplay",
 ]
 PARTS = [
+    "meanshift_fast.io.open_table",
+    "meanshift_fast.models.load_model",
+    "meanshift_fast.models.save_model",
     "meanshift_fast.BandwidthCurve.plot",
     "meanshift_fast.MeanShift.fit",
     "meanshift_fast.MeanShift.fit_predict",
