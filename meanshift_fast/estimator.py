@@ -374,7 +374,7 @@ default=None
     ) -> float | NDArray[np.float64]:
         """The bandwidth as given, or as found."""
         if self.bandwidth is None or isinstance(self.bandwidth, str):
-            every_row = self.seeds is None and not self.bin_seeding
+            every_row = self.seeds is None and not self.bin_seeding and self.kernel == "flat"
             return find_bandwidth(
                 self.bandwidth, self.kernel, points, weights,
                 every_row=every_row, coalesce=self.coalesce,

@@ -126,6 +126,7 @@ def open_table(
     Returns
     -------
     Table
+        What the file says of itself; rows are read when they are asked for.
 
     Raises
     ------

@@ -35,7 +35,6 @@ from meanshift_fast.page import (
 )
 from meanshift_fast.paths import paths_of
 from meanshift_fast.trace import counted
-from meanshift_fast.units import units_of
 from meanshift_fast.weights import checked_weights
 
 if TYPE_CHECKING:
@@ -200,7 +199,7 @@ class MeanShiftDisplay:
                     "Fit two of the columns, or leave it out"
                 )
         centers = np.asarray(estimator.cluster_centers_, dtype=np.float64)
-        page = page_of(points, weights, units_of(estimator.bandwidth_, points), names)
+        page = page_of(points, weights, estimator.bandwidth_, estimator.kernel, names)
         display = cls(
             rows=page.lay(points),
             labels=labels,

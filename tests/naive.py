@@ -80,6 +80,12 @@ def flat_density(points, weights, places, bandwidth):
     return (weights * np.maximum(1 - away_sq, 0)).sum(axis=1)
 
 
+def gaussian_density(points, weights, places, bandwidth):
+    """The hill that Gaussian trajectories climb: what every row counts, summed."""
+    away_sq = np.array([distances_sq(points, place) for place in places]) / bandwidth**2
+    return (weights * np.exp(-0.5 * away_sq)).sum(axis=1)
+
+
 def gaussian_shift(points, weights, position, bandwidth):
     """One mean shift with the Gaussian kernel: [1]_ equation (17) with a normal profile.
 

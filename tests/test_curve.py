@@ -23,6 +23,13 @@ def test_it_finds_the_twenty_blobs_and_so_does_a_fresh_fit(n_samples):
     assert len(model.cluster_centers_) == 20
 
 
+def test_the_gaussian_kernel_finds_the_twenty_blobs_too():
+    X = blobs(20_000)
+    model = MeanShift(bandwidth="stable", kernel="gaussian", bin_seeding=True).fit(X)
+    assert model.bandwidth_ == bandwidth_curve(X).bandwidth / 2
+    assert len(model.cluster_centers_) == 20
+
+
 def test_a_stream_finds_the_twenty_blobs_as_well():
     X = blobs(200_000)
     model = fit_batches([X[:70_000], X[70_000:]], bandwidth="stable", bin_seeding=True)
