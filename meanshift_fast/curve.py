@@ -259,7 +259,12 @@ def find_bandwidth(
         radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=coalesce)
     else:
         radius = float(mean_kth_distance(points, quantile=0.3, weights=weights))
-    return radius / math.sqrt(points.shape[1] + 2) if kernel == "gaussian" else radius
+    return kernel_bandwidth(radius, kernel, points.shape[1])
+
+
+def kernel_bandwidth(radius: float, kernel: str, n_features: int) -> float:
+    """Turn the radius of a ball into a kernel's bandwidth; `find_bandwidth` tells how."""
+    return float(radius / math.sqrt(n_features + 2) if kernel == "gaussian" else radius)
 
 
 def stable_bandwidth(

@@ -126,7 +126,7 @@ def open_table(
     Returns
     -------
     Table
-        What the file says of itself; rows are read when they are asked for.
+        Its rows are still in the file: ``read()`` gives them all, ``batches()`` in portions.
 
     Raises
     ------
@@ -137,10 +137,23 @@ def open_table(
     ImportError
         If the format needs pyarrow and it is not installed.
 
+    See Also
+    --------
+    meanshift_fast.stream.fit_batches : Takes ``table.batches``.
+
     Notes
     -----
     A csv column holds numbers if its first value that is not empty is one. An index that pandas
     left in a parquet file is no column unless it is named.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from meanshift_fast.io import open_table
+    >>> with TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/points.npy", [[1.0, 2.0], [3.0, 4.0]])
+    ...     open_table(f"{folder}/points.npy", columns=["1"]).read().X.tolist()
+    [[2.0], [4.0]]
     """
     path = Path(path)
     if not path.exists():

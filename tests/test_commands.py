@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,9 +14,8 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from meanshift_fast import MeanShift, estimate_bandwidth, trace
+from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, trace
 from meanshift_fast.cli import main
-from meanshift_fast.datasets import demo_table
 from meanshift_fast.io import FORMATS, open_table
 from meanshift_fast.models import load_model
 from meanshift_fast.stream import fit_batches
@@ -293,6 +291,22 @@ def test_bandwidth_says_the_number(options, settings, folder, capsys):
     assert printed.err == ""
 
 
+@pytest.mark.parametrize("kernel", ["flat", "gaussian"])
+def test_a_bandwidth_is_found_as_the_estimator_finds_it(kernel, folder, capsys):
+    def told(command):
+        return json.loads(run(f"{command} --json --kernel {kernel}", capsys).out)["bandwidth"]
+
+    for rule in (None, "stable", "scott"):
+        expected = MeanShift(bandwidth=rule, kernel=kernel).fit(X).bandwidth_
+        option = "" if rule is None else f"--bandwidth {rule}"
+        assert told(f"trace t.npy --row 0 {option}") == pytest.approx(expected, rel=1e-12)
+    expected = MeanShift(kernel=kernel).fit(X).bandwidth_
+    for command in ("trace t.npy --row 0", "cluster t.npy -o o.npy"):
+        assert told(f"{command} --quantile 0.3") == pytest.approx(expected, rel=1e-12)
+    found = float(run("bandwidth t.npy --method stable", capsys).out)
+    assert found == pytest.approx(bandwidth_curve(X).bandwidth, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("options", "settings"),
     [
@@ -451,20 +465,6 @@ def test_the_bar_is_for_terminals_only(folder, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     run("cluster t.npy -o o.npy --bandwidth 1", capsys)
     assert seen == [False, True]
-
-
-def test_the_readme_s_commands_work(folder, capsys):
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (block,) = re.findall(r"^```sh\n(meanshift-fast cluster .*?)```$", readme, re.M | re.S)
-    table = dict(zip("xy", demo_table().T.copy(), strict=True))
-    save("places.csv", table)
-    save("more.parquet", {"id": np.arange(300), **table})
-    for line in block.splitlines():
-        assert run(line.removeprefix("meanshift-fast "), capsys).err == ""
-    labels = pq.read_table("more_labels.parquet")
-    expected = MeanShift(bandwidth=2.5).fit_predict(demo_table())
-    np.testing.assert_array_equal(labels["label"], expected)
-    np.testing.assert_array_equal(labels_of(Path("labels.csv")), expected)
 
 
 def test_ctrl_c_in_mid_write_is_exit_code_130_and_leaves_the_old_file(folder):
