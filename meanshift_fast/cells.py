@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from meanshift_fast.compiled import serial, step
-from meanshift_fast.units import checked_lengths, readonly, readonly_table
+from meanshift_fast.units import checked_lengths, numeric_table, readonly, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 BLOCK = 512  # rows whose cells are numbered at a time
@@ -361,7 +361,7 @@ def condense(
     >>> inverse
     array([0, 0, 1, 0])
     """
-    points = readonly_table(check_array(X))
+    points = readonly_table(numeric_table(check_array(X)))
     sizes = checked_lengths("cell_size", cell_size, points.shape[1])
     weights = checked_weights(sample_weight, len(points), all_zero=True)
     if not np.isfinite(weights.sum() * sizes.max()):

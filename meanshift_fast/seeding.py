@@ -20,9 +20,12 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.pieces import pieces
+from meanshift_fast.units import numeric_table
 from meanshift_fast.weights import UNWEIGHTED
 
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
+FIRST = 1 << 20  # rows of the first piece
 HASH_FACTOR = 0x5BD1E995
 HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no overflow is reported
 
@@ -50,17 +53,18 @@ def _bin(value, bin_size):
 
 
 @serial
-def _count_bins(points, bin_size, origin, stride, slots, rows, counts, inverse):
-    """Note the first row of each bin, in the order in which rows enter them, and count its rows.
+def _count_bins(
+    points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
+):
+    """Note the first of rows start:stop in each new bin, and count each bin's; how many bins.
 
     An empty ``stride`` asks for hashing; ``slots`` come as zeros, a power of two of them. An
     ``inverse`` with room for them takes the rows' bins.
     """
-    n_samples, n_features = points.shape
+    n_features = points.shape[1]
     bins = np.empty(n_features)
     words = bins.view(np.int64)
-    n_bins = 0
-    for i in range(n_samples):
+    for i in range(start, stop):
         if stride.shape[0] > 0:
             place = 0.0
             for f in range(n_features):
@@ -125,7 +129,11 @@ def find_bins(
         few = stride[-1] <= len(slots)
     stride = stride[:-1] if few else stride[:0]
     rows, counts = np.empty((2, n_samples), dtype=np.int64)
-    n_bins = _count_bins(points, bin_size, origin, stride, slots, rows, counts, inverse)
+    n_bins = 0
+    for start, stop in pieces(n_samples, first=FIRST):
+        n_bins = _count_bins(
+            points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
+        )
     return rows[:n_bins], counts[:n_bins]
 
 
@@ -135,7 +143,7 @@ def _full_bins(
     """Find the first row of each bin that holds enough rows."""
     inverse = np.empty(weights.size, dtype=np.int64)
     rows, counts = find_bins(points, bin_size, inverse)
-    if weights.size == 0:
+    if weights.size == 0 or min_bin_freq == 1:  # every occupied bin, however little it weighs
         return rows[counts >= min_bin_freq]
     # Sums of fractions come out a little short of a whole number, depending on their order.
     return rows[np.bincount(inverse, weights) >= min_bin_freq * (1.0 - 1e-10)]
@@ -179,8 +187,9 @@ def bin_seeds(
         if (bin_size != bin_size[0]).any():
             with np.errstate(over="ignore"):
                 quotients = X / bin_size
-            bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
-            return X if bins is quotients else bins * bin_size
+                bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
+                largest = np.finfo(np.float64).max  # a bin's centre may lie beyond all floats
+                return X if bins is quotients else np.clip(bins * bin_size, -largest, largest)
         bin_size = float(bin_size[0])
     if bin_size == 0:
         return X
@@ -201,12 +210,12 @@ def bin_seeds(
         warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
-        bins = np.round(points[rows] / size).astype(np.float32)
-        seeds: NDArray[Any] = bins * bin_size
-    # A bin size that float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
-    lost = np.isfinite(bins) & ~np.isfinite(seeds)
-    if lost.any() or abs(bin_size) < np.finfo(np.float32).tiny:
-        seeds = bins.astype(np.float64) * float(bin_size)
+        numbers = np.round(points[rows] / size)
+        seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
+        if not np.isfinite(seeds).all() or abs(bin_size) < np.finfo(np.float32).tiny:
+            # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
+            seeds = numbers * float(bin_size)
+            seeds = np.where(np.isfinite(seeds), seeds, X[rows])
     return seeds
 
 
@@ -223,7 +232,8 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
 
     Sorts the rows into bins whose centres are the multiples of ``bin_size``, and answers with the
     centre of each bin that holds enough rows. The seeds are those of
-    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order.
+    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order, except that those
+    that float32 cannot hold are finite.
 
     Parameters
     ----------
@@ -285,6 +295,6 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
     """
     if bin_size == 0:
         return X  # type: ignore[return-value]
-    table = check_array(X)
+    table = numeric_table(check_array(X))
     seeds = bin_seeds(table, bin_size, min_bin_freq)
     return X if seeds is table else seeds  # type: ignore[return-value]
