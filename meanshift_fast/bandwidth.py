@@ -28,6 +28,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import bits, full, load, lowest, store, total, where
+from meanshift_fast.pieces import pieces
 from meanshift_fast.threads import allowed, borrowed_threads
 from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
@@ -41,7 +42,7 @@ FEW = 48  # weight of the distances that are selected from as they are
 SMOOTH = 7  # passes that interpolate. Blobs need no more, and giving up sooner cost them 30 %
 PASSES = 20  # by then only equal distances are left
 TRIES = 64  # looks for a distance inside the bracket, where interpolation fails
-BATCH = 2**22  # leaves times columns that one call may measure for all its groups
+FIRST = 1 << 31  # values that the first piece of a search measures at most: half a second
 
 
 # The shell about a group of sixteen positions.
@@ -243,7 +244,9 @@ def _kth_sq(distances, first, weights, n_leaves, target, shell, kept, kept_weigh
 
 
 @step
-def _search_part(tree_arrays, k, most_sq, first_block, middle, positions, part, n_parts, found):
+def _search_part(
+    tree_arrays, k, most_sq, first_block, first_group, middle, positions, part, n_parts, found
+):
     points, _, lower, upper, weight = tree_arrays[:5]
     n_features = lower.shape[0] // weight.shape[0]
     n_leaves = points.shape[0] // n_features
@@ -257,7 +260,8 @@ def _search_part(tree_arrays, k, most_sq, first_block, middle, positions, part, 
         first = group * n_features
         rank = group * LANES
         n_rows = min(LANES, found.shape[0] - rank)
-        owner = (first_block + group // LANES, group % LANES)
+        place = first_group + group
+        owner = (first_block + place // LANES, place % LANES)
         shell = (0.0, most_sq, most_sq)
         radius = middle[group]
         if radius >= 0.0:
@@ -293,10 +297,11 @@ def _search_part(tree_arrays, k, most_sq, first_block, middle, positions, part, 
 
 
 @parallel
-def _search(tree_arrays, k, most_sq, first_block, middle, positions, n_parts, found):
+def _search(tree_arrays, k, most_sq, first_block, first_group, middle, positions, n_parts, found):
     for part in prange(n_parts):
+        at = np.int64(part)  # prange counts unsigned
         _search_part(
-            tree_arrays, k, most_sq, first_block, middle, positions, np.int64(part), n_parts, found
+            tree_arrays, k, most_sq, first_block, first_group, middle, positions, at, n_parts, found
         )
 
 
@@ -321,23 +326,23 @@ def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
         middles = (0.5 * rows.lower + 0.5 * rows.upper).reshape(-1, LANES)
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
     most_sq = 1.001 * float(span @ span)
-    # Chances to interrupt, some seconds apart where every row must be measured.
-    batch = LANES * max(1, BATCH // (n_leaves * n_features))
+    first_piece = FIRST // (LANES * rows.points.size)
 
     def search(
         n_found: int, first_block: int, middle: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         found = np.empty(n_found)
-        for start in range(0, len(middle), batch):
+        for start, stop in pieces(len(middle), first=first_piece):
             _search(
                 tree_arrays,
                 k,
                 most_sq,
-                first_block + start // LANES,
-                middle[start : start + batch],
-                positions[start * n_features : (start + batch) * n_features],
+                first_block,
+                start,
+                middle[start:stop],
+                positions[start * n_features : stop * n_features],
                 allowed(),
-                found[start * LANES : (start + batch) * LANES],
+                found[start * LANES : stop * LANES],
             )
         return found
 

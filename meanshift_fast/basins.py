@@ -18,9 +18,11 @@ from meanshift_fast.cells import Grid
 from meanshift_fast.climb import Climb
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.labels import nearest_labels
+from meanshift_fast.pieces import pieces
 from meanshift_fast.seeding import find_bins
 from meanshift_fast.units import readonly
 
+FIRST = 1 << 20  # rows of the first piece that is looked up
 DOUBT = 8.0  # a cell of doubt is so many cells of coalescing wide
 IN_DOUBT = 0.25  # bandwidths from the nearest peak, beyond which an end may lie on a saddle
 
@@ -111,8 +113,8 @@ def _slot_of(points, words, row, others, slots):
 
 
 @serial
-def _note_rows(points, words, slots):
-    for row in range(points.shape[0]):
+def _note_rows(points, words, start, stop, slots):
+    for row in range(start, stop):
         slot = _slot_of(points, words, row, points, slots)
         if slots[slot] < 0:
             slots[slot] = row
@@ -146,8 +148,12 @@ def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
     slots = np.full(2 << len(others).bit_length(), -1)
     found = np.empty(len(points), dtype=np.int64)
     with np.errstate(over="ignore"):  # a hash wraps around, and says so where not compiled
-        _note_rows(others, others.view(np.int64), slots)
-        _look_up(points, points.view(np.int64), others, slots, found)
+        words = others.view(np.int64)
+        for start, stop in pieces(len(others), first=FIRST):
+            _note_rows(others, words, start, stop, slots)
+        words = points.view(np.int64)
+        for start, stop in pieces(len(points), first=FIRST):
+            _look_up(points[start:stop], words[start:stop], others, slots, found[start:stop])
     return found
 
 

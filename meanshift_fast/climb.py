@@ -22,7 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.pieces import pieces
 from meanshift_fast.progress import Report
+
+FIRST = 1 << 20  # positions of the first piece that looks for company
 
 HISTORY_DTYPE = np.dtype(
     [
@@ -35,6 +38,14 @@ HISTORY_DTYPE = np.dtype(
 )
 
 ShiftPositions = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+FollowPositions = Callable[
+    [NDArray[np.float64], int, float], tuple[NDArray[np.float64], NDArray[np.float64]]
+]
+
+# So many trajectories or fewer go on for some rounds by themselves. A climb of 495 seeds among
+# 1M x 2 rows takes 20 ms so and 30 ms round by round, one of 362 among 273,280 x 3 148 and 229.
+FEW = 4096
+ROUNDS = 16
 
 
 class Climb(NamedTuple):
@@ -172,19 +183,47 @@ class _Meetings:
         cells = np.empty(positions.shape[1])
         keys = np.empty(len(live), dtype=np.int64)
         goes_on = np.empty(len(live), dtype=np.bool_)
-        with np.errstate(over="ignore"):  # a key wraps around, and says so where not compiled
-            _cell_keys(positions, self.side, cells, cells.view(np.int64), keys)
-        n_new, n_resting = _meet(
-            keys, live, self.leaders, self.sizes, self.rests, self.cell_keys, self.cell_seeds,
-            goes_on,
-        )  # fmt: skip
-        self.n_cells += n_new
+        n_resting = 0
+        for start, stop in pieces(len(live), first=FIRST):
+            some = slice(start, stop)
+            with np.errstate(over="ignore"):  # a key wraps around, told where not compiled
+                _cell_keys(positions[some], self.side, cells, cells.view(np.int64), keys[some])
+            n_new, n_joining = _meet(
+                keys[some], live[some], self.leaders, self.sizes, self.rests, self.cell_keys,
+                self.cell_seeds, goes_on[some],
+            )  # fmt: skip
+            self.n_cells += n_new
+            n_resting += n_joining
         return goes_on, n_resting
 
     def rest(self, seeds: NDArray[np.int64]) -> int:
         """Note that some trajectories rest, and how many seeds they speak for."""
         self.rests[seeds] = True
         return int(self.sizes[seeds].sum())
+
+
+class _Ahead:
+    """Rounds that trajectories have taken by themselves, to be told one after the other."""
+
+    def __init__(
+        self,
+        follow_positions: FollowPositions,
+        positions: NDArray[np.float64],
+        n_rounds: int,
+        rest: float,
+    ) -> None:
+        self.support, self.moves = follow_positions(positions, n_rounds, rest)
+        self.moving = np.arange(len(positions))
+        self.n_told = 0
+
+    def next_round(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The supports and moves of the trajectories that still move."""
+        self.n_told += 1
+        return self.support[self.moving, self.n_told - 1], self.moves[self.moving, self.n_told - 1]
+
+    def is_over(self) -> bool:
+        """Whether all rounds are told."""
+        return bool(self.n_told == self.moves.shape[1])
 
 
 def climb(
@@ -195,6 +234,7 @@ def climb(
     tol: float,
     max_iter: int,
     report: Report,
+    follow_positions: FollowPositions | None = None,
     coalesce: float = 0.0,
     order: NDArray[np.int64] | None = None,
 ) -> Climb:
@@ -216,6 +256,11 @@ def climb(
     report : callable
         Told after each round how many trajectories need no more steps:
         ``report(n_done, n_seeds, "climb")``.
+    follow_positions : callable, optional
+        Several steps of a few trajectories at once, which the history tells round by round all the
+        same: ``follow_positions(positions, n_rounds, rest)`` moves each ``n_rounds`` times, or
+        until a move is at most ``rest`` or its ball is empty, and answers with the supports and
+        the lengths of the moves, both of shape (n_positions, n_rounds).
     coalesce : float, default=0
         A trajectory that comes into a cell of side ``coalesce * bandwidth`` that another has been
         in goes on as that one; of several in the same round, as the first in the order of the
@@ -241,8 +286,12 @@ def climb(
     if meetings:
         goes_on, _ = meetings.meet(positions, live)
         live, positions = live[goes_on], positions[goes_on]
+    ahead = None
     for number in range(1, max_iter + 2):
-        weights, moves = shift_positions(positions)
+        if follow_positions and not meetings and len(live) <= FEW and ahead is None:
+            n_rounds = min(ROUNDS, max_iter + 2 - number)
+            ahead = _Ahead(follow_positions, positions, n_rounds, tol * bandwidth)
+        weights, moves = ahead.next_round() if ahead else shift_positions(positions)
         if bandwidth == 0.0:  # the mean of equal rows need not be bit-equal to them
             positions, moves = seeds[live], np.zeros_like(moves)
         at_rest = (moves <= tol * bandwidth) | (weights == 0.0)
@@ -251,6 +300,9 @@ def climb(
         support[live[leaving]] = weights[leaving]
         n_resting += meetings.rest(live[at_rest]) if meetings else int(np.count_nonzero(at_rest))
         live, positions = live[~leaving], positions[~leaving]
+        if ahead:
+            ahead.moving = ahead.moving[~leaving]
+            ahead = None if ahead.is_over() else ahead
         if meetings:
             goes_on, n_joining = meetings.meet(positions, live)
             live, positions = live[goes_on], positions[goes_on]

@@ -22,6 +22,7 @@ References
    :doi:`10.1109/34.895974`, on the lifetime of a number of clusters.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from meanshift_fast import tree
-from meanshift_fast.bandwidth import mean_kth_distance
+from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.climb import climb
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.seeding import find_bins
@@ -224,6 +225,46 @@ def bandwidth_curve(
     ladder = None if bandwidths is None else _checked_ladder(bandwidths)
     with borrowed_threads(n_jobs):
         return _curve(readonly_table(points), weights, ladder, every_row=not bin_seeding)
+
+
+def find_bandwidth(
+    rule: str | None,
+    kernel: str,
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    every_row: bool = False,
+    coalesce: float = 0.0,
+) -> float:
+    """Find a kernel's bandwidth by a rule.
+
+    Parameters
+    ----------
+    rule : {"scott", "silverman", "stable"} or None
+        None: the mean distance to the k-th nearest row, as `estimate_bandwidth` finds it.
+    kernel : {"flat", "gaussian"}
+        None and "stable" find the radius of a ball. The Gaussian takes the standard deviation of
+        a coordinate in that ball: the radius over ``sqrt(n_features + 2)``.
+    points, weights, every_row, coalesce
+        As in `stable_bandwidth`.
+
+    Returns
+    -------
+    float
+        In the unit of the columns.
+    """
+    if rule in ("scott", "silverman"):
+        return float(rule_of_thumb(points, rule, weights=weights))
+    if rule == "stable":
+        radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=coalesce)
+    else:
+        radius = float(mean_kth_distance(points, quantile=0.3, weights=weights))
+    return kernel_bandwidth(radius, kernel, points.shape[1])
+
+
+def kernel_bandwidth(radius: float, kernel: str, n_features: int) -> float:
+    """Turn the radius of a ball into a kernel's bandwidth; `find_bandwidth` tells how."""
+    return float(radius / math.sqrt(n_features + 2) if kernel == "gaussian" else radius)
 
 
 def stable_bandwidth(

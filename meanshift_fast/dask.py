@@ -143,7 +143,7 @@ class MeanShift(estimator.MeanShift):
         if self.bandwidth is None or isinstance(self.bandwidth, str):
             sample: Sample = _reduced(_samples(parts), _merged_samples)
             with borrowed_threads(self.n_jobs):
-                width: float | ArrayLike = estimated(sample, self.bandwidth)
+                width: float | ArrayLike = estimated(sample, self.bandwidth, self.kernel)
         else:
             width = self.bandwidth
         checked_lengths("bandwidth", width, parts.n_features)

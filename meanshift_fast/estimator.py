@@ -16,17 +16,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from meanshift_fast import tree
-from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.climb import Climb, climb
-from meanshift_fast.curve import stable_bandwidth
+from meanshift_fast.curve import find_bandwidth
 from meanshift_fast.gaussian import gaussian_shift, polish
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.proxies import find_proxies
 from meanshift_fast.seeding import bin_seeds, warn_of_bins
-from meanshift_fast.shift import shift
+from meanshift_fast.shift import shift, shift_to_rest
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.units import Units, checked_lengths, numeric_table, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
@@ -54,11 +53,11 @@ class MeanShift(ClusterMixin, BaseEstimator):
     bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
 default=None
         Radius of the ball, or standard deviation of the Gaussian kernel, in the unit of the
-        columns of X. None: estimated by :func:`estimate_bandwidth`; "stable": from the longest
-        plateau of :func:`bandwidth_curve`; both for the Gaussian divided by
-        ``sqrt(n_features + 2)``, which gives a coordinate the variance that it has in the ball.
-        "scott", "silverman": by that rule of :func:`estimate_bandwidth`. An array gives each
-        feature its own bandwidth, and makes an ellipsoid of the ball.
+        columns of X. None: estimated by :func:`estimate_bandwidth`; "scott", "silverman": by that
+        rule of it; "stable": from the longest plateau of :func:`bandwidth_curve`. None and
+        "stable" find the radius of a ball, and the Gaussian takes it divided by
+        ``sqrt(n_features + 2)``: a coordinate then has the variance that it has in the ball. An
+        array gives each feature its own bandwidth, and makes an ellipsoid of the ball.
     kernel : {"flat", "gaussian"}, default="flat"
         "flat": every row in the ball counts the same. "gaussian": every row counts, by
         ``exp(-d**2 / 2)`` for a distance of d bandwidths. Centres are then polished: they are
@@ -374,21 +373,15 @@ default=None
         self, points: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> float | NDArray[np.float64]:
         """The bandwidth as given, or as found."""
-        if self.bandwidth is None:
-            return self._width_of(mean_kth_distance(points, quantile=0.3, weights=weights), points)
-        if self.bandwidth == "stable":
+        if self.bandwidth is None or isinstance(self.bandwidth, str):
             every_row = self.seeds is None and not self.bin_seeding and self.kernel == "flat"
-            radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=self.coalesce)
-            return self._width_of(radius, points)
-        if isinstance(self.bandwidth, str):
-            return rule_of_thumb(points, self.bandwidth, weights=weights)
+            return find_bandwidth(
+                self.bandwidth, self.kernel, points, weights,
+                every_row=every_row, coalesce=self.coalesce,
+            )  # fmt: skip
         if isinstance(self.bandwidth, Real):
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
-
-    def _width_of(self, radius: float, points: NDArray[np.float64]) -> float:
-        """What a ball's radius is for the kernel: a coordinate keeps its variance in the ball."""
-        return radius / np.sqrt(points.shape[1] + 2) if self.kernel == "gaussian" else radius
 
     def _kernel_on(self, rows: tree.MomentTree, radius: float, report: Report) -> _Kernel:
         """What the kernel does on some rows: a kernel is a way to shift positions."""
@@ -396,7 +389,9 @@ default=None
             climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
         )
         if self.kernel == "flat" or radius == 0.0:
-            return _Kernel(partial(follow, partial(shift, rows, bandwidth=radius)), None, None)
+            to_rest = partial(shift_to_rest, rows, bandwidth=radius)
+            once = partial(shift, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once, follow_positions=to_rest), None, None)
         among = partial(gaussian_shift, rows, find_proxies(rows))
         patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
         return _Kernel(
@@ -525,7 +520,8 @@ def mean_shift(
         The rows to cluster.
     bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
 default=None
-        Radius of the ball, in the unit of the columns of X; None or a word: found in X.
+        Radius of the ball, or standard deviation of the Gaussian, in the unit of the columns of
+        X; None or a word: found in X.
     seeds : array-like of shape (n_seeds, n_features), default=None
         Where the trajectories start. None: at the rows, or at their bins with ``bin_seeding``.
     bin_seeding : bool, default=False
@@ -539,7 +535,7 @@ default=None
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all.
     kernel : {"flat", "gaussian"}, default="flat"
-        Every row in the ball counts the same, or every row by a normal density.
+        How rows count: all in the ball the same, or every row by its distance.
     assign : {"nearest", "basin"}, default="nearest"
         A row takes the nearest centre, or the one that its own trajectory reaches.
     tol : float, default=1e-3
@@ -547,7 +543,7 @@ default=None
     coalesce : float, default=0.0
         Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
     accuracy : float, default=1e-3
-        For the Gaussian kernel: how far one shift may be from the exact one, in bandwidths.
+        For the Gaussian kernel: the largest error of a shift, in bandwidths.
     progress : bool or callable, default=False
         True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
     sample_weight : array-like of shape (n_samples,), default=None

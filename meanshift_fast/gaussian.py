@@ -79,11 +79,13 @@ from meanshift_fast.lanes import (
     total,
     where,
 )
+from meanshift_fast.pieces import pieces
 from meanshift_fast.proxies import Proxies
 from meanshift_fast.tree import MomentTree
 
 LANES = 16
 BLOCK = 1024  # positions a task shifts, and a group holds at most
+FIRST = 1 << 31  # values that the passes of the first piece may go through
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 GROUPED = 3  # features up to which positions go in groups
 NEWTON = 64  # features up to which modes are polished by Newton's steps
@@ -696,8 +698,14 @@ def gaussian_shift(
     moves = np.empty(len(positions))
     # A task for each 64 positions where they are few, so that there is one for each thread.
     size = min(max(len(positions) // 64, 64), BLOCK)
+    # A pass may sum every row.
+    first = FIRST // tree.points.size
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-        _gaussian_shifts(tree, proxies, positions, size, accuracy, support, moves)
+        for start, stop in pieces(len(positions), first=first, multiple=size):
+            _gaussian_shifts(
+                tree, proxies, positions[start:stop], size, accuracy, support[start:stop],
+                moves[start:stop],
+            )  # fmt: skip
     return support, moves
 
 
@@ -842,5 +850,6 @@ def polish(
     polished = modes.copy()
     density = np.empty(len(modes))
     with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
-        _polish_all(tree, proxies, polished, 1e-10, 1e-7, 1000, density)
+        for start, stop in pieces(len(modes), first=1):
+            _polish_all(tree, proxies, polished[start:stop], 1e-10, 1e-7, 1000, density[start:stop])
     return polished, density

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.cells import ONES, Cells, Condensed, Grid
-from meanshift_fast.curve import stable_bandwidth
+from meanshift_fast.curve import find_bandwidth
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.sample import Sample
 from meanshift_fast.threads import thread_count
@@ -161,15 +160,10 @@ def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
     return Cells(Grid(sizes, n_parts), halvings=HALVINGS, n_fine=int(resolution.n_fine))
 
 
-def estimated(sample: Sample, rule: str | None) -> np.float64:
-    """Estimate a bandwidth from a sample."""
+def estimated(sample: Sample, rule: str | None, kernel: str) -> float:
+    """Estimate a kernel's bandwidth from a sample."""
     rows, weights = sample.drawn()
-    if rule is None:
-        width = mean_kth_distance(rows, quantile=0.3, weights=weights)
-    elif rule == "stable":
-        width = np.float64(stable_bandwidth(rows, weights))
-    else:
-        width = rule_of_thumb(rows, rule, weights=weights)
+    width = find_bandwidth(rule, kernel, rows, weights)
     if width == 0.0:
         raise ValueError(
             "bandwidth was estimated as 0, because most rows are equal, and cells must have a "

@@ -20,10 +20,12 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.pieces import pieces
 from meanshift_fast.units import numeric_table
 from meanshift_fast.weights import UNWEIGHTED
 
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
+FIRST = 1 << 20  # rows of the first piece
 HASH_FACTOR = 0x5BD1E995
 HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no overflow is reported
 
@@ -51,17 +53,18 @@ def _bin(value, bin_size):
 
 
 @serial
-def _count_bins(points, bin_size, origin, stride, slots, rows, counts, inverse):
-    """Note the first row of each bin, in the order in which rows enter them, and count its rows.
+def _count_bins(
+    points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
+):
+    """Note the first of rows start:stop in each new bin, and count each bin's; how many bins.
 
     An empty ``stride`` asks for hashing; ``slots`` come as zeros, a power of two of them. An
     ``inverse`` with room for them takes the rows' bins.
     """
-    n_samples, n_features = points.shape
+    n_features = points.shape[1]
     bins = np.empty(n_features)
     words = bins.view(np.int64)
-    n_bins = 0
-    for i in range(n_samples):
+    for i in range(start, stop):
         if stride.shape[0] > 0:
             place = 0.0
             for f in range(n_features):
@@ -126,7 +129,11 @@ def find_bins(
         few = stride[-1] <= len(slots)
     stride = stride[:-1] if few else stride[:0]
     rows, counts = np.empty((2, n_samples), dtype=np.int64)
-    n_bins = _count_bins(points, bin_size, origin, stride, slots, rows, counts, inverse)
+    n_bins = 0
+    for start, stop in pieces(n_samples, first=FIRST):
+        n_bins = _count_bins(
+            points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
+        )
     return rows[:n_bins], counts[:n_bins]
 
 

@@ -184,7 +184,7 @@ default=None
             sample = Sample()
             for portion in passes.go_through("sample", report):
                 sample_portion(sample, portion)
-            width: float | ArrayLike = estimated(sample, bandwidth)
+            width: float | ArrayLike = estimated(sample, bandwidth, model.kernel)
         else:
             width = bandwidth
         cells = None

@@ -258,7 +258,7 @@ def test_bins_that_hash_to_one_slot_are_told_apart():
     points = np.vstack([X, X[::-1]])
     points.flags.writeable = False
     n_bins = seeding._count_bins(
-        points, 1.0, np.zeros(1), np.empty(0), slots, rows, counts, rows[:0]
+        points, 0, 24, 1.0, np.zeros(1), np.empty(0), slots, 0, rows, counts, rows[:0]
     )
     assert n_bins == 12
     np.testing.assert_array_equal(rows[:12], np.arange(12))
