@@ -364,13 +364,13 @@ def shift_to_rest(
     Returns
     -------
     support, moves : float64 arrays of shape (n_positions, n_rounds)
-        For each shift the weight in the ball and the length of the move; not set after the last.
+        For each shift the weight in the ball and the length of the move; 0 after the last.
 
     Notes
     -----
     Bit-equal for every number of threads.
     """
-    support, moves = np.empty((2, len(positions), n_rounds))
+    support, moves = np.zeros((2, len(positions), n_rounds))
     first = max(FIRST // (tree.points.size * n_rounds), 1)
     for start, stop in pieces(len(positions), first=first):
         with np.errstate(invalid="ignore"):
