@@ -21,11 +21,15 @@ from meanshift_fast.climb import Climb, climb
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
-from meanshift_fast.seeding import bin_seeds, warn_of_bins
+from meanshift_fast.seeding import bin_seeds, warn_of_bins, whole_rows_once
 from meanshift_fast.shift import shift, shift_to_rest
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.units import Units, checked_lengths, readonly_table, units_of
-from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
+from meanshift_fast.weights import (
+    UNWEIGHTED,
+    checked_weights,
+    without_weightless,
+)
 
 
 class MeanShift(ClusterMixin, BaseEstimator):
@@ -254,9 +258,13 @@ class MeanShift(ClusterMixin, BaseEstimator):
         report(0, 1, "tree")
         units = units_of(bandwidth, points)
         entered = units.enter(points)
-        rows = tree.build(entered, row_weights, careful=len(seeds) > len(points) // 16)
+        tree_rows, tree_weights = entered, row_weights
+        if seeds is not points and self.assign == "nearest":  # no row of its own will climb
+            tree_rows, tree_weights = whole_rows_once(entered, row_weights)
+        rows = tree.build(tree_rows, tree_weights, careful=len(seeds) > len(points) // 16)
         follow = self._follower(rows, units.radius, report)
-        climb_rows = partial(follow, entered, order=rows.order, coalesce=self.coalesce)
+        order = rows.order if tree_rows is entered else None
+        climb_rows = partial(follow, entered, order=order, coalesce=self.coalesce)
         if seeds is points:
             path = climb_rows()
         else:
