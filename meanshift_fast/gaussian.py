@@ -812,7 +812,7 @@ def _polish_all(tree, proxies, modes, accuracy, tol, max_iter, density):
         n = modes.shape[1]
         n_pairs = n * (n + 1) // 2 if n <= NEWTON else 0
         memory = np.empty((n + 1 + n_pairs, LANES))
-        factors = np.empty((7, 2 * LANES * (n + 1) + 2 * n_pairs))
+        factors = np.empty((7, 2 * LANES * (n + 1 + n_pairs)))
         stack = np.empty(STACK, np.int64)
         at = np.int64(i)
         density[at] = _polish_one(

@@ -132,9 +132,10 @@ def find_bins(
     rows, counts = np.empty((2, n_samples), dtype=np.int64)
     n_bins = 0
     for start, stop in pieces(n_samples, first=FIRST):
-        n_bins = _count_bins(
-            points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
-        )
+        with np.errstate(over="ignore"):  # a quotient that overflows says so where not compiled
+            n_bins = _count_bins(
+                points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
+            )
     return rows[:n_bins], counts[:n_bins]
 
 
