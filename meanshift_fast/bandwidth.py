@@ -19,7 +19,6 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
-import numba
 import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike, NDArray
@@ -29,8 +28,9 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import bits, full, load, lowest, store, total, where
-from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import readonly_table
+from meanshift_fast.pieces import pieces
+from meanshift_fast.threads import allowed, borrowed_threads
+from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 LANES = 16
@@ -42,7 +42,7 @@ FEW = 48  # weight of the distances that are selected from as they are
 SMOOTH = 7  # passes that interpolate. Blobs need no more, and giving up sooner cost them 30 %
 PASSES = 20  # by then only equal distances are left
 TRIES = 64  # looks for a distance inside the bracket, where interpolation fails
-BATCH = 2**22  # leaves times columns that one call may measure for all its groups
+FIRST = 1 << 31  # values that the first piece of a search measures at most: half a second
 
 
 # The shell about a group of sixteen positions.
@@ -244,7 +244,9 @@ def _kth_sq(distances, first, weights, n_leaves, target, shell, kept, kept_weigh
 
 
 @step
-def _search_part(tree_arrays, k, most_sq, first_block, middle, positions, part, n_parts, found):
+def _search_part(
+    tree_arrays, k, most_sq, first_block, first_group, middle, positions, part, n_parts, found
+):
     points, _, lower, upper, weight = tree_arrays[:5]
     n_features = lower.shape[0] // weight.shape[0]
     n_leaves = points.shape[0] // n_features
@@ -258,7 +260,8 @@ def _search_part(tree_arrays, k, most_sq, first_block, middle, positions, part, 
         first = group * n_features
         rank = group * LANES
         n_rows = min(LANES, found.shape[0] - rank)
-        owner = (first_block + group // LANES, group % LANES)
+        place = first_group + group
+        owner = (first_block + place // LANES, place % LANES)
         shell = (0.0, most_sq, most_sq)
         radius = middle[group]
         if radius >= 0.0:
@@ -294,10 +297,11 @@ def _search_part(tree_arrays, k, most_sq, first_block, middle, positions, part, 
 
 
 @parallel
-def _search(tree_arrays, k, most_sq, first_block, middle, positions, n_parts, found):
+def _search(tree_arrays, k, most_sq, first_block, first_group, middle, positions, n_parts, found):
     for part in prange(n_parts):
+        at = np.int64(part)  # prange counts unsigned
         _search_part(
-            tree_arrays, k, most_sq, first_block, middle, positions, np.int64(part), n_parts, found
+            tree_arrays, k, most_sq, first_block, first_group, middle, positions, at, n_parts, found
         )
 
 
@@ -322,23 +326,23 @@ def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
         middles = (0.5 * rows.lower + 0.5 * rows.upper).reshape(-1, LANES)
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
     most_sq = 1.001 * float(span @ span)
-    # Chances to interrupt, some seconds apart where every row must be measured.
-    batch = LANES * max(1, BATCH // (n_leaves * n_features))
+    first_piece = FIRST // (LANES * rows.points.size)
 
     def search(
         n_found: int, first_block: int, middle: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         found = np.empty(n_found)
-        for start in range(0, len(middle), batch):
+        for start, stop in pieces(len(middle), first=first_piece):
             _search(
                 tree_arrays,
                 k,
                 most_sq,
-                first_block + start // LANES,
-                middle[start : start + batch],
-                positions[start * n_features : (start + batch) * n_features],
-                numba.get_num_threads(),
-                found[start * LANES : (start + batch) * LANES],
+                first_block,
+                start,
+                middle[start:stop],
+                positions[start * n_features : stop * n_features],
+                allowed(),
+                found[start * LANES : stop * LANES],
             )
         return found
 
@@ -370,7 +374,8 @@ def mean_kth_distance(
         Between 0 and 1. ``k = int(n_samples * quantile)``, at least 1, and a row is its own
         first neighbour.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
-        The rows' weights, positive; empty where all are 1. A row of weight w is w rows.
+        The rows' weights, positive; empty where all are 1. A row of weight w is w rows; where
+        ``k`` would come to 0, it is the weight times the quantile, not rounded.
 
     Returns
     -------
@@ -385,8 +390,10 @@ def mean_kth_distance(
     weight = float(weights.sum()) if weights.size else len(points)
     k = float(max(int(weight * quantile), 1))
     if weights.size:
+        if weight * quantile < 1.0:  # as of weights that sum to 1, which are no numbers of rows
+            k = weight * quantile or float(weights.min())
         # Sums of fractions come out a little short of a whole number, depending on their order.
-        k = min(k, weight) * (1.0 - 1e-10)
+        k *= 1.0 - 1e-10
 
     low, high = points.min(axis=0), points.max(axis=0)
     half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
@@ -497,8 +504,9 @@ def estimate_bandwidth(
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it.
     sample_weight : array-like of shape (n_samples,), default=None
-        The rows' weights: a row of weight w is w rows. None counts each once. ``n_samples`` rows
-        are drawn from those that have any.
+        The rows' weights: a row of weight w is w rows. None counts each once. Where their sum is
+        so small that ``k`` comes to 0, they are shares, and ``k`` is not rounded. ``n_samples``
+        rows are drawn from those that have any.
     method : {"quantile", "scott", "silverman"}, default="quantile"
         "quantile": the mean distance to the k-th nearest row. "scott" and "silverman": the spread
         of the rows times ``n ** (-1 / (d + 4))`` for n rows in d columns, by Silverman's rule
@@ -550,7 +558,7 @@ def estimate_bandwidth(
     >>> round(float(estimate_bandwidth(X, quantile=0.5)), 6)
     1.619129
     """
-    table: NDArray[Any] = check_array(X)
+    table = numeric_table(check_array(X))
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     random_state = check_random_state(random_state)
     if n_samples is not None:

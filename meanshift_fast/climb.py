@@ -22,7 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.pieces import pieces
 from meanshift_fast.progress import Report
+
+FIRST = 1 << 20  # positions of the first piece that looks for company
 
 HISTORY_DTYPE = np.dtype(
     [
@@ -181,13 +184,17 @@ class _Meetings:
         cells = np.empty(positions.shape[1])
         keys = np.empty(len(live), dtype=np.int64)
         goes_on = np.empty(len(live), dtype=np.bool_)
-        with np.errstate(over="ignore"):  # a key wraps around, and says so where not compiled
-            _cell_keys(positions, self.side, cells, cells.view(np.int64), keys)
-        n_new, n_resting = _meet(
-            keys, live, self.leaders, self.sizes, self.rests, self.cell_keys, self.cell_seeds,
-            goes_on,
-        )  # fmt: skip
-        self.n_cells += n_new
+        n_resting = 0
+        for start, stop in pieces(len(live), first=FIRST):
+            some = slice(start, stop)
+            with np.errstate(over="ignore"):  # a key wraps around, told where not compiled
+                _cell_keys(positions[some], self.side, cells, cells.view(np.int64), keys[some])
+            n_new, n_joining = _meet(
+                keys[some], live[some], self.leaders, self.sizes, self.rests, self.cell_keys,
+                self.cell_seeds, goes_on[some],
+            )  # fmt: skip
+            self.n_cells += n_new
+            n_resting += n_joining
         return goes_on, n_resting
 
     def rest(self, seeds: NDArray[np.int64]) -> int:

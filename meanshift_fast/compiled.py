@@ -6,32 +6,20 @@ around a `serial` one, because a ``prange`` body compiles several times slower t
 """
 
 import contextlib
-import hashlib
-import pathlib
 from collections.abc import Callable
+from functools import cached_property, update_wrapper
 from typing import Any, TypeVar
 
 import numba
-from numba.core.caching import FunctionCache
 
-from meanshift_fast import lanes
+from meanshift_fast import lanes, linking, threads
+from meanshift_fast.cache import SealedCache
 from meanshift_fast.linking import KernelCompiler, PartCompiler
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-# Machine code contains what lanes.py lowers to, and Numba's cache looks at a kernel's own file
-# only: without this stamp a changed lanes.py would go on running as it was.
-_LANES_STAMP = hashlib.sha256(pathlib.Path(lanes.__file__).read_bytes()).hexdigest()
 
-
-class _Cache(FunctionCache):
-    """Numba's disk cache, whose entries also name the lanes they were compiled with."""
-
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), _LANES_STAMP)
-
-
-def _compile(function: Kernel, **options: Any) -> Kernel:
+def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
     dispatcher = numba.njit(
         nogil=True, error_model="numpy", pipeline_class=KernelCompiler, **options
     )(function)
@@ -39,13 +27,15 @@ def _compile(function: Kernel, **options: Any) -> Kernel:
         # A read-only install with no writable home has no place for a cache, and Numba says so
         # with a RuntimeError: then every process compiles for itself.
         with contextlib.suppress(RuntimeError):
-            dispatcher._cache = _Cache(function)
+            # Machine code contains what lanes.py lowers to, and this file chooses the options.
+            makers = (__file__, lanes.__file__, linking.__file__)
+            dispatcher._cache = SealedCache(function, form, makers)
     return dispatcher  # type: ignore[no-any-return]
 
 
 def serial(function: Kernel) -> Kernel:
     """Compile ``function`` for one thread; it releases the interpreter's lock."""
-    return _compile(function)
+    return _compile(function, "serial")
 
 
 def step(function: Kernel) -> Kernel:
@@ -62,6 +52,38 @@ def step(function: Kernel) -> Kernel:
     )(function)
 
 
+class Parallel:
+    """A kernel that spreads its ``prange`` loops over Numba's threads, where it may.
+
+    Attributes
+    ----------
+    spread : dispatcher
+        The kernel over threads.
+    alone : dispatcher
+        The same on the thread that calls, where Numba's must not be entered: see threads.py.
+        Compiled there and nowhere else; its results are equal to the last bit.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+        self.spread: Any = _compile(function, "parallel", parallel=True)
+
+    @cached_property
+    def alone(self) -> Any:
+        """The same source on one thread."""
+        return _compile(self._function, "alone")
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the kernel, on as many threads as may be."""
+        if threads.are_ours():
+            return self.spread(*args)
+        with threads.our_share() as may_spread:
+            return self.spread(*args) if may_spread else self.alone(*args)
+
+
 def parallel(function: Kernel) -> Kernel:
     """Compile ``function`` with its ``prange`` loops spread over Numba's threads."""
-    return _compile(function, parallel=True)
+    if numba.config.DISABLE_JIT:
+        return function
+    return Parallel(function)  # type: ignore[return-value]

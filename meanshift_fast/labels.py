@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, serial, step
 from meanshift_fast.lanes import bits, flat, full, item, load, lowest, put, store, where
+from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree, build
 
 LANES = 16
@@ -34,6 +35,7 @@ ROWS = LEAVES * LANES  # rows of one task
 SMALL = 1 << 23  # rows times modes that take a millisecond or so whatever the way
 FEW_MODES = 64  # no tree of the rows is faster than that
 FEW_ROWS = 4096  # no tree of the modes pays for them
+FIRST = 1 << 32  # values that the first piece of rows meets at most: half a second
 TRIES = 8  # leaves that try it block by block, and eight times as many rows row by row
 
 _UNWEIGHTED = np.empty(0)
@@ -172,9 +174,9 @@ def _label_by_blocks(
 
 
 @parallel
-def _label_all_by_blocks(points, order, boxes, modes, numbers, limit_sq, labels):
-    for task in prange((points.shape[0] + LEAVES - 1) // LEAVES):
-        start, stop = task * LEAVES, min((task + 1) * LEAVES, points.shape[0])
+def _label_all_by_blocks(points, order, begin, end, boxes, modes, numbers, limit_sq, labels):
+    for task in prange((end - begin + LEAVES - 1) // LEAVES):
+        start, stop = begin + task * LEAVES, min(begin + (task + 1) * LEAVES, end)
         fewer = np.empty((2, modes.shape[0] * modes.shape[1] + 1, LANES))
         fewer_numbers = np.empty((2, numbers.shape[0]))
         _label_by_blocks(
@@ -398,10 +400,18 @@ def nearest_labels(
             built.points, built.order, built.lower, built.upper, built.first_child, built.n_upper,
         )  # fmt: skip
         if _blocks_opened(points, nodes, n_nodes) * modes_for_a_block < n_met:
-            _label_all_by_tree(points, nodes, n_nodes, limit_sq, labels)
+            for start, stop in pieces(n_samples, first=16 * ROWS, multiple=ROWS):
+                some = points[start:stop], labels[start:stop]
+                _label_all_by_tree(some[0], nodes, n_nodes, limit_sq, some[1])
             return labels
+    first = FIRST // packed.size
     if tree is None or boxes is None:
-        _label_all_by_all(points, packed, numbers, limit_sq, labels)
+        for start, stop in pieces(n_samples, first=first, multiple=ROWS):
+            some = points[start:stop], labels[start:stop]
+            _label_all_by_all(some[0], packed, numbers, limit_sq, some[1])
     else:
-        _label_all_by_blocks(tree.points, tree.order, boxes, packed, numbers, limit_sq, labels)
+        for start, stop in pieces(len(tree.points), first=first // LANES, multiple=LEAVES):
+            _label_all_by_blocks(
+                tree.points, tree.order, start, stop, boxes, packed, numbers, limit_sq, labels
+            )
     return labels

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.lanes import bits, flat, full, item, load, lowest, put, where
+from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import build
 
 LANES = 16
@@ -27,6 +28,8 @@ LANES = 16
 # Whichever way is the better, having tried the other costs at most about as much again.
 SWEEPS = 16
 VISITS = 1 << 18
+FIRST = 1 << 20  # ends of the first piece that is looked for equals
+AT_ONCE = 1 << 23  # visits, or ends sorted, in one go: some tenths of a second
 
 _UNWEIGHTED = np.empty(0)
 _UNWEIGHTED.flags.writeable = False
@@ -56,11 +59,10 @@ def _hash(ends, words, n_features, row):
 
 
 @serial
-def _collapse(ends, words, support, slots, waiting):
-    """List the first end of each tuple, give it the support of the last; how many."""
+def _collapse(ends, words, start, stop, support, slots, waiting, n_distinct):
+    """List the first of each new tuple in start:stop, with the support of the last; how many."""
     n_features, last_slot = ends.shape[1], slots.shape[0] - 1
-    n_distinct = 0
-    for row in range(ends.shape[0]):
+    for row in range(start, stop):
         slot = _hash(flat(ends), flat(words), n_features, row) & last_slot
         while slots[slot] >= 0 and not _equal(flat(ends), n_features, slots[slot], row):
             slot = (slot + 1) & last_slot
@@ -98,14 +100,22 @@ def _is_beyond(ends, n_features, i, j, bandwidth_sq):
 
 
 @serial
-def _sweep(ends, support, bandwidth_sq, waiting, n_waiting, n_visits, modes):
-    """Keep modes until none waits or the visits are spent; how many are kept, and still wait."""
-    n_features = ends.shape[1]
+def _first(ends, support, waiting, n_waiting):
+    """Find the first of the ends that wait."""
     first = waiting[0]
     for k in range(1, n_waiting):
-        if _is_before(flat(ends), n_features, flat(support), waiting[k], first):
+        if _is_before(flat(ends), ends.shape[1], flat(support), waiting[k], first):
             first = waiting[k]
-    n_modes = 0
+    return first
+
+
+@serial
+def _sweep(ends, support, bandwidth_sq, waiting, n_waiting, first, n_visits, modes, n_modes):
+    """Keep modes until none waits or the visits are spent.
+
+    Returns how many are kept, how many still wait and the first of these.
+    """
+    n_features = ends.shape[1]
     while n_waiting > 0 and n_visits > 0:
         mode = first
         modes[n_modes] = mode
@@ -120,7 +130,7 @@ def _sweep(ends, support, bandwidth_sq, waiting, n_waiting, n_visits, modes):
                 waiting[n_left] = row
                 n_left += 1
         n_waiting = n_left
-    return n_modes, n_waiting
+    return n_modes, n_waiting, first
 
 
 # Many modes: remove balls in a tree of the ends. A leaf's `left` has a bit for each of its ends
@@ -291,24 +301,27 @@ def _partition(values, ranks, start, stop):
 @serial
 def _sift(
     ends, leaves, order, lower, upper, first_child, n_upper, values, ranks, bandwidth_sq,
-    parent, left, left_below, stack, modes
+    parent, left, left_below, stack, parts, n_parts, modes, n_modes, n_steps
 ):  # fmt: skip
-    """Keep the first end that is left, remove its ball, and so on until none is; how many.
+    """Keep the first end that is left, remove its ball, and so on until none is.
 
     Sorts parts of the ends, the first part first. The ends of a part agree in all keys before
     the part's own, key 0 being the support, which ``values`` holds, and key f + 1 feature f.
+    Stops where the steps are spent or there is no room for more parts; returns how many parts
+    wait, and how many modes there are.
     """
     n_features = leaves.shape[1]
-    n_modes = 0
-    parts = [(0, order.shape[0], 0)]
-    while len(parts) > 0:
-        start, stop, key = parts.pop()
+    while n_parts > 0 and n_steps > 0 and n_parts + 2 <= parts.shape[0]:
+        n_parts -= 1
+        start, stop, key = parts[n_parts, 0], parts[n_parts, 1], parts[n_parts, 2]
+        n_steps -= 16 + stop - start
         stop = _drop_removed(flat(values), flat(ranks), start, stop, flat(left))
         if stop - start > 1:
             equal, below = _partition(flat(values), flat(ranks), start, stop)
-            parts.append((below, stop, key))
-            parts.append((equal, below, key + 1))
-            parts.append((start, equal, key))
+            parts[n_parts] = below, stop, key
+            parts[n_parts + 1] = equal, below, key + 1
+            parts[n_parts + 2] = start, equal, key
+            n_parts += 3
             if below - equal > 1:
                 for k in range(equal, below):
                     values[k] = leaves[ranks[k] // LANES, key, ranks[k] % LANES]
@@ -325,7 +338,7 @@ def _sift(
                 flat(lower), flat(upper), flat(first_child), n_upper,
                 flat(parent), flat(left), flat(left_below), flat(stack),
             )  # fmt: skip
-    return n_modes
+    return n_parts, n_modes
 
 
 # The merge.
@@ -346,12 +359,17 @@ def _sift_out(
     _count_in(tree.weight, tree.first_child, tree.n_upper, len(ends), left, left_below, parent)
     values, ranks = support[tree.order], np.arange(len(ends))
     stack = np.empty(LANES * LANES, dtype=np.int64)
-    return int(
-        _sift(
+    parts, n_parts, n_modes = np.zeros((256, 3), dtype=np.int64), 1, 0
+    parts[0, 1] = len(ends)
+    while n_parts > 0:
+        n_parts, n_modes = _sift(
             ends, tree.points, tree.order, tree.lower, tree.upper, tree.first_child, tree.n_upper,
-            values, ranks, bandwidth_sq, parent, left, left_below, stack, modes,
-        )
-    )  # fmt: skip
+            values, ranks, bandwidth_sq, parent, left, left_below, stack, parts, n_parts, modes,
+            n_modes, AT_ONCE,
+        )  # fmt: skip
+        if n_parts + 2 > len(parts):
+            parts = np.concatenate([parts, np.zeros_like(parts)])
+    return n_modes
 
 
 def merge_modes(
@@ -391,10 +409,19 @@ def merge_modes(
     slots = np.full(2 << n_seeds.bit_length(), -1)
     waiting = np.empty(n_seeds, dtype=np.int64)
     with np.errstate(over="ignore"):  # a hash wraps around, and says so where not compiled
-        n_waiting = _collapse(ends, ends.view(np.int64), support, slots, waiting)
+        words, n_waiting = ends.view(np.int64), 0
+        for start, stop in pieces(n_seeds, first=FIRST):
+            n_waiting = _collapse(ends, words, start, stop, support, slots, waiting, n_waiting)
     n_visits = max(SWEEPS * n_waiting, VISITS)
     kept = np.empty(n_waiting, dtype=np.int64)
-    n_modes, n_waiting = _sweep(ends, support, bandwidth_sq, waiting, n_waiting, n_visits, kept)
+    n_modes, first = 0, _first(ends, support, waiting, n_waiting)
+    while n_waiting > 0 and n_visits > 0:
+        n_left = n_visits - max(n_waiting, AT_ONCE)
+        n_modes, n_waiting, first = _sweep(
+            ends, support, bandwidth_sq, waiting, n_waiting, first, min(n_visits, AT_ONCE), kept,
+            n_modes,
+        )  # fmt: skip
+        n_visits = n_left
     if n_waiting > 0:
         rows = waiting[:n_waiting]
         more = kept[n_modes:]

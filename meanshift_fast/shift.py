@@ -36,6 +36,7 @@ from meanshift_fast.lanes import (
     total,
     where,
 )
+from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
 
 LANES = 16
@@ -43,6 +44,7 @@ BLOCK = 64  # positions a task shifts: enough to outweigh its start, few enough 
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 EARLY = 8  # features between two looks at whether a partial distance is already too large
 MANY = 8  # features beyond which positions go alone
+FIRST = 1 << 31  # values that the first piece of a shift reads at most: half a second
 WIDE_GROUP = 2.0  # a group wider than so many leaves is shifted one by one
 
 
@@ -325,9 +327,14 @@ def shift(
     """
     support = np.empty(len(positions))
     moves = np.empty(len(positions))
-    # What fills up the last leaf is infinite and weighs 0; where not compiled, that is told.
-    with np.errstate(invalid="ignore"):
-        _flat_shifts(tree, positions, bandwidth * bandwidth, support, moves)
+    first = FIRST // tree.points.size
+    for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
+        # What fills up the last leaf is infinite and weighs 0; where not compiled, that is told.
+        with np.errstate(invalid="ignore"):
+            _flat_shifts(
+                tree, positions[start:stop], bandwidth * bandwidth, support[start:stop],
+                moves[start:stop],
+            )  # fmt: skip
     return support, moves
 
 
@@ -359,7 +366,7 @@ def shift_to_rest(
     Returns
     -------
     support, moves : float64 arrays of shape (n_positions, n_rounds)
-        For each shift the weight in the ball and the length of the move; not set after the last.
+        For each shift the weight in the ball and the length of the move; 0 after the last.
     n_steps : int64 array of shape (n_positions,)
         How many shifts each position took.
 
@@ -367,8 +374,13 @@ def shift_to_rest(
     -----
     Bit-equal for every number of threads.
     """
-    support, moves = np.empty((2, len(positions), n_rounds))
+    support, moves = np.zeros((2, len(positions), n_rounds))
     n_steps = np.empty(len(positions), dtype=np.int64)
-    with np.errstate(invalid="ignore"):
-        _follow_all(tree, positions, bandwidth * bandwidth, rest, support, moves, n_steps)
+    first = max(FIRST // (tree.points.size * n_rounds), 1)
+    for start, stop in pieces(len(positions), first=first):
+        with np.errstate(invalid="ignore"):
+            _follow_all(
+                tree, positions[start:stop], bandwidth * bandwidth, rest, support[start:stop],
+                moves[start:stop], n_steps[start:stop],
+            )  # fmt: skip
     return support, moves, n_steps

@@ -21,15 +21,18 @@ are split at medians from further up.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, serial, step
 from meanshift_fast.lanes import flat, full, item, load, load_from, put, store, where
+from meanshift_fast.pieces import pieces
+from meanshift_fast.threads import allowed
 
 LANES = 16
+FIRST = 1 << 26  # values that the first piece arranges: some tenths of a second
+RANKS = 1 << 24  # ranks that are split at medians in one go: as much
 CHUNK = 4096  # rows that one task arranges in cache: 16 blocks of 16 leaves of 16 rows
 
 
@@ -319,12 +322,14 @@ def _cell_size(cell_start, rank):
 
 
 @serial
-def _split_heavy_cells(points, order, cell_start):
-    """Split at medians the ranges of chunks that the cells alone cannot tell apart."""
-    values = np.empty(0)
-    stack = [(np.int64(0), order.shape[0], False)]
-    while len(stack) > 0:
-        start, stop, split_all = stack.pop()
+def _split_heavy_cells(points, order, cell_start, values, stack, waiting, n_ranks):
+    """Split at medians the ranges of chunks that the cells alone cannot tell apart.
+
+    Goes on until so many ranks have been seen; how many ranges still wait on the stack.
+    """
+    while waiting > 0 and n_ranks > 0:
+        waiting -= 1
+        start, stop, split_all = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2] != 0
         if stop - start <= CHUNK:
             continue
         half = CHUNK
@@ -332,13 +337,14 @@ def _split_heavy_cells(points, order, cell_start):
             half *= 2
         rank = start + half
         if split_all or _cell_size(cell_start, rank) > CHUNK:
-            if values.shape[0] == 0:
-                values = np.empty(order.shape[0])
+            n_ranks -= stop - start
             split_all = _split_range(points, order, values, start, stop, rank)
             if not split_all:
                 continue
-        stack.append((start, rank, split_all))
-        stack.append((rank, stop, split_all))
+        for first, last in ((start, rank), (rank, stop)):
+            stack[waiting] = first, last, np.int64(split_all)
+            waiting += 1
+    return waiting
 
 
 # Moments: of leaves, then of blocks.
@@ -409,11 +415,11 @@ def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays,
 
 
 @parallel
-def _arrange(points, weights, order, careful, n_upper, tree_arrays):
-    for chunk in prange((order.shape[0] + CHUNK - 1) // CHUNK):
+def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays):
+    for chunk in prange(last - first):
         values = np.empty(CHUNK)
         integers = np.empty((3, 2 * CHUNK), np.int64)
-        at = np.int64(chunk)  # prange counts unsigned, which would compile the chunk twice
+        at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
         _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, values, integers)
 
 
@@ -479,7 +485,7 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.int64]:
     n_samples, n_features = points.shape
     if n_samples <= CHUNK:
         return np.arange(n_samples)
-    n_parts = numba.get_num_threads()
+    n_parts = allowed()
     lower = np.full((n_parts, n_features), np.inf)
     upper = np.full((n_parts, n_features), -np.inf)
     _bounds(points, lower, upper)
@@ -492,14 +498,25 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.int64]:
     cell_start = np.empty(n_cells + 1, dtype=np.int64)
     order = np.empty(n_samples, dtype=np.int64)
     _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, cell_start, order)
-    _split_heavy_cells(points, order, cell_start)
+    _split(points, order, cell_start)
     return order
+
+
+def _split(
+    points: NDArray[np.float64], order: NDArray[np.int64], cell_start: NDArray[np.int64]
+) -> None:
+    """Split heavy cells, and let Ctrl-C be heard now and then."""
+    values = np.empty(len(order))
+    stack = np.zeros((64, 3), dtype=np.int64)
+    stack[0, 1], waiting = len(order), 1
+    while waiting > 0:
+        waiting = _split_heavy_cells(points, order, cell_start, values, stack, waiting, RANKS)
 
 
 def _split_at_medians(points: NDArray[np.float64]) -> NDArray[np.int64]:
     """The rows split at medians into chunks, as if all lay in one heavy cell."""
     order = np.arange(len(points))
-    _split_heavy_cells(points, order, np.array([0, len(points)]))
+    _split(points, order, np.array([0, len(points)]))
     return order
 
 
@@ -554,7 +571,9 @@ def build(
     weight = _aligned((n_blocks, LANES), 0.0)
     sums = _aligned((n_blocks, n_features, LANES), 0.0)
     moments = (lower, upper, weight, sums)
-    _arrange(points, weights, order, careful, n_upper, (packed, packed_weights, *moments))
+    tree_arrays = (packed, packed_weights, *moments)
+    for start, stop in pieces(-(-n_samples // CHUNK), first=FIRST // (CHUNK * n_features)):
+        _arrange(points, weights, order, start, stop, careful, n_upper, tree_arrays)
     first_child = np.empty(n_blocks, dtype=np.int64)
     first_child[n_upper:] = np.arange(n_blocks - n_upper) * LANES
     for level in range(len(level_sizes) - 2, -1, -1):

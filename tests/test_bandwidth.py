@@ -97,6 +97,7 @@ def test_a_wrong_shell_does_not_change_the_answer(guess):
         k,
         1e9,
         len(rows.lower) - n_blocks,
+        0,
         radius,
         rows.points.reshape(-1, 16),
         1,
@@ -162,23 +163,6 @@ def test_the_threads_setting_is_given_back():
     before = numba.get_num_threads()
     estimate_bandwidth(SHAPES["blobs"], n_jobs=1)
     assert numba.get_num_threads() == before
-
-
-def test_a_table_worked_on_in_several_batches_gives_the_same(monkeypatch):
-    points = SHAPES["blobs"]
-    whole = estimate_bandwidth(points)
-    calls = []
-    search = bandwidth._search
-
-    def counted(*args):
-        calls.append(len(args[4]))
-        search(*args)
-
-    monkeypatch.setattr(bandwidth, "_search", counted)
-    monkeypatch.setattr(bandwidth, "BATCH", 1)
-    assert estimate_bandwidth(points) == whole
-    assert max(calls) == 16
-    assert sum(calls) == 1 + 12 + 188
 
 
 @pytest.mark.jitless

@@ -322,7 +322,7 @@ def test_a_few_seeds_climb_through_several_chunks(X, cells, monkeypatch):
     if cells:  # and buckets, which would else take 2^18 rows
         arrange = tree._arrange
         monkeypatch.setattr(tree, "_split_at_medians", tree._order_in_cells)
-        monkeypatch.setattr(tree, "_arrange", lambda *args: arrange(*args[:3], False, *args[4:]))
+        monkeypatch.setattr(tree, "_arrange", lambda *args: arrange(*args[:5], False, *args[6:]))
     params = {"bandwidth": 2.0, "seeds": X[-4:], "cluster_all": False}
     assert_same_answer(X, params)
 

@@ -1,4 +1,4 @@
-"""Seeds from bins: scikit-learn's to the last bit. Condensing: the twin's, chunk by chunk too."""
+"""Seeds from bins: scikit-learn's to the last bit."""
 
 import re
 import warnings
@@ -10,7 +10,7 @@ import sklearn.cluster
 
 import naive
 import samples
-from meanshift_fast import condense, get_bin_seeds, seeding
+from meanshift_fast import get_bin_seeds, seeding
 
 RNG = np.random.default_rng(0)
 
@@ -50,7 +50,6 @@ TABLES = {
     "far": 1e7 + samples.blobs(400, 2),
     "spread": 1e12 * np.repeat(RNG.standard_normal((300, 2)), 2, axis=0),
     "bins beyond 2**53": 1e20 * RNG.integers(-3, 4, (300, 2)),
-    "bins beyond float32": RNG.choice([1e300, -1e300, 1e290, 2.0], size=(60, 2)),
     "a constant column": np.column_stack([samples.blobs(300, 2), np.full(300, 7.3)]),
     "one row": np.array([[0.3, -0.4]]),
     "two equal rows": np.array([[0.3, -0.4], [0.3, -0.4]]),
@@ -194,6 +193,15 @@ def test_seeds_scale_with_the_table_beyond_float32(exponent):
 
 
 @pytest.mark.jitless
+@pytest.mark.parametrize("bin_size", [0.5, 3, -0.7, np.float32(0.3), 1e-300])
+def test_bins_whose_numbers_float32_cannot_hold_have_finite_seeds(bin_size):
+    X = np.array([[1e39, 0.0], [1e39, 0.0], [-1e300, 2.0], [-1e300, 2.0]])
+    seeds = get_bin_seeds(X, bin_size)
+    np.testing.assert_allclose(seeds, X[::2], rtol=1e-12, atol=2.0)
+    assert seeds.dtype == np.float64
+
+
+@pytest.mark.jitless
 def test_a_bin_beyond_all_rows_has_its_seed_at_zero():
     X = samples.blobs(30, 2).astype(np.float32)
     np.testing.assert_array_equal(get_bin_seeds(X, 1e300), [[0.0, 0.0]])
@@ -250,94 +258,8 @@ def test_bins_that_hash_to_one_slot_are_told_apart():
     points = np.vstack([X, X[::-1]])
     points.flags.writeable = False
     n_bins = seeding._count_bins(
-        points, 1.0, np.zeros(1), np.empty(0), slots, rows, counts, rows[:0]
+        points, 0, 24, 1.0, np.zeros(1), np.empty(0), slots, 0, rows, counts, rows[:0]
     )
     assert n_bins == 12
     np.testing.assert_array_equal(rows[:12], np.arange(12))
     np.testing.assert_array_equal(counts[:12], 2)
-
-
-# Condensing.
-
-WEIGHTINGS = {
-    "no weights": None,
-    "ones": np.ones(900),
-    "whole": RNG.integers(1, 5, 900).astype(float),
-    "fractions and zeros": RNG.choice([0.0, 0.1, 0.7, 3.3], 900),
-}
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize("weights", WEIGHTINGS.values(), ids=WEIGHTINGS)
-@pytest.mark.parametrize("cell_size", [0.05, 0.5, 100.0, [0.3, 2.0]], ids=str)
-@pytest.mark.parametrize("name", ["blobs", "thirds", "halves and quarters"])
-def test_condensing_is_the_twins(name, cell_size, weights):
-    X = TABLES[name]
-    points, totals, inverse = condense(X, cell_size, sample_weight=weights)
-    expected = naive.condense(X, cell_size, weights)
-    np.testing.assert_allclose(points, expected[0], rtol=0, atol=1e-12 * np.abs(X).max())
-    np.testing.assert_allclose(totals, expected[1], rtol=1e-12)
-    np.testing.assert_array_equal(inverse, expected[2], strict=True)
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize("cell_size", [0.1, 0.25, 1 / 3, 7.0])
-@pytest.mark.parametrize("n_chunks", [2, 7])
-def test_chunks_condense_to_the_whole(n_chunks, cell_size):
-    """Rows on the borders of cells too: thirds, and cells of thirds."""
-    X = np.vstack([TABLES["thirds"], TABLES["blobs"], TABLES["halves and quarters"]])
-    weights = np.random.default_rng(1).uniform(0, 2, len(X))
-    whole = condense(X, cell_size, sample_weight=weights)
-    chunks = [
-        condense(rows, cell_size, sample_weight=some)
-        for rows, some in zip(
-            np.array_split(X, n_chunks), np.array_split(weights, n_chunks), strict=True
-        )
-    ]
-    merged = condense(
-        np.vstack([points for points, _, _ in chunks]),
-        cell_size,
-        sample_weight=np.concatenate([totals for _, totals, _ in chunks]),
-    )
-    np.testing.assert_allclose(merged[0], whole[0], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(merged[1], whole[1], rtol=1e-12)
-    offsets = np.cumsum([0, *(len(points) for points, _, _ in chunks)])
-    inverse = [merged[2][offsets[i] + chunk[2]] for i, chunk in enumerate(chunks)]
-    np.testing.assert_array_equal(np.concatenate(inverse), whole[2])
-
-
-@pytest.mark.jitless
-def test_cells_smaller_than_any_gap_keep_the_distinct_rows_to_the_bit():
-    X = np.repeat(samples.blobs(50, 3), 3, axis=0) / 3
-    points, weights, inverse = condense(X, 1e-9)
-    np.testing.assert_array_equal(points, X[::3])
-    np.testing.assert_array_equal(weights, 3.0)
-    np.testing.assert_array_equal(inverse, np.repeat(np.arange(50), 3))
-
-
-@pytest.mark.jitless
-def test_a_mean_never_leaves_its_cell():
-    """Rows an ulp inside a border, whose rounded mean would be on the other side of it."""
-    border = np.nextafter(0.15, 0)
-    X = np.column_stack([np.full(40, border), np.linspace(0, 0.04, 40)])
-    weights = np.random.default_rng(2).uniform(0, 1, 40)
-    points, _, _ = condense(np.vstack([[[0.1, 0.0]], X]), 0.1, sample_weight=[1e-30, *weights])
-    np.testing.assert_array_equal(np.round(points / 0.1), [[1.0, 0.0]])
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize(
-    ("cell_size", "reason"),
-    [
-        (0, "positive and finite, got 0"),
-        (-1.0, "positive and finite, got -1.0"),
-        (np.nan, "positive and finite, got nan"),
-        ([1.0, 0.0], r"positive and finite, got \[1.0, 0.0\]"),
-        ([1.0, 2.0, 3.0], r"shape \(2,\).*got shape \(3,\)"),
-        ("wide", "must be a number.*got 'wide'"),
-        (1e-308, "too small for X"),
-    ],
-)
-def test_a_bad_cell_size_is_named_with_its_value(cell_size, reason):
-    with pytest.raises(ValueError, match=f"cell_size.*{reason}"):
-        condense(samples.blobs(20, 2) + 100, cell_size)

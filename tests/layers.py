@@ -1,0 +1,119 @@
+"""What test_layers.py runs in a process of its own, under one of Numba's threading layers.
+
+A main module, because spawned children import it. Each step prints a line of JSON.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numba
+import numpy as np
+
+import samples
+from meanshift_fast import MeanShift, estimate_bandwidth
+
+AT_ONCE = 4
+CASES = {
+    "every row a seed": (samples.blobs(6000, 2), {"bandwidth": 0.5}),
+    "bins": (samples.blobs(60_000, 2, n_blobs=9), {"bandwidth": 0.7, "bin_seeding": True}),
+    "cells": (samples.blobs(270_000, 2), {"bandwidth": 0.4, "seeds": samples.blobs(90, 2)}),
+    "estimated": (samples.blobs(2000, 3), {}),
+}
+
+
+def digest(name, progress=False):
+    """Everything that a fit and a predict say of a case."""
+    X, params = CASES[name]
+    model = MeanShift(progress=progress, **params).fit(X)
+    said = (model.cluster_centers_, model.labels_, model.mode_weight_, model.history_)
+    said = (*said, model.predict(X), estimate_bandwidth(X[:2000]))
+    return hashlib.sha256(b"".join(np.asarray(part).tobytes() for part in said)).hexdigest()
+
+
+def digests():
+    return {name: digest(name) for name in CASES}
+
+
+def at_once():
+    """Every case in a thread of its own, all at once; and the threads of Numba, as found after."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = dict(zip(CASES, pool.map(digest, CASES), strict=True))
+    return found | {"threads": numba.get_num_threads()}
+
+
+def child(queue):
+    queue.put([digests(), at_once()])
+
+
+def grandchild(queue):
+    """A child of a child that has not run a kernel is none of the process that has."""
+    process = multiprocessing.get_context("fork").Process(target=child, args=(queue,))
+    process.start()
+    process.join()
+
+
+def in_a_child(method, target=child):
+    """What a child process says, and how it ends."""
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=target, args=(queue,))
+    process.start()
+    process.join(120)
+    process.kill()
+    return [process.exitcode, None if queue.empty() else queue.get()]
+
+
+def running():
+    """The most threads seen to run at once while four fits climb, this one not counted.
+
+    They climb when all four have come so far, and are watched until the first is done.
+    """
+    everybody_here = threading.Barrier(AT_ONCE)
+    waited = set()
+
+    def wait(done, total, stage):
+        if stage == "tree" and threading.get_ident() not in waited:
+            waited.add(threading.get_ident())
+            everybody_here.wait(60)
+            time.sleep(0.05)
+
+    X = samples.blobs(40_000, 2)
+    me, seen = threading.get_native_id(), []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        fits = [pool.submit(MeanShift(bandwidth=1.0, progress=wait).fit, X) for _ in range(AT_ONCE)]
+        while not any(fit.done() for fit in fits):
+            if len(waited) == AT_ONCE:
+                states = [
+                    task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+                    for task in Path("/proc/self/task").iterdir()
+                    if int(task.name) != me and task.exists()
+                ]
+                seen.append(states.count("R"))
+    return max(seen, default=0)
+
+
+def main():
+    steps = {
+        "here": digests,
+        "layer": numba.threading_layer,
+        "at once": at_once,
+        "fork": lambda: in_a_child("fork"),
+        "fork, twice": lambda: in_a_child("fork", grandchild),
+        "forkserver": lambda: in_a_child("forkserver"),
+        "spawn": lambda: in_a_child("spawn"),
+        "here, after": digests,
+    }
+    if os.path.isdir("/proc/self/task"):
+        steps["running"] = running
+    for name, step in steps.items():
+        print(json.dumps([name, step()]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

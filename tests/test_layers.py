@@ -1,0 +1,89 @@
+"""Under each threading layer, four fits at once and children of every kind: right answers, no end.
+
+The scripts of all layers run at once, each in a process that Numba believes has eight processors.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+import layers
+import meanshift_fast
+
+PROCESSORS = 8  # as Numba is told
+TBB = any(found.name == "tbb" for found in distributions())  # no wheel of it on every platform
+LAYERS = ["omp", "workqueue", *["tbb"] * TBB]
+CHILDREN = ["fork", "fork, twice", "forkserver", "spawn"]
+
+
+def start(layer):
+    # pip puts TBB into the environment's lib, where Numba's look-up does not go by itself.
+    paths = [str(Path(sys.prefix, "lib")), os.environ.get("LD_LIBRARY_PATH", "")]
+    places = [str(Path(meanshift_fast.__file__).parents[1]), str(Path(__file__).parent)]
+    return subprocess.Popen(
+        [sys.executable, layers.__file__],
+        env=os.environ
+        | {
+            "NUMBA_THREADING_LAYER": layer,
+            "NUMBA_NUM_THREADS": str(PROCESSORS),
+            "LD_LIBRARY_PATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONPATH": os.pathsep.join(places),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def said():
+    """For each layer what its script said, step by step."""
+    runs = {layer: start(layer) for layer in LAYERS}
+    said = {}
+    for layer, run in runs.items():
+        out, err = run.communicate(timeout=300)
+        assert run.returncode == 0, f"{layer}: {out}\n{err}"
+        # Under "tbb" Numba tells on stdout that other threads were there at a fork.
+        steps = [line for line in out.splitlines() if line.startswith("[")]
+        said[layer] = dict(map(json.loads, steps))
+    return said
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_layer_is_the_one_that_was_asked_for(said, layer):
+    assert said[layer]["layer"] == layer
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_and_number_of_threads_gives_the_same_bits(said, layer):
+    assert said[layer]["here"] == said[layer]["here, after"] == layers.digests()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_four_fits_at_once_answer_as_one_after_the_other(said, layer):
+    # Numba ends the process under "workqueue" where two threads enter it at once.
+    assert said[layer]["at once"] == said[layer]["here"] | {"threads": PROCESSORS}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("method", CHILDREN)
+def test_children_of_a_process_that_has_fitted_fit_and_predict(said, layer, method):
+    # Numba ends a forked child under "omp" at its first parallel kernel.
+    exitcode, (one_by_one, at_once) = said[layer][method]
+    assert exitcode == 0
+    assert one_by_one == said[layer]["here"]
+    assert {name: at_once[name] for name in one_by_one} == one_by_one
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_four_fits_at_once_run_on_no_more_threads_than_there_are_processors(said, layer):
+    # Each with threads of its own, as GNU OpenMP gives them, would be four times as many.
+    if "running" in said[layer]:
+        assert 1 <= said[layer]["running"] <= PROCESSORS
+    else:
+        assert not os.path.isdir("/proc/self/task")
