@@ -113,6 +113,13 @@ def test_equal_rows_have_the_bandwidth_zero():
     assert stable_bandwidth(np.full((20, 2), 3.0)) == 0.0
 
 
+@pytest.mark.parametrize("value", [1.39734428, 1e8 + 0.3])
+def test_equal_rows_whose_mean_is_rounded_do_so_too(value):
+    rows = np.full((257, 3), value)
+    assert rows.mean(axis=0)[0] != value
+    assert MeanShift(bandwidth="stable").fit(rows).bandwidth_ == 0.0
+
+
 @pytest.mark.parametrize("ladder", [[], [0.0, 1.0], [2.0, 1.0], [1.0, np.inf], [[1.0]]])
 def test_a_ladder_that_does_not_rise_is_refused(ladder):
     with pytest.raises(ValueError, match="bandwidths must be"):
