@@ -256,7 +256,7 @@ def _flat_shifts(tree, positions, radius_sq, support, moves):
 
 @step
 def _follow_some(
-    tree, positions, first, stride, radius_sq, rest, support, moves, memory, stack, hits
+    tree, positions, first, stride, radius_sq, rest, support, moves, n_steps, memory, stack, hits
 ):  # fmt: skip
     """Shift every stride-th position again and again, until it rests or the rounds are over."""
     n_features = positions.shape[1]
@@ -280,12 +280,13 @@ def _follow_some(
             support[i, number], moves[i, number] = _move_to_mean(
                 flat_positions, i, n_features, shared, own, 0
             )
+            n_steps[i] = number + 1
             if moves[i, number] <= rest or support[i, number] == 0.0:
                 break
 
 
 @parallel
-def _follow_all(tree, positions, radius_sq, rest, support, moves):
+def _follow_all(tree, positions, radius_sq, rest, support, moves, n_steps):
     n_tasks = min(positions.shape[0], BLOCK)
     for task in prange(n_tasks):
         memory = np.empty((6, positions.shape[1] + LANES, LANES))
@@ -293,7 +294,8 @@ def _follow_all(tree, positions, radius_sq, rest, support, moves):
         hits = np.empty(LANES, np.int64)
         at = np.int64(task)  # prange counts unsigned, which would compile the loop twice
         _follow_some(
-            tree, positions, at, n_tasks, radius_sq, rest, support, moves, memory, stack, hits
+            tree, positions, at, n_tasks, radius_sq, rest, support, moves, n_steps, memory, stack,
+            hits,
         )  # fmt: skip
 
 
@@ -342,7 +344,7 @@ def shift_to_rest(
     n_rounds: int,
     rest: float,
     bandwidth: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Shift every position, in place, ``n_rounds`` times, or until it rests.
 
     For some hundreds of positions, fewer every round and far apart: with a task for each round of
@@ -364,18 +366,21 @@ def shift_to_rest(
     Returns
     -------
     support, moves : float64 arrays of shape (n_positions, n_rounds)
-        For each shift the weight in the ball and the length of the move; not set after the last.
+        For each shift the weight in the ball and the length of the move; 0 after the last.
+    n_steps : int64 array of shape (n_positions,)
+        How many shifts each position took.
 
     Notes
     -----
     Bit-equal for every number of threads.
     """
-    support, moves = np.empty((2, len(positions), n_rounds))
+    support, moves = np.zeros((2, len(positions), n_rounds))
+    n_steps = np.empty(len(positions), dtype=np.int64)
     first = max(FIRST // (tree.points.size * n_rounds), 1)
     for start, stop in pieces(len(positions), first=first):
         with np.errstate(invalid="ignore"):
             _follow_all(
                 tree, positions[start:stop], bandwidth * bandwidth, rest, support[start:stop],
-                moves[start:stop],
+                moves[start:stop], n_steps[start:stop],
             )  # fmt: skip
-    return support, moves
+    return support, moves, n_steps

@@ -8,13 +8,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from pyarrow import csv, parquet
 
 from bench import picture
 from meanshift_fast import MeanShift
-from meanshift_fast.datasets import demo_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,15 +38,7 @@ def run(language, code, folder):
     return done.stdout
 
 
-def make_the_files_it_speaks_of(folder):
-    """A table of places, and one more with a column to keep."""
-    x, y = demo_table().T
-    csv.write_csv(pa.table({"x": x, "y": y}), folder / "places.csv")
-    parquet.write_table(pa.table({"id": np.arange(300), "x": x, "y": y}), folder / "more.parquet")
-
-
 def test_every_block_runs_and_prints_what_is_shown(tmp_path):
-    make_the_files_it_speaks_of(tmp_path)
     checker, printed, n_shown = doctest.OutputChecker(), "", 0
     for language, code in BLOCKS:
         if language == "text":
