@@ -87,7 +87,7 @@ from meanshift_fast.tree import MomentTree
 
 LANES = 16
 BLOCK = 1024  # positions a task shifts, and a group holds at most
-FIRST = 1 << 31  # values that the passes of the first piece may go through
+FIRST = 1 << 30  # values that the passes of the first piece may go through
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 GROUPED = 3  # features up to which positions go in groups
 NEWTON = 64  # features up to which modes are polished by Newton's steps

@@ -153,7 +153,7 @@ def test_bad_partitions_are_named():
             DaskMeanShift(bandwidth=2.0).fit(da.from_array(table, chunks=100))
         with pytest.raises(ValueError, match="at least one row"):
             DaskMeanShift(bandwidth=2.0).fit(da.from_array(X[:0], chunks=10))
-    with pytest.raises(TypeError, match="Dask"):
+    with pytest.raises(TypeError, match="must be a dask array or dataframe, got ndarray"):
         DaskMeanShift(bandwidth=2.0).fit(X)
 
 
