@@ -59,6 +59,6 @@ def draw_curves(curves: dict[str, dict[str, float]], path: Path, *, title: str, 
         axes.set(title=title, xlabel=axis, ylabel="seconds")
         axes.grid(True)
         if len(curves) > 1:
-            axes.legend()
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None})

@@ -1,15 +1,20 @@
 """Mean shift clustering at the speed of compiled code, with scikit-learn's own answers."""
 
+from meanshift_fast import starting  # noqa: F401 (first, before all that is slow)
 from meanshift_fast.bandwidth import estimate_bandwidth
+from meanshift_fast.cells import condense
+from meanshift_fast.curve import BandwidthCurve, bandwidth_curve
 from meanshift_fast.estimator import MeanShift, mean_shift, warm_up
-from meanshift_fast.seeding import condense, get_bin_seeds
+from meanshift_fast.seeding import get_bin_seeds
 from meanshift_fast.trace import Trace, trace
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BandwidthCurve",
     "MeanShift",
     "Trace",
+    "bandwidth_curve",
     "condense",
     "estimate_bandwidth",
     "get_bin_seeds",

@@ -30,7 +30,7 @@ from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import bits, full, load, lowest, store, total, where
 from meanshift_fast.pieces import pieces
 from meanshift_fast.threads import allowed, borrowed_threads
-from meanshift_fast.units import readonly_table
+from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 LANES = 16
@@ -374,7 +374,8 @@ def mean_kth_distance(
         Between 0 and 1. ``k = int(n_samples * quantile)``, at least 1, and a row is its own
         first neighbour.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
-        The rows' weights, positive; empty where all are 1. A row of weight w is w rows.
+        The rows' weights, positive; empty where all are 1. A row of weight w is w rows; where
+        ``k`` would come to 0, it is the weight times the quantile, not rounded.
 
     Returns
     -------
@@ -389,8 +390,10 @@ def mean_kth_distance(
     weight = float(weights.sum()) if weights.size else len(points)
     k = float(max(int(weight * quantile), 1))
     if weights.size:
+        if weight * quantile < 1.0:  # as of weights that sum to 1, which are no numbers of rows
+            k = weight * quantile or float(weights.min())
         # Sums of fractions come out a little short of a whole number, depending on their order.
-        k = min(k, weight) * (1.0 - 1e-10)
+        k *= 1.0 - 1e-10
 
     low, high = points.min(axis=0), points.max(axis=0)
     half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
@@ -501,8 +504,9 @@ def estimate_bandwidth(
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it.
     sample_weight : array-like of shape (n_samples,), default=None
-        The rows' weights: a row of weight w is w rows. None counts each once. ``n_samples`` rows
-        are drawn from those that have any.
+        The rows' weights: a row of weight w is w rows. None counts each once. Where their sum is
+        so small that ``k`` comes to 0, they are shares, and ``k`` is not rounded. ``n_samples``
+        rows are drawn from those that have any.
     method : {"quantile", "scott", "silverman"}, default="quantile"
         "quantile": the mean distance to the k-th nearest row. "scott" and "silverman": the spread
         of the rows times ``n ** (-1 / (d + 4))`` for n rows in d columns, by Silverman's rule
@@ -554,7 +558,7 @@ def estimate_bandwidth(
     >>> round(float(estimate_bandwidth(X, quantile=0.5)), 6)
     1.619129
     """
-    table: NDArray[Any] = check_array(X)
+    table = numeric_table(check_array(X))
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     random_state = check_random_state(random_state)
     if n_samples is not None:

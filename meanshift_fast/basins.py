@@ -9,20 +9,81 @@ for itself, and looks up the rest: on the rows of the fit it answers with `label
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast.cells import Grid
 from meanshift_fast.climb import Climb
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.pieces import pieces
 from meanshift_fast.seeding import find_bins
+from meanshift_fast.units import readonly
 
 FIRST = 1 << 20  # rows of the first piece that is looked up
 DOUBT = 8.0  # a cell of doubt is so many cells of coalescing wide
+IN_DOUBT = 0.25  # bandwidths from the nearest peak, beyond which an end may lie on a saddle
 
 Follow = Callable[..., Climb]  # `climb`, with all but the seeds and how they run together
+
+
+class Landings(NamedTuple):
+    """Where trajectories come to rest, and what becomes of it.
+
+    Attributes
+    ----------
+    places : read-only C-ordered float64 array of shape (n_landings, n_features)
+        The ends that are left where ends within a bandwidth merge, in the unit of the climb or
+        of the columns.
+    modes : int64 array of shape (n_landings,)
+        The mode that each belongs to. The flat kernel's landings are its modes; the Gaussian's
+        move when they are polished, and may merge once more.
+    peaks : read-only C-ordered float64 array of shape (n_modes, n_features)
+        The modes themselves, in the same unit.
+    """
+
+    places: NDArray[np.float64]
+    modes: NDArray[np.int64]
+    peaks: NDArray[np.float64]
+
+    def within(self, unit: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> "Landings":
+        """The same in another unit."""
+        places, peaks = (readonly(unit(table)) for table in (self.places, self.peaks))
+        return Landings(places, self.modes, peaks)
+
+
+class Labelled(NamedTuple):
+    """Rows that have climbed, what a fitted model keeps of them to label others.
+
+    Attributes
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; or the points of the cells that the model was fitted on.
+    weights : read-only float64 array of shape (n_samples,) or (0,)
+        Their weights; empty where all are 1.
+    labels : int64 array of shape (n_samples,)
+        Their labels.
+    landings : Landings
+        Where their trajectories came to rest, in the unit of the columns.
+    grid : Grid or None
+        The cells' grid; None where they are rows.
+    """
+
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    landings: Landings
+    grid: Grid | None = None
+
+    def find(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Find for each of other rows one that equals it, or its cell; -1 where there is none."""
+        if self.grid is None:
+            return equal_rows(points, self.points)
+        return equal_rows(
+            readonly(self.grid.numbers(points)), readonly(self.grid.numbers(self.points))
+        )
 
 
 @step
@@ -97,7 +158,11 @@ def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
 
 
 def basin_labels(
-    path: Climb, modes: NDArray[np.float64], *, limit: float | None = None
+    path: Climb,
+    landings: Landings,
+    *,
+    limit: float | None = None,
+    patient: Follow | None = None,
 ) -> NDArray[np.int64]:
     """Label each seed of a climb with the mode that its trajectory reached.
 
@@ -105,15 +170,18 @@ def basin_labels(
     ----------
     path : Climb
         How the seeds climbed.
-    modes : read-only C-ordered float64 array of shape (n_modes, n_features)
-        The modes, in the unit of the climb; at least one.
+    landings : Landings
+        Where ends merge; at least one.
     limit : float, optional
-        A trajectory that ends farther than this from every mode has no label. None labels all.
+        A trajectory that ends farther than this from all of them has no label. None labels all.
+    patient : callable, optional
+        For a kernel with which trajectories crawl over saddles, and may rest there: a climb that
+        goes on with those that ended more than a quarter of a bandwidth from every peak.
 
     Returns
     -------
     int64 array of shape (n_seeds,)
-        The mode nearest to the end, the first of equals; -1 beyond the limit.
+        The mode of the landing nearest to the end, the first of equals; -1 beyond the limit.
 
     Notes
     -----
@@ -129,19 +197,26 @@ def basin_labels(
     """
     ends = path.ends.view()
     ends.flags.writeable = False
-    labels = nearest_labels(ends, modes, limit=limit)
+    labels = np.append(landings.modes, -1)[nearest_labels(ends, landings.places, limit=limit)]
+    if patient:
+        resting = np.flatnonzero(nearest_labels(ends, landings.peaks, limit=IN_DOUBT) < 0)
+        if resting.size:
+            seeds = ends[resting]
+            seeds.flags.writeable = False
+            labels[resting] = basin_labels(patient(seeds), landings, limit=limit)
     return labels if path.stories is None else labels[path.stories]
 
 
 def row_labels(
     path: Climb,
     points: NDArray[np.float64],
-    modes: NDArray[np.float64],
+    landings: Landings,
     *,
     order: NDArray[np.int64],
     limit: float | None,
     side: float,
     follow: Follow,
+    patient: Follow | None = None,
 ) -> NDArray[np.int64]:
     """Label the rows of a fit, all of which have climbed; equal rows alike.
 
@@ -154,8 +229,8 @@ def row_labels(
         How the rows climbed.
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
         The rows, in the unit of the climb.
-    modes : read-only C-ordered float64 array of shape (n_modes, n_features)
-        The modes, in the same unit.
+    landings : Landings
+        Where ends merge.
     order : int64 array of shape (n_samples,)
         An order of the rows in which neighbours in space follow one another.
     limit : float or None
@@ -164,6 +239,8 @@ def row_labels(
         The side of the cells in which trajectories coalesced; 0 where none did.
     follow : callable
         ``follow(seeds)`` climbs without coalescing.
+    patient : callable, optional
+        As in :func:`basin_labels`.
 
     Returns
     -------
@@ -177,7 +254,7 @@ def row_labels(
     Equal rows share cells and stories. Without coalescing they climb in different groups, and the
     last bits of their means may differ: they take the label of the first.
     """
-    labels = basin_labels(path, modes, limit=limit)
+    labels = basin_labels(path, landings, limit=limit, patient=patient)
     if side == 0.0:
         labels[:] = labels[equal_rows(points, points)]
         return labels
@@ -185,7 +262,8 @@ def row_labels(
     if again.size:
         seeds = points[again]
         seeds.flags.writeable = False
-        labels[again] = basin_labels(follow(seeds), modes, limit=limit)[equal_rows(seeds, seeds)]
+        climbed = basin_labels(follow(seeds), landings, limit=limit, patient=patient)
+        labels[again] = climbed[equal_rows(seeds, seeds)]
     return labels
 
 

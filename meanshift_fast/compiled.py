@@ -12,20 +12,24 @@ from typing import Any, TypeVar
 
 import numba
 
-from meanshift_fast import lanes, threads
+from meanshift_fast import lanes, linking, threads
 from meanshift_fast.cache import SealedCache
+from meanshift_fast.linking import KernelCompiler, PartCompiler
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
-    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    dispatcher = numba.njit(
+        nogil=True, error_model="numpy", pipeline_class=KernelCompiler, **options
+    )(function)
     if not numba.config.DISABLE_JIT:
         # A read-only install with no writable home has no place for a cache, and Numba says so
         # with a RuntimeError: then every process compiles for itself.
         with contextlib.suppress(RuntimeError):
             # Machine code contains what lanes.py lowers to, and this file chooses the options.
-            dispatcher._cache = SealedCache(function, form, (__file__, lanes.__file__))
+            makers = (__file__, lanes.__file__, linking.__file__)
+            dispatcher._cache = SealedCache(function, form, makers)
     return dispatcher  # type: ignore[no-any-return]
 
 
@@ -35,8 +39,17 @@ def serial(function: Kernel) -> Kernel:
 
 
 def step(function: Kernel) -> Kernel:
-    """Compile ``function`` for other kernels of its file only, which LLVM puts it into."""
-    return _compile(function, "step", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    """Compile ``function`` for other kernels of its file only, which LLVM puts it into.
+
+    It has no entry in the cache: it comes with the kernels that it is a part of.
+    """
+    return numba.njit(  # type: ignore[no-any-return]
+        nogil=True,
+        error_model="numpy",
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        pipeline_class=PartCompiler,
+    )(function)
 
 
 class Parallel:

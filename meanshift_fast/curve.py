@@ -10,6 +10,11 @@ A structure that is in the data, and not in the choice, lasts over a range of ba
 scale-space clustering [1]_. The rungs are climbed upwards: the modes of one are the seeds of the
 next, so that all rungs but the first have few trajectories.
 
+A fit starts afresh, though, and among a million rows some lie so far out that no other is in their
+ball: each is a centre of its own. Of 20 blobs that last from 0.43 to 2.25, a fit at 0.43 finds
+229, at the middle 23, and 20 only from 1.7 on. So the bandwidth that is picked is tried: it is the
+first above the middle of the plateau at which fresh climbs find as many centres as the plateau has.
+
 References
 ----------
 .. [1] Y. Leung, J.-S. Zhang and Z.-B. Xu, "Clustering by scale-space filtering", IEEE
@@ -17,20 +22,24 @@ References
    :doi:`10.1109/34.895974`, on the lifetime of a number of clusters.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from meanshift_fast import tree
-from meanshift_fast.bandwidth import mean_kth_distance
+from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.climb import climb
 from meanshift_fast.modes import merge_modes
+from meanshift_fast.seeding import find_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
+from meanshift_fast.units import numeric_table, readonly_table
+from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
 RATIO = 2.0**0.125  # between rungs: eight an octave
 SEEDS = 10_000  # rows that the first rung starts from, and that measure its bandwidth
 STRAGGLER = 0.05  # of the heaviest mode's support
+MOST_SEEDS = 200_000  # rows that are tried as seeds: 12 s in all; a million would take 80
 
 PLATEAU_DTYPE = np.dtype(
     [
@@ -47,9 +57,6 @@ PLATEAU_DTYPE = np.dtype(
         ("stability", np.float64),
     ]
 )
-
-_UNWEIGHTED: NDArray[np.float64] = np.empty(0)
-_UNWEIGHTED.flags.writeable = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,34 +74,35 @@ class BandwidthCurve:
     plateaus : structured ndarray of shape (n_plateaus,)
         For each run of equal counts: ``n_clusters``, the bandwidths ``low`` and ``high`` between
         which it lasts, and ``stability``, how many times the bandwidth doubles between them.
+    bandwidth : float
+        The one to use, on the longest plateau, in the unit of the columns of X.
+    n_centers : int
+        How many centres a fit at that bandwidth has; mostly as many as the plateau's clusters.
+
+    See Also
+    --------
+    bandwidth_curve : Makes it.
+
+    Examples
+    --------
+    >>> from meanshift_fast import bandwidth_curve
+    >>> from meanshift_fast.datasets import demo_table
+    >>> curve = bandwidth_curve(demo_table(), [0.5, 1, 2, 4, 8])
+    >>> curve.n_clusters
+    array([34,  5,  3,  2,  1])
     """
 
     bandwidths: NDArray[np.float64]
     n_clusters: NDArray[np.int64]
     n_modes: NDArray[np.int64]
     plateaus: NDArray[np.void]
+    bandwidth: float
+    n_centers: int
 
     @property
     def stable(self) -> np.void:
         """The longest plateau, the finest of equals."""
-        longest: np.void = self.plateaus[int(np.argmax(self.plateaus["stability"]))]
-        return longest
-
-    @property
-    def bandwidth(self) -> float:
-        """A bandwidth from the middle half of the longest plateau.
-
-        The middle of those rungs there that have the fewest stragglers; where no rung lies in
-        the middle half, of those on the plateau.
-        """
-        low, high = self.stable["low"], self.stable["high"]
-        edge = 2.0 ** (self.stable["stability"] / 4)
-        in_half = (self.bandwidths >= low * edge) & (self.bandwidths <= high / edge)
-        on_it = (self.bandwidths >= low) & (self.n_clusters == self.stable["n_clusters"])
-        on_it &= (self.bandwidths < high) | (self.bandwidths == low)
-        chosen = on_it & in_half if (on_it & in_half).any() else on_it
-        fewest = self.bandwidths[chosen & (self.n_modes == self.n_modes[chosen].min())]
-        return float(np.sqrt(fewest[0]) * np.sqrt(fewest[-1]))
+        return _longest(self.plateaus)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the curve and mark its longest plateau.
@@ -114,20 +122,33 @@ class BandwidthCurve:
         ImportError
             If matplotlib is not installed.
         """
-        from meanshift_fast.plot import COLOURS, new_axes
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+        from meanshift_fast.page import COLOURS, ink_of, key, new_axes, put_beside
 
         ax = new_axes() if ax is None else ax
+        ink, _ = ink_of(ax)
         stable = self.stable
         low, high, count = stable["low"], stable["high"], int(stable["n_clusters"])
-        ax.axvspan(low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
-        ax.step(self.bandwidths, self.n_clusters, where="post", color=COLOURS[0], linewidth=2)
-        ax.axvline(self.bandwidth, color=COLOURS[1], linestyle="--")
-        ax.set(xscale="log", yscale="log", xlabel="bandwidth", ylabel="clusters")
-        noun = "cluster" if count == 1 else "clusters"
-        ax.set_title(
-            f"The longest plateau: {count} {noun} from {low:.3g} to {high:.3g} (shaded);\n"
-            f"bandwidth {self.bandwidth:.3g} (dashed)",
-            fontsize="medium",
+        counted = "1 cluster lasts" if count == 1 else f"{count} clusters last"
+        ax.axvspan(low, high, color=COLOURS[1], alpha=0.15, linewidth=0)
+        ax.step(self.bandwidths, self.n_clusters, where="post", color=ink, linewidth=1.5)
+        ax.plot([low, high], [count, count], color=COLOURS[1], linewidth=4)
+        ax.axvline(self.bandwidth, color=ink, linestyle="--", linewidth=1)
+        ax.set(xlabel="bandwidth", ylabel="clusters", title=f"{counted} longest", yscale="log")
+        if self.bandwidths[0] > 0.0:
+            ax.set_xscale("log")
+        for axis in (ax.xaxis, ax.yaxis) if self.bandwidths[0] > 0.0 else (ax.yaxis,):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+            axis.set_minor_formatter(NullFormatter())
+        put_beside(
+            ax,
+            [
+                key("clusters at each bandwidth", color=ink, linewidth=1.5),
+                key(f"longest plateau, {low:.3g} to {high:.3g}", color=COLOURS[1], linewidth=4),
+                key(f"bandwidth to use, {self.bandwidth:.3g}", color=ink, linestyle="--"),
+            ],
         )
         return ax
 
@@ -136,6 +157,7 @@ def bandwidth_curve(
     X: ArrayLike,
     bandwidths: ArrayLike | None = None,
     *,
+    bin_seeding: bool = True,
     sample_weight: ArrayLike | None = None,
     n_jobs: int | None = None,
 ) -> BandwidthCurve:
@@ -148,6 +170,9 @@ def bandwidth_curve(
     bandwidths : array-like of shape (n_rungs,), default=None
         The ladder, positive and ascending. None: from the bandwidth whose ball holds the square
         root of the number of rows, up by eighths of an octave until one cluster is left.
+    bin_seeding : bool, default=True
+        True: the bandwidth is to suit a fit from bins. False: a fit from every row as well, which
+        takes longer to try, and is not tried with more than 200,000 rows.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows; a row of weight 0 is none.
     n_jobs : int, default=None
@@ -163,6 +188,11 @@ def bandwidth_curve(
     ValueError
         Where X is not a finite table, or the bandwidths or weights are out of range.
 
+    See Also
+    --------
+    MeanShift : With ``bandwidth="stable"`` it uses the bandwidth that is found here.
+    estimate_bandwidth : Quicker rules, which know nothing of clusters.
+
     Notes
     -----
     A mode is a straggler, and not counted, where its ball holds less than the square root of the
@@ -172,26 +202,74 @@ def bandwidth_curve(
     The first rung starts from at most 10,000 rows, later ones from the modes of the last, so a
     mode that no trajectory of the first rung reaches is not found.
 
+    The bandwidth to use is the first from the middle of the longest plateau upwards, by sixteenths
+    of an octave, at which a fit has as many centres as the plateau has clusters. Where none has (a
+    row far from all others is a centre at every bandwidth), it is the one that comes nearest, and
+    ``n_centers`` tells how near. ``MeanShift(bandwidth="stable")`` uses that bandwidth.
+
+    References
+    ----------
+    .. [1] Y. Leung, J.-S. Zhang and Z.-B. Xu, "Clustering by scale-space filtering", IEEE
+       Transactions on Pattern Analysis and Machine Intelligence 22 (12), 2000, pp. 1396-1410,
+       :doi:`10.1109/34.895974`.
+
     Examples
     --------
-    >>> from meanshift_fast.curve import bandwidth_curve
+    >>> from meanshift_fast import bandwidth_curve
     >>> from meanshift_fast.datasets import demo_table
     >>> int(bandwidth_curve(demo_table()).stable["n_clusters"])
     3
     """
-    points = np.ascontiguousarray(check_array(X), dtype=np.float64)
-    weights = _checked_weights(sample_weight, len(points))
-    if weights.size:
-        points, weights = points[weights > 0], weights[weights > 0]
+    table = numeric_table(check_array(X))
+    points, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     ladder = None if bandwidths is None else _checked_ladder(bandwidths)
     with borrowed_threads(n_jobs):
-        return _curve(_read_only(points), _read_only(weights), ladder)
+        return _curve(readonly_table(points), weights, ladder, every_row=not bin_seeding)
+
+
+def find_bandwidth(
+    rule: str | None,
+    kernel: str,
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    every_row: bool = False,
+    coalesce: float = 0.0,
+) -> float:
+    """Find a kernel's bandwidth by a rule.
+
+    Parameters
+    ----------
+    rule : {"scott", "silverman", "stable"} or None
+        None: the mean distance to the k-th nearest row, as `estimate_bandwidth` finds it.
+    kernel : {"flat", "gaussian"}
+        None and "stable" find the radius of a ball. The Gaussian takes the standard deviation of
+        a coordinate in that ball: the radius over ``sqrt(n_features + 2)``.
+    points, weights, every_row, coalesce
+        As in `stable_bandwidth`.
+
+    Returns
+    -------
+    float
+        In the unit of the columns.
+    """
+    if rule in ("scott", "silverman"):
+        return float(rule_of_thumb(points, rule, weights=weights))
+    if rule == "stable":
+        radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=coalesce)
+    else:
+        radius = float(mean_kth_distance(points, quantile=0.3, weights=weights))
+    return radius / math.sqrt(points.shape[1] + 2) if kernel == "gaussian" else radius
 
 
 def stable_bandwidth(
-    points: NDArray[np.float64], weights: NDArray[np.float64] = _UNWEIGHTED
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    every_row: bool = False,
+    coalesce: float = 0.0,
 ) -> float:
-    """Find the bandwidth in the middle of the longest plateau; `bandwidth_curve` of a ready table.
+    """Find the bandwidth that `bandwidth_curve` picks, of a ready table.
 
     Parameters
     ----------
@@ -199,30 +277,37 @@ def stable_bandwidth(
         The rows; finite, at least one.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
         The rows' weights, positive; empty where all are 1.
+    every_row : bool, default=False
+        Whether to try it with every row as a seed, besides the bins; up to 200,000 rows.
+    coalesce : float, default=0
+        As in `climb`, for the rows that are seeds.
 
     Returns
     -------
     float
         In the unit of the columns of ``points``; 0 where all rows are equal.
     """
-    return _curve(points, weights, None).bandwidth
+    return _curve(points, weights, None, every_row=every_row, coalesce=coalesce).bandwidth
 
 
 def _curve(
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
     ladder: NDArray[np.float64] | None,
+    *,
+    every_row: bool,
+    coalesce: float = 0.0,
 ) -> BandwidthCurve:
     n_rows, weights = _effective(len(points), weights)
     rows = tree.build(points, weights)
     first = rows.order[:: -(-len(points) // SEEDS)]
-    seeds = _read_only(points[first])
+    seeds = readonly_table(points[first])
     mean = np.average(points, axis=0, weights=weights if weights.size else None)
     spread_sq = np.average((points - mean) ** 2, axis=0, weights=weights if weights.size else None)
     spread = float(np.sqrt(spread_sq.sum()))
     least = 0.0
     if ladder is None:
-        sampled = _read_only(weights[first]) if weights.size else _UNWEIGHTED
+        sampled = readonly_table(weights[first]) if weights.size else UNWEIGHTED
         least = float(mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled))
         # Where most rows are equal the ball has no radius; a thousandth of the spread serves.
         least = least or spread / 1000
@@ -236,17 +321,61 @@ def _curve(
         if done:
             break
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
-    return BandwidthCurve(steps, counts, n_modes, _plateaus(steps, counts, spread))
+    plateaus = _plateaus(steps, counts, spread)
+    bandwidth, n_centers = _tried(rows, points, _longest(plateaus), every_row, coalesce)
+    return BandwidthCurve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 
 
 def _modes(
-    rows: tree.MomentTree, seeds: NDArray[np.float64], bandwidth: float
+    rows: tree.MomentTree,
+    seeds: NDArray[np.float64],
+    bandwidth: float,
+    coalesce: float = 0.0,
+    order: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     move = partial(shift, rows, bandwidth=bandwidth)
-    path = climb(move, seeds, bandwidth, tol=1e-3, max_iter=300, report=lambda *_: None)
+    path = climb(
+        move, seeds, bandwidth, tol=1e-3, max_iter=300, report=lambda *_: None, coalesce=coalesce,
+        order=order,
+    )  # fmt: skip
     reached = path.support > 0
-    modes, support = merge_modes(_read_only(path.ends[reached]), path.support[reached], bandwidth)
-    return _read_only(modes), support
+    if not reached.any():
+        return seeds[:0], path.support[:0]
+    ends = readonly_table(path.ends[reached])
+    modes, support = merge_modes(ends, path.support[reached], bandwidth)
+    return readonly_table(modes), support
+
+
+def _longest(plateaus: NDArray[np.void]) -> np.void:
+    longest: np.void = plateaus[int(np.argmax(plateaus["stability"]))]
+    return longest
+
+
+def _tried(
+    rows: tree.MomentTree,
+    points: NDArray[np.float64],
+    plateau: np.void,
+    every_row: bool,
+    coalesce: float,
+) -> tuple[float, int]:
+    """Climb afresh at bandwidths of a plateau, from its middle up; the first that agrees."""
+    low, high, count = float(plateau["low"]), float(plateau["high"]), int(plateau["n_clusters"])
+    if low == 0.0:
+        return 0.0, count
+    every_row = every_row and len(points) <= MOST_SEEDS
+    n_tries = max(1, round(8.0 * float(plateau["stability"])))
+    best: tuple[bool, int, float, int] = (True, len(points), 0.0, 0)
+    for bandwidth in np.sqrt(low * high) * RATIO ** (np.arange(n_tries) / 2.0):
+        first_rows, _ = find_bins(points, bandwidth, np.empty(0, dtype=np.int64))
+        bins = readonly_table(np.round(points[first_rows] / bandwidth) * bandwidth)
+        n_centers = len(_modes(rows, bins, bandwidth)[0])
+        differs = n_centers != count
+        if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
+            n_centers = len(_modes(rows, points, bandwidth, coalesce, rows.order)[0])
+        best = min(best, (differs, abs(n_centers - count), float(bandwidth), n_centers))
+        if best[:2] == (False, 0):
+            break
+    return best[2:]
 
 
 def _plateaus(
@@ -273,13 +402,7 @@ def _effective(n_samples: int, weights: NDArray[np.float64]) -> tuple[float, NDA
         return float(n_samples), weights
     shares = weights / weights.sum()
     n_rows = 1.0 / float(shares @ shares)
-    return n_rows, _read_only(shares * n_rows)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[np.float64]:
-    view = np.ascontiguousarray(array, dtype=np.float64).view()
-    view.flags.writeable = False
-    return view
+    return n_rows, readonly_table(shares * n_rows)
 
 
 def _checked_ladder(bandwidths: ArrayLike) -> NDArray[np.float64]:
@@ -291,20 +414,3 @@ def _checked_ladder(bandwidths: ArrayLike) -> NDArray[np.float64]:
             f"bandwidths must be positive, finite and ascending, got {ladder}; sort them"
         )
     return ladder
-
-
-def _checked_weights(sample_weight: ArrayLike | None, n_samples: int) -> NDArray[np.float64]:
-    if sample_weight is None:
-        return _UNWEIGHTED
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_samples,):
-        raise ValueError(
-            f"sample_weight must have one weight for each of the {n_samples} rows, got shape "
-            f"{weights.shape}"
-        )
-    if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
-        raise ValueError(
-            "sample_weight must be finite, at least 0 and not all 0, got weights from "
-            f"{weights.min()} to {weights.max()}"
-        )
-    return weights

@@ -17,6 +17,10 @@ def demo_table() -> npt.NDArray[np.float64]:
         Values with two decimals. About (2.5, 6.5) lie 125 rows with a spread of 0.6, about
         (6.5, 2.5) 100 rows with 1.1, about (8, 7.5) 75 rows with 0.85; the blobs take turns.
 
+    See Also
+    --------
+    china_pixels : The demo's large table.
+
     Notes
     -----
     No random generator of NumPy is involved, so every version and platform gives the same table.

@@ -6,9 +6,9 @@ soon as it is known.
 
 import importlib.util
 import math
-import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from numba.core.dispatcher import Dispatcher
 
 import meanshift_fast
 from meanshift_fast.datasets import china_pixels, demo_table
+from meanshift_fast.io import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> No
 
 def say(line: str = "", end: str = "\n") -> None:
     """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
-    encoding = sys.stdout.encoding or "ascii"
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
 
 
@@ -274,13 +275,7 @@ def draw(photograph: _Floats, labels: _Labels, centers: _Floats, output: Path) -
     shares = np.bincount(labels, minlength=len(centers)) / len(labels)
     _draw_palette(place(margin, 0.7, full_width - 2 * margin, 0.75), shares, centers)
 
-    # Written beside its place and moved there: whatever goes wrong, no half a file is left.
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(part, format="png")
-        os.replace(part, output)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole({output: partial(figure.savefig, format="png")})
 
 
 def _draw_palette(axes: "Axes", shares: _Floats, centers: _Floats) -> None:

@@ -3,9 +3,10 @@
 input -> bandwidth -> seeds -> moment tree -> climb -> modes -> labels
 """
 
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,17 +16,29 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from meanshift_fast import tree
-from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
-from meanshift_fast.basins import Follow, basin_labels, equal_rows, row_labels
+from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.climb import Climb, climb
+from meanshift_fast.curve import find_bandwidth
+from meanshift_fast.gaussian import gaussian_shift, polish
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
+from meanshift_fast.proxies import find_proxies
 from meanshift_fast.seeding import bin_seeds, warn_of_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import Units, checked_lengths, readonly_table, units_of
+from meanshift_fast.units import Units, checked_lengths, numeric_table, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
+
+Polish = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+class _Kernel(NamedTuple):
+    """A kernel on some rows: the climb, one with more patience, the polish of its modes."""
+
+    follow: Follow
+    patient: Follow | None
+    polish: Polish | None
 
 
 class MeanShift(ClusterMixin, BaseEstimator):
@@ -37,19 +50,26 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    bandwidth : float, {"scott", "silverman"} or array-like of shape (n_features,), default=None
-        Radius of the ball, in the unit of the columns of X. None: estimated by
-        :func:`estimate_bandwidth`; a word: by that rule of it. An array gives each feature its
-        own bandwidth, and makes an ellipsoid of the ball.
-    kernel : {"flat"}, default="flat"
-        "flat": every row in the ball counts the same.
+    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
+default=None
+        Radius of the ball, or standard deviation of the Gaussian kernel, in the unit of the
+        columns of X. None: estimated by :func:`estimate_bandwidth`; "scott", "silverman": by that
+        rule of it; "stable": from the longest plateau of :func:`bandwidth_curve`. None and
+        "stable" find the radius of a ball, and the Gaussian takes it divided by
+        ``sqrt(n_features + 2)``: a coordinate then has the variance that it has in the ball. An
+        array gives each feature its own bandwidth, and makes an ellipsoid of the ball.
+    kernel : {"flat", "gaussian"}, default="flat"
+        "flat": every row in the ball counts the same. "gaussian": every row counts, by
+        ``exp(-d**2 / 2)`` for a distance of d bandwidths. Centres are then polished: they are
+        stationary points of the density to a millionth of the bandwidth.
     seeds : array-like of shape (n_seeds, n_features), default=None
         Where the trajectories start. None: at the rows, or at their bins with ``bin_seeding``.
     bin_seeding : bool, default=False
         Start from the occupied bins of a grid of side ``bandwidth`` rather than from every row:
         far fewer trajectories. Ignored where ``seeds`` are given.
     min_bin_freq : int, default=1
-        Only bins that hold at least so many rows are seeds.
+        Only bins that hold at least so many rows are seeds. 1 takes every occupied bin, whatever
+        its rows weigh.
     cluster_all : bool, default=True
         True: a row beyond the bandwidth of every centre (an orphan) takes the nearest all the
         same. False: its label is -1, in ``predict`` as in ``fit``.
@@ -65,6 +85,9 @@ class MeanShift(ClusterMixin, BaseEstimator):
         Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
         0 follows every seed to its own end, as scikit-learn does. 0.01 makes the climb of
         millions of seeds several times faster, and moves few rows from basin to basin.
+    accuracy : float, default=1e-3
+        For the Gaussian kernel: how far one shift may be from that of the sums over all rows, at
+        most, in bandwidths. 0 sums every row.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it.
@@ -82,7 +105,8 @@ class MeanShift(ClusterMixin, BaseEstimator):
     bandwidth_ : float, or float64 ndarray of shape (n_features,)
         The bandwidth that was used.
     mode_weight_ : float64 ndarray of shape (n_modes,)
-        The support of each centre: the weight of the rows in the last ball it was computed from.
+        The support of each centre: the weight of the rows in the last ball it was computed from;
+        with the Gaussian kernel, of all rows as the kernel weighs them around it.
     history_ : structured ndarray of shape (n_rounds,)
         For each round of the climb: ``round``, ``n_active`` trajectories that took a step, their
         ``mean_shift`` and ``max_shift`` (in bandwidths, where each feature has its own), and
@@ -101,11 +125,16 @@ class MeanShift(ClusterMixin, BaseEstimator):
     Notes
     -----
     Time: the tree takes n log n; a shift n^(1 - 1/d) for n rows in d dimensions, where
-    scikit-learn's takes as long as the ball is full. Memory: about twice the table's (as
-    float64) besides the table, and 16 bytes a row.
+    scikit-learn's takes as long as the ball is full. A Gaussian shift takes some ten times that,
+    and neighbours share it; above four dimensions it takes all rows that matter. Memory: about
+    twice the table's (as float64) besides the table, and 16 bytes a row; with the Gaussian kernel
+    three times.
 
     A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
     weight 0 take part in none of these, and are labelled.
+
+    With the Gaussian kernel, ends merge as with the flat one, what is left is polished, and merges
+    once more; a row's basin is that of the mode which the end nearest to its own became.
 
     Labels by basin are those of [1]_ section 4, steps 1 to 3. Rows that were no seeds climb as
     well; such a row whose trajectory ends beyond the bandwidth of every centre is an orphan.
@@ -141,11 +170,11 @@ class MeanShift(ClusterMixin, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (scikit-learn's convention)
         "bandwidth": [
             Interval(Real, 0, None, closed="neither"),
-            StrOptions({"scott", "silverman"}),
+            StrOptions({"scott", "silverman", "stable"}),
             "array-like",
             None,
         ],
-        "kernel": [StrOptions({"flat"})],
+        "kernel": [StrOptions({"flat", "gaussian"})],
         "seeds": ["array-like", None],
         "bin_seeding": ["boolean"],
         "min_bin_freq": [Interval(Integral, 1, None, closed="left")],
@@ -153,13 +182,13 @@ class MeanShift(ClusterMixin, BaseEstimator):
         "assign": [StrOptions({"nearest", "basin"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "coalesce": [Interval(Real, 0, None, closed="left")],
+        "accuracy": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "progress": ["boolean", callable],
     }
 
-    _rows: NDArray[np.float64] | None
-    _row_weights: NDArray[np.float64]
+    _labelled: Labelled | None
 
     def __init__(
         self,
@@ -174,6 +203,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
         tol: float = 1e-3,
         max_iter: int = 300,
         coalesce: float = 0.0,
+        accuracy: float = 1e-3,
         n_jobs: int | None = None,
         progress: bool | Report = False,
     ) -> None:
@@ -187,6 +217,7 @@ class MeanShift(ClusterMixin, BaseEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.coalesce = coalesce
+        self.accuracy = accuracy
         self.n_jobs = n_jobs
         self.progress = progress
 
@@ -215,10 +246,16 @@ class MeanShift(ClusterMixin, BaseEstimator):
             each row, a parameter is out of range, or no seed is left: "No point was within
             bandwidth=...".
         """
-        table: NDArray[Any] = validate_data(self, X)
-        weights = checked_weights(sample_weight, len(table))
-        with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
-            self._fit_table(table, weights, report)
+        try:
+            table = numeric_table(validate_data(self, X))
+            weights = checked_weights(sample_weight, len(table))
+            with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
+                self._fit_table(table, weights, report)
+        except BaseException:
+            # No model is left: the old centres, with another number of columns than `predict`
+            # now takes, would be read beyond their end.
+            self.__dict__.pop("cluster_centers_", None)
+            raise
         return self
 
     def fit_predict(
@@ -252,10 +289,11 @@ class MeanShift(ClusterMixin, BaseEstimator):
         seeds = self._seeds(X, points, row_weights, bandwidth)
 
         report(0, 1, "tree")
-        units = units_of(bandwidth, points)
+        units = units_of(bandwidth, points, in_bandwidths=self.kernel == "gaussian")
         entered = units.enter(points)
         rows = tree.build(entered, row_weights, careful=len(seeds) > len(points) // 16)
-        follow = self._follower(rows, units.radius, report)
+        kernel = self._kernel_on(rows, units.radius, report)
+        follow = kernel.follow
         climb_rows = partial(follow, entered, order=rows.order, coalesce=self.coalesce)
         if seeds is points:
             path = climb_rows()
@@ -266,26 +304,31 @@ class MeanShift(ClusterMixin, BaseEstimator):
                 warn_of_bins(bandwidth)
                 seeds, path = points, climb_rows()
         report(0, 1, "modes")
-        modes = self._keep_modes(path, units, bandwidth, X.dtype)
+        landings = self._keep_modes(path, units, bandwidth, X.dtype, kernel.polish)
 
         report(0, 1, "labels")
         limit = None if self.cluster_all else units.radius
-        self._rows, self._row_weights = None, UNWEIGHTED
+        self._labelled = None
         if self.assign == "nearest":
-            every = entered if X is table else units.enter(readonly_table(table))
-            self.labels_ = nearest_labels(every, modes, limit=limit)
+            modes = units.enter(readonly_table(self.cluster_centers_))
+            if X is table:
+                self.labels_ = nearest_labels(entered, modes, limit=limit, tree=rows)
+            else:
+                every = units.enter(readonly_table(table))
+                self.labels_ = nearest_labels(every, modes, limit=limit)
             return
         if seeds is not points:
             path = climb_rows()
         self.labels_ = row_labels(
-            path, entered, modes, order=rows.order, limit=limit, follow=follow,
-            side=self.coalesce * units.radius,
+            path, entered, landings, order=rows.order, limit=limit, follow=follow,
+            patient=kernel.patient, side=self.coalesce * units.radius,
         )  # fmt: skip
-        self._rows, self._row_weights = points, row_weights
+        kept = landings.within(units.leave)
+        self._labelled = Labelled(points, row_weights, self.labels_, kept)
         if X is not table:
             every = readonly_table(table)
             self.labels_ = self._basins(every, report)
-            self._rows, self._row_weights = every, weights
+            self._labelled = Labelled(every, weights, self.labels_, kept)
 
     def _keep_modes(
         self,
@@ -293,7 +336,8 @@ class MeanShift(ClusterMixin, BaseEstimator):
         units: Units,
         bandwidth: float | NDArray[np.float64],
         dtype: np.dtype[Any],
-    ) -> NDArray[np.float64]:
+        polish_modes: Polish | None,
+    ) -> Landings:
         """Merge the ends of a climb, and set all fitted attributes but the labels."""
         reached = path.support > 0
         if not reached.any():
@@ -302,8 +346,19 @@ class MeanShift(ClusterMixin, BaseEstimator):
                 "empty. Give seeds nearer to the rows, or a larger bandwidth."
             )
         dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
-        ends = readonly_table(units.leave(path.ends[reached]).astype(dtype))
-        modes, support = merge_modes(units.enter(ends), path.support[reached], units.radius)
+
+        def rounded(places: NDArray[np.float64]) -> NDArray[np.float64]:
+            return units.enter(readonly_table(units.leave(places).astype(dtype)))
+
+        ends = rounded(path.ends[reached])
+        modes, support = merge_modes(ends, path.support[reached], units.radius)
+        landings = Landings(readonly_table(modes), np.arange(len(modes)), readonly_table(modes))
+        if polish_modes:
+            polished, density = polish_modes(landings.places)
+            polished = rounded(polished)
+            modes, support = merge_modes(polished, density, units.radius)
+            became = nearest_labels(polished, modes)
+            landings = Landings(landings.places, became, readonly_table(modes))
         if isinstance(units.divisor, float):
             for name in ("mean_shift", "max_shift"):
                 path.history[name] *= units.divisor
@@ -312,30 +367,35 @@ class MeanShift(ClusterMixin, BaseEstimator):
         self.n_iter_ = path.n_iter
         self.mode_weight_ = support
         self.history_ = path.history
-        return readonly_table(modes)
+        return landings
 
     def _bandwidth(
         self, points: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> float | NDArray[np.float64]:
         """The bandwidth as given, or as found."""
-        if self.bandwidth is None:
-            return mean_kth_distance(points, quantile=0.3, weights=weights)
-        if isinstance(self.bandwidth, str):
-            return rule_of_thumb(points, self.bandwidth, weights=weights)
+        if self.bandwidth is None or isinstance(self.bandwidth, str):
+            every_row = self.seeds is None and not self.bin_seeding
+            return find_bandwidth(
+                self.bandwidth, self.kernel, points, weights,
+                every_row=every_row, coalesce=self.coalesce,
+            )  # fmt: skip
         if isinstance(self.bandwidth, Real):
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
 
-    def _follower(self, rows: tree.MomentTree, radius: float, report: Report) -> Follow:
-        """The climb on some rows, but for its seeds; a kernel is a way to shift positions."""
-        shift_positions = partial(shift, rows, bandwidth=radius)
-        return partial(
-            climb,
-            shift_positions,
-            bandwidth=radius,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            report=report,
+    def _kernel_on(self, rows: tree.MomentTree, radius: float, report: Report) -> _Kernel:
+        """What the kernel does on some rows: a kernel is a way to shift positions."""
+        follow = partial(
+            climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
+        )
+        if self.kernel == "flat" or radius == 0.0:
+            return _Kernel(partial(follow, partial(shift, rows, bandwidth=radius)), None, None)
+        among = partial(gaussian_shift, rows, find_proxies(rows))
+        patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
+        return _Kernel(
+            partial(follow, partial(among, accuracy=float(self.accuracy))),
+            partial(patient, tol=self.tol / 100.0),
+            partial(polish, *among.args),
         )
 
     def _seeds(
@@ -347,12 +407,12 @@ class MeanShift(ClusterMixin, BaseEstimator):
     ) -> NDArray[np.float64]:
         """The seeds as a float64 table; ``points`` itself where every row is one."""
         if self.seeds is not None:
-            if np.ndim(self.seeds) != 2 or np.shape(self.seeds)[0] == 0:
+            if np.ndim(self.seeds) != 2 or 0 in np.shape(self.seeds):
                 raise ValueError(
                     f"seeds must be a table of at least one row and {points.shape[1]} columns, got "
                     f"shape {np.shape(self.seeds)}; seeds=None starts from the rows of X"
                 )
-            seeds = check_array(self.seeds, input_name="seeds")
+            seeds = numeric_table(check_array(self.seeds, input_name="seeds"), "seeds")
             if seeds.shape[1] != points.shape[1]:
                 raise ValueError(
                     f"seeds must have as many columns as X, got {seeds.shape[1]} columns where "
@@ -394,38 +454,41 @@ class MeanShift(ClusterMixin, BaseEstimator):
             ``assign`` became "basin" after the fit.
         """
         check_is_fitted(self, "cluster_centers_")
-        points = readonly_table(validate_data(self, X, reset=False))
+        points = readonly_table(numeric_table(validate_data(self, X, reset=False)))
         if self.assign == "basin":
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 return self._basins(points, report)
         modes = readonly_table(self.cluster_centers_)
-        units = units_of(self.bandwidth_, points, modes)
+        units = self._units(modes)
         limit = None if self.cluster_all else units.radius
         with borrowed_threads(self.n_jobs):
             return nearest_labels(units.enter(points), units.enter(modes), limit=limit)
 
+    def _units(self, *tables: NDArray[np.float64]) -> Units:
+        """The unit that the fitted model measures in."""
+        return units_of(self.bandwidth_, *tables, in_bandwidths=self.kernel == "gaussian")
+
     def _basins(self, points: NDArray[np.float64], report: Report) -> NDArray[np.int64]:
         """Look up the labels of rows of the fit; let all others climb."""
-        rows, weights = self._rows, self._row_weights
-        if rows is None:
+        known = self._labelled
+        if known is None:
             raise ValueError(
                 'assign="basin" labels with the rows of the fit, which assign="nearest" did not '
                 "keep; fit again"
             )
-        found = equal_rows(points, rows)
-        labels: NDArray[np.int64] = self.labels_[found]
+        found = known.find(points)
+        labels = known.labels[found]
         new = np.flatnonzero(found < 0)
         if new.size:
-            rows, weights = without_weightless(rows, weights)
-            seeds, modes = points[new], readonly_table(self.cluster_centers_)
-            units = units_of(self.bandwidth_, rows, seeds, modes)
-            seeds = units.enter(readonly_table(seeds))
-            follow = self._follower(
-                tree.build(units.enter(readonly_table(rows)), weights), units.radius, report
-            )
-            path = follow(seeds, order=tree.build(seeds, UNWEIGHTED).order)
+            rows, weights = without_weightless(known.points, known.weights)
+            units = self._units(rows, known.landings.places)
+            seeds = units.enter(readonly_table(points[new]))
+            built = tree.build(units.enter(readonly_table(rows)), weights)
+            kernel = self._kernel_on(built, units.radius, report)
+            path = kernel.follow(seeds, order=tree.build(seeds, UNWEIGHTED).order)
             limit = None if self.cluster_all else units.radius
-            labels[new] = basin_labels(path, units.enter(modes), limit=limit)
+            landings = known.landings.within(units.enter)
+            labels[new] = basin_labels(path, landings, limit=limit, patient=kernel.patient)
         return labels
 
 
@@ -443,6 +506,7 @@ def mean_shift(
     assign: str = "nearest",
     tol: float = 1e-3,
     coalesce: float = 0.0,
+    accuracy: float = 1e-3,
     progress: bool | Report = False,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -452,10 +516,34 @@ def mean_shift(
     ----------
     X : array-like of shape (n_samples, n_features)
         The rows to cluster.
-    bandwidth, seeds, bin_seeding, min_bin_freq, cluster_all, max_iter, n_jobs
-        As in :class:`MeanShift`, and as in :func:`sklearn.cluster.mean_shift`.
-    kernel, assign, tol, coalesce, progress
-        As in :class:`MeanShift`.
+    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
+default=None
+        Radius of the ball, or standard deviation of the Gaussian, in the unit of the columns of
+        X; None or a word: found in X.
+    seeds : array-like of shape (n_seeds, n_features), default=None
+        Where the trajectories start. None: at the rows, or at their bins with ``bin_seeding``.
+    bin_seeding : bool, default=False
+        Start from the occupied bins of a grid of side ``bandwidth`` rather than from every row.
+    min_bin_freq : int, default=1
+        Only bins that hold at least so many rows are seeds.
+    cluster_all : bool, default=True
+        Whether a row beyond the bandwidth of every centre takes the nearest. False: label -1.
+    max_iter : int, default=300
+        A trajectory that has not come to rest ends after ``max_iter + 1`` means.
+    n_jobs : int, default=None
+        Threads: None for all that Numba may use, a number for so many, -1 for all.
+    kernel : {"flat", "gaussian"}, default="flat"
+        How rows count: all in the ball the same, or every row by its distance.
+    assign : {"nearest", "basin"}, default="nearest"
+        A row takes the nearest centre, or the one that its own trajectory reaches.
+    tol : float, default=1e-3
+        A trajectory rests when a move is at most ``tol * bandwidth``.
+    coalesce : float, default=0.0
+        Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
+    accuracy : float, default=1e-3
+        For the Gaussian kernel: the largest error of a shift, in bandwidths.
+    progress : bool or callable, default=False
+        True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
     sample_weight : array-like of shape (n_samples,), default=None
         The rows' weights, as in :meth:`MeanShift.fit`.
 
@@ -465,6 +553,11 @@ def mean_shift(
         The centres, by falling support.
     labels : int64 ndarray of shape (n_samples,)
         The label of each row.
+
+    See Also
+    --------
+    MeanShift : The same as an estimator, whose reference says more of each parameter.
+    sklearn.cluster.mean_shift : Has the same signature as far as it goes.
 
     Examples
     --------
@@ -486,6 +579,7 @@ def mean_shift(
         tol=tol,
         max_iter=max_iter,
         coalesce=coalesce,
+        accuracy=accuracy,
         n_jobs=n_jobs,
         progress=progress,
     ).fit(X, sample_weight=sample_weight)
@@ -497,6 +591,10 @@ def warm_up() -> None:
 
     Call it where a pause is welcome: it takes some seconds with an empty cache, and a fraction of
     one after. ``meanshift-fast warmup`` does the same from the command line.
+
+    See Also
+    --------
+    MeanShift : What it warms up.
 
     Examples
     --------

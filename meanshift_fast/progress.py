@@ -5,6 +5,7 @@ A report is ``report(done, total, stage)``. The stages are those of the pipeline
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,7 +34,9 @@ def reporting(progress: bool | Report) -> Iterator[Report]:
         yield _silent
     else:
         try:
-            from tqdm.auto import tqdm
+            with warnings.catch_warnings():  # tqdm warns where a notebook has no ipywidgets
+                warnings.simplefilter("ignore")
+                from tqdm.auto import tqdm
         except ImportError:
             bar: _Bar | _Line = _Line()
         else:
@@ -52,12 +55,17 @@ class _Bar:
     """One tqdm bar that goes from stage to stage."""
 
     def __init__(self, tqdm: Any) -> None:
-        self._bar = tqdm(desc="mean shift", file=sys.stderr)
+        self._bar = tqdm(bar_format="mean shift", file=sys.stderr)
+        self._stage = ""
 
     def __call__(self, done: int, total: int, stage: str) -> None:
-        if self._bar.desc != f"{stage}: ":
-            self._bar.reset(total)
-            self._bar.set_description(stage, refresh=False)
+        if stage != self._stage:
+            self._stage = stage
+            # A stage of one piece has no share to tell, and a stream does not know how long it is.
+            told = "{percentage:3.0f}% |{bar:24}| {n:,}" if total > 1 else "{n:,} rows"
+            told = "" if total == 1 else told + " "
+            self._bar.bar_format = f"mean shift: {stage} {told}[{{elapsed}}]"
+            self._bar.reset(total or None)
         self._bar.n = done
         self._bar.refresh()
 
@@ -69,8 +77,9 @@ class _Line:
     """One line on stderr that is written over."""
 
     def __call__(self, done: int, total: int, stage: str) -> None:
-        share = done / total if total else 1.0
-        sys.stderr.write(f"\rmean shift: {stage:<9} {share:4.0%}")
+        # A stage of one piece has no share to tell, and a stream does not know how long it is.
+        told = f"{done / total:.0%}" if total > 1 else f"{done:,} rows" if total == 0 else ""
+        sys.stderr.write(f"\r{f'mean shift: {stage} {told}':<40}")
         sys.stderr.flush()
 
     def close(self) -> None:

@@ -21,8 +21,8 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.pieces import pieces
-from meanshift_fast.units import checked_lengths
-from meanshift_fast.weights import UNWEIGHTED, checked_weights
+from meanshift_fast.units import numeric_table
+from meanshift_fast.weights import UNWEIGHTED
 
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
 FIRST = 1 << 20  # rows of the first piece
@@ -96,28 +96,6 @@ def _count_bins(
     return n_bins
 
 
-@serial
-def _cell_means(points, weights, sizes, rows, inverse, means, cell_weights):
-    """Weigh each cell and find its mean, as an offset from its first row until all are in.
-
-    A mean beside the border may round across it, and would change its cell when condensed again.
-    """
-    n_features = points.shape[1]
-    for i in range(points.shape[0]):
-        cell, weight = inverse[i], weights[min(i, weights.shape[0] - 1)]
-        cell_weights[cell] += weight
-        for f in range(n_features):
-            means[cell, f] += weight * (points[i, f] - points[rows[cell], f])
-    for cell in range(rows.shape[0]):
-        for f in range(n_features):
-            first = mean = points[rows[cell], f]
-            if cell_weights[cell] > 0.0:
-                mean += means[cell, f] / cell_weights[cell]
-            while _bin(mean, sizes[f]) != _bin(first, sizes[f]):
-                mean = np.nextafter(mean, first)
-            means[cell, f] = mean
-
-
 def find_bins(
     points: NDArray[np.float64], bin_size: float, inverse: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -165,7 +143,7 @@ def _full_bins(
     """Find the first row of each bin that holds enough rows."""
     inverse = np.empty(weights.size, dtype=np.int64)
     rows, counts = find_bins(points, bin_size, inverse)
-    if weights.size == 0:
+    if weights.size == 0 or min_bin_freq == 1:  # every occupied bin, however little it weighs
         return rows[counts >= min_bin_freq]
     # Sums of fractions come out a little short of a whole number, depending on their order.
     return rows[np.bincount(inverse, weights) >= min_bin_freq * (1.0 - 1e-10)]
@@ -209,8 +187,9 @@ def bin_seeds(
         if (bin_size != bin_size[0]).any():
             with np.errstate(over="ignore"):
                 quotients = X / bin_size
-            bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
-            return X if bins is quotients else bins * bin_size
+                bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
+                largest = np.finfo(np.float64).max  # a bin's centre may lie beyond all floats
+                return X if bins is quotients else np.clip(bins * bin_size, -largest, largest)
         bin_size = float(bin_size[0])
     if bin_size == 0:
         return X
@@ -231,12 +210,12 @@ def bin_seeds(
         warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
-        bins = np.round(points[rows] / size).astype(np.float32)
-        seeds: NDArray[Any] = bins * bin_size
-    # A bin size that float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
-    lost = np.isfinite(bins) & ~np.isfinite(seeds)
-    if lost.any() or abs(bin_size) < np.finfo(np.float32).tiny:
-        seeds = bins.astype(np.float64) * float(bin_size)
+        numbers = np.round(points[rows] / size)
+        seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
+        if not np.isfinite(seeds).all() or abs(bin_size) < np.finfo(np.float32).tiny:
+            # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
+            seeds = numbers * float(bin_size)
+            seeds = np.where(np.isfinite(seeds), seeds, X[rows])
     return seeds
 
 
@@ -253,7 +232,8 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
 
     Sorts the rows into bins whose centres are the multiples of ``bin_size``, and answers with the
     centre of each bin that holds enough rows. The seeds are those of
-    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order.
+    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order, except that those
+    that float32 cannot hold are finite.
 
     Parameters
     ----------
@@ -315,98 +295,6 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
     """
     if bin_size == 0:
         return X  # type: ignore[return-value]
-    table = check_array(X)
+    table = numeric_table(check_array(X))
     seeds = bin_seeds(table, bin_size, min_bin_freq)
     return X if seeds is table else seeds  # type: ignore[return-value]
-
-
-def condense(
-    X: ArrayLike, cell_size: float | ArrayLike, *, sample_weight: ArrayLike | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Condense a table into one weighted point for each occupied cell of a grid.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, n_features)
-        The rows.
-    cell_size : float or array-like of shape (n_features,)
-        The sides of a cell, in the unit of the columns of X. The centres of the cells are the
-        multiples of it, as those of bins are.
-    sample_weight : array-like of shape (n_samples,), default=None
-        The rows' weights; None counts each once. A row of weight w is w rows.
-
-    Returns
-    -------
-    points : float64 ndarray of shape (n_cells, n_features)
-        The weighted mean of the rows of each cell, in the order in which rows first enter the
-        cells. Each lies in its cell.
-    weights : float64 ndarray of shape (n_cells,)
-        The weight of the rows of each cell. A cell of rows of weight 0 has weight 0, and its
-        point is the first of them.
-    inverse : int64 ndarray of shape (n_samples,)
-        The cell of each row: ``points[inverse]`` is a table as X, a little coarser, and
-        ``labels[inverse]`` hands the labels of the points down to the rows.
-
-    Raises
-    ------
-    ValueError
-        Where X is not a finite table, ``cell_size`` is not positive or X has infinitely many
-        cells, or weights are negative, not finite or not one for each row.
-
-    See Also
-    --------
-    MeanShift : Takes the weights as ``sample_weight``.
-
-    Notes
-    -----
-    Condensing goes on: the points of several chunks, one after the other, condense with their
-    weights to the points of the whole, in the same order, up to rounding. Equal rows condense to
-    themselves to the last bit.
-
-    No row moves farther than a cell's diagonal, so that with cells of side s a mean is off by no
-    more than that, and by far less where the rows spread evenly in the cells.
-
-    Time: some 20 ns a row in two columns, one thread; memory: a copy of the table, at most 64
-    bytes a row, and what is returned.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from meanshift_fast import condense
-    >>> X = np.array([[1.0, 0.9], [0.8, 1.3], [4.0, 7.0], [1.2, 0.8]])
-    >>> points, weights, inverse = condense(X, 1.0)
-    >>> points
-    array([[1., 1.],
-           [4., 7.]])
-    >>> weights
-    array([3., 1.])
-    >>> inverse
-    array([0, 0, 1, 0])
-    """
-    points = np.ascontiguousarray(check_array(X), dtype=np.float64).view()
-    points.flags.writeable = False
-    sizes = checked_lengths("cell_size", cell_size, points.shape[1])
-    weights = checked_weights(sample_weight, len(points), all_zero=True)
-    if weights.size == 0:
-        weights = np.ones(1)
-        weights.flags.writeable = False
-
-    with np.errstate(over="ignore", under="ignore"):
-        in_cells = points / sizes
-    if not np.isfinite(in_cells).all():
-        raise ValueError(
-            f"cell_size={cell_size!r} is too small for X, whose largest coordinate is "
-            f"{np.abs(points).max():g}: the numbers of the cells overflow. Give a larger cell_size"
-        )
-    if not np.isfinite(weights.sum() * sizes.max()):
-        raise ValueError(
-            f"cell_size={cell_size!r} times the sum of sample_weight, {weights.sum():g}, "
-            "overflows; divide the weights by their largest"
-        )
-    in_cells.flags.writeable = False
-    inverse = np.empty(len(points), dtype=np.int64)
-    rows, _ = find_bins(in_cells, 1.0, inverse)
-    means = np.zeros((len(rows), points.shape[1]))
-    cell_weights = np.zeros(len(rows))
-    _cell_means(points, weights, sizes, rows, inverse, means, cell_weights)
-    return means, cell_weights, inverse

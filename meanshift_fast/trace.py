@@ -7,6 +7,7 @@ readable line by line beside the paper; the engine that moves a million points i
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_array
 
+from meanshift_fast.units import numeric_table
 from meanshift_fast.weights import checked_weights
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _Floats = npt.NDArray[np.float64]
 
 # Values that one block of rows may hold at once, distances and copies together: 8 MiB.
 _BLOCK_VALUES = 1 << 20
+_NEAR = 3.0  # bandwidths, within which rows are a Gaussian kernel's neighbours
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,10 +45,14 @@ class Trace:
         For each start, the length of each move.
 
     support : list of ndarray of shape (n_steps,), float64
-        For each start, the number of rows in the ball behind each move, or their weight.
+        For each start, the number of rows in the ball behind each move, or their weight; with
+        the Gaussian kernel, the weight of all rows as the kernel counts them.
 
     bandwidth : float
-        Radius of the balls.
+        Radius of the balls, or standard deviation of the Gaussian kernel.
+
+    kernel : {"flat", "gaussian"}
+        How rows count.
 
     tol : float
         A story ends with the first move of at most ``tol * bandwidth``.
@@ -58,19 +65,36 @@ class Trace:
 
     weights : ndarray of shape (n_samples,) or (0,), float64
         The rows' weights; empty where each counts once.
+
+    See Also
+    --------
+    trace : Makes it.
+
+    Examples
+    --------
+    >>> from meanshift_fast import trace
+    >>> story = trace([[1, 1], [2, 1], [1, 2]], [2.5, 2.5], bandwidth=2)
+    >>> story
+    <Trace: 1 starting point(s), at most 3 shift(s)>
+    >>> story.positions[0].round(2)
+    array([[2.5 , 2.5 ],
+           [1.5 , 1.5 ],
+           [1.33, 1.33],
+           [1.33, 1.33]])
     """
 
     positions: list[_Floats]
     shifts: list[_Floats]
     support: list[_Floats]
     bandwidth: float
+    kernel: str
     tol: float
     max_iter: int
     points: _Floats
     weights: _Floats
 
     def neighbours(self, step: int, start: int = 0) -> npt.NDArray[np.intp]:
-        """Find the rows in the ball of one step.
+        """Find the rows in the ball of one step, or those that the Gaussian kernel counts most.
 
         Parameters
         ----------
@@ -83,8 +107,10 @@ class Trace:
         Returns
         -------
         rows : ndarray of shape (n_neighbours,), int64
-            Row numbers in `X`, ascending; their mean is ``positions[start][step + 1]``.
-            Rows of weight 0 are not among them.
+            Row numbers in `X`, ascending; their mean is ``positions[start][step + 1]``. With the
+            Gaussian kernel, for which every row is a neighbour, those within three bandwidths,
+            beyond which a row counts for less than a ninetieth. Rows of weight 0 are not among
+            them.
 
         Raises
         ------
@@ -101,8 +127,9 @@ class Trace:
         if not -n_steps <= step < n_steps:
             raise IndexError(f"step must be one of the {n_steps} steps of the story, got {step}")
         centre = self.positions[start][step % n_steps]
+        radius = self.bandwidth if self.kernel == "flat" else _NEAR * self.bandwidth
         inside = np.concatenate(
-            [first + inside for first, inside, _ in _ball(self.points, centre, self.bandwidth)]
+            [first + inside for first, inside, _ in _ball(self.points, centre, radius)]
         )
         return inside[self.weights[inside] > 0.0] if self.weights.size else inside
 
@@ -124,7 +151,7 @@ class Trace:
         ImportError
             If matplotlib is not installed.
         """
-        from meanshift_fast.plot import draw_trace
+        from meanshift_fast.paths import draw_trace
 
         return draw_trace(self, ax)
 
@@ -142,19 +169,27 @@ class Trace:
         positions, shifts = self.positions[start], self.shifts[start]
 
         def step(number: int) -> str:
-            neighbours = _counted(self.support[start][number], "neighbour")
-            if self.weights.size:
-                neighbours = _counted(len(self.neighbours(number, start)), "neighbour")
-                neighbours += f" of weight {self.support[start][number]:.6g}"
+            support = self.support[start][number]
+            neighbours = counted(support, "neighbour")
+            if self.kernel == "gaussian":
+                neighbours = f"neighbours of weight {support:.6g}"
+            elif self.weights.size:
+                neighbours = counted(len(self.neighbours(number, start)), "neighbour")
+                neighbours += f" of weight {support:.6g}"
             mean = self._row(positions[number + 1])
             shift = shifts[number]
             return f"Step {number + 1}: {neighbours}, their mean {mean}, shift {shift:.3g}."
 
+        neighbours = f"those of the {len(self.points):,} rows within the bandwidth"
+        if self.kernel == "gaussian":
+            neighbours = (
+                f"all {len(self.points):,} rows, each of weight exp(-d^2 / 2) at a distance of d "
+                "times the bandwidth"
+            )
         return "\n".join(
             [
                 f"Select the point {self._row(positions[0])}.",
-                f"Its neighbours are those of the {len(self.points):,} rows within the bandwidth, "
-                f"{self.bandwidth:.4g}.",
+                f"Its neighbours are {neighbours}, {self.bandwidth:.4g}.",
                 *_elide(len(shifts), step, 9, 3, "... {} more steps ..."),
                 self._ending(positions[-1], shifts),
             ]
@@ -163,7 +198,7 @@ class Trace:
     def _ending(self, end: _Floats, shifts: _Floats) -> str:
         if len(shifts) == 0:
             return "There are none: the ball is empty, and the point stays where it is."
-        told = f"after {_counted(len(shifts), 'shift')}"
+        told = f"after {counted(len(shifts), 'shift')}"
         if shifts[-1] <= self.tol * self.bandwidth:
             return (
                 f"It rests at {self._row(end)} {told}:\n"
@@ -191,6 +226,7 @@ def trace(
     *,
     bandwidth: float,
     kernel: str = "flat",
+    accuracy: float = 1e-3,
     tol: float = 1e-3,
     max_iter: int = 300,
     sample_weight: npt.ArrayLike | None = None,
@@ -206,11 +242,15 @@ def trace(
         Where to begin: a row of `X` or any other place.
 
     bandwidth : float
-        Radius of the ball, in the unit of the columns of `X`. A row exactly at this distance
-        is a neighbour.
+        Radius of the ball, in the unit of the columns of `X`, or standard deviation of the
+        Gaussian kernel. A row exactly at a ball's radius is a neighbour.
 
-    kernel : {"flat"}, default="flat"
-        Every neighbour counts the same.
+    kernel : {"flat", "gaussian"}, default="flat"
+        "flat": every row in the ball counts the same. "gaussian": every row counts, by
+        ``exp(-d**2 / 2)`` for a distance of d bandwidths.
+
+    accuracy : float, default=1e-3
+        As in `MeanShift`. A trace sums every row, which is within any accuracy.
 
     tol : float, default=1e-3
         A point rests when a move is at most ``tol * bandwidth``.
@@ -269,20 +309,21 @@ def trace(
     """
     points = _checked_table(X, "X")
     starts = _checked_starts(start, points.shape[1])
-    _check_parameters(bandwidth, kernel, tol, max_iter)
+    _check_parameters(bandwidth, kernel, accuracy, tol, max_iter)
     weights = checked_weights(sample_weight, len(points))
 
     bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
-    paths = [_climb(points, weights, origin, bandwidth, tol, max_iter) for origin in starts]
+    mean_of = _ball_mean if kernel == "flat" else _gaussian_mean
+    step = partial(mean_of, points, weights, bandwidth)
+    paths = [_climb(step, origin, bandwidth, tol, max_iter) for origin in starts]
     positions, shifts, support = (list(part) for part in zip(*paths, strict=True))
-    return Trace(positions, shifts, support, bandwidth, tol, max_iter, points, weights)
+    return Trace(positions, shifts, support, bandwidth, kernel, tol, max_iter, points, weights)
 
 
 def _checked_table(table: npt.ArrayLike, name: str) -> _Floats:
     # Asked for float64 at once, scikit-learn would read words such as "1.5" as numbers.
-    numbers = check_array(table, ensure_all_finite=False, input_name=name, estimator="trace")
-    checked: _Floats = check_array(numbers, dtype=np.float64, input_name=name, estimator="trace")
-    return checked
+    given = numeric_table(check_array(table, input_name=name, estimator="trace"), name)
+    return np.asarray(given, dtype=np.float64)
 
 
 def _checked_starts(start: npt.ArrayLike, n_features: int) -> _Floats:
@@ -296,10 +337,15 @@ def _checked_starts(start: npt.ArrayLike, n_features: int) -> _Floats:
     return starts
 
 
-def _check_parameters(bandwidth: float, kernel: str, tol: float, max_iter: int) -> None:
-    if kernel != "flat":
-        raise ValueError(f'kernel must be "flat", got {kernel!r}; no other kernel is traced yet')
-    for name, value in (("bandwidth", bandwidth), ("tol", tol)):
+def _check_parameters(
+    bandwidth: float, kernel: str, accuracy: float, tol: float, max_iter: int
+) -> None:
+    if kernel not in ("flat", "gaussian"):
+        raise ValueError(
+            f'kernel must be "flat" or "gaussian", got {kernel!r}; "flat" counts every row in the '
+            "ball the same"
+        )
+    for name, value in (("bandwidth", bandwidth), ("accuracy", accuracy), ("tol", tol)):
         if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
             raise TypeError(
                 f"{name} must be a real number, got {value!r} of type {type(value).__name__}"
@@ -309,10 +355,12 @@ def _check_parameters(bandwidth: float, kernel: str, tol: float, max_iter: int) 
             f"bandwidth must be positive and finite, got {bandwidth!r}; it is the radius of the "
             "ball, in the unit of the columns of X"
         )
-    if not 0 <= tol < math.inf:
-        raise ValueError(
-            f"tol must be finite and at least 0, got {tol!r}; it is a fraction of the bandwidth"
-        )
+    for name, value in (("accuracy", accuracy), ("tol", tol)):
+        if not 0 <= value < math.inf:
+            raise ValueError(
+                f"{name} must be finite and at least 0, got {value!r}; it is a fraction of the "
+                "bandwidth"
+            )
     if isinstance(max_iter, bool | np.bool_) or not isinstance(max_iter, Integral):
         raise TypeError(
             f"max_iter must be an integer, got {max_iter!r} of type {type(max_iter).__name__}"
@@ -322,8 +370,7 @@ def _check_parameters(bandwidth: float, kernel: str, tol: float, max_iter: int) 
 
 
 def _climb(
-    points: _Floats,
-    weights: _Floats,
+    step: Callable[[_Floats], tuple[_Floats, float]],
     origin: _Floats,
     bandwidth: float,
     tol: float,
@@ -334,22 +381,11 @@ def _climb(
     shifts: list[float] = []
     support: list[float] = []
     scale = _unit(bandwidth)
-    # Only a sum of the very largest numbers needs it, so as not to overflow.
-    shrink = 2.0**-64 if max(points.max(), -points.min()) > 1e280 else 1.0
     while len(shifts) <= max_iter:
-        weight, total = 0.0, np.zeros(points.shape[1])
-        for first, inside, block in _ball(points, positions[-1], bandwidth):
-            if weights.size:
-                each = weights[first + inside]
-                weight += each.sum()
-                total += (each[:, None] * block[inside] * shrink).sum(axis=0)
-            else:
-                weight += len(inside)
-                total += (block[inside] * shrink).sum(axis=0)
-        if weight == 0.0:
+        mean, weight = step(positions[-1])
+        if mean is positions[-1]:
             break
-        mean = total / weight / shrink
-        shift = float(np.linalg.norm((mean - positions[-1]) * scale)) / scale
+        shift = math.hypot(*(mean - positions[-1]) * scale) / scale
         positions.append(mean)
         shifts.append(shift)
         support.append(weight)
@@ -358,14 +394,63 @@ def _climb(
     return np.array(positions), np.array(shifts), np.array(support, dtype=np.float64)
 
 
+def _ball_mean(
+    points: _Floats, weights: _Floats, bandwidth: float, centre: _Floats
+) -> tuple[_Floats, float]:
+    """Average the rows in a ball, and weigh them; the centre itself where there are none."""
+    # Only a sum of the very largest numbers needs it, so as not to overflow.
+    shrink = 2.0**-64 if max(points.max(), -points.min()) > 1e280 else 1.0
+    weight, total = 0.0, np.zeros(points.shape[1])
+    for first, inside, block in _ball(points, centre, bandwidth):
+        if weights.size:
+            each = weights[first + inside]
+            weight += each.sum()
+            total += (each[:, None] * block[inside] * shrink).sum(axis=0)
+        else:
+            weight += len(inside)
+            total += (block[inside] * shrink).sum(axis=0)
+    return (centre, 0.0) if weight == 0.0 else (total / weight / shrink, weight)
+
+
+def _gaussian_mean(
+    points: _Floats, weights: _Floats, bandwidth: float, centre: _Floats
+) -> tuple[_Floats, float]:
+    """Average all rows as the Gaussian kernel counts them, and weigh them."""
+    distance_sq = np.concatenate([squares for _, squares, _ in _squares(points, centre, bandwidth)])
+    distance_sq /= (bandwidth * _unit(bandwidth)) ** 2
+    counting = weights > 0.0 if weights.size else np.ones(len(points), dtype=bool)
+    # Measured from the nearest row: far from all rows, each count by itself would vanish.
+    nearest = distance_sq[counting].min()
+    with np.errstate(under="ignore", invalid="ignore"):
+        counts = np.where(counting, np.exp(0.5 * (nearest - distance_sq)), 0.0)
+        if not np.isfinite(nearest):  # no square is a number: all rows are as far
+            counts = counting.astype(np.float64)
+        if weights.size:
+            counts = counts * (weights / weights.max())
+        share = counts / counts.sum()
+        weight = counts.sum() * np.exp(-0.5 * nearest)
+    return share @ points, float(weight * (weights.max() if weights.size else 1.0))
+
+
 def _ball(
     points: _Floats, centre: _Floats, bandwidth: float
 ) -> Iterator[tuple[int, npt.NDArray[np.intp], _Floats]]:
     """Yield, block by block, the first row's number, which rows are in the ball, and the block."""
+    radius_sq = (bandwidth * _unit(bandwidth)) ** 2
+    for first, distance_sq, block in _squares(points, centre, bandwidth):
+        yield first, np.flatnonzero(distance_sq <= radius_sq), block
+
+
+def _squares(
+    points: _Floats, centre: _Floats, bandwidth: float
+) -> Iterator[tuple[int, _Floats, _Floats]]:
+    """Yield, block by block, the first row's number, all squared distances, and the block.
+
+    The unit of the distances is the one of :func:`_unit`.
+    """
     n_samples, n_features = points.shape
     n_rows = max(1, _BLOCK_VALUES // (n_features + 3))
     scale = _unit(bandwidth)
-    radius_sq = (bandwidth * scale) ** 2
     for first in range(0, n_samples, n_rows):
         block = points[first : first + n_rows]
         distance_sq = np.zeros(len(block))
@@ -374,7 +459,7 @@ def _ball(
             for feature in range(n_features):
                 difference = (block[:, feature] - centre[feature]) * scale
                 distance_sq += difference * difference
-        yield first, np.flatnonzero(distance_sq <= radius_sq), block
+        yield first, distance_sq, block
 
 
 def _unit(bandwidth: float) -> float:
@@ -395,5 +480,6 @@ def _elide(n_items: int, tell: Callable[[int], str], head: int, tail: int, note:
     return [*map(tell, first), note.format(left_out), *map(tell, last)]
 
 
-def _counted(count: float, noun: str) -> str:
+def counted(count: float, noun: str) -> str:
+    """Write a number of things."""
     return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"

@@ -1,8 +1,8 @@
 """Lengths, and the unit that the engine measures in.
 
 The engine knows one bandwidth. Where each feature has its own, the columns are divided by theirs
-and the bandwidth is 1. And where data are so large or small that squares would overflow or vanish,
-all is divided by a power of two, which rounds nothing.
+and the bandwidth is 1; so they are for the Gaussian kernel, always. And where data are so large or
+small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
 """
 
 from numbers import Real
@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+FLAT_MOST = float(np.finfo(np.float64).max)
+GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
+
 
 class Units(NamedTuple):
     """The engine's unit.
@@ -18,26 +21,38 @@ class Units(NamedTuple):
     Attributes
     ----------
     divisor : float, or float64 array of shape (n_features,)
-        What the columns are divided by; 1.0 for all but extreme data.
+        What the columns are divided by; 1.0 for a flat kernel on all but extreme data.
     radius : float
         The bandwidth, so divided.
+    most : float
+        The largest coordinate that the engine measures with.
     """
 
     divisor: float | NDArray[np.float64]
     radius: float
+    most: float = FLAT_MOST
 
     def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Measure a table in the engine's unit; itself where that is the table's own."""
+        """Measure a table in the engine's unit; itself where that is the table's own.
+
+        What lies beyond ``most`` in that unit comes as far as that: never infinite.
+        """
         if isinstance(self.divisor, float) and self.divisor == 1.0:
             return table
-        return readonly_table(table / self.divisor)
+        with np.errstate(over="ignore"):
+            entered = table / self.divisor
+        return readonly_table(np.clip(entered, -self.most, self.most, out=entered))
 
     def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure in the columns' own units again."""
         return table * self.divisor
 
 
-def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64]) -> Units:
+def units_of(
+    bandwidth: float | NDArray[np.float64],
+    *tables: NDArray[np.float64],
+    in_bandwidths: bool = False,
+) -> Units:
     """Choose the unit for a bandwidth and some tables.
 
     Parameters
@@ -46,6 +61,8 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         In the unit of the columns. Equal for all features, it does as one number does.
     *tables : float64 arrays of shape (n_rows, n_features)
         What shall enter.
+    in_bandwidths : bool, default=False
+        Whether the unit is the bandwidth, where that is not 0.
 
     Returns
     -------
@@ -57,31 +74,83 @@ def units_of(bandwidth: float | NDArray[np.float64], *tables: NDArray[np.float64
         Where a table holds too many bandwidths to count.
     """
     widths = np.atleast_1d(bandwidth)
-    if (widths == widths[0]).all():
+    is_one = (widths == widths[0]).all()
+    if is_one and (widths[0] == 0.0 or not in_bandwidths):
         width = float(widths[0])
         largest = max(max(table.max(), -table.min()) for table in tables)
-        if width == 0.0 or (1e-100 <= width <= 1e150 and largest <= 1e280):
+        measure = width or largest
+        if measure == 0.0 or (1e-100 <= measure <= 1e150 and largest <= 1e280):
             return Units(1.0, width)
         # Near 1 with the bandwidth, as far as the largest coordinate stays finite when summed.
         room = 930 - int(np.frexp(largest)[1])
-        exponent = max(min(-int(np.frexp(width)[1]), room, 1000), -1000)
+        exponent = max(min(-int(np.frexp(measure)[1]), room, 1000), -1000)
         divisor = float(np.ldexp(1.0, -exponent))
-        return Units(divisor, width / divisor)
-    with np.errstate(over="ignore"):
-        largest = max(np.abs(table / widths).max() for table in tables)
-    if not largest <= 1e280:
+        if width == 0.0 or width / divisor >= 1e-150:  # its square is a number
+            return Units(divisor, width / divisor)
+        most = 1e280
+    else:
+        with np.errstate(over="ignore"):
+            largest = max(np.abs(table / widths).max() for table in tables)
+        most = GAUSSIAN_MOST if in_bandwidths else 1e280
+        if largest <= most:
+            each = float(widths[0]) if is_one else widths.astype(np.float64)
+            return Units(each, 1.0, GAUSSIAN_MOST if in_bandwidths else FLAT_MOST)
+    raise ValueError(
+        f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than {most:g} "
+        "bandwidths. Give a larger bandwidth, or leave out the rows or the column so far away"
+    )
+
+
+def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
+    """Refuse what would become numbers without being asked, and convert what must.
+
+    Parameters
+    ----------
+    table : array of shape (n_rows, n_features)
+        As scikit-learn's checks leave it: real numbers, but also times, and objects.
+    name : str, default="X"
+        The parameter's name, for the message.
+
+    Returns
+    -------
+    array of shape (n_rows, n_features)
+        The table itself where its dtype is one of numbers that float64 holds.
+
+    Raises
+    ------
+    ValueError
+        "X must hold numbers, ..." or "X must be finite as float64, ..."
+    """
+    if table.dtype.kind in "biuf" and table.dtype.itemsize <= 8:
+        return table
+    try:
+        if table.dtype.kind in "mM":
+            raise TypeError
+        with np.errstate(over="ignore"):
+            numbers: NDArray[np.float64] = table.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than 1e280 "
-            "bandwidths. Give that column a larger bandwidth, or leave it out"
+            f"{name} must hold numbers, got dtype {table.dtype} with {table.flat[0]!r} first; "
+            "count times in days or seconds, code words as numbers or leave them out"
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{name} must be finite as float64, got dtype {table.dtype} with a larger number or "
+            "none; scale the columns, fill or drop the rows"
         )
-    return Units(widths.astype(np.float64), 1.0)
+    return numbers
+
+
+def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A read-only view: a kernel would be compiled again for an array that it might write to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
     """A table as the kernels take it: read-only, C-ordered, float64."""
-    points: NDArray[np.float64] = np.ascontiguousarray(table, dtype=np.float64).view()
-    points.flags.writeable = False
-    return points
+    return readonly(np.ascontiguousarray(table, dtype=np.float64))
 
 
 def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:

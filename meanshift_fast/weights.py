@@ -68,9 +68,10 @@ def checked_weights(
             "sample_weight must be positive for at least one row, got zero for all; "
             "sample_weight=None counts every row once"
         )
-    if not np.isfinite(total):
+    if total > 0.0 and not 1e-25 <= total <= 1e25:  # weights times coordinates are numbers too
         raise ValueError(
-            f"sample_weight must have a finite sum, got {total}; divide all weights by the largest"
+            f"sample_weight must have a sum between 1e-25 and 1e25, got {total:g}; divide all "
+            "weights by the largest"
         )
     weights.flags.writeable = False
     return UNWEIGHTED if (weights == 1.0).all() else weights

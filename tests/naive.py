@@ -4,9 +4,9 @@ Every public function of the package has its twin here, written to be read and n
 fast: no tree, no batch, no thread, one trajectory at a time. A test is "twin and kernel
 agree", and `test_naive.py` holds the twins themselves to scikit-learn.
 
-The algorithm is the mean shift of [1]_ with a flat kernel: a trajectory moves to the mean
-of the closed ball around it until it rests (sections 2.1 and 2.2), and the points of
-convergence that lie within a bandwidth of each other are one mode (section 4.1, "cluster
+The algorithm is the mean shift of [1]_, with a flat kernel unless said otherwise: a trajectory
+moves to the mean of the closed ball around it until it rests (sections 2.1 and 2.2), and the
+points of convergence that lie within a bandwidth of each other are one mode (section 4.1, "cluster
 delineation"). Order, ties and stopping are those of scikit-learn 1.9.
 
 References
@@ -72,6 +72,56 @@ def shift(points, weights, position, bandwidth):
     if bandwidth == 0:
         return position, support
     return (weights[:, None] * points)[inside].sum(axis=0) / support, support
+
+
+def flat_density(points, weights, places, bandwidth):
+    """The hill that flat trajectories climb: [1]_ equation (12) for the shadow kernel, unscaled."""
+    away_sq = np.array([distances_sq(points, place) for place in places]) / bandwidth**2
+    return (weights * np.maximum(1 - away_sq, 0)).sum(axis=1)
+
+
+def gaussian_shift(points, weights, position, bandwidth):
+    """One mean shift with the Gaussian kernel: [1]_ equation (17) with a normal profile.
+
+    Each point counts by exp(-d^2 / 2), d bandwidths away. Far from all points every such number
+    would vanish; counted from the nearest point instead, none that matters does.
+
+    Returns
+    -------
+    mean : (n_features,).
+    density : the sum of the weights, so counted; it may vanish.
+    """
+    squares = distances_sq(points / bandwidth, position / bandwidth)
+    nearest = squares.min()
+    counts = weights * np.exp(-0.5 * (squares - nearest))
+    return np.average(points, axis=0, weights=counts), counts.sum() * np.exp(-0.5 * nearest)
+
+
+def gaussian_mean_shift(points, bandwidth, weights=None, tol=1e-5, max_iter=5000):
+    """Modes and basin labels with the Gaussian kernel, from a plain climb of every row.
+
+    A climb this patient leaves its ends close enough to the modes to merge them and be done: no
+    polish. It has no shortcut to share with what it checks.
+
+    Returns
+    -------
+    modes : (n_modes, n_features), densest first.
+    labels : (n_samples,), the mode nearest to each row's end.
+    """
+    weights = np.ones(len(points)) if weights is None else weights
+    ends, density = points.astype(float), np.zeros(len(points))
+    live = np.arange(len(points))
+    for _ in range(max_iter):
+        moved = np.empty((len(live), points.shape[1]))
+        for i, row in enumerate(live):
+            moved[i], density[row] = gaussian_shift(points, weights, ends[row], bandwidth)
+        lengths = np.linalg.norm((moved - ends[live]) / bandwidth, axis=1)
+        ends[live] = moved
+        live = live[lengths > tol]
+        if live.size == 0:
+            break
+    modes, _ = merge_modes(ends / bandwidth, density, 1.0)
+    return modes * bandwidth, nearest_labels(ends / bandwidth, modes, 1.0)
 
 
 def trajectory(points, weights, start, bandwidth, tol=1e-3, max_iter=300):
@@ -182,7 +232,11 @@ def bin_seeds(points, bin_size, min_bin_freq=1, weights=None):
     for row, weight in zip(np.round(points / bin_size), weights, strict=True):
         frequency[tuple(row)] += weight
     # sums of fractions may come out a little short
-    cells = [cell for cell, count in frequency.items() if count >= min_bin_freq * (1 - 1e-10)]
+    cells = [
+        cell
+        for cell, count in frequency.items()
+        if min_bin_freq == 1 or count >= min_bin_freq * (1 - 1e-10)
+    ]
     if len(cells) == len(points) and (weights == 1).all():
         warnings.warn(
             f"Binning data failed with provided bin_size={bin_size:f}, using data points as seeds.",
@@ -254,10 +308,12 @@ def estimate_bandwidth(points, *, quantile=0.3, weights=None):
     """Mean radius of the balls that hold `quantile` of the weight, their own centre included.
 
     With unit weights: the mean distance to the k-th nearest row, k = int(n * quantile), at
-    least 1, each row being its own nearest. A row of weight w is w rows.
+    least 1, each row being its own nearest. A row of weight w is w rows; where that makes k
+    less than 1, k is not rounded.
     """
     weights = np.ones(len(points)) if weights is None else weights
-    k = max(int(weights.sum() * quantile), 1)
+    share = weights.sum() * quantile
+    k = int(share) or share or weights.min()
     radii = np.empty(len(points))
     for i, point in enumerate(points):
         to_point_sq = distances_sq(points, point)

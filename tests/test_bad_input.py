@@ -3,13 +3,21 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.exceptions import NotFittedError
 
 import naive
 import samples
-from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds, mean_shift, trace
+from meanshift_fast import (
+    MeanShift,
+    condense,
+    estimate_bandwidth,
+    get_bin_seeds,
+    mean_shift,
+    trace,
+)
 
 X = samples.blobs(60, 2)
 
@@ -34,6 +42,10 @@ BAD_TABLES = {
     "a number": (3.0, ValueError, "2D array|array-like"),
     "nothing": (None, (ValueError, TypeError), "None|NoneType|array"),
     "ragged": ([[1.0, 2.0], [3.0]], ValueError, "inhomogeneous|sequence"),
+    "times": (np.array([["2020-01-01", "NaT"]], "datetime64[D]"), ValueError, "numbers.*datetime"),
+    "lengths of time": (np.array([[1, 2]], "timedelta64[D]"), ValueError, "numbers.*timedelta"),
+    "categories": (pd.DataFrame([["x", "y"]], dtype="category"), ValueError, "'x'"),
+    "beyond float64": (np.array([[1.0, np.longdouble("1e400")]]), ValueError, "finite|[Ii]nfinity"),
     "sparse": (scipy.sparse.csr_matrix(np.eye(3)), TypeError, "[Ss]parse|dense"),
 }
 
@@ -58,6 +70,14 @@ def test_the_function_refuses(table, error, reason):
 def test_predict_refuses(fitted, table, error, reason):
     with pytest.raises(error, match=reason):
         fitted.predict(table)
+
+
+@bad_tables
+def test_get_bin_seeds_and_condense_refuse(table, error, reason):
+    with pytest.raises(error, match=reason):
+        get_bin_seeds(table, 1.0)
+    with pytest.raises(error, match=reason):
+        condense(table, 1.0)
 
 
 @bad_tables
@@ -95,7 +115,7 @@ def test_a_wrong_width_is_refused(fitted, width):
         trace(X, table, bandwidth=1.0)
 
 
-@pytest.mark.parametrize("seeds", [[1.0, 2.0], 3.0, "rows"])
+@pytest.mark.parametrize("seeds", [[1.0, 2.0], 3.0, "rows", [[]]])
 def test_seeds_that_are_no_table_are_refused(seeds):
     with pytest.raises((ValueError, TypeError), match="seeds"):
         MeanShift(bandwidth=1.0, seeds=seeds).fit(X)
@@ -206,6 +226,32 @@ def test_a_failed_fit_leaves_no_model():
         model.predict(X)
 
 
+def stop_at(stage):
+    def progress(done, total, at):
+        if at == stage:
+            raise InterruptedError(stage)
+
+    return progress
+
+
+@pytest.mark.parametrize("stage", ["bandwidth", "tree", "climb", "modes", "labels"])
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+def test_a_second_fit_that_is_interrupted_leaves_no_half_of_the_first(stage, assign):
+    model = MeanShift(bandwidth=1.0, assign=assign).fit(X)
+    with pytest.raises(InterruptedError):
+        model.set_params(progress=stop_at(stage)).fit(X[:, :1])
+    with pytest.raises(NotFittedError):
+        model.set_params(progress=False).predict(X[:, :1])
+
+
+def test_a_second_fit_with_bad_weights_leaves_no_half_of_the_first():
+    model = MeanShift(bandwidth=1.0).fit(X)
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.fit(X[:, :1], sample_weight=[1.0])
+    with pytest.raises(NotFittedError):
+        model.predict(X[:, :1])
+
+
 # No seed is left: scikit-learn's "max() arg is an empty sequence" helps nobody.
 
 
@@ -308,6 +354,41 @@ def test_the_bandwidth_scales_with_the_data(scale):
     np.testing.assert_array_equal(model.labels_, MeanShift().fit(X).labels_)
 
 
+# An infinite seed was a crash of the interpreter: no child of a block tells that it is none.
+
+
+@pytest.mark.parametrize("bandwidth", [1.0, 1e-300, [1.0, 2.0]], ids=str)
+def test_rows_farther_than_float32_counts_bandwidths_have_bins(bandwidth):
+    rows = np.array([[1e39, 0.0], [0.0, 0.0], [0.0, 0.0], [1e39, 0.0], [0.0, 0.0]])
+    rows *= np.min(bandwidth)
+    model = MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(rows)
+    np.testing.assert_array_equal(model.cluster_centers_, rows[1::-1])
+    assert model.labels_.tolist() == [1, 0, 0, 1, 0]
+
+
+def test_seeds_and_new_rows_may_be_farther_than_floats_count_bandwidths(fitted):
+    for bandwidth in (1e-200, np.array([1e-200, 2e-200])):
+        unit = 1e-200 * np.array([1.0, 1.0 if np.ndim(bandwidth) == 0 else 2.0])
+        far = np.array([[1e300, 0.0], [-1e300, 1e300]])
+        model = MeanShift(bandwidth=bandwidth, seeds=np.vstack([far, X * unit])).fit(X * unit)
+        np.testing.assert_allclose(model.cluster_centers_ / unit, fitted.cluster_centers_)
+        labels = model.predict(np.vstack([far, X * unit]))
+        np.testing.assert_array_equal(labels[2:], fitted.labels_)
+
+
+def test_a_bandwidth_whose_square_vanishes_beside_the_rows_is_refused():
+    with pytest.raises(ValueError, match=r"(?s)bandwidth=1e-200 is too small for X.*larger"):
+        MeanShift(bandwidth=1e-200).fit(np.vstack([X * 1e-200, [[1e300, 0.0]]]))
+
+
+def test_tiny_values_are_told_apart_where_the_bandwidth_is_zero():
+    rows = np.repeat([1e-200, 7e-200], [23, 17])[:, None]
+    model = MeanShift().fit(rows)
+    assert model.bandwidth_ == 0
+    np.testing.assert_array_equal(model.labels_, np.repeat([0, 1], [23, 17]))
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+
+
 def test_integers_near_the_largest_work():
     step = 2**53
     rows = 2**62 + step * samples.scattered(60, 2, side=9).astype(np.int64)
@@ -321,6 +402,14 @@ def test_unsigned_integers_do_not_wrap():
     model = MeanShift(bandwidth=10.0).fit(rows)
     assert_same_partition(model, naive.mean_shift(rows, bandwidth=10.0))
     assert model.labels_.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_integers_beyond_64_bits_work():
+    rows = np.array([[2**70, 0], [2**70 + 2**30, 0], [0, 0]], dtype=object)
+    for bin_seeding in (False, True):
+        model = MeanShift(bandwidth=2.0**31, bin_seeding=bin_seeding).fit(rows)
+        assert model.labels_.tolist() == [0, 0, 1]
+    assert len(get_bin_seeds(np.vstack([rows, rows]), 2.0**40)) == 2
 
 
 def test_float16_works():

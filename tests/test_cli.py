@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 from meanshift_fast import __version__, demo
@@ -137,6 +138,39 @@ def test_interruption_is_exit_code_130_without_a_traceback(monkeypatch, capsys):
     monkeypatch.setattr(demo, "run", interrupt)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err == "\nmeanshift-fast: interrupted\n"
+
+
+def test_interruption_while_the_package_is_imported_is_the_same(tmp_path):
+    script = tmp_path / "meanshift-fast"
+    script.write_text(
+        """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "numba":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from meanshift_fast.cli import main
+sys.exit(main())
+"""
+    )
+    ended = subprocess.run(
+        [sys.executable, script, "info"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 130
+    assert (ended.stdout, ended.stderr) == ("", "\nmeanshift-fast: interrupted\n")
+
+
+@pytest.mark.jitless
+def test_closed_streams_are_no_error(monkeypatch, tmp_path):
+    np.save(tmp_path / "t.npy", np.arange(20.0).reshape(10, 2))
+    table, labels = str(tmp_path / "t.npy"), str(tmp_path / "o.npy")
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["cluster", table, "-o", labels, "--bandwidth", "3"]) == 0
+    assert main(["cluster", table, "-o", labels, "--columns", "x"]) == 1
 
 
 @pytest.mark.jitless

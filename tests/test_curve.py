@@ -6,19 +6,48 @@ import pytest
 import naive
 import samples
 from bench.workloads import blobs
-from meanshift_fast import MeanShift
-from meanshift_fast.curve import bandwidth_curve, stable_bandwidth
+from meanshift_fast import MeanShift, bandwidth_curve
+from meanshift_fast.curve import stable_bandwidth
 from meanshift_fast.datasets import demo_table
+from meanshift_fast.stream import fit_batches
 
 
-@pytest.mark.parametrize("n_samples", [20_000, 200_000])
-def test_it_finds_the_twenty_blobs(n_samples):
+@pytest.mark.parametrize("n_samples", [5_000, 20_000, 1_000_000])
+def test_it_finds_the_twenty_blobs_and_so_does_a_fresh_fit(n_samples):
     X = blobs(n_samples)
     curve = bandwidth_curve(X)
-    assert curve.stable["n_clusters"] == 20
-    model = MeanShift(bandwidth=curve.bandwidth, bin_seeding=True).fit(X)
-    sizes = np.bincount(model.labels_)
-    assert np.count_nonzero(sizes > len(X) // 100) == 20
+    assert curve.stable["n_clusters"] == curve.n_centers == 20
+    assert curve.stable["low"] <= curve.bandwidth <= curve.stable["high"]
+    model = MeanShift(bandwidth="stable", bin_seeding=True).fit(X)
+    assert model.bandwidth_ == curve.bandwidth
+    assert len(model.cluster_centers_) == 20
+
+
+def test_a_stream_finds_the_twenty_blobs_as_well():
+    X = blobs(200_000)
+    model = fit_batches([X[:70_000], X[70_000:]], bandwidth="stable", bin_seeding=True)
+    assert len(model.cluster_centers_) == 20
+
+
+def test_every_row_as_a_seed_finds_the_twenty_blobs():
+    X = blobs(20_000)
+    model = MeanShift(bandwidth="stable").fit(X)
+    assert model.bandwidth_ == bandwidth_curve(X, bin_seeding=False).bandwidth
+    assert len(model.cluster_centers_) == 20
+
+
+def test_a_row_far_from_all_others_is_told_of():
+    X = np.vstack([demo_table(), [[500.0, 500.0]]])
+    curve = bandwidth_curve(X)
+    n_centers = len(MeanShift(bandwidth=curve.bandwidth, bin_seeding=True).fit(X).cluster_centers_)
+    assert curve.n_centers == n_centers == curve.stable["n_clusters"] + 1
+
+
+def test_a_weight_of_two_is_two_rows():
+    X = demo_table()
+    curve = bandwidth_curve(X, [0.5, 1.0, 2.0], sample_weight=np.where(X[:, 0] < 5, 2.0, 1.0))
+    doubled = bandwidth_curve(np.vstack([X, X[X[:, 0] < 5]]), [0.5, 1.0, 2.0])
+    np.testing.assert_array_equal(curve.n_modes, doubled.n_modes)
 
 
 def test_one_blob_is_one_cluster():

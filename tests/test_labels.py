@@ -176,6 +176,21 @@ def test_new_rows_and_thousands_of_modes_need_no_tree_of_the_rows(n_features):
     np.testing.assert_array_equal(labels.nearest_labels(rows, modes), expected)
 
 
+def test_a_fit_labels_many_modes_by_the_tree_it_has(monkeypatch):
+    taken = []
+    by_blocks = labels._label_all_by_blocks
+    monkeypatch.setattr(
+        labels, "_label_all_by_blocks", lambda *args: taken.append(args[0]) or by_blocks(*args)
+    )
+    rows = samples.blobs(9000, 2, n_blobs=1000, spread=0.01, box=100)
+    model = MeanShift(bandwidth=0.5, bin_seeding=True).fit(rows)
+    assert len(model.cluster_centers_) > 900
+    assert len(taken) == 1
+    np.testing.assert_array_equal(
+        model.labels_, naive.nearest_labels(rows, model.cluster_centers_, 0.5)
+    )
+
+
 def test_the_ways_are_taken_where_they_are_fast(monkeypatch):
     taken = []
     for name in WAYS.values():

@@ -9,13 +9,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
+from scipy.spatial.distance import pdist
 
+import naive
 import samples
 from bench.workloads import blobs
-from meanshift_fast import MeanShift, trace
-from meanshift_fast.curve import bandwidth_curve
+from meanshift_fast import MeanShift, bandwidth_curve, trace
 from meanshift_fast.datasets import demo_table
-from meanshift_fast.plot import COLOURS, MeanShiftDisplay, colours_apart
+from meanshift_fast.page import COLOURS, GREY, colours_apart
+from meanshift_fast.plot import MeanShiftDisplay
 
 X = demo_table()
 
@@ -31,10 +34,13 @@ def model():
     return MeanShift(bandwidth=2.5).fit(X)
 
 
-def luminance(code):
+def linear(code):
     rgb = np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return linear @ (0.2126, 0.7152, 0.0722)
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(code):
+    return linear(code) @ (0.2126, 0.7152, 0.0722)
 
 
 def test_the_display_draws_on_the_axes_it_is_given(model):
@@ -45,7 +51,7 @@ def test_the_display_draws_on_the_axes_it_is_given(model):
 
 
 def test_rows_are_drawn_where_they_are_and_centres_upon_them(model):
-    rows, centers = MeanShiftDisplay.from_estimator(model, X).ax_.collections
+    rows, _, centers = MeanShiftDisplay.from_estimator(model, X).ax_.collections
     np.testing.assert_array_equal(rows.get_offsets(), X)
     np.testing.assert_array_equal(centers.get_offsets(), model.cluster_centers_)
 
@@ -54,7 +60,12 @@ def test_the_legend_counts_the_rows_beside_the_axes(model):
     display = MeanShiftDisplay.from_estimator(model, X)
     legend = display.ax_.get_legend()
     said = [text.get_text() for text in legend.get_texts()]
-    assert said == [f"{i}: {n:,} rows" for i, n in enumerate(np.bincount(model.labels_))]
+    sizes = np.bincount(model.labels_)
+    assert said == [
+        *(f"cluster {i}: {n:,} rows" for i, n in enumerate(sizes)),
+        "centre",
+        "one bandwidth about it",
+    ]
     display.figure_.canvas.draw()
     assert legend.get_window_extent().x0 >= display.ax_.get_window_extent().x1
 
@@ -70,8 +81,18 @@ def test_one_column_stands_on_the_hill_that_it_climbs():
     table = samples.blobs(100, 1)
     model = MeanShift(bandwidth=1.0).fit(table)
     rows = MeanShiftDisplay.from_estimator(model, table).ax_.collections[0]
-    near = np.abs(table - table.T) <= 1.0
-    np.testing.assert_array_equal(rows.get_offsets()[:, 1], near.sum(axis=0))
+    hill = naive.flat_density(table, np.ones(100), table, 1.0)
+    np.testing.assert_allclose(rows.get_offsets()[:, 1], hill, atol=1e-9)
+
+
+def test_many_rows_of_one_column_are_shown_from_end_to_end():
+    table = blobs(50_000, 1)
+    fitted = MeanShift(bandwidth=1.0, bin_seeding=True).fit(table)
+    display = MeanShiftDisplay.from_estimator(fitted, table)
+    shown = display.ax_.collections[0].get_offsets()[:, 0]
+    assert len(shown) <= 20_000
+    assert np.abs(np.sort(table[:, 0])[:: len(table) // 100, None] - shown).min(axis=1).max() < 0.1
+    assert not display.ax_.images
 
 
 def test_many_rows_are_one_image_and_no_markers():
@@ -80,7 +101,8 @@ def test_many_rows_are_one_image_and_no_markers():
         MeanShift(bandwidth=1.5, bin_seeding=True).fit(table), table
     ).ax_
     assert len(ax.images) == 1
-    assert len(ax.collections) == 1
+    markers = [drawn for drawn in ax.collections if isinstance(drawn, PathCollection)]
+    assert [len(drawn.get_offsets()) for drawn in markers] == [len(ax.collections[0].get_paths())]
 
 
 def test_basins_are_what_predict_says(model):
@@ -90,11 +112,23 @@ def test_basins_are_what_predict_says(model):
     assert len(display.ax_.images) == 1
 
 
-def test_basins_of_three_columns_are_refused():
+@pytest.mark.parametrize("asked", ["basins", "contours"])
+def test_what_needs_two_columns_is_refused_three(asked):
     table = samples.blobs(50, 3)
     fitted = MeanShift(bandwidth=3.0).fit(table)
-    with pytest.raises(ValueError, match="needs two columns, got 3"):
-        MeanShiftDisplay.from_estimator(fitted, table, basins=True)
+    with pytest.raises(ValueError, match=f"{asked}=True needs two columns, got 3"):
+        MeanShiftDisplay.from_estimator(fitted, table, **{asked: True})
+
+
+def test_equal_rows_can_be_drawn():
+    line, plane = np.full((20, 1), 3.0), np.full((20, 2), 3.0)
+    display = MeanShiftDisplay.from_estimator(MeanShift().fit(line), line, starts=[[3.0]])
+    assert (display.rows == (3.0, 20.0)).all()
+    assert (display.paths[0] == (3.0, 20.0)).all()
+    fitted = MeanShift().fit(plane)
+    display = MeanShiftDisplay.from_estimator(fitted, plane, basins=True, contours=True)
+    assert (display.basins.values == 0).all()
+    assert bandwidth_curve(plane).plot().get_title() == "1 cluster lasts longest"
 
 
 def test_trajectories_are_those_of_the_trace(model):
@@ -104,10 +138,66 @@ def test_trajectories_are_those_of_the_trace(model):
         np.testing.assert_array_equal(path, positions)
 
 
+@pytest.mark.parametrize("bandwidth", [2.5, [4.0, 1.5]])
+def test_trajectories_of_a_weighted_fit_are_weighted_and_end_at_its_centres(bandwidth):
+    weights = np.random.default_rng(0).uniform(0, 3, len(X))
+    fitted = MeanShift(bandwidth=bandwidth, tol=1e-6).fit(X, sample_weight=weights)
+    display = MeanShiftDisplay.from_estimator(fitted, X, sample_weight=weights, starts=X)
+    stretched, units = X / bandwidth, np.asarray(bandwidth)
+    ends, _, _ = naive.ends_of(naive.climb(stretched, weights, stretched, 1.0, tol=1e-6))
+    np.testing.assert_allclose([path[-1] for path in display.paths], ends * units, rtol=1e-9)
+
+
+def test_the_ball_of_a_bandwidth_for_each_feature_is_an_ellipse():
+    fitted = MeanShift(bandwidth=[4.0, 1.5]).fit(X)
+    ball = MeanShiftDisplay.from_estimator(fitted, X).ball
+    np.testing.assert_allclose(np.hypot(*(ball / (4.0, 1.5)).T), 1.0, rtol=1e-12)
+
+
+def test_in_more_columns_a_ball_is_round_whichever_bandwidths_there_are():
+    table = samples.blobs(100, 3) * (1, 100, 1e-3)
+    fitted = MeanShift(bandwidth=[3.0, 300.0, 3e-3]).fit(table)
+    display = MeanShiftDisplay.from_estimator(fitted, table, starts=table[:1])
+    np.testing.assert_allclose(np.hypot(*display.ball.T), 1.0, rtol=1e-12)
+    away = np.linalg.norm((display.paths[0][-1] - display.centers), axis=1)
+    assert away.min() < 1e-2
+    assert "in bandwidths" in display.ax_.get_xlabel()
+
+
+def test_contours_are_of_the_density_that_is_climbed():
+    weights = np.random.default_rng(0).uniform(0, 3, len(X))
+    fitted = MeanShift(bandwidth=2.5).fit(X, sample_weight=weights)
+    display = MeanShiftDisplay.from_estimator(fitted, X, sample_weight=weights, contours=True)
+    density, (left, right, bottom, top) = display.contours
+    places = np.array([[left, bottom], [left, top], [right, bottom]])
+    corners = density[[0, -1, 0], [0, 0, -1]]
+    np.testing.assert_allclose(corners, naive.flat_density(X, weights, places, 2.5), atol=1e-9)
+    across, up = np.linspace(left, right, density.shape[1]), np.linspace(bottom, top, len(density))
+    row, column = np.unravel_index(density.argmax(), density.shape)
+    away = np.linalg.norm(fitted.cluster_centers_ - (across[column], up[row]), axis=1)
+    assert away.min() < 0.2
+
+
 def test_the_history_plot_shows_the_shifts_of_every_round(model):
     ax = MeanShiftDisplay.plot_history(model)
     moved = model.history_[model.history_["max_shift"] > 0]
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), moved["max_shift"])
+
+
+def test_the_history_of_a_coalesced_climb_counts_every_seed():
+    ax = MeanShiftDisplay.plot_history(MeanShift(bandwidth=2.5, coalesce=0.1).fit(X))
+    assert ax.get_title().startswith("300 at rest after ")
+
+
+def test_the_history_with_a_bandwidth_for_each_feature_is_in_bandwidths():
+    ax = MeanShiftDisplay.plot_history(MeanShift(bandwidth=[2.0, 3.0]).fit(X))
+    assert "in bandwidths" in ax.get_ylabel()
+    assert ax.lines[-1].get_ydata()[0] == 1e-3
+
+
+def test_the_history_says_when_not_all_came_to_rest():
+    ax = MeanShiftDisplay.plot_history(MeanShift(bandwidth=2.5, max_iter=1).fit(X))
+    assert ax.get_title().endswith(", others move")
 
 
 def test_a_trace_is_drawn_from_its_start_to_its_end():
@@ -118,13 +208,52 @@ def test_a_trace_is_drawn_from_its_start_to_its_end():
 
 def test_the_curve_plot_names_the_plateau():
     curve = bandwidth_curve(X)
-    assert "3 clusters" in curve.plot().get_title()
+    assert curve.plot().get_title() == "3 clusters last longest"
 
 
-def test_colours_are_seen_on_white_and_on_black():
-    for code in COLOURS:
-        assert 1.05 / (luminance(code) + 0.05) > 2.7
-        assert (luminance(code) + 0.05) / 0.05 > 3
+@pytest.mark.parametrize("code", [*COLOURS, GREY])
+@pytest.mark.parametrize("page", ["#ffffff", "#0d1117", "#000000"])
+def test_colours_are_seen_on_any_page(code, page):
+    dark, bright = sorted([luminance(code), luminance(page)])
+    assert (bright + 0.05) / (dark + 0.05) >= 3
+
+
+# What is left of linear red, green and blue without one kind of cones (Machado, Oliveira and
+# Fernandes, 2009, severity 1.0), and CIE's matrix from those to XYZ, over its white.
+SIGHTS = {
+    "all": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+) / [[0.95047], [1.0], [1.08883]]
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_any_two_colours_stay_apart(sight):
+    seen = np.array([linear(code) for code in (*COLOURS, GREY)]) @ np.transpose(SIGHTS[sight])
+    t = seen.clip(0, 1) @ XYZ.T
+    f = np.where(t > 216 / 24389, np.cbrt(t), (24389 / 27 * t + 16) / 116)
+    lab = np.stack([116 * f[:, 1], 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+    assert pdist(lab).min() >= 24
 
 
 def test_neighbouring_clusters_differ_in_colour():
@@ -137,4 +266,4 @@ def test_orphans_are_named_as_such():
     far = np.vstack([X, [[500.0, 500.0]]])
     fitted = MeanShift(bandwidth=2.5, seeds=X[:3], cluster_all=False).fit(far)
     texts = MeanShiftDisplay.from_estimator(fitted, far).ax_.get_legend().get_texts()
-    assert texts[-1].get_text().startswith("orphans: ")
+    assert f"orphans: {(fitted.labels_ < 0).sum()} rows" in [text.get_text() for text in texts]

@@ -47,9 +47,19 @@ def test_a_bar_is_drawn_on_stderr(capfd):
 def test_without_tqdm_a_plain_line_is_written_over(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with reporting(True) as report:
-        report(1, 4, "climb")
+        report(0, 1, "tree")
         report(2, 4, "climb")
-    assert capsys.readouterr().err.split("\r")[1:] == [
-        "mean shift: climb      25%",
-        "mean shift: climb      50%\n",
+        report(70_000, 0, "condense")
+    lines = capsys.readouterr().err.split("\r")[1:]
+    assert [line.rstrip() for line in lines] == [
+        "mean shift: tree",
+        "mean shift: climb 50%",
+        "mean shift: condense 70,000 rows",
     ]
+    assert len({len(line.rstrip("\n")) for line in lines}) == 1
+
+
+def test_a_bar_takes_a_stream_of_unknown_length(capsys):
+    with reporting(True) as report:
+        report(70_000, 0, "condense")
+    assert "mean shift: condense 70,000 rows [" in capsys.readouterr().err

@@ -20,7 +20,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning"
         MeanShift(assign="basin", bin_seeding=True, cluster_all=False),
         MeanShift(coalesce=0.3),
         MeanShift(bandwidth="scott"),
+        MeanShift(kernel="gaussian"),
+        MeanShift(kernel="gaussian", bandwidth=1.0, bin_seeding=True),
+        MeanShift(kernel="gaussian", assign="basin"),
+        MeanShift(kernel="gaussian", assign="basin", coalesce=0.05, bandwidth=1.0),
         MeanShift(bandwidth="silverman", bin_seeding=True),
+        MeanShift(bandwidth="stable"),
     ]
 )
 def test_scikit_learns_check(estimator, check):

@@ -148,3 +148,28 @@ def test_a_wide_row_is_told_by_its_ends():
     row = str(trace(samples.digits(50), samples.digits(1), bandwidth=30.0)).splitlines()[0]
     assert "..." in row
     assert len(row) < 100
+
+
+def test_a_gaussian_story_is_the_twins():
+    points = samples.blobs(200, 3)
+    weights = np.random.default_rng(0).uniform(0, 2, 200)
+    story = trace(points, points[7], bandwidth=0.5, kernel="gaussian", sample_weight=weights)
+    position = points[7]
+    for step, mean in enumerate(story.positions[0][1:]):
+        expected, density = naive.gaussian_shift(points, weights, position, 0.5)
+        np.testing.assert_allclose(mean, expected, rtol=1e-12)
+        assert story.support[0][step] == pytest.approx(density, rel=1e-12)
+        assert story.shifts[0][step] == pytest.approx(np.linalg.norm(expected - position))
+        position = mean
+    assert story.shifts[0][-1] <= 1e-3 * 0.5 < story.shifts[0][-2]
+    distances = np.linalg.norm(points - points[7], axis=1)
+    np.testing.assert_array_equal(story.neighbours(0), np.flatnonzero(distances <= 1.5))
+    assert "of weight" in str(story)
+
+
+def test_a_gaussian_story_begins_however_far_away():
+    points = samples.blobs(50, 2)
+    story = trace(points, [1e200, -1e200], bandwidth=0.5, kernel="gaussian")
+    assert np.isfinite(story.positions[0]).all()
+    assert np.isfinite(story.shifts[0]).all()
+    assert story.support[0][0] == 0.0

@@ -83,6 +83,16 @@ def test_the_unit_of_the_weights_does_not_matter_to_the_centres():
     np.testing.assert_array_equal(scaled.mode_weight_, 1024 * model.mode_weight_)
 
 
+@pytest.mark.parametrize("bin_seeding", [False, True])
+def test_weights_that_sum_to_one_are_shares_of_the_rows(bin_seeding):
+    shares = np.full(len(X), 1 / len(X))
+    model = MeanShift(bin_seeding=bin_seeding).fit(X, sample_weight=shares)
+    expected = MeanShift(bin_seeding=bin_seeding).fit(X)
+    assert model.bandwidth_ == pytest.approx(expected.bandwidth_, rel=1e-9)
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+    assert estimate_bandwidth(X, sample_weight=shares, quantile=0.0) == 0.0
+
+
 @pytest.mark.parametrize("quantile", [0.0, 0.1, 0.3, 1.0])
 @pytest.mark.parametrize("method", ["quantile", "scott", "silverman"])
 def test_an_estimated_bandwidth_counts_a_weight_as_so_many_rows(method, quantile):
@@ -168,7 +178,9 @@ BAD_WEIGHTS = {
     "a table": (np.ones((160, 1)), r"shape \(160,\).*got shape \(160, 1\)"),
     "words": (["heavy"] * 160, "must be numbers"),
     "nothing among them": ([None] * 160, "must be numbers|got nan"),
-    "too heavy to sum": (np.full(160, 1e308), "finite sum"),
+    "too heavy to sum": (np.full(160, 1e308), "sum between.*got inf"),
+    "too heavy": (np.full(160, 1e300), r"sum between.*got 1.6e\+302; divide"),
+    "too light": (np.full(160, 1e-300), "sum between.*got 1.6e-298; divide"),
 }
 CALLS = {
     "fit": lambda weights: MeanShift(bandwidth=1.0).fit(X, sample_weight=weights),

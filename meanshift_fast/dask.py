@@ -1,0 +1,409 @@
+r"""Dask: mean shift over the partitions of a collection, on whatever scheduler or client is active.
+
+    partition 0 --condense--> cells \
+    partition 1 --condense--> cells  >--merge--> cells \
+         ...                        /                   >--merge--> cells --fit, here--> model
+    partition n --condense--> cells ------merge--> ... /
+
+    partition i --predict with the model--> labels          when they are asked for
+
+Cells are merged in the order of the partitions, so that the model does not depend on who computed
+what and when, and on the cutting into partitions only by the rounding of sums.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _get_feature_names,
+    check_is_fitted,
+)
+
+from meanshift_fast import estimator
+from meanshift_fast.cells import Cells, Condensed, Grid
+from meanshift_fast.portions import (
+    Portion,
+    Resolution,
+    cells_of,
+    checked_model,
+    checked_portion,
+    condense_portion,
+    estimated,
+    fit_cells,
+    sample_portion,
+)
+from meanshift_fast.sample import Sample
+from meanshift_fast.threads import borrowed_threads
+from meanshift_fast.units import checked_lengths
+
+try:
+    import dask
+    import dask.array as da
+    from dask.delayed import Delayed, delayed
+except ImportError as error:
+    raise ImportError(
+        "meanshift_fast.dask needs dask, which is not installed or not whole; "
+        'install it with: pip install "meanshift_fast[dask]"'
+    ) from error
+
+FAN = 8  # merges take the cells of so many: what a worker holds at a time, and tasks in a row
+
+
+class MeanShift(estimator.MeanShift):
+    """Mean shift clustering of a Dask array or dataframe.
+
+    Parameters
+    ----------
+    resolution : float, default=1/16
+        No cell is wider than ``resolution * bandwidth``; at most 1.
+    n_fine : int, default=2**19
+        Cells are halved, up to six times, as long as there are no more than so many of them.
+    **parameters
+        Those of :class:`meanshift_fast.MeanShift`. ``n_jobs`` is the number of threads of each
+        task of ``predict``, None for one, and of the fit on the cells, None for all. ``progress``
+        tells of that fit; of the tasks, Dask tells.
+
+    Attributes
+    ----------
+    labels_ : dask array or series of int64
+        The label of each row; computed when asked for.
+    cluster_centers_, bandwidth_, mode_weight_, n_iter_, history_, n_features_in_, feature_names_in_
+        As in :class:`meanshift_fast.MeanShift`, and here already.
+
+    See Also
+    --------
+    meanshift_fast.stream.fit_batches : The same on one machine, for data larger than its memory.
+
+    Notes
+    -----
+    Nothing here starts a cluster: what computes is the active client, or the scheduler that
+    ``dask.config`` names.
+
+    A bandwidth that is None or a rule is estimated in a pass of its own from 32,768 rows, chosen
+    by their numbers; where the sizes of the chunks are not known, counting them is one more.
+
+    The README tells what each stage costs.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import numpy as np
+    >>> from meanshift_fast.dask import MeanShift
+    >>> X = da.from_array(np.array([[1.0, 1], [2, 1], [1, 0], [4, 7], [3, 5], [3, 6]]), chunks=2)
+    >>> model = MeanShift(bandwidth=2).fit(X)
+    >>> model.labels_
+    dask.array<_labels_of, shape=(6,), dtype=int64, chunksize=(2,), chunktype=numpy.ndarray>
+    >>> model.labels_.compute()
+    array([1, 1, 1, 0, 0, 0])
+    """
+
+    _weight_column: str | None
+
+    def __init__(
+        self, *, resolution: float = 1 / 16, n_fine: int = 1 << 19, **parameters: Any
+    ) -> None:
+        super().__init__(**parameters)
+        self.resolution = resolution
+        self.n_fine = n_fine
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the centres of X; its labels wait until they are asked for.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            The rows. The sizes of chunks need not be known.
+        y : Ignored
+            Present by convention.
+        sample_weight : dask array or series, str, array-like or float, default=None
+            The rows' weights, cut as X is; or the name of the column that has them, which is then
+            none of the features. An array-like goes with an array of known chunks only.
+
+        Returns
+        -------
+        self : MeanShift
+            The fitted model.
+
+        Raises
+        ------
+        TypeError
+            Where X is no Dask collection.
+        ValueError
+            As :meth:`meanshift_fast.MeanShift.fit`, naming the partition and its row.
+        """
+        resolution = Resolution(self.resolution, self.n_fine).checked()
+        checked_model(self)
+        parts = _parts_of(X, sample_weight)
+        if self.bandwidth is None or isinstance(self.bandwidth, str):
+            sample: Sample = _reduced(_samples(parts), _merged_samples)
+            with borrowed_threads(self.n_jobs):
+                width: float | ArrayLike = estimated(sample, self.bandwidth, self.kernel)
+        else:
+            width = self.bandwidth
+        checked_lengths("bandwidth", width, parts.n_features)
+        condensed: Condensed = _reduced(
+            [
+                delayed(_condensed)(portion, width, resolution, parts.n_features)
+                for portion in parts.portions
+            ],
+            partial(_merged_cells, n_fine=resolution.n_fine),
+        )
+        if len(condensed.points) == 0:
+            raise ValueError("X must have at least one row, got none")
+        fit_cells(self, condensed, width, dtype=parts.dtype, names=parts.names)
+        self._weight_column = parts.weight_column
+        self.labels_ = self.predict(X)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Label rows, as :meth:`meanshift_fast.MeanShift.predict` does; partition by partition.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or array-like, of shape (n_samples, n_features)
+            The rows to label. A dataframe may still have the column of the weights.
+
+        Returns
+        -------
+        labels : dask array or series of int64, or int64 ndarray, of shape (n_samples,)
+            Of the kind of X, and not computed where X is not. A series is called "label", and has
+            X's divisions.
+        """
+        check_is_fitted(self, "cluster_centers_")
+        if not dask.is_dask_collection(X):
+            return super().predict(X)
+        model = delayed(self._plain())
+        if _is_frame(X):
+            if self._weight_column in X.columns:
+                X = X.drop(columns=self._weight_column)
+            _check_feature_names(self, X._meta, reset=False)
+            _check_n_features(self, X._meta, reset=False)
+            return X.map_partitions(_labels_of_frame, model, meta=("label", np.int64))
+        X = _in_rows(X)
+        _check_n_features(self, np.empty((1, X.shape[1])), reset=False)
+        return X.map_blocks(
+            _labels_of, model=model, drop_axis=1, dtype=np.int64, meta=np.empty(0, dtype=np.int64)
+        )
+
+    def _plain(self) -> estimator.MeanShift:
+        """The fitted model as workers take it: no Dask, no bar, one thread unless told."""
+        names = estimator.MeanShift._get_param_names()
+        model = estimator.MeanShift(**{name: getattr(self, name) for name in names})
+        own = {*self.get_params(deep=False), "labels_", "_weight_column"}
+        model.__dict__ |= {name: kept for name, kept in vars(self).items() if name not in own}
+        model.n_jobs = 1 if self.n_jobs is None else self.n_jobs
+        model.progress = False
+        return model
+
+
+def _signature() -> inspect.Signature:
+    """The estimator's parameters, and those of its own: what ``get_params`` reads."""
+    own = list(inspect.signature(MeanShift.__init__).parameters.values())[:-1]
+    inherited = list(inspect.signature(estimator.MeanShift.__init__).parameters.values())[1:]
+    return inspect.Signature([own[0], *inherited, *own[1:]])
+
+
+MeanShift.__init__.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+# What a collection is made of.
+
+
+class _Parts(NamedTuple):
+    """A collection in partitions.
+
+    Attributes
+    ----------
+    portions : list of Delayed
+        Their rows and weights.
+    n_rows : tuple of int, or None
+        How many rows each has; None where that is not known.
+    n_features : int
+    dtype : dtype
+    names : array of shape (n_features,), or None
+        The names of the columns, where all are strings.
+    weight_column : str or None
+    """
+
+    portions: list[Delayed]
+    n_rows: tuple[int, ...] | None
+    n_features: int
+    dtype: np.dtype[Any]
+    names: NDArray[Any] | None
+    weight_column: str | None
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "divisions") and hasattr(X, "columns") and X.ndim == 2
+
+
+def _in_rows(X: Any) -> da.Array:
+    """An array whose chunks have all columns."""
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must be a table of shape (n_samples, n_features), got {X.ndim} dimensions; reshape "
+            "it to one row for each sample"
+        )
+    return X if X.numblocks[1] == 1 else X.rechunk({1: -1})
+
+
+def _parts_of(X: Any, sample_weight: Any) -> _Parts:
+    """Take a collection apart, and its weights with it."""
+    if _is_frame(X):
+        return _parts_of_frame(X, sample_weight)
+    if isinstance(X, da.Array):
+        return _parts_of_array(_in_rows(X), sample_weight)
+    raise TypeError(
+        f"X must be a dask array or dataframe, got {type(X).__name__}; what is in memory goes to "
+        "meanshift_fast.MeanShift, or through dask.array.from_array"
+    )
+
+
+def _parts_of_array(X: da.Array, sample_weight: Any) -> _Parts:
+    sizes = None if np.isnan(X.chunks[0]).any() else X.chunks[0]
+    blocks = X.to_delayed().ravel().tolist()
+    weights = _weights_of(sample_weight, len(blocks), sizes)
+    return _Parts(_portions(blocks, weights), sizes, X.shape[1], X.dtype, None, None)
+
+
+def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
+    column = sample_weight if isinstance(sample_weight, str) else None
+    if column is not None and column not in X.columns:
+        raise ValueError(
+            f"sample_weight must name a column of X, got {column!r} where X has the columns "
+            f"{list(X.columns)}"
+        )
+    features = X._meta if column is None else X._meta.drop(columns=column)
+    blocks = X.to_delayed()
+    if column is not None:
+        weights = [None] * len(blocks)
+    else:
+        if getattr(sample_weight, "divisions", X.divisions) != X.divisions:
+            raise ValueError(
+                f"sample_weight must have the divisions of X, got {sample_weight.divisions} where "
+                f"X has {X.divisions}; repartition it, or make it a column of X"
+            )
+        weights = _weights_of(sample_weight, len(blocks), None)
+    dtype = np.dtype(np.float32 if (features.dtypes == np.float32).all() else np.float64)
+    names = _get_feature_names(features)
+    portions = _portions(blocks, weights, column)
+    return _Parts(portions, None, features.shape[1], dtype, names, column)
+
+
+def _weights_of(sample_weight: Any, n_blocks: int, sizes: tuple[int, ...] | None) -> list[Any]:
+    """Cut weights as the rows are cut: a list with an entry for each partition."""
+    if sample_weight is None or np.ndim(sample_weight) == 0:
+        return [sample_weight] * n_blocks
+    if not dask.is_dask_collection(sample_weight):
+        if sizes is None:
+            raise ValueError(
+                "sample_weight must be a dask array or series where the sizes of X's chunks are "
+                f"not known, got {type(sample_weight).__name__}; make it a column of X, or cut it "
+                "as X is"
+            )
+        sample_weight = da.from_array(np.asarray(sample_weight))
+    if sample_weight.ndim != 1:
+        raise ValueError(
+            f"sample_weight must be one-dimensional, got {sample_weight.ndim} dimensions; give one "
+            "number for each row of X"
+        )
+    if sizes is not None and isinstance(sample_weight, da.Array):
+        n_weights = sample_weight.shape[0]
+        if n_weights == sum(sizes):
+            sample_weight = sample_weight.rechunk((sizes,))
+        elif not np.isnan(n_weights):
+            raise ValueError(
+                f"sample_weight must have shape ({sum(sizes)},), one number for each row of X, got "
+                f"shape ({n_weights},)"
+            )
+    if sample_weight.npartitions != n_blocks:
+        raise ValueError(
+            f"sample_weight must be cut as X is, got {sample_weight.npartitions} partitions where "
+            f"X has {n_blocks}; rechunk or repartition it"
+        )
+    return list(np.ravel(sample_weight.to_delayed()))
+
+
+def _portions(
+    blocks: list[Delayed], weights: list[Any], column: str | None = None
+) -> list[Delayed]:
+    return [
+        delayed(_portion)(block, some, column, f"partition {i}")
+        for i, (block, some) in enumerate(zip(blocks, weights, strict=True))
+    ]
+
+
+# Tasks, and the tree that they make.
+
+
+def _portion(block: Any, weights: Any, column: str | None, name: str) -> Portion:
+    if column is not None:
+        block, weights = block.drop(columns=column), block[column]
+    return checked_portion(block, weights, name)
+
+
+def _n_rows(portion: Portion) -> int:
+    return len(portion.table)
+
+
+def _sampled(portion: Portion, first: int) -> Sample:
+    sample = Sample(first)
+    sample_portion(sample, portion)
+    return sample
+
+
+def _merged_samples(samples: list[Sample]) -> Sample:
+    for other in samples[1:]:
+        samples[0].merge(other)
+    return samples[0]
+
+
+def _condensed(
+    portion: Portion, width: float | ArrayLike, resolution: Resolution, n_features: int
+) -> Condensed:
+    cells = cells_of(width, resolution, n_features)
+    condense_portion(cells, portion)
+    return cells.condensed()
+
+
+def _merged_cells(parts: list[Condensed], n_fine: int) -> Condensed:
+    grid, halvings = parts[0].grid, parts[0].halvings
+    cells = Cells(Grid(grid.sizes, grid.n_parts >> halvings), halvings=halvings, n_fine=n_fine)
+    for part in parts:
+        cells.merge(part)
+    return cells.condensed()
+
+
+def _samples(parts: _Parts) -> list[Delayed]:
+    """A sample of each partition, which must know how many rows come before its own."""
+    n_rows = parts.n_rows
+    if n_rows is None:
+        n_rows = dask.compute(*(delayed(_n_rows)(portion) for portion in parts.portions))
+    firsts = np.cumsum([0, *n_rows])
+    return [
+        delayed(_sampled)(portion, int(first))
+        for portion, first in zip(parts.portions, firsts[:-1], strict=True)
+    ]
+
+
+def _reduced(leaves: list[Delayed], merge: Callable[[list[Any]], Any]) -> Any:
+    """Merge what the partitions give, neighbours first, and compute it."""
+    while len(leaves) > 1:
+        leaves = [delayed(merge)(leaves[i : i + FAN]) for i in range(0, len(leaves), FAN)]
+    return leaves[0].compute()
+
+
+def _labels_of(block: NDArray[Any], model: estimator.MeanShift) -> NDArray[np.int64]:
+    return model.predict(block) if len(block) else np.empty(0, dtype=np.int64)
+
+
+def _labels_of_frame(frame: Any, model: estimator.MeanShift) -> Any:
+    import pandas as pd
+
+    return pd.Series(_labels_of(frame, model), index=frame.index, name="label")

@@ -1,0 +1,220 @@
+"""Models in files: what a fitted `MeanShift` knows, as plain numbers and words.
+
+A file is a zip of npy files, as `numpy.savez` writes it, one for each array, and of `model.json`
+for the rest. Nothing in it is pickled: reading a stranger's model runs none of his code.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from meanshift_fast.basins import Labelled, Landings
+from meanshift_fast.cells import Grid
+from meanshift_fast.estimator import MeanShift
+from meanshift_fast.io import write_whole
+from meanshift_fast.units import checked_lengths, readonly, readonly_table
+from meanshift_fast.weights import UNWEIGHTED, checked_weights
+
+FORMAT = "meanshift_fast model"
+VERSION = 1
+
+# What predict needs, and what says how the fit went. Rows and their labels are saved only where
+# predict looks rows up.
+_STATE = ("cluster_centers_", "bandwidth_", "mode_weight_", "history_", "n_iter_", "n_features_in_")
+
+
+def save_model(model: MeanShift, path: str | Path) -> None:
+    """Write a fitted model to a file, whole or not at all.
+
+    Parameters
+    ----------
+    model : MeanShift
+        Fitted.
+    path : str or Path
+        The file; what is there is replaced.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    load_model : The way back.
+
+    Notes
+    -----
+    Some kilobytes; with ``assign="basin"`` the rows of the fit as well. A ``progress`` that is a
+    callable is left out.
+    """
+    write_whole({Path(path): lambda part: write_model(model, part)})
+
+
+def write_model(model: MeanShift, part: Path) -> None:
+    """Write a model to a file; for `write_whole`."""
+    check_is_fitted(model, "cluster_centers_")
+    parameters = model.get_params()
+    if callable(parameters["progress"]):
+        parameters["progress"] = False
+    groups = {
+        "parameters": parameters,
+        "state": {name: getattr(model, name) for name in _STATE},
+        "labelled": _told_rows(model._labelled),
+    }
+    words: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "feature_names": [str(name) for name in getattr(model, "feature_names_in_", ())],
+    }
+    arrays: dict[str, NDArray[Any]] = {}
+    for group, values in groups.items():
+        words[group] = {}
+        for name, value in values.items():
+            if isinstance(value, str | bool | int | float | None):
+                words[group][name] = value
+            elif np.ndim(value) == 0:
+                words[group][name] = np.asarray(value).item()
+            else:
+                arrays[f"{group}/{name}"] = np.asarray(value)
+    with zipfile.ZipFile(part, "w") as file:
+        file.writestr("model.json", json.dumps(words, indent=1))
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def _told_rows(known: Labelled | None) -> dict[str, Any]:
+    """What `predict` looks rows up in, as far as the model has it."""
+    if known is None:
+        return {}
+    told: dict[str, Any] = {
+        "points": known.points,
+        "weights": known.weights,
+        "labels": known.labels,
+        "places": known.landings.places,
+        "modes": known.landings.modes,
+        "peaks": known.landings.peaks,
+    }
+    if known.grid is not None:
+        told |= {"sizes": known.grid.sizes, "n_parts": known.grid.n_parts}
+    return told
+
+
+def load_model(path: str | Path) -> MeanShift:
+    """Read a model that `save_model` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    MeanShift
+        Fitted: it predicts what the saved one did. ``labels_`` is there only with
+        ``assign="basin"``.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it holds no model, or one of a later version of the format.
+    """
+    path = Path(path)
+    try:
+        words = _read(path)
+        if words["format"] != FORMAT:
+            raise ValueError(f"it is a {words['format']!r}")
+        version = int(words["version"])
+    except OSError:
+        raise
+    except Exception as error:  # whatever foreign bytes make of zipfile, json and NumPy
+        raise ValueError(
+            f"{path} is not a model: {error}; `cluster --model` and save_model write models"
+        ) from error
+    if version > VERSION:
+        raise ValueError(
+            f"{path} is a model of version {version}, and this meanshift_fast reads up to "
+            f"{VERSION}; install a later one"
+        )
+    try:
+        return _restored(words)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is a damaged model: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read the words, with the arrays in their places among them."""
+    with zipfile.ZipFile(path) as file:
+        words: dict[str, Any] = json.loads(file.read("model.json"))
+        for entry in file.namelist():
+            if entry != "model.json":
+                group, name = entry.removesuffix(".npy").split("/")
+                with file.open(entry) as opened:
+                    words[group][name] = np.lib.format.read_array(opened, allow_pickle=False)
+    return words
+
+
+def _restored(words: dict[str, Any]) -> MeanShift:
+    """Make a model of what was read, if it can be one."""
+    model = MeanShift(**words["parameters"])
+    model._validate_params()
+    state, feature_names = words["state"], words["feature_names"]
+    centers, bandwidth, n_features = (
+        state[name] for name in ("cluster_centers_", "bandwidth_", "n_features_in_")
+    )
+    n_modes = len(centers)
+    _require(centers.shape == (n_modes, n_features) and n_modes > 0, "centres of a wrong shape")
+    _require(centers.dtype.kind == "f" and np.isfinite(centers).all(), "centres are not numbers")
+    _require(np.shape(bandwidth) in ((), (n_features,)), "bandwidth of a wrong shape")
+    _require((np.isfinite(bandwidth) & (np.asarray(bandwidth) >= 0)).all(), "bandwidth is none")
+    _require(state["mode_weight_"].shape == (n_modes,), "supports of a wrong shape")
+    _require(len(feature_names) in (0, n_features), "names of other features")
+    for name in _STATE:
+        setattr(model, name, state[name])
+    if feature_names:
+        model.feature_names_in_ = np.array(feature_names, dtype=object)
+    model._labelled = None
+    if words["labelled"]:
+        known = _restored_rows(words["labelled"], n_modes, n_features)
+        model._labelled = known
+        if known.grid is None:
+            model.labels_ = known.labels
+    return model
+
+
+def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Labelled:
+    """Check the rows that a model labels others by; or the points of cells."""
+    points, weights, labels = (told[name] for name in ("points", "weights", "labels"))
+    _require(points.shape == (len(points), n_features), "rows of a wrong shape")
+    _require(points.dtype == np.float64 and np.isfinite(points).all(), "rows are not numbers")
+    _require(labels.shape == (len(points),) and labels.dtype == np.int64, "labels of other rows")
+    _require(((labels >= -1) & (labels < n_modes)).all(), "labels of other centres")
+    places, modes, peaks = (told[name] for name in ("places", "modes", "peaks"))
+    _require(places.shape == (len(modes), n_features), "landings of a wrong shape")
+    _require(places.dtype == np.float64 and np.isfinite(places).all(), "landings are not numbers")
+    _require(peaks.shape == (n_modes, n_features), "peaks of a wrong shape")
+    _require(peaks.dtype == np.float64 and np.isfinite(peaks).all(), "peaks are not numbers")
+    _require(modes.dtype == np.int64 and modes.size > 0, "landings without modes")
+    _require(((modes >= 0) & (modes < n_modes)).all(), "landings on other centres")
+    landings = Landings(readonly_table(places), modes, readonly_table(peaks))
+    weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
+    grid = None
+    if "sizes" in told:
+        sizes, n_parts = checked_lengths("sizes", told["sizes"], n_features), told["n_parts"]
+        _require(isinstance(n_parts, int) and n_parts > 0, "cells without a number")
+        grid = Grid(readonly(sizes), n_parts)
+    return Labelled(readonly_table(points), weights, labels, landings, grid)
+
+
+def _require(is_so: Any, otherwise: str) -> None:
+    if not is_so:
+        raise ValueError(otherwise)

@@ -1,0 +1,198 @@
+"""Streams: a table of any length, batch by batch, in the memory that its cells take.
+
+    pass 0  (only where the bandwidth is to be estimated)   batches -> sample -> bandwidth
+    pass 1  batches -> weighted cells, no wider than resolution * bandwidth -> fit
+    pass 2  (yours)   batch -> predict: nearest centre; or, in basins, the label of the row's cell
+
+What a row adds to its cell does not depend on the batch that it comes in, and neither does whether
+it is in the sample: however the rows are cut into batches, the model is the same to the last bit.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import _get_feature_names
+
+from meanshift_fast.estimator import MeanShift
+from meanshift_fast.portions import (
+    Portion,
+    Resolution,
+    cells_of,
+    checked_model,
+    checked_portion,
+    condense_portion,
+    estimated,
+    fit_cells,
+    sample_portion,
+)
+from meanshift_fast.progress import Report, reporting
+from meanshift_fast.sample import Sample
+from meanshift_fast.threads import borrowed_threads
+
+Batch = ArrayLike | tuple[ArrayLike, ArrayLike]
+MakeBatches = Iterable[Batch] | Callable[[], Iterable[Batch]]
+
+
+class _Passes:
+    """Goes through the batches, each time from the first, and sees that they are of one kind."""
+
+    def __init__(self, make_batches: MakeBatches) -> None:
+        self.make_batches = make_batches
+        self.n_rows: int | None = None
+        self.dtype: np.dtype[Any] = np.dtype(np.bool_)
+        self.names: NDArray[Any] | None = None
+
+    def _fresh(self) -> Iterator[Batch]:
+        batches = self.make_batches() if callable(self.make_batches) else self.make_batches
+        if not isinstance(batches, Iterable):
+            raise TypeError(
+                f"make_batches must be an iterable of batches or a function that makes one, got "
+                f"{type(batches).__name__}; a list of arrays will do"
+            )
+        iterator = iter(batches)
+        if iterator is self.make_batches:
+            raise TypeError(
+                f"make_batches must begin anew each time, got a {type(batches).__name__}, which "
+                "can be gone through but once; give the function that makes it, a list, or an "
+                "object whose __iter__ makes a new iterator"
+            )
+        return iterator
+
+    def go_through(self, stage: str, report: Report) -> Iterator[Portion]:
+        n_rows = n_features = 0
+        for number, batch in enumerate(self._fresh()):
+            name = f"batch {number}"
+            table, weights = _taken_apart(batch, name)
+            portion = checked_portion(table, weights, name)
+            names = _get_feature_names(table)
+            if n_features == 0:
+                self.dtype, self.names = portion.table.dtype, names
+            n_features = n_features or portion.table.shape[1]
+            if portion.table.shape[1] != n_features:
+                raise ValueError(
+                    f"{name} must have as many columns as batch 0, got {portion.table.shape[1]} "
+                    f"where that has {n_features}"
+                )
+            if names is not None and self.names is not None and list(names) != list(self.names):
+                raise ValueError(
+                    f"{name} must have the columns of batch 0 in their order, got {list(names)} "
+                    f"where that has {list(self.names)}"
+                )
+            self.dtype = np.result_type(self.dtype, portion.table.dtype)
+            n_rows += len(portion.table)
+            yield portion
+            report(n_rows, 0, stage)
+        if n_rows == 0 and self.n_rows is None:
+            raise ValueError("make_batches must give at least one row, got none")
+        if self.n_rows not in (None, n_rows):
+            raise ValueError(
+                f"make_batches must give the same batches each time, got {self.n_rows} rows and "
+                f"then {n_rows}; a function must make a new iterator at each call"
+            )
+        self.n_rows = n_rows
+
+
+def _taken_apart(batch: Batch, name: str) -> tuple[ArrayLike, ArrayLike | None]:
+    """The rows and the weights of a batch."""
+    if not isinstance(batch, tuple):
+        return batch, None
+    if len(batch) != 2:
+        raise ValueError(
+            f"{name} must be an array or a tuple (array, weights), got a tuple of {len(batch)}"
+        )
+    return batch
+
+
+def fit_batches(
+    make_batches: MakeBatches,
+    *,
+    bandwidth: float | str | ArrayLike | None = None,
+    resolution: float = 1 / 16,
+    n_fine: int = 1 << 19,
+    **parameters: Any,
+) -> MeanShift:
+    """Fit mean shift to batches of rows that need not fit in memory together.
+
+    Parameters
+    ----------
+    make_batches : iterable of batches, or callable
+        What can be gone through more than once: a list, an object whose ``__iter__`` begins
+        anew, or a function that is called for a new iterator. A batch is an array-like of shape
+        (n_rows, n_features), or a tuple of one and the rows' weights.
+    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
+default=None
+        As in :class:`MeanShift`. None and the words: estimated in a pass of its own, from 32,768
+        of the rows, which a hash of the rows' numbers chooses.
+    resolution : float, default=1/16
+        No cell is wider than ``resolution * bandwidth``; at most 1.
+    n_fine : int, default=2**19
+        Cells are halved, up to six times, as long as there are no more than so many of them.
+        Raise it for the last per mille of agreement, lower it to save memory and time.
+    **parameters
+        The other parameters of :class:`MeanShift`.
+
+    Returns
+    -------
+    model : MeanShift
+        Fitted on the cells: all attributes but ``labels_``, for the rows are not kept.
+        ``predict`` labels a batch.
+
+    Raises
+    ------
+    ValueError
+        Where a batch is not a finite table of as many columns as the first, its weights are not
+        one for each row, finite and at least 0, there are no rows, the bandwidth is estimated as
+        0, or a parameter is out of range. It names the batch, counted from 0, and its row.
+    TypeError
+        Where ``make_batches`` can be gone through but once.
+
+    See Also
+    --------
+    meanshift_fast.dask.MeanShift : The same for Dask collections.
+    condense : One table's cells.
+
+    Notes
+    -----
+    A row of weight w is w rows. With ``bin_seeding`` the seeds are those of the rows: the cells
+    are parts of the bins, and know the rows' bins. Otherwise each cell is a seed.
+
+    With ``assign="basin"`` a row of ``predict`` takes the label of its cell; where no row of the
+    fit was in the cell, it climbs.
+
+    Memory: 24 n_features + 24 to 48 bytes a cell, up to twice that while the table of them grows,
+    what :class:`MeanShift` needs for as many rows, and a batch. Time: 15 to 80 ns a row in two
+    columns, the less the fewer cells there are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanshift_fast.stream import fit_batches
+    >>> def batches():
+    ...     for seed in range(100):
+    ...         yield np.random.default_rng(seed).normal([[0, 0], [9, 9]] * 500)
+    >>> model = fit_batches(batches, bandwidth=3, bin_seeding=True)
+    >>> model.predict([[1, 1], [8, 8]]).tolist() in ([0, 1], [1, 0])
+    True
+    """
+    finest = Resolution(resolution, n_fine).checked()
+    model = checked_model(MeanShift(bandwidth=bandwidth, **parameters))
+    passes = _Passes(make_batches)
+    with borrowed_threads(model.n_jobs), reporting(model.progress) as report:
+        if bandwidth is None or isinstance(bandwidth, str):
+            sample = Sample()
+            for portion in passes.go_through("sample", report):
+                sample_portion(sample, portion)
+            width: float | ArrayLike = estimated(sample, bandwidth, model.kernel)
+        else:
+            width = bandwidth
+        cells = None
+        for portion in passes.go_through("condense", report):
+            if cells is None:
+                cells = cells_of(width, finest, portion.table.shape[1])
+            condense_portion(cells, portion)
+        assert cells is not None
+        condensed = cells.condensed()
+    del cells, portion  # their memory is the fit's
+    return fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)

@@ -1,0 +1,483 @@
+"""The commands on files: what they answer, where it goes, and what they do when things go wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from meanshift_fast import MeanShift, estimate_bandwidth, trace
+from meanshift_fast.cli import main
+from meanshift_fast.datasets import demo_table
+from meanshift_fast.io import FORMATS, open_table
+from meanshift_fast.models import load_model
+from meanshift_fast.stream import fit_batches
+from samples import blobs
+from test_io import full_disk, named, save, text
+
+X = blobs(500, 2)
+MODEL = MeanShift(bandwidth=1.0).fit(X)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The same table in each format, in a folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    for form in FORMATS:
+        save(tmp_path / f"t{form}", named(X))
+    return tmp_path
+
+
+def run(command, capsys, code=0):
+    """Run a command in this process; return what it printed."""
+    assert main(command.split()) == code
+    return capsys.readouterr()
+
+
+def labels_of(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    return open_table(path, columns=["label"]).read().X[:, 0]
+
+
+@pytest.mark.parametrize("form_out", FORMATS)
+@pytest.mark.parametrize("form_in", FORMATS)
+def test_cluster_and_predict_label_as_the_estimator_does(form_in, form_out, folder, capsys):
+    files = f"-o out{form_out} --centers c{form_out} --model m.model"
+    printed = run(f"cluster t{form_in} --bandwidth 1 {files}", capsys)
+    columns = "0, 1" if form_in == ".npy" else "x, y"
+    assert printed.out.startswith(f"500 rows, 2 columns ({columns}): 4 clusters; bandwidth 1; ")
+    assert printed.out.endswith(f" s; labels in out{form_out}\n")
+    assert printed.out.count("\n") == 1
+    assert printed.err == ""
+    np.testing.assert_array_equal(labels_of(folder / f"out{form_out}"), MODEL.labels_)
+    np.testing.assert_array_equal(
+        open_table(folder / f"c{form_out}").read().X, MODEL.cluster_centers_
+    )
+    printed = run(f"predict m.model t{form_in} -o again{form_out}", capsys)
+    assert printed.out.startswith(f"500 rows, 2 columns ({columns}): 4 of 4 clusters; ")
+    np.testing.assert_array_equal(labels_of(folder / f"again{form_out}"), MODEL.labels_)
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ("--bandwidth 0.8,1.2", {"bandwidth": [0.8, 1.2]}),
+        ("--bandwidth scott", {"bandwidth": "scott"}),
+        ("", {}),
+        ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
+        ("--bandwidth 1 --assign basin", {"bandwidth": 1.0, "assign": "basin"}),
+        (
+            "--bandwidth 1 --bin-seeding --min-bin-freq 3 --no-cluster-all",
+            {"bandwidth": 1.0, "bin_seeding": True, "min_bin_freq": 3, "cluster_all": False},
+        ),
+        (
+            "--bandwidth .5 --tol 0.01 --max-iter 9 --coalesce 0.02 --n-jobs 1 --kernel flat",
+            {"bandwidth": 0.5, "tol": 0.01, "max_iter": 9, "coalesce": 0.02, "n_jobs": 1},
+        ),
+    ],
+)
+def test_options_are_the_parameters(options, parameters, folder, capsys):
+    run(f"cluster t.npy -o out.npy --model m.model {options}", capsys)
+    expected = MeanShift(**parameters).fit(X)
+    np.testing.assert_array_equal(np.load("out.npy"), expected.labels_)
+    loaded = load_model("m.model")
+    np.testing.assert_array_equal(loaded.bandwidth_, expected.bandwidth_)
+    for name, value in expected.get_params().items():
+        np.testing.assert_array_equal(getattr(loaded, name), value)
+
+
+def test_weights_columns_and_what_is_kept(folder, capsys):
+    weights = np.arange(500.0) % 3
+    columns = {"id": np.arange(500), "w": weights, "a": X[:, 0], "b": X[:, 1], "c": X[:, 0]}
+    save("w.parquet", columns)
+    run("cluster w.parquet -o o.parquet --columns a,b --weight-column w --keep id "
+        "--bandwidth 1", capsys)  # fmt: skip
+    expected = MeanShift(bandwidth=1.0).fit(X, sample_weight=weights)
+    out = pq.read_table("o.parquet")
+    assert out.column_names == ["id", "label"]
+    np.testing.assert_array_equal(out["id"], np.arange(500))
+    np.testing.assert_array_equal(out["label"], expected.labels_)
+    found = run("bandwidth w.parquet --columns a,b --weight-column w", capsys).out
+    assert float(found) == estimate_bandwidth(X, sample_weight=weights)
+
+
+def test_a_model_finds_its_columns_by_name(folder, capsys):
+    run("cluster t.csv -o out.npy --bandwidth 1 --model m.model", capsys)
+    save("more.parquet", {"id": np.arange(500), "y": X[:, 1], "x": X[:, 0]})
+    run("predict m.model more.parquet -o o.csv --keep id", capsys)
+    np.testing.assert_array_equal(labels_of(folder / "o.csv"), MODEL.labels_)
+    save("less.csv", {"x": X[:, 0]})
+    told = run("predict m.model less.csv -o o.csv", capsys, 1).err
+    assert told == "meanshift-fast: less.csv has no column 'y'; its columns are 'x'\n"
+    save("more.npy", {"x": X[:, 0], "z": X[:, 0], "y": X[:, 1]})
+    told = run("predict m.model more.npy -o o.npy", capsys, 1).err
+    assert "more.npy has 3 columns of numbers and the model 2; choose with --columns" in told
+    run("predict m.model more.npy -o o.npy --columns 0,2", capsys)
+    np.testing.assert_array_equal(np.load("o.npy"), MODEL.labels_)
+    np.testing.assert_array_equal(
+        load_model("m.model").feature_names_in_, np.array(["x", "y"], object)
+    )
+
+
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+@pytest.mark.usefixtures("small_parts")
+def test_predict_goes_batch_by_batch(assign, folder, capsys):
+    run(f"cluster t.npy -o out.npy --bandwidth .7 --assign {assign} --model m.model "
+        "--no-cluster-all", capsys)  # fmt: skip
+    new = blobs(700, 2, seed=1)
+    save("new.parquet", {**named(new), "id": np.arange(700)})
+    printed = run("predict m.model new.parquet -o o.parquet --keep id --json", capsys)
+    out = pq.read_table("o.parquet")
+    expected = load_model("m.model")
+    np.testing.assert_array_equal(out["label"], expected.predict(new))
+    np.testing.assert_array_equal(out["id"], np.arange(700))
+    facts = json.loads(printed.out)
+    assert facts["rows"] == 700
+    assert facts["orphans"] == np.count_nonzero(np.array(out["label"]) < 0) > 0
+
+
+def test_json_is_one_line_on_stdout_with_everything(folder, capsys):
+    printed = run(
+        "cluster t.csv -o o.npy --centers c.csv --model m.model --bandwidth 1 --json", capsys
+    )
+    assert (printed.out.count("\n"), printed.err) == (1, "")
+    facts = json.loads(printed.out)
+    assert facts.pop("seconds").keys() == {"read", "fit", "write"}
+    assert facts == {
+        "rows": 500, "columns": ["x", "y"], "clusters": 4, "orphans": 0, "bandwidth": 1.0,
+        "n_iter": MODEL.n_iter_, "stream": False,
+        "output": "o.npy", "centers": "c.csv", "model": "m.model",
+    }  # fmt: skip
+    facts = json.loads(run("cluster t.csv -o o.npy --bandwidth 1,2 --json", capsys).out)
+    assert facts["bandwidth"] == [1.0, 2.0]
+    facts = json.loads(run("bandwidth t.csv --json", capsys).out)
+    assert facts == {"bandwidth": estimate_bandwidth(X), "rows": 500, "columns": ["x", "y"]}
+    facts = json.loads(run("trace t.csv --row 3 --bandwidth 1 --json", capsys).out)
+    story = trace(X, X[3], bandwidth=1.0)
+    assert facts["positions"] == story.positions[0].tolist()
+    assert facts["shifts"] == story.shifts[0].tolist()
+    assert facts["support"] == story.support[0].tolist()
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Streams in parts of 45 rows of two columns."""
+    monkeypatch.setattr("meanshift_fast.commands.Table.parts.__defaults__", (90,))
+
+
+def leave_free(n_bytes, monkeypatch):
+    """Let there be so little memory."""
+    memory = psutil.virtual_memory()._replace(available=n_bytes)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_stream_is_fitted_and_labelled_batch_by_batch(form, assign, folder, capsys):
+    options = f"--stream --bandwidth 1 --assign {assign} --no-cluster-all --bin-seeding"
+    files = "-o o.npy --centers c.npy --model m.model"
+    printed = run(f"cluster t{form} {options} --resolution 0.25 --json {files}", capsys)
+    facts = json.loads(printed.out)
+    expected = fit_batches(
+        [X], bandwidth=1.0, assign=assign, cluster_all=False, bin_seeding=True, resolution=0.25
+    )
+    np.testing.assert_array_equal(np.load("o.npy"), expected.predict(X))
+    np.testing.assert_array_equal(np.load("c.npy"), expected.cluster_centers_)
+    assert (facts["stream"], facts["rows"], facts["clusters"]) == (True, 500, 4)
+    assert facts["orphans"] == np.count_nonzero(expected.predict(X) < 0)
+    assert printed.err == ""
+    run(f"predict m.model t{form} -o again.npy", capsys)
+    np.testing.assert_array_equal(np.load("again.npy"), np.load("o.npy"))
+    assert hasattr(load_model("m.model"), "feature_names_in_") == (form != ".npy")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_stream_has_weights_and_keeps_columns(folder, capsys):
+    weights = np.arange(500.0) % 3
+    save("w.parquet", {"id": np.arange(500), "w": weights, "a": X[:, 0], "b": X[:, 1]})
+    run("cluster w.parquet -o o.parquet --stream --weight-column w --keep id --bandwidth 1", capsys)
+    expected = fit_batches([(X, weights)], bandwidth=1.0)
+    out = pq.read_table("o.parquet")
+    np.testing.assert_array_equal(out["id"], np.arange(500))
+    np.testing.assert_array_equal(out["label"], expected.predict(X))
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ("", estimate_bandwidth(X)),
+        ("--bandwidth scott", estimate_bandwidth(X, method="scott")),
+        ("--quantile 0.1", estimate_bandwidth(X, quantile=0.1)),
+        ("--bandwidth 1,2", [1.0, 2.0]),
+    ],
+)
+def test_a_stream_finds_its_bandwidth(options, width, folder, capsys):
+    facts = json.loads(run(f"cluster t.csv -o o.npy --stream --json {options}", capsys).out)
+    assert facts["bandwidth"] == pytest.approx(width, rel=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_would_not_fit_is_a_stream_and_told_so(form, folder, capsys, monkeypatch):
+    command = f"cluster t{form} -o o.npy --bandwidth 1 --json"
+    leave_free(17_000, monkeypatch)
+    printed = run(command, capsys)
+    assert (json.loads(printed.out)["stream"], printed.err) == (False, "")
+    leave_free(15_000, monkeypatch)
+    printed = run(command, capsys)
+    assert json.loads(printed.out)["stream"] is True
+    assert printed.err.startswith(f"meanshift-fast: t{form} takes ")
+    assert printed.err.endswith(
+        "e-06 GB, and 1.5e-05 GB of memory are free: fitting a stream, in cells of 0.0625 "
+        "bandwidths\n"
+    )
+    printed = run(f"{command} --no-stream", capsys)
+    assert (json.loads(printed.out)["stream"], printed.err) == (False, "")
+    printed = run(f"bandwidth t{form}", capsys)
+    assert "estimating from a sample of the rows" in printed.err
+    assert float(printed.out) == estimate_bandwidth(X)
+
+
+def test_without_psutil_streams_are_on_demand(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    for option, is_stream in (("", False), ("--stream", True)):
+        printed = run(f"cluster t.npy -o o.npy --bandwidth 1 --json {option}", capsys)
+        assert json.loads(printed.out)["stream"] is is_stream
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    ("cell", "complaint"),
+    [
+        ("1,nan,1", "column 'y' must hold finite numbers, got 'nan' at row 300, line 302"),
+        ("1,1,-2", "column 'w' must hold weights of at least 0, got -2.0 at row 300"),
+    ],
+)
+def test_a_fault_in_a_late_batch_is_told_and_leaves_the_old_file(cell, complaint, folder, capsys):
+    lines = ["x,y,w", *("1,2,3" for _ in range(400))]
+    lines[301] = cell
+    text(folder / "bad.csv", "\n".join(lines))
+    text(folder / "o.npy", "old")
+    printed = run("cluster bad.csv -o o.npy --stream --bandwidth 1 --weight-column w", capsys, 1)
+    assert printed.err == f"meanshift-fast: bad.csv: {complaint}\n"
+    assert Path("o.npy").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ("", {}),
+        ("--quantile 0.1", {"quantile": 0.1}),
+        ("--method silverman", {"method": "silverman"}),
+        ("--n-samples 50 --random-state 3", {"n_samples": 50, "random_state": 3}),
+    ],
+)
+def test_bandwidth_says_the_number(options, settings, folder, capsys):
+    printed = run(f"bandwidth t.parquet {options}", capsys)
+    assert float(printed.out) == estimate_bandwidth(X, **settings)
+    assert printed.err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ("--bandwidth 1", {"bandwidth": 1.0}),
+        ("", {"bandwidth": float(estimate_bandwidth(X))}),
+        ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
+        ("--bandwidth scott", {"bandwidth": float(estimate_bandwidth(X, method="scott"))}),
+        ("--bandwidth 1 --tol 0 --max-iter 2", {"bandwidth": 1.0, "tol": 0, "max_iter": 2}),
+    ],
+)
+def test_trace_tells_the_story_of_a_row(options, settings, folder, capsys):
+    printed = run(f"trace t.npy --row 499 {options}", capsys)
+    assert printed.out == f"{trace(X, X[499], **settings)}\n"
+    told = run(f"trace t.npy --row 500 {options}", capsys, 1).err
+    assert "row must be one of the 500 rows of t.npy, which count from 0, got 500" in told
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("cluster t.npy", "-o/--output"),
+        ("cluster -o o.npy", "INPUT"),
+        ("cluster t.npy -o o.txt", "must end in .npy, .csv, .parquet"),
+        ("cluster t.npy -o /dev/null", "must end in .npy"),
+        ("cluster t.npy -o o.npy --centers c", "must end in .npy"),
+        ("cluster t.npy -o o.npy --bandwidth one", "got 'one'; or one of scott, silverman"),
+        ("cluster t.npy -o o.npy --bandwidth 0", "got '0'"),
+        ("cluster t.npy -o o.npy --bandwidth -1", "got '-1'"),
+        ("cluster t.npy -o o.npy --bandwidth nan", "got 'nan'"),
+        ("cluster t.npy -o o.npy --bandwidth inf", "got 'inf'"),
+        ("cluster t.npy -o o.npy --bandwidth 1,two", "got 'two'"),
+        ("cluster t.npy -o o.npy --bandwidth 1 --quantile 0.1", "not allowed with"),
+        ("cluster t.npy -o o.npy --resolution 2", "resolution must be a float in the range"),
+        ("cluster t.npy -o o.npy --quantile 1.5", "quantile must be"),
+        ("cluster t.npy -o o.npy --tol x", "tol must be a float in the range [0.0, inf)"),
+        ("cluster t.npy -o o.npy --max-iter 1e3", "max_iter must be an int in the range [0, inf)"),
+        ("cluster t.npy -o o.npy --min-bin-freq 0", "min_bin_freq must be an int in the range [1"),
+        ("cluster t.npy -o o.npy --kernel cubic", "--kernel"),
+        ("cluster t.npy -o o.npy --assign far", "--assign"),
+        ("cluster t.npy -o o.npy --n-jobs 0", "got '0'; -1 means all threads"),
+        ("cluster t.csv -o o.npy --keep x", "--keep needs a csv or parquet output"),
+        ("cluster t.csv -o o.csv --keep x,x", "--keep must name different columns"),
+        ("cluster t.csv -o o.csv --keep label", "none of them label"),
+        ("cluster t.npy -o o.npy --centers ./o.npy", "must be different files"),
+        ("cluster t.npy -o o.npy --centers c.npy --model c.npy", "must be different files"),
+        ("cluster t.npy -o t.npy", "t.npy is read"),
+        ("cluster t.npy -o o.npy --model ../{here}/t.npy", "t.npy is read"),
+        ("cluster . -o o.npy", "o.npy is read, or lies in the folder that is"),
+        ("predict m.npy t.npy -o m.npy", "m.npy is read"),
+        ("predict t.npy -o m.npy", "INPUT"),
+        ("trace t.npy", "--row"),
+        ("trace t.npy --row -1", "row must be an int in the range [0, inf)"),
+        ("bandwidth t.npy --n-samples 0", "n_samples must be"),
+        ("bandwidth t.npy --method best", "--method"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_touches_nothing(command, reason, folder, capsys):
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(SystemExit) as end:
+        main(command.format(here=folder.name).split())
+    assert end.value.code == 2
+    printed = capsys.readouterr()
+    assert reason in printed.err
+    assert printed.out == ""
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("cluster none.csv -o o.npy", "there is no file none.csv"),
+        ("cluster t.csv -o none/o.npy", "there is no folder"),
+        ("cluster t.csv -o o.npy --centers none/c.npy", "there is no folder"),
+        ("cluster t.csv -o o.npy --model none/m", "there is no folder"),
+        ("cluster t.csv -o o.npy --columns q", "t.csv has no column 'q'"),
+        ("cluster t.npy -o o.npy --columns x", "t.npy has no column 'x'"),
+        ("cluster bad.csv -o o.npy", "bad.csv: column 'y' must hold finite numbers, got 'oops' at"),
+        ("cluster ragged.csv -o o.npy", "ragged.csv: line 3 has 3 field(s)"),
+        ("cluster t.csv -o o.npy --bandwidth 1,2,3", "bandwidth must be one number or have shape"),
+        ("cluster t.csv -o o.npy --bandwidth 1 --bin-seeding --min-bin-freq 999", "leaves no seed"),
+        (
+            "cluster w.csv -o o.npy --weight-column w",
+            "must hold weights of at least 0, got -1.0 at row 1",
+        ),
+        ("cluster same.csv -o o.npy --quantile 0.5", "same.csv give a bandwidth of 0"),
+        ("trace same.csv --row 0", "same.csv give a bandwidth of 0"),
+        ("predict t.csv t.csv -o o.npy", "t.csv is not a model"),
+        ("predict none t.csv -o o.npy", "none"),
+        ("bandwidth bad.csv", "got 'oops' at row 1, line 3"),
+    ],
+)
+def test_bad_data_is_exit_code_1_one_line_and_touches_nothing(command, reason, folder, capsys):
+    text(folder / "bad.csv", "x,y\n1,2\n3,oops\n")
+    text(folder / "ragged.csv", "x,y\n1,2\n3,4,5\n")
+    text(folder / "w.csv", "x,w\n1,1\n2,-1\n")
+    text(folder / "same.csv", "x\n" + "1\n" * 20)
+    (folder / "o.npy").write_text("old")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    printed = run(command, capsys, 1)
+    assert printed.out == ""
+    assert printed.err.startswith("meanshift-fast: ")
+    assert printed.err.count("\n") == 1
+    assert reason in printed.err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["cluster t.npy --bandwidth 1", "predict m.model t.npy"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_full_disk_is_exit_code_1_and_leaves_the_old_file(form, command, folder, capsys):
+    run("cluster t.npy -o o.npy --bandwidth 1 --model m.model", capsys)
+    save("t.npy", named(np.random.default_rng(0).permutation(X.repeat(40, axis=0))))
+    (folder / f"old{form}").write_text("old")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with full_disk(1000):
+        printed = run(f"{command} -o old{form}", capsys, 1)
+    assert printed.err == f"meanshift-fast: cannot write old{form}: File too large\n"
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_memory_that_is_not_there_is_one_line(folder, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(MeanShift, "fit", fail)
+    assert run("cluster t.npy -o o.npy", capsys, 1).err == "meanshift-fast: MemoryError\n"
+
+
+def test_a_warning_is_one_line_on_stderr(folder, capsys):
+    rng = np.random.default_rng(0)
+    np.save("far.npy", rng.uniform(0, 1, (60, 30)) * 4)
+    printed = run("cluster far.npy -o o.npy --bandwidth 1 --bin-seeding", capsys)
+    assert printed.err.startswith("meanshift-fast: warning: ")
+    assert printed.err.count("\n") == 1
+    assert printed.out.startswith("60 rows, 30 columns (0, 1, 2, 3, 4, ...): ")
+
+
+def test_the_bar_is_for_terminals_only(folder, capsys, monkeypatch):
+    seen = []
+    fit = MeanShift.fit
+
+    def look(self, *arguments, **settings):
+        seen.append(self.progress)
+        return fit(self.set_params(progress=False), *arguments, **settings)
+
+    monkeypatch.setattr(MeanShift, "fit", look)
+    run("cluster t.npy -o o.npy --bandwidth 1", capsys)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    run("cluster t.npy -o o.npy --bandwidth 1", capsys)
+    assert seen == [False, True]
+
+
+def test_the_readme_s_commands_work(folder, capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = re.findall(r"^```sh\n(meanshift-fast cluster .*?)```$", readme, re.M | re.S)
+    table = dict(zip("xy", demo_table().T.copy(), strict=True))
+    save("places.csv", table)
+    save("more.parquet", {"id": np.arange(300), **table})
+    for line in block.splitlines():
+        assert run(line.removeprefix("meanshift-fast "), capsys).err == ""
+    labels = pq.read_table("more_labels.parquet")
+    expected = MeanShift(bandwidth=2.5).fit_predict(demo_table())
+    np.testing.assert_array_equal(labels["label"], expected)
+    np.testing.assert_array_equal(labels_of(Path("labels.csv")), expected)
+
+
+def test_ctrl_c_in_mid_write_is_exit_code_130_and_leaves_the_old_file(folder):
+    (folder / "o.npy").write_text("old")
+    program = textwrap.dedent("""
+        import sys, time
+        from meanshift_fast import io
+        from meanshift_fast.cli import main
+
+        def slow(file, piece, n_rows, header=io._npy_header):
+            header(file, piece, n_rows)
+            file.flush()
+            print("writing", flush=True)
+            time.sleep(60)
+
+        io._npy_header = slow
+        sys.exit(main(["cluster", "t.npy", "-o", "o.npy", "--bandwidth", "1", "--bin-seeding"]))
+    """)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "writing\n"
+        assert any(path.name.endswith(".part") for path in folder.iterdir())
+        time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        printed, told = process.communicate(timeout=60)
+    assert (process.returncode, printed, told) == (130, "", "\nmeanshift-fast: interrupted\n")
+    assert (folder / "o.npy").read_text() == "old"
+    assert {path.name for path in folder.iterdir()} == {"o.npy", *(f"t{form}" for form in FORMATS)}

@@ -1,0 +1,512 @@
+"""Tables in files: what goes in comes out, and what is wrong is told with its place."""
+
+import os
+import resource
+import sys
+import tempfile
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from meanshift_fast.io import (
+    FORMATS,
+    check_target,
+    open_table,
+    write_centers,
+    write_labels,
+    write_whole,
+)
+from samples import blobs
+
+X = blobs(1000, 3)
+NAMES = ["x", "y", "z"]
+
+
+def save(path, columns, **options):
+    """Write a table with named columns; npy takes them in their order."""
+    path = Path(path)
+    if path.suffix == ".npy":
+        np.save(path, np.stack(list(columns.values()), axis=1))
+    elif path.suffix == ".csv":
+        pyarrow.csv.write_csv(pa.table(columns), path)
+    else:
+        pq.write_table(pa.table(columns), path, **options)
+    return path
+
+
+def named(table):
+    return dict(zip(NAMES, table.T.copy(), strict=False))
+
+
+def text(path, lines):
+    path.write_text(lines, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """Parts of a few rows, so that a small file has many."""
+    monkeypatch.setattr("meanshift_fast.formats.BATCH_VALUES", 300)
+    monkeypatch.setattr("meanshift_fast.formats._CSV_BLOCK_BYTES", 4096)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_table_is_read_to_the_last_bit_in_its_order(form, tmp_path):
+    table = open_table(save(tmp_path / f"t{form}", named(X)))
+    read = table.read()
+    np.testing.assert_array_equal(read.X, X)
+    assert (read.weights, read.kept) == (None, None)
+    assert table.n_rows == (pytest.approx(len(X), rel=0.02) if form == ".csv" else len(X))
+    assert table.choice.features == (["0", "1", "2"] if form == ".npy" else NAMES)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.usefixtures("small_batches")
+def test_batches_are_bounded_and_begin_anew_each_time(form, tmp_path):
+    table = open_table(save(tmp_path / f"t{form}", named(X)))
+    for _ in range(2):
+        parts = [part.X for part in table.parts(300)]
+        assert len(parts) >= 10
+        assert max(map(len, parts)) <= 100
+        np.testing.assert_array_equal(np.concatenate(parts), X)
+    np.testing.assert_array_equal(np.concatenate(list(table.batches())), X)
+    np.testing.assert_array_equal(table.read().X, X)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.usefixtures("small_batches")
+def test_columns_weights_and_what_is_kept_stay_together(form, tmp_path):
+    x, y, z = X.T
+    path = save(tmp_path / f"t{form}", {"id": np.arange(1000.0), "x": x, "w": np.abs(z), "y": y})
+    name = dict(zip(["id", "x", "w", "y"], "0123", strict=True)) if form == ".npy" else {}
+    keep, weight = name.get("id", "id"), name.get("w", "w")
+    table = open_table(path, weight_column=weight, keep=[keep])
+    assert table.choice.features == [name.get("x", "x"), name.get("y", "y")]
+    read = table.read()
+    np.testing.assert_array_equal(read.X, X[:, :2])
+    np.testing.assert_array_equal(read.weights, np.abs(z))
+    assert read.kept.column_names == [keep]
+    np.testing.assert_array_equal(np.array(read.kept[keep]).astype(float), np.arange(1000.0))
+    parts, weights = zip(*table.batches(), strict=True)
+    np.testing.assert_array_equal(np.concatenate(parts), X[:, :2])
+    np.testing.assert_array_equal(np.concatenate(weights), np.abs(z))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_columns_come_in_the_order_in_which_they_are_named(form, tmp_path):
+    path = save(tmp_path / f"t{form}", named(X))
+    columns = ["2", "0"] if form == ".npy" else ["z", "x"]
+    np.testing.assert_array_equal(open_table(path, columns=columns).read().X, X[:, [2, 0]])
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", ">i2", "u1", "i8", "?"])
+def test_npy_keeps_its_type_in_the_machine_s_byte_order(dtype, tmp_path):
+    rows = (X > 5).astype(dtype)
+    np.save(tmp_path / "t.npy", rows)
+    read = open_table(tmp_path / "t.npy").read().X
+    assert read.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(read, rows)
+
+
+def test_npy_is_mapped_and_may_be_of_either_order(tmp_path):
+    np.save(tmp_path / "t.npy", np.asfortranarray(X))
+    read = open_table(tmp_path / "t.npy").read().X
+    assert isinstance(read, np.memmap)
+    np.testing.assert_array_equal(read, X)
+
+
+@pytest.mark.parametrize(
+    ("types", "dtype"),
+    [
+        (["f4", "f4"], "f4"),
+        (["f4", "f8"], "f8"),
+        (["u1", "u1"], "u1"),
+        (["i4", "f4"], "f8"),
+        (["u8", "i8"], "f8"),
+    ],
+)
+def test_parquet_columns_share_the_type_that_holds_all(types, dtype, tmp_path):
+    columns = {name: np.arange(5).astype(kind) for name, kind in zip("xy", types, strict=True)}
+    read = open_table(save(tmp_path / "t.parquet", columns)).read().X
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, np.arange(5.0)[:, np.newaxis].repeat(2, axis=1))
+
+
+def test_parquet_takes_numbers_of_every_kind_and_leaves_out_the_rest(tmp_path):
+    columns = {
+        "half": np.arange(3, dtype="f2"),
+        "decimal": [Decimal(1), Decimal("2.00"), Decimal(3)],
+        "when": np.zeros(3, "M8[s]"),
+        "yes": [True, False, True],
+        "list": [[1], [2], []],
+        "a.b": [7, 8, 9],
+        "__index_level_0__": [0, 1, 2],
+    }
+    table = open_table(save(tmp_path / "t.parquet", columns))
+    assert table.choice.features == ["half", "decimal", "a.b"]
+    np.testing.assert_array_equal(table.read().X, [[0, 1, 7], [1, 2, 8], [2, 3, 9]])
+
+
+def test_parts_of_a_parquet_file_let_go_of_those_before(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((400_000, 2))
+    path = save(tmp_path / "t.parquet", named(rows), row_group_size=10_000)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in open_table(path).parts(20_000)]
+    assert len(held) == 40
+    assert max(held) < path.stat().st_size / 4
+
+
+def test_a_folder_is_one_table_in_the_order_of_its_numbers(tmp_path):
+    for number in range(12):
+        folder = tmp_path / ("sub" if number == 11 else ".")
+        folder.mkdir(exist_ok=True)
+        save(folder / f"part.{number}.parquet", {"x": [number + 0.0], "k": [f"row {number}"]})
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / "_metadata.parquet").write_text("none of ours")
+    read = open_table(tmp_path, keep=["k"]).read()
+    np.testing.assert_array_equal(read.X[:, 0], np.arange(12.0))
+    assert read.kept["k"].to_pylist() == [f"row {number}" for number in range(12)]
+
+
+def test_a_folder_s_files_may_differ_in_type_and_order_and_the_rest(tmp_path):
+    save(tmp_path / "a.parquet", {"x": [1, 2], "y": [3, 4]})
+    save(tmp_path / "b.parquet", {"more": ["?"], "y": [0.5], "x": np.array([7], "f4")})
+    np.testing.assert_array_equal(open_table(tmp_path).read().X, [[1, 3], [2, 4], [7, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("\ufeffx,y\n1,2\n", [[1, 2]]),
+        ("\n\nx,y\n\n1,2\n\n\n3,4\n\n", [[1, 2], [3, 4]]),
+        ("x,y\r\n1,2\r\n3,4", [[1, 2], [3, 4]]),
+        ("x,y\r1,2\r3,4\r", [[1, 2], [3, 4]]),
+        ('"x","y"\n"1.5","-2e3"\n', [[1.5, -2000]]),
+        ("x,y\n 1 , 2\n", [[1, 2]]),
+        ("x,y\n9007199254740993,1\n", [[9007199254740992, 1]]),
+        ("x\n1\n", [[1]]),
+        ('x,pipe\n1,5" wide\n2,6" wide\n3,7" wide\n', [[1], [2], [3]]),
+        ('name,x\n"a,\n""b""",5\nc,6\n', [[5], [6]]),
+        ("name,x,y\n,1,2\n,3,4\n", [[1, 2], [3, 4]]),
+        ("0,1\n7,8\n", [[7, 8]]),
+        ("\u5bbd,h\u00f6he\n1,2\n", [[1, 2]]),
+    ],
+)
+def test_csv_as_people_write_it(lines, expected, tmp_path):
+    (tmp_path / "t.csv").write_bytes(lines.encode())
+    np.testing.assert_array_equal(open_table(tmp_path / "t.csv").read().X, expected)
+
+
+def test_kept_csv_columns_stay_the_text_they_are(tmp_path):
+    path = text(tmp_path / "t.csv", 'id,x,note\n007,1,\n1e3,2,"a ""b"", c"\nNA,3,NULL\n')
+    kept = open_table(path, keep=["id", "note"]).read().kept
+    assert kept.to_pydict() == {"id": ["007", "1e3", "NA"], "note": ["", 'a "b", c', "NULL"]}
+
+
+def rows_of(name, value, row, n=20):
+    column = np.ones(n)
+    column[row] = value
+    return {"x": np.ones(n), name: column}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("form", [".npy", ".parquet"])
+@pytest.mark.usefixtures("small_batches")
+def test_what_is_not_finite_is_told_with_its_row_and_column(value, form, tmp_path):
+    path = save(tmp_path / f"t{form}", rows_of("y", value, 777, 1000))
+    name = "1" if form == ".npy" else "y"
+    complaint = rf"t{form}: column '{name}' must hold finite numbers, got {value} at row 777$"
+    with pytest.raises(ValueError, match=complaint):
+        open_table(path).read()
+    with pytest.raises(ValueError, match=complaint):
+        list(open_table(path).batches())
+    with pytest.raises(ValueError, match=complaint):
+        open_table(path, columns=["0" if form == ".npy" else "x"], weight_column=name).read()
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-Infinity", "NA", "x1", "0x10", "1_0"])
+def test_what_is_no_number_in_csv_is_told_with_its_row_and_line(cell, tmp_path):
+    path = text(tmp_path / "t.csv", f"x,y\n\n1,2\n3,4\n5,{cell}\n7,8\n9,oops\n")
+    complaint = f"t.csv: column 'y' must hold finite numbers, got '{cell}' at row 2, line 5$"
+    with pytest.raises(ValueError, match=complaint):
+        open_table(path).read()
+
+
+def test_an_empty_cell_is_no_number(tmp_path):
+    path = text(tmp_path / "t.csv", "x,y\n1,2\n3,\n")
+    with pytest.raises(ValueError, match="'y' must hold finite numbers, got an empty cell at"):
+        open_table(path).read()
+    path = save(tmp_path / "t.parquet", {"x": [1.0, 2.0, None]})
+    with pytest.raises(ValueError, match="'x' must hold finite numbers, got no value at row 2"):
+        open_table(path).read()
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_fault_far_into_a_csv_is_told_with_its_line(tmp_path):
+    lines = ["x,y"] + [f"{i},{i}" for i in range(5000)]
+    lines[4001] = "4,four thousand"
+    with pytest.raises(ValueError, match="got 'four thousand' at row 4000, line 4002"):
+        open_table(text(tmp_path / "t.csv", "\n".join(lines))).read()
+    lines[3001] = "1,2,3"
+    with pytest.raises(ValueError, match=r"line 3002 has 3 field\(s\) where the first"):
+        open_table(text(tmp_path / "t.csv", "\n".join(lines))).read()
+
+
+def test_the_first_fault_of_a_folder_is_told_with_its_file(tmp_path):
+    save(tmp_path / "a.parquet", rows_of("y", 1.0, 0))
+    save(tmp_path / "b.parquet", rows_of("y", np.nan, 5))
+    with pytest.raises(ValueError, match=r"b\.parquet: column 'y' .* at row 5$"):
+        open_table(tmp_path).read()
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "complaint"),
+    [
+        ("", {}, "t.csv is empty; its first line must name the columns"),
+        ("\n\n", {}, "t.csv is empty"),
+        ("x,y\n", {"columns": ["x"]}, "t.csv has no rows"),
+        ("x,y\n", {}, "t.csv has no column of numbers to cluster by; its columns are 'x', 'y'"),
+        ("x,y\n1,2\n3\n", {}, r"line 3 has 1 field\(s\)"),
+        ('x,name\n1,"a\nb"\n2,c\n3,d,e\n', {}, r"line 5 has 3 field\(s\)"),
+        ("x,y\n1,2\n", {"columns": ["x", "q"]}, "no column 'q'; its columns are 'x', 'y'"),
+        ("x,y\n1,2\n", {"weight_column": "w"}, "no column 'w'"),
+        ("x,y\n1,2\n", {"keep": ["id"]}, "no column 'id'"),
+        ("x,x\n1,2\n", {}, "has 2 columns 'x'; give each its own name"),
+        ("x,y\n1,2\n", {"columns": ["x", "x"]}, "columns must differ, got x, x"),
+        ("1.5,2.5\n3,4\n", {}, r"the first line must name the columns, got numbers, 1\.5,2\.5"),
+        ("a;b\n1;2\n", {}, "no column of numbers to cluster by; its columns are 'a;b'"),
+        ("name,x\nann,1\n", {"columns": ["name"]}, "got 'ann' at row 0, line 2"),
+        ('x,name\n1,ann\n3,"4\n5,6\n', {}, "line 4: unexpected end of data"),
+        ('x,y\n1,2\n3,"4\n5,6\n', {}, "line 4: unexpected end of data"),
+        ("x,w\n1,1\n2,lots\n", {"weight_column": "w"}, "'w' must hold finite numbers, got 'lots'"),
+    ],
+)
+def test_a_csv_that_cannot_be_right_is_told_why(lines, options, complaint, tmp_path):
+    with pytest.raises(ValueError, match=complaint):
+        open_table(text(tmp_path / "t.csv", lines), **options).read()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_text_that_is_not_utf8_is_told_so(encoding, tmp_path):
+    (tmp_path / "t.csv").write_bytes("name,x\nJos\u00e9,1\n".encode(encoding))
+    with pytest.raises(ValueError, match=r"t\.csv is not UTF-8 text after line \d"):
+        open_table(tmp_path / "t.csv", columns=["x"]).read()
+
+
+def test_npy_files_that_are_no_table_are_told_why(tmp_path):
+    path = tmp_path / "t.npy"
+    for array, complaint in [
+        (np.ones(3), r"must hold a table .* got shape \(3,\); one column is reshape"),
+        (np.ones((3, 2, 2)), r"got shape \(3, 2, 2\)"),
+        (np.ones((3, 0)), r"got shape \(3, 0\)"),
+        (np.ones((0, 2)), "has no rows"),
+        (np.array([["a", "b"]]), "must hold real numbers, got dtype <U1"),
+        (np.ones((3, 2), complex), "must hold real numbers, got dtype complex128"),
+        (np.ones(3, [("x", "f8")]), "must hold real numbers, got dtype"),
+        (np.array([[1, None]], object), "holds pickled Python objects, which could run code"),
+    ]:
+        np.save(path, array, allow_pickle=True)
+        with pytest.raises(ValueError, match=rf"t\.npy.*{complaint}"):
+            open_table(path).read()
+    for content, complaint in [
+        (b"", "is empty, not an npy file"),
+        (b"1,2\n3,4\n", "is not an npy file"),
+        (b"\x93NUMPY\x01\x00", "is cut off or damaged"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=complaint):
+            open_table(path)
+    np.save(path, X)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="is cut off or damaged"):
+        open_table(path)
+    np.save(path, X)
+    with pytest.raises(ValueError, match="has no column '3'; its columns are '0', '1', '2'"):
+        open_table(path, columns=["3"])
+
+
+def test_parquet_files_that_are_none_are_told_why(tmp_path):
+    path = save(tmp_path / "t.parquet", {"x": X[:, 0], "name": ["a"] * 1000})
+    with pytest.raises(ValueError, match="'name' must hold numbers, got string from row 0 on"):
+        open_table(path, columns=["x", "name"])
+    whole = path.read_bytes()
+    for content in (b"", b"x,y\n1,2\n", whole[:-5], whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"t\.parquet is not a parquet file, or is cut off"):
+            open_table(path)
+    path.write_bytes(whole[:4] + b"\xff" * 200 + whole[204:])
+    with pytest.raises(ValueError, match=r"t\.parquet is damaged"):
+        open_table(path).read()
+    save(path, {"x": np.empty(0)})
+    with pytest.raises(ValueError, match="has no rows"):
+        open_table(path).read()
+    pq.write_table(pa.table([[1.0], [2.0]], names=["x", "x"]), path)
+    with pytest.raises(ValueError, match="has 2 columns 'x'"):
+        open_table(path)
+
+
+def test_a_folder_of_other_schemas_is_told_which_file(tmp_path):
+    with pytest.raises(ValueError, match="is a folder without parquet files"):
+        open_table(tmp_path)
+    save(tmp_path / "a.parquet", {"x": [1.0], "y": [1.0], "id": [1]})
+    save(tmp_path / "b.parquet", {"x": [1.0], "y": ["a"], "id": ["b"]})
+    with pytest.raises(ValueError, match=r"b\.parquet: column 'y' must hold numbers, got string"):
+        open_table(tmp_path)
+    with pytest.raises(ValueError, match=r"b\.parquet: column 'id' must be of one type to be kept"):
+        open_table(tmp_path, columns=["x"], keep=["id"])
+    save(tmp_path / "b.parquet", {"x": [1.0], "id": [2]})
+    with pytest.raises(ValueError, match=r"b\.parquet has no column 'y'"):
+        open_table(tmp_path)
+    assert open_table(tmp_path, columns=["x"], keep=["id"]).read().kept["id"].to_pylist() == [1, 2]
+
+
+def test_a_missing_file_and_a_foreign_format_are_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*t\.csv"):
+        open_table(tmp_path / "t.csv")
+    text(tmp_path / "t.xls", "?")
+    with pytest.raises(ValueError, match=r"must end in \.npy, \.csv, \.parquet or be a folder"):
+        open_table(tmp_path / "t.xls")
+
+
+def test_npy_needs_no_pyarrow_and_the_others_say_how_to_get_it(tmp_path, monkeypatch):
+    paths = [save(tmp_path / f"t{form}", named(X)) for form in FORMATS]
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    np.testing.assert_array_equal(open_table(paths[0]).read().X, X)
+    write_whole({paths[0]: lambda part: write_labels(part, ".npy", [(np.arange(3), None)])})
+    np.testing.assert_array_equal(np.load(paths[0]), np.arange(3))
+    for path in paths[1:]:
+        with pytest.raises(ImportError, match=r'pip install "meanshift_fast\[io\]"'):
+            open_table(path).read()
+
+
+@pytest.fixture
+def unprivileged():
+    """Give up what lets root read and write everything; a folder that others may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(before)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_that_may_not_be_read_is_told_so(form, unprivileged):
+    path = save(unprivileged / f"t{form}", named(X))
+    path.chmod(0)
+    with pytest.raises(PermissionError, match=f"t{form}"):
+        open_table(path)
+
+
+def test_targets_are_checked_before_the_work(unprivileged):
+    check_target(unprivileged / "new.npy")
+    with pytest.raises(NotADirectoryError, match=r"cannot write .*: there is no folder .*; create"):
+        check_target(unprivileged / "none" / "t.npy")
+    (unprivileged / "folder.npy").mkdir()
+    with pytest.raises(FileExistsError, match="it is a folder"):
+        check_target(unprivileged / "folder.npy")
+    os.mkfifo(unprivileged / "pipe.npy")
+    with pytest.raises(FileExistsError, match="it is no ordinary file"):
+        check_target(unprivileged / "pipe.npy")
+    (unprivileged / "folder.npy").chmod(0o555)
+    with pytest.raises(PermissionError, match="is not open for writing"):
+        check_target(unprivileged / "folder.npy" / "t.npy")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_labels_come_back_as_they_were_from_one_piece_or_many(form, tmp_path):
+    labels = np.arange(-1, 99)
+    for cuts in ([], [1], [30, 60]):
+        pieces = [(piece, None) for piece in np.split(labels, cuts)]
+        path = tmp_path / f"labels{form}"
+        write_whole({path: lambda part, p=pieces: write_labels(part, form, p)})
+        if form == ".npy":
+            read = np.load(path, allow_pickle=False)
+        elif form == ".csv":
+            assert path.read_text().startswith("label\n-1\n0\n")
+            read = np.loadtxt(path, dtype=int, skiprows=1)
+        else:
+            assert pq.read_schema(path) == pa.schema({"label": pa.int64()})
+            read = pq.read_table(path)["label"].to_numpy()
+        assert (read.dtype, read.shape) == (np.int64, (100,))
+        np.testing.assert_array_equal(read, labels)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_centers_come_back_to_the_last_bit(form, dtype, tmp_path):
+    centers = X[:7].astype(dtype)
+    path = tmp_path / f"c{form}"
+    write_whole({path: lambda part: write_centers(part, form, centers, ["x", "a,b", "h\u00f6he"])})
+    table = open_table(path)
+    np.testing.assert_array_equal(table.read().X.astype(dtype), centers)
+    if form != ".npy":
+        assert table.choice.features == ["x", "a,b", "h\u00f6he"]
+
+
+@pytest.mark.parametrize("form", [".csv", ".parquet"])
+def test_kept_columns_go_before_the_labels(form, tmp_path):
+    source = save(tmp_path / "t.parquet", {"id": [10, 20], "x": [0.5, 1.5], "name": ["a", "b,c"]})
+    kept = open_table(source, keep=["name", "id"]).read().kept
+    path = tmp_path / f"labels{form}"
+    write_whole({path: lambda part: write_labels(part, form, [(np.array([1, 0]), kept)])})
+    if form == ".csv":
+        assert path.read_text() == 'name,id,label\n"a",10,1\n"b,c",20,0\n'
+    else:
+        expected = {"name": ["a", "b,c"], "id": [10, 20], "label": [1, 0]}
+        assert pq.read_table(path).to_pydict() == expected
+
+
+@contextmanager
+def full_disk(n_bytes):
+    """Let no file grow beyond so many bytes: a write fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(form, tmp_path):
+    path = tmp_path / f"labels{form}"
+    path.write_text("old")
+    labels = np.random.default_rng(0).integers(0, 1 << 60, 100_000)
+    with full_disk(10_000), pytest.raises(OSError, match=rf"cannot write .*labels{form}: File too"):
+        write_whole({path: lambda part: write_labels(part, form, [(labels, None)])})
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError, MemoryError])
+def test_whatever_ends_the_writing_leaves_the_old_files(failure, tmp_path):
+    first, second = tmp_path / "a.npy", tmp_path / "b.npy"
+    first.write_text("old")
+
+    def fail(part):
+        part.write_text("half")
+        raise failure
+
+    with pytest.raises(failure):
+        write_whole({first: lambda part: part.write_text("new"), second: fail})
+    assert first.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [first]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "real.npy", tmp_path / "link.npy"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_whole({link: lambda part: part.write_text("new")})
+    assert link.is_symlink()
+    assert target.read_text() == "new"

@@ -1,0 +1,174 @@
+"""Models in files: they predict as before, and what is no model is refused."""
+
+import json
+import pickle
+import zipfile
+from io import BytesIO
+
+import numpy as np
+import pandas
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from meanshift_fast import MeanShift
+from meanshift_fast.models import VERSION, load_model, save_model
+from meanshift_fast.stream import fit_batches
+from samples import blobs
+
+X = blobs(400, 2)
+NEW = blobs(300, 2, seed=1) + 0.1
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"bandwidth": 1.0},
+        {"bandwidth": 1.0, "cluster_all": False, "bin_seeding": True},
+        {"bandwidth": [1.0, 2.0], "seeds": X[:50], "tol": 1e-4},
+        {"bandwidth": "scott", "min_bin_freq": 2, "max_iter": 50},
+        {"bandwidth": None, "n_jobs": 1},
+        {"bandwidth": 0.7, "assign": "basin"},
+        {"bandwidth": [0.7, 1.0], "assign": "basin", "cluster_all": False, "coalesce": 0.01},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loaded_model_is_the_saved_one(parameters, weighted, dtype, tmp_path):
+    weights = np.arange(400) % 3 if weighted else None
+    saved = MeanShift(**parameters).fit(X.astype(dtype), sample_weight=weights)
+    save_model(saved, tmp_path / "m.model")
+    loaded = load_model(tmp_path / "m.model")
+    for rows in (X.astype(dtype), NEW.astype(dtype)):
+        np.testing.assert_array_equal(loaded.predict(rows), saved.predict(rows))
+    for name in ("cluster_centers_", "bandwidth_", "mode_weight_", "history_", "n_iter_"):
+        before, after = getattr(saved, name), getattr(loaded, name)
+        assert np.asarray(after).dtype == np.asarray(before).dtype
+        np.testing.assert_array_equal(after, before)
+    for name, value in saved.get_params().items():
+        np.testing.assert_array_equal(getattr(loaded, name), value)
+    assert hasattr(loaded, "labels_") == (saved.assign == "basin")
+    again = loaded.fit(X.astype(dtype), sample_weight=weights)
+    np.testing.assert_array_equal(again.labels_, saved.labels_)
+
+
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+def test_a_model_of_a_stream_is_one_too(assign, tmp_path):
+    saved = fit_batches([X[:150], X[150:]], bandwidth=[0.7, 1.0], assign=assign, bin_seeding=True)
+    save_model(saved, tmp_path / "m.model")
+    loaded = load_model(tmp_path / "m.model")
+    for rows in (X, NEW):
+        np.testing.assert_array_equal(loaded.predict(rows), saved.predict(rows))
+    assert not hasattr(loaded, "labels_")
+
+
+def test_names_of_features_come_back(tmp_path):
+    frame = pandas.DataFrame(X, columns=["x", "h\u00f6he"])
+    model = MeanShift(bandwidth=1.0, progress=lambda *_: None).fit(frame)
+    save_model(model, tmp_path / "m.model")
+    loaded = load_model(tmp_path / "m.model")
+    np.testing.assert_array_equal(loaded.predict(frame), model.labels_)
+    assert loaded.progress is False
+    with pytest.raises(ValueError, match="feature names"):
+        loaded.predict(frame.rename(columns={"x": "z"}))
+
+
+def test_only_fitted_models_are_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        save_model(MeanShift(), tmp_path / "m.model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def rewritten(path, change):
+    """Save a model whose words and arrays were changed on the way."""
+    save_model(MeanShift(bandwidth=0.7, assign="basin").fit(X), path)
+    with zipfile.ZipFile(path) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    words = json.loads(entries["model.json"])
+    change(words, entries)
+    if "model.json" in entries:
+        entries["model.json"] = json.dumps(words).encode()
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in entries.items():
+            file.writestr(name, content)
+    return path
+
+
+def array(values):
+    """The bytes of an npy file."""
+    file = BytesIO()
+    np.save(file, values, allow_pickle=True)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda w, e: w.update(version=VERSION + 1), "of version 2, .* reads up to 1; install"),
+        (lambda w, e: w["labelled"].update(sizes=0.0, n_parts=1), "damaged model: sizes must be"),
+        (lambda w, e: w["labelled"].update(sizes=1.0, n_parts=0), "damaged model: cells without"),
+        (lambda w, e: w.update(format="other"), "is not a model: it is a 'other'"),
+        (lambda w, e: w.pop("version"), "is not a model: 'version'"),
+        (lambda w, e: e.pop("model.json"), "is not a model: .*model.json"),
+        (lambda w, e: e.update({"labelled/points.npy": array([None])}), "is not a model: .*pickle"),
+        (lambda w, e: e.update({"labelled/points.npy": b"\x93NUMPY"}), "is not a model: "),
+        (lambda w, e: e.update({"other/points.npy": array([1])}), "is not a model: 'other'"),
+        (lambda w, e: w["parameters"].update(kind=1), "is a damaged model: .*'kind'"),
+        (lambda w, e: w["parameters"].update(tol=-1), "is a damaged model: .*'tol' parameter"),
+        (lambda w, e: w["state"].pop("n_iter_"), "is a damaged model: 'n_iter_'"),
+        (lambda w, e: w["state"].update(bandwidth_=-1.0), "damaged model: bandwidth is none"),
+        (lambda w, e: w["state"].update(bandwidth_="1"), "damaged model: "),
+        (lambda w, e: w["state"].update(n_features_in_=3), "damaged model: centres of a wrong"),
+        (lambda w, e: w.update(feature_names=["x"]), "damaged model: names of other features"),
+        (
+            lambda w, e: e.update({"state/cluster_centers_.npy": array([[np.nan, 1.0]])}),
+            "damaged model: centres are not numbers",
+        ),
+        (
+            lambda w, e: e.update({"labelled/labels.npy": array(np.full(400, 99))}),
+            "damaged model: labels of other centres",
+        ),
+        (
+            lambda w, e: e.update({"labelled/points.npy": array(X[:9])}),
+            "damaged model: labels of other rows",
+        ),
+        (
+            lambda w, e: e.update({"labelled/weights.npy": array(-np.ones(400))}),
+            "damaged model: sample_weight must be finite and at least 0",
+        ),
+    ],
+)
+def test_a_changed_model_is_told_what_is_wrong(change, complaint, tmp_path):
+    path = rewritten(tmp_path / "m.model", change)
+    with pytest.raises(ValueError, match=rf"m\.model is .*{complaint.removeprefix('is ')}"):
+        load_model(path)
+
+
+def test_other_files_are_no_models(tmp_path):
+    path = tmp_path / "m.model"
+    with pytest.raises(FileNotFoundError, match=r"m\.model"):
+        load_model(path)
+    model = MeanShift(bandwidth=1.0).fit(X)
+    np.savez(tmp_path / "a.npz", X)
+    save_model(model, path)
+    for content in (b"", b"x,y\n", pickle.dumps(model), (tmp_path / "a.npz").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"m\.model is not a model: "):
+            load_model(path)
+
+
+def test_a_damaged_byte_or_a_cut_never_gives_another_error(tmp_path):
+    path = tmp_path / "m.model"
+    save_model(MeanShift(bandwidth=1.0).fit(X), path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged[: rng.integers(len(whole) // 2, len(whole) + 1)])
+        try:
+            load_model(path).predict(X)
+        except (ValueError, OSError):
+            n_refused += 1
+    assert n_refused > 200
