@@ -63,7 +63,7 @@ def against_threads(rows: int) -> dict[str, float]:
     counts = {2**power for power in range(all_threads.bit_length())} | {all_threads}
     return {
         str(count): median_seconds(
-            MeanShift(bandwidth=BINS.bandwidth, n_jobs=count).fit, points, budget=60, most=3
+            MeanShift(bandwidth=BINS.bandwidth, n_jobs=count).fit, points, budget=30, most=3
         )
         for count in sorted(counts)
     }

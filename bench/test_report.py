@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bench import agreement, report
+from bench import agreement, basins, report
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import nearest_race
-from bench.targets import Target
+from bench.targets import Results, Target
 from bench.workloads import WORKLOADS, Settings, Workload, blobs
 
 SMALL = Workload("blobs", blobs, 400, 300, Settings(1.5, bin_seeding=True), "small")
@@ -88,3 +88,16 @@ def test_the_nearest_race_is_the_smallest_ratio_that_was_run_to_its_end() -> Non
 )
 def test_times_are_written_with_three_figures(seconds: float, text: str) -> None:
     assert report.spoken(seconds) == text
+
+
+def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
+    results: Results = {
+        "basins": basins.basins(2_000),
+        "gaussian": basins.gaussian_shifts(2_000),
+        "speed": {"rows-1m": {"meanshift_fast": {"seconds": 10.0}}},
+    }
+    assert results["basins"]["ari"] >= basins.LEAST_ARI
+    assert results["gaussian"]["error"] <= basins.ACCURACY
+    *_, kernel, shift = report.basin_rows(results)
+    assert 'kernel="gaussian"' in kernel
+    assert f"{results['gaussian']['ours_us']:.2f} us" in shift

@@ -14,13 +14,13 @@ from bench.agreement import Reference
 from bench.clock import seconds
 from bench.workloads import BANDWIDTH_QUICK_ROWS, BANDWIDTH_ROWS, WORKLOADS, blobs
 
-ROUNDS = {"small": 5, "medium": 3, "large": 1}
+ROUNDS = {"small": 3, "medium": 1, "large": 1}
 
 
 def rounds(library: str, size: str, quick: bool) -> int:
     """Choose the number of timed calls: ours are cheap, theirs are not."""
     if library == OURS.name:
-        return 7
+        return 3 if size == "large" else 7
     return 1 if quick else ROUNDS[size]
 
 

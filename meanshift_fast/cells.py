@@ -18,12 +18,10 @@ from sklearn.utils import check_array
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.units import checked_lengths, numeric_table, readonly, readonly_table
-from meanshift_fast.weights import checked_weights
+from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 BLOCK = 512  # rows whose cells are numbered at a time
 ROOM = 1024  # cells that there is room for at first
-ONES: NDArray[np.float64] = np.ones(1)
-ONES.flags.writeable = False
 
 
 class Grid(NamedTuple):
@@ -105,6 +103,7 @@ def _add(points, start, weights, sizes, n_parts, slots, table, n_cells, inverse)
     numbers = np.empty((BLOCK, n_features))
     words = numbers.view(np.int64)
     hashes = np.empty(BLOCK, dtype=np.int64)
+    is_weighted, is_inverted = weights.shape[0] > 0, inverse.shape[0] > 0
     row = start
     while row < n_samples:
         n_rows = _number_block(points, row, sizes, n_parts, numbers, words, hashes)  # fmt: skip
@@ -127,16 +126,17 @@ def _add(points, start, weights, sizes, n_parts, slots, table, n_cells, inverse)
                     return n_cells, row
                 cell = slots[slot] = n_cells
                 n_cells += 1
-                table[cell] = 0.0
                 for f in range(n_features):
                     table[cell, f] = numbers[k, f]
                     table[cell, n_features + f] = points[row, f]
-            weight = weights[min(row, weights.shape[0] - 1)]
+                    table[cell, 2 * n_features + f] = 0.0
+                table[cell, 3 * n_features] = 0.0
+            weight = weights[row] if is_weighted else 1.0
             table[cell, 3 * n_features] += weight
             for f in range(n_features):
                 offset = points[row, f] - table[cell, n_features + f]
                 table[cell, 2 * n_features + f] += weight * offset
-            if inverse.shape[0] > 0:
+            if is_inverted:
                 inverse[row] = cell
             row += 1
     return n_cells, n_samples
@@ -234,7 +234,7 @@ class Cells:
     def add(
         self,
         points: NDArray[Any],
-        weights: NDArray[np.float64] = ONES,
+        weights: NDArray[np.float64] = UNWEIGHTED,
         inverse: NDArray[np.int64] | None = None,
     ) -> int:
         """Add rows to their cells, one after the other.
@@ -243,8 +243,8 @@ class Cells:
         ----------
         points : C-ordered float64 or float32 array of shape (n_samples, n_features)
             The rows.
-        weights : float64 array of shape (n_samples,) or (1,), default=one
-            Their weights, at least 0.
+        weights : float64 array of shape (n_samples,) or (0,), default=empty
+            Their weights, at least 0; empty where all are 1.
         inverse : int64 array of shape (n_samples,), optional
             Overwritten by the number of each row's cell; for cells that are not halved.
 
@@ -371,7 +371,7 @@ def condense(
         )
     cells = Cells(Grid(sizes, 1))
     inverse = np.empty(len(points), dtype=np.int64)
-    if cells.add(points, weights if weights.size else ONES, inverse) < len(points):
+    if cells.add(points, weights, inverse) < len(points):
         raise ValueError(
             f"cell_size={cell_size!r} is too small for X, whose largest coordinate is "
             f"{np.abs(points).max():g}: the numbers of the cells overflow. Give a larger cell_size"

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import Interval
 import meanshift_fast
 from meanshift_fast import MeanShift, commands, demo, starting
 from meanshift_fast.commands import tell
+from meanshift_fast.io import real_path
 from meanshift_fast.options import (
     add_parameters,
     add_quantile,
@@ -69,10 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         With code 2 on wrong usage, with 0 after ``--help`` and ``--version``.
     """
     starting.begin()
-    arguments = _parser().parse_args(argv)
-    if problem := _clash(arguments):
-        arguments.parser.error(problem)
     try:
+        arguments = _parser().parse_args(argv)
+        if problem := _clash(arguments):
+            arguments.parser.error(problem)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _tell_warning
@@ -285,11 +286,10 @@ def _clash(arguments: argparse.Namespace) -> str | None:
         is_written += [path for path in (arguments.centers, arguments.model) if path]
     else:
         is_read.append(arguments.model)
-    read = {path.resolve() for path in is_read}
-    written = [path.resolve() for path in is_written]
+    read, written = ([real_path(path) for path in paths] for paths in (is_read, is_written))
     if len(set(written)) < len(written):
         return "--output, --centers and --model must be different files"
     for path in written:
-        if path in read or not read.isdisjoint(path.parents):
+        if not {path, *path.parents}.isdisjoint(read):
             return f"{path} is read, or lies in the folder that is; write to another place"
     return None

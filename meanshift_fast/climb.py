@@ -38,6 +38,15 @@ HISTORY_DTYPE = np.dtype(
 )
 
 ShiftPositions = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+FollowPositions = Callable[
+    [NDArray[np.float64], int, float],
+    tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]],
+]
+
+# So many trajectories or fewer go on for some rounds by themselves. A climb of 495 seeds among
+# 1M x 2 rows takes 20 ms so and 30 ms round by round, one of 362 among 273,280 x 3 148 and 229.
+FEW = 4096
+ROUNDS = 16
 
 
 class Climb(NamedTuple):
@@ -194,6 +203,32 @@ class _Meetings:
         return int(self.sizes[seeds].sum())
 
 
+def _rounds_at_once(
+    follow_positions: FollowPositions, positions: NDArray[np.float64], n_rounds: int, rest: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[tuple[int, float, float, int]]]:
+    """Let trajectories go on by themselves: their last supports, who rests, and the rounds.
+
+    A round tells how many took a step, their mean and largest move, and how many rest by then.
+    Telling all at once costs 2 us a round, and one after the other 30, which was most of the climb
+    in a table of a thousand rows.
+    """
+    support, moves, n_steps = follow_positions(positions, n_rounds, rest)
+    last = np.arange(len(positions)), n_steps - 1
+    at_rest = (moves[last] <= rest) | (support[last] == 0.0)
+    n_rounds = int(n_steps.max())
+    taken = np.arange(n_rounds) < n_steps[:, None]
+    moves = np.where(taken, moves[:, :n_rounds], 0.0)
+    n_active = taken.sum(axis=0)
+    columns = (
+        n_active,
+        moves.sum(axis=0) / n_active,
+        moves.max(axis=0),
+        np.bincount(n_steps[at_rest] - 1, minlength=n_rounds).cumsum(),
+    )
+    told = list(zip(*(column.tolist() for column in columns), strict=True))
+    return support[last], at_rest, told
+
+
 def climb(
     shift_positions: ShiftPositions,
     seeds: NDArray[np.float64],
@@ -202,6 +237,7 @@ def climb(
     tol: float,
     max_iter: int,
     report: Report,
+    follow_positions: FollowPositions | None = None,
     coalesce: float = 0.0,
     order: NDArray[np.int64] | None = None,
 ) -> Climb:
@@ -223,6 +259,11 @@ def climb(
     report : callable
         Told after each round how many trajectories need no more steps:
         ``report(n_done, n_seeds, "climb")``.
+    follow_positions : callable, optional
+        Several steps of a few trajectories at once, which the history tells round by round all the
+        same: ``follow_positions(positions, n_rounds, rest)`` moves each ``n_rounds`` times, or
+        until a move is at most ``rest`` or its ball is empty, and answers with the supports and
+        the lengths of the moves, both of shape (n_positions, n_rounds), and how many each made.
     coalesce : float, default=0
         A trajectory that comes into a cell of side ``coalesce * bandwidth`` that another has been
         in goes on as that one; of several in the same round, as the first in the order of the
@@ -241,31 +282,40 @@ def climb(
     positions = seeds[live]
     ends = np.empty(seeds.shape)
     support = np.empty(len(seeds))
-    rounds = []
+    rounds: list[tuple[int, int, float, float, int]] = []
     n_resting = 0
     side = coalesce * bandwidth
     meetings = _Meetings(len(seeds), side) if side > 0.0 else None
     if meetings:
         goes_on, _ = meetings.meet(positions, live)
         live, positions = live[goes_on], positions[goes_on]
-    for number in range(1, max_iter + 2):
-        weights, moves = shift_positions(positions)
-        if bandwidth == 0.0:  # the mean of equal rows need not be bit-equal to them
-            positions, moves = seeds[live], np.zeros_like(moves)
-        at_rest = (moves <= tol * bandwidth) | (weights == 0.0)
-        leaving = at_rest if number <= max_iter else np.ones_like(at_rest)
+    while live.size and len(rounds) <= max_iter:
+        if follow_positions and not meetings and live.size <= FEW and bandwidth > 0.0:
+            n_rounds = min(ROUNDS, max_iter + 1 - len(rounds))
+            weights, at_rest, told = _rounds_at_once(
+                follow_positions, positions, n_rounds, tol * bandwidth
+            )
+        else:
+            weights, moves = shift_positions(positions)
+            if bandwidth == 0.0:  # the mean of equal rows need not be bit-equal to them
+                positions, moves = seeds[live], np.zeros_like(moves)
+            at_rest = (moves <= tol * bandwidth) | (weights == 0.0)
+            told = [(live.size, moves.mean(), moves.max(), int(np.count_nonzero(at_rest)))]
+        is_over = len(rounds) + len(told) > max_iter
+        leaving = np.ones_like(at_rest) if is_over else at_rest
         ends[live[leaving]] = positions[leaving]
         support[live[leaving]] = weights[leaving]
-        n_resting += meetings.rest(live[at_rest]) if meetings else int(np.count_nonzero(at_rest))
+        for n_active, mean, largest, n_rested in told[:-1]:
+            rounds.append((len(rounds) + 1, n_active, mean, largest, n_resting + n_rested))
+            report(len(seeds) - live.size + n_rested, len(seeds), "climb")
+        n_resting += meetings.rest(live[at_rest]) if meetings else told[-1][3]
         live, positions = live[~leaving], positions[~leaving]
         if meetings:
             goes_on, n_joining = meetings.meet(positions, live)
             live, positions = live[goes_on], positions[goes_on]
             n_resting += n_joining
-        rounds.append((number, len(moves), moves.mean(), moves.max(), n_resting))
+        rounds.append((len(rounds) + 1, *told[-1][:3], n_resting))
         report(len(seeds) - live.size, len(seeds), "climb")
-        if live.size == 0:
-            break
     stories = None
     if meetings:
         stories = np.empty(len(seeds), dtype=np.int64)

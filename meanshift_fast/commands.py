@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 import meanshift_fast
 from meanshift_fast import MeanShift, demo, estimate_bandwidth
+from meanshift_fast.curve import find_bandwidth, kernel_bandwidth
 from meanshift_fast.formats import Batch
 from meanshift_fast.io import (
     Table,
@@ -38,6 +39,9 @@ from meanshift_fast.portions import checked_portion, sample_portion
 from meanshift_fast.progress import reporting
 from meanshift_fast.sample import Sample
 from meanshift_fast.stream import fit_batches
+from meanshift_fast.threads import borrowed_threads
+from meanshift_fast.units import readonly_table
+from meanshift_fast.weights import checked_weights, without_weightless
 
 Piece = tuple[NDArray[np.int64], Any]
 
@@ -57,7 +61,7 @@ def cluster(arguments: Namespace) -> None:
         rows = table.read()
         was_read = time.perf_counter()
         if arguments.quantile is not None:
-            model.set_params(bandwidth=_radius(arguments, rows, quantile=arguments.quantile))
+            model.set_params(bandwidth=_width(arguments, rows))
         model.set_params(progress=_has_terminal()).fit(rows.X, sample_weight=rows.weights)
         pieces = iter([(model.labels_, rows.kept)])
     was_fitted = time.perf_counter()
@@ -135,14 +139,20 @@ def bandwidth(arguments: Namespace) -> None:
         rows = _sampled(table)
     else:
         rows = table.read()
-    found = _estimated(
-        arguments,
-        rows,
-        quantile=arguments.quantile,
-        n_samples=arguments.n_samples,
-        random_state=arguments.random_state,
-        method=arguments.method,
-    )
+    if arguments.method == "stable":
+        found = _found("stable", "flat", rows, arguments.n_jobs)
+    else:
+        found = float(
+            estimate_bandwidth(
+                rows.X,
+                quantile=arguments.quantile,
+                n_samples=arguments.n_samples,
+                random_state=arguments.random_state,
+                n_jobs=arguments.n_jobs,
+                sample_weight=rows.weights,
+                method=arguments.method,
+            )
+        )
     facts = {"bandwidth": found, "rows": len(rows.X), "columns": table.choice.features}
     _answer(arguments, facts, repr(found))
 
@@ -157,12 +167,8 @@ def trace(arguments: Namespace) -> None:
             f"got {arguments.row}"
         )
     bandwidth = arguments.bandwidth
-    if arguments.quantile is not None:
-        bandwidth = _radius(arguments, rows, quantile=arguments.quantile)
-    elif bandwidth is None:
-        bandwidth = _radius(arguments, rows)
-    elif isinstance(bandwidth, str):
-        bandwidth = _radius(arguments, rows, method=bandwidth)
+    if not isinstance(bandwidth, float):
+        bandwidth = _width(arguments, rows)
     others = {name: getattr(arguments, name) for name in arguments.parameters}
     story = meanshift_fast.trace(
         rows.X,
@@ -200,22 +206,34 @@ def _has_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _estimated(arguments: Namespace, rows: Batch, **settings: Any) -> float:
-    found = estimate_bandwidth(
-        rows.X, sample_weight=rows.weights, n_jobs=arguments.n_jobs, **settings
-    )
-    return float(found)
-
-
-def _radius(arguments: Namespace, rows: Batch, **settings: Any) -> float:
-    """Estimate a bandwidth that must not be 0."""
-    found = _estimated(arguments, rows, **settings)
+def _width(arguments: Namespace, rows: Batch) -> float:
+    """Find a kernel's bandwidth, by --quantile or by the rule that --bandwidth names; not 0."""
+    if arguments.quantile is None:
+        found = _found(arguments.bandwidth, arguments.kernel, rows, arguments.n_jobs)
+    else:
+        found = kernel_bandwidth(
+            estimate_bandwidth(
+                rows.X,
+                quantile=arguments.quantile,
+                n_jobs=arguments.n_jobs,
+                sample_weight=rows.weights,
+            ),
+            arguments.kernel,
+            rows.X.shape[1],
+        )
     if found == 0.0:
         raise ValueError(
             f"the rows of {arguments.input} give a bandwidth of 0, as many are equal; give a "
             "larger --quantile, or a --bandwidth"
         )
     return found
+
+
+def _found(rule: str | None, kernel: str, rows: Batch, n_jobs: int | None) -> float:
+    """Find a bandwidth as `MeanShift` does with every row as a seed."""
+    table, weights = without_weightless(rows.X, checked_weights(rows.weights, len(rows.X)))
+    with borrowed_threads(n_jobs):
+        return find_bandwidth(rule, kernel, readonly_table(table), weights, every_row=True)
 
 
 def _too_large(table: Table) -> str | None:
@@ -244,7 +262,7 @@ def _is_stream(arguments: Namespace, table: Table) -> bool:
 def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> MeanShift:
     parameters = model.get_params()
     if arguments.quantile is not None:
-        parameters["bandwidth"] = _radius(arguments, _sampled(table), quantile=arguments.quantile)
+        parameters["bandwidth"] = _width(arguments, _sampled(table))
     parameters |= {"progress": _has_terminal(), "resolution": arguments.resolution}
     return fit_batches(table.batches, **parameters)
 

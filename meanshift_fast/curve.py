@@ -259,7 +259,12 @@ def find_bandwidth(
         radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=coalesce)
     else:
         radius = float(mean_kth_distance(points, quantile=0.3, weights=weights))
-    return radius / math.sqrt(points.shape[1] + 2) if kernel == "gaussian" else radius
+    return kernel_bandwidth(radius, kernel, points.shape[1])
+
+
+def kernel_bandwidth(radius: float, kernel: str, n_features: int) -> float:
+    """Turn the radius of a ball into a kernel's bandwidth; `find_bandwidth` tells how."""
+    return float(radius / math.sqrt(n_features + 2) if kernel == "gaussian" else radius)
 
 
 def stable_bandwidth(
@@ -309,8 +314,10 @@ def _curve(
     if ladder is None:
         sampled = readonly_table(weights[first]) if weights.size else UNWEIGHTED
         least = float(mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled))
-        # Where most rows are equal the ball has no radius; a thousandth of the spread serves.
-        least = least or spread / 1000
+        # Where most rows are equal the ball has no radius; a thousandth of the spread serves, or
+        # what a mean of equal rows is rounded by. Where all are, their spread is just that.
+        if np.ptp(points, axis=0).any():
+            least = least or max(spread / 1000, 8.0 * float(np.spacing(np.abs(points).max())))
     rungs: list[tuple[float, int, int]] = []
     while True:
         bandwidth = least * RATIO ** len(rungs) if ladder is None else float(ladder[len(rungs)])

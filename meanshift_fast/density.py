@@ -11,6 +11,8 @@ the flat one's shadow):
 The tree knows W and W m. It knows Q as well, when the rows weigh w_i x_i.x_i: two trees, and no
 row is listed here either.
 
+With the Gaussian kernel it is the plain sum of what every row counts, which a shift knows anyway.
+
 References
 ----------
 .. [1] D. Comaniciu and P. Meer, "Mean shift: a robust approach toward feature space analysis",
@@ -22,11 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast import tree
+from meanshift_fast.gaussian import gaussian_shift
+from meanshift_fast.proxies import find_proxies
 from meanshift_fast.shift import shift
 from meanshift_fast.units import readonly_table
 from meanshift_fast.weights import UNWEIGHTED
 
 _Floats = NDArray[np.float64]
+
+ACCURACY = 1e-2  # of a Gaussian shift: lines of equal density need no more
 
 
 def flat_density(points: _Floats, weights: _Floats, places: _Floats, bandwidth: float) -> _Floats:
@@ -73,3 +79,27 @@ def flat_density(points: _Floats, weights: _Floats, places: _Floats, bandwidth: 
     density = np.empty(len(at))
     density[order] = support - (squares + support * across) / bandwidth**2
     return np.maximum(density, 0.0)
+
+
+def gaussian_density(points: _Floats, weights: _Floats, places: _Floats) -> _Floats:
+    """Sum what the rows count by the Gaussian kernel, as seen from some places.
+
+    Parameters
+    ----------
+    points : float64 array of shape (n_samples, n_features)
+        The rows, in bandwidths.
+    weights : float64 array of shape (n_samples,) or (0,)
+        Their weights; empty where each counts once.
+    places : float64 array of shape (n_places, n_features)
+        Where to measure, in bandwidths.
+
+    Returns
+    -------
+    float64 array of shape (n_places,)
+        A row at the very place counts its weight, one at d bandwidths exp(-d^2 / 2) of it.
+    """
+    rows = tree.build(readonly_table(points), weights)
+    order = tree.build(readonly_table(places), UNWEIGHTED).order
+    density = np.empty(len(places))
+    density[order], _ = gaussian_shift(rows, find_proxies(rows), places[order], accuracy=ACCURACY)
+    return density

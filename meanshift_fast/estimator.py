@@ -24,8 +24,8 @@ from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.proxies import find_proxies
-from meanshift_fast.seeding import bin_seeds, warn_of_bins
-from meanshift_fast.shift import shift
+from meanshift_fast.seeding import bin_seeds, warn_of_bins, whole_rows_once
+from meanshift_fast.shift import shift, shift_to_rest
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.units import Units, checked_lengths, numeric_table, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
@@ -291,10 +291,14 @@ default=None
         report(0, 1, "tree")
         units = units_of(bandwidth, points, in_bandwidths=self.kernel == "gaussian")
         entered = units.enter(points)
-        rows = tree.build(entered, row_weights, careful=len(seeds) > len(points) // 16)
+        tree_rows, tree_weights = entered, row_weights
+        if seeds is not points and self.assign == "nearest":  # no row of its own will climb
+            tree_rows, tree_weights = whole_rows_once(entered, row_weights)
+        rows = tree.build(tree_rows, tree_weights, careful=len(seeds) > len(points) // 16)
         kernel = self._kernel_on(rows, units.radius, report)
         follow = kernel.follow
-        climb_rows = partial(follow, entered, order=rows.order, coalesce=self.coalesce)
+        order = rows.order if tree_rows is entered else None
+        climb_rows = partial(follow, entered, order=order, coalesce=self.coalesce)
         if seeds is points:
             path = climb_rows()
         else:
@@ -311,11 +315,9 @@ default=None
         self._labelled = None
         if self.assign == "nearest":
             modes = units.enter(readonly_table(self.cluster_centers_))
-            if X is table:
-                self.labels_ = nearest_labels(entered, modes, limit=limit, tree=rows)
-            else:
-                every = units.enter(readonly_table(table))
-                self.labels_ = nearest_labels(every, modes, limit=limit)
+            every = entered if X is table else units.enter(readonly_table(table))
+            every_row = rows if tree_rows is every else None
+            self.labels_ = nearest_labels(every, modes, limit=limit, tree=every_row)
             return
         if seeds is not points:
             path = climb_rows()
@@ -374,7 +376,7 @@ default=None
     ) -> float | NDArray[np.float64]:
         """The bandwidth as given, or as found."""
         if self.bandwidth is None or isinstance(self.bandwidth, str):
-            every_row = self.seeds is None and not self.bin_seeding
+            every_row = self.seeds is None and not self.bin_seeding and self.kernel == "flat"
             return find_bandwidth(
                 self.bandwidth, self.kernel, points, weights,
                 every_row=every_row, coalesce=self.coalesce,
@@ -389,7 +391,9 @@ default=None
             climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
         )
         if self.kernel == "flat" or radius == 0.0:
-            return _Kernel(partial(follow, partial(shift, rows, bandwidth=radius)), None, None)
+            to_rest = partial(shift_to_rest, rows, bandwidth=radius)
+            once = partial(shift, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once, follow_positions=to_rest), None, None)
         among = partial(gaussian_shift, rows, find_proxies(rows))
         patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
         return _Kernel(

@@ -26,9 +26,10 @@ with sqrt(v) <= (v / c + c) / 2 to spare the roots. All that follows is on the s
 u + d, where |y| <= b = a + r and k(y) <= e exp(t), t = a r. There the fourth derivative of k
 along d is He4(z) k, z the coordinate along d, and that of its gradient has the length
 sqrt(He5(z)^2 + (|y|^2 - z^2) He4(z)^2) k; A4 and A5 are the largest that these get for |y| <= b.
-The error of s is that of N - s D, divided by D. And |s|^2 <= 2 log(W / D), W the weight of all
-rows, because log is concave: E[log w/k] <= log E[w/k] over the weights w k. So a node of weight w
-is taken where its error of N - s D is at most
+The error of s is that of N - s' D, divided by D, s' being the shift that comes out, no longer than
+|s| + accuracy. And |s|^2 <= 2 log(W / D), W the weight of all rows, because log is concave:
+E[log 1/k] <= log E[1/k], the means being over the weights w k. So a node of weight w is taken
+where its error of N - s' D is at most
 
     accuracy (OWN w e exp(-t - r^2/2)  +  (1 - OWN) w D_least / W)
 
@@ -48,8 +49,9 @@ with M_j bounds of the mean |y - mean y|^j over the weights tilted by exp(y v): 
 m_j the tilt adds no more than rho m_(j+1) + rho^2/2 exp(rho Y) m_(j+2), no row being farther than
 Y from the mean, and the mean itself moves by rho M2. A group whose R is not within its share of
 the accuracy splits. Nodes are taken as for the position of the group that they serve worst:
-errors at a + rho, e at a - rho. Among 1M rows in 20 blobs a shift takes 1.6 us on two cores, and
-22 us if each position has its own pass.
+errors at a + rho, e at a - rho. For that |H3| and |H4| are replaced by what never falls as a
+grows: n is at least 2, and |H4|^2 at least what it is at 0. Among 1M rows in 20 blobs a shift
+takes 1.6 us on two cores, and 22 us if each position has its own pass.
 
 Above three features there are no groups; above four a node is its mean, one proxy, and its error
 begins with the second moments (A2, A3, tail the mean of |d|^2). Positions so far from all rows
@@ -85,14 +87,16 @@ from meanshift_fast.tree import MomentTree
 
 LANES = 16
 BLOCK = 1024  # positions a task shifts, and a group holds at most
+FIRST = 1 << 31  # values that the passes of the first piece may go through
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
-FIRST = 1 << 28  # values that the first piece of a shift sums at most: half a second
 GROUPED = 3  # features up to which positions go in groups
 NEWTON = 64  # features up to which modes are polished by Newton's steps
 OWN = 0.8  # of what is promised, a node's share for what it adds itself
 NODES = 0.7  # of what is promised, the share of the proxies where positions go in groups
 VANISHED = 1e-200  # times all weight: a density that is measured from the nearest row
 USUAL = 1.0  # R / rho^4, before any is known
+WIDEST = 1.0  # rho of the widest group, in bandwidths
+ROUNDED = 1e-13  # of the moments about the center, what their differences may be wrong by
 HUGE = 1e300
 
 
@@ -195,7 +199,7 @@ def _refer(
     least = _least_density(views, first_child, n_upper, weighted, n_features, place, scratch)
     for f in range(n_features):
         put(reference, f, item(place, f))
-    if least < VANISHED * all_weight:
+    if least <= VANISHED * all_weight:
         reference_sq, least = _nearest_row(
             views, first_child, n_upper, weighted, n_features, place, stack, scratch, reference
         )
@@ -241,12 +245,13 @@ def _errors(away, radius, skew, tail, n_features, n_proxies, reach):
     density = where(b < 1.1, full(3.0), full(6.0))
     steep = b_sq * (b_sq - 6.0) + 3.0
     density = where(steep > density, steep, density)
-    n = float(n_features)
+    n = max(float(n_features), 2.0)
+    least = 3.0 * n * (n + 2.0)
     a_sq = away * away
     third = a_sq * (a_sq * (a_sq - 6.0) + 3.0 * (n + 2.0))
     fourth = a_sq * (a_sq * (a_sq - 12.0) + 6.0 * (n + 6.0)) - 12.0 * (n + 2.0)
-    fourth = a_sq * fourth + 3.0 * n * (n + 2.0)
-    norms = sqrt(where(fourth > 0.0, fourth, full(0.0))) + sqrt(third) * reach
+    fourth = a_sq * fourth + least
+    norms = sqrt(where(fourth > least, fourth, full(least))) + sqrt(third) * reach
     return skew * norms * (1.0 / 6.0) + tail * (gradient + density * reach) * (1.0 / 24.0)
 
 
@@ -519,10 +524,14 @@ def _remainder(series, n_features, rho, gradients):
                         a1_b2 += 4.0 * moment * item(series, f) * item(series, m)
                     elif h == m:
                         a1_b2 += 4.0 * moment * item(series, f) * item(series, g)
-    m2 = max(a1 - c, 0.0)
-    m4 = max(a2 - 4.0 * a1_b + 2.0 * c * a1 + 4.0 * b2 - 3.0 * c * c, 0.0)
+    m2 = a1 - c
+    m4 = a2 - 4.0 * a1_b + 2.0 * c * a1 + 4.0 * b2 - 3.0 * c * c
     m6 = sixth - 6.0 * a2_b + 3.0 * c * a2 + 12.0 * a1_b2 - 12.0 * c * a1_b + 3.0 * c * c * a1
-    m6 = max(m6 - 8.0 * b3 + 12.0 * c * b2 - 5.0 * c * c * c, 0.0)
+    m6 = m6 - 8.0 * b3 + 12.0 * c * b2 - 5.0 * c * c * c
+    # What is lost where these differences are small.
+    m2 = max(m2, 0.0) + ROUNDED * a1
+    m4 = max(m4, 0.0) + ROUNDED * a2
+    m6 = max(m6, 0.0) + ROUNDED * sixth
     m3, m5 = math.sqrt(m2 * m4), math.sqrt(m4 * m6)
     farthest = math.sqrt(most_sq) + math.sqrt(c)
     growth = 0.5 * rho * rho * math.exp(min(rho * farthest, 700.0))
@@ -626,7 +635,7 @@ def _shift_block(tree, proxies, positions, block, size, accuracy, support, moves
     )  # fmt: skip
     weighted, all_weight = np.int64(tree.point_weights.shape[0] > 1), total(load(tree.weight, 0))
     target = (1.0 - NODES) * accuracy
-    remainder = USUAL if n_features <= GROUPED else HUGE
+    remainder, widest = USUAL, WIDEST if n_features <= GROUPED else 0.0
     groups = flat(stack[1])
     put(groups, 0, block * size)
     put(groups, 1, min((block + 1) * size, positions.shape[0]))
@@ -636,15 +645,15 @@ def _shift_block(tree, proxies, positions, block, size, accuracy, support, moves
         first, stop = item(groups, waiting), item(groups, waiting + 1)
         rho = _bound_group(flat(positions), first, stop, n_features, spaces[2])
         # What R was about the last center is about what it is here.
-        if rho * rho * rho * rho * remainder <= target:
-            remainder_here = _shift_group(
+        if rho == 0.0 or (rho <= widest and rho * rho * rho * rho * remainder <= target):
+            here = _shift_group(
                 views, flat(tree.first_child), tree.n_upper, weighted, all_weight, flat(positions),
                 first, stop, rho, accuracy, support, moves, spaces, flat(stack[0]), n_features,
                 n_proxies,
             )  # fmt: skip
-            if rho > 0.0:
-                remainder = remainder_here
-            if rho == 0.0 or rho * rho * rho * rho * remainder <= target:
+            if rho > 0.0 and here < HUGE:
+                remainder = here
+            if rho == 0.0 or rho * rho * rho * rho * here <= target:
                 continue
         middle = (first + stop) // 2
         put(groups, waiting, first)
@@ -698,10 +707,14 @@ def gaussian_shift(
     moves = np.empty(len(positions))
     # A task for each 64 positions where they are few, so that there is one for each thread.
     size = min(max(len(positions) // 64, 64), BLOCK)
-    for start, stop in pieces(len(positions), first=FIRST // tree.points.size, multiple=size):
-        some = positions[start:stop], support[start:stop], moves[start:stop]
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            _gaussian_shifts(tree, proxies, some[0], size, accuracy, *some[1:])
+    # A pass may sum every row.
+    first = FIRST // tree.points.size
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        for start, stop in pieces(len(positions), first=first, multiple=size):
+            _gaussian_shifts(
+                tree, proxies, positions[start:stop], size, min(accuracy, 1.0),
+                support[start:stop], moves[start:stop],
+            )  # fmt: skip
     return support, moves
 
 
@@ -808,7 +821,7 @@ def _polish_all(tree, proxies, modes, accuracy, tol, max_iter, density):
         n = modes.shape[1]
         n_pairs = n * (n + 1) // 2 if n <= NEWTON else 0
         memory = np.empty((n + 1 + n_pairs, LANES))
-        factors = np.empty((7, 2 * LANES * (n + 1) + 2 * n_pairs))
+        factors = np.empty((7, 2 * LANES * (n + 1 + n_pairs)))
         stack = np.empty(STACK, np.int64)
         at = np.int64(i)
         density[at] = _polish_one(
@@ -845,8 +858,7 @@ def polish(
     """
     polished = modes.copy()
     density = np.empty(len(modes))
-    for start, stop in pieces(len(modes), first=FIRST // (8 * tree.points.size)):
-        some = polished[start:stop], density[start:stop]
-        with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
-            _polish_all(tree, proxies, some[0], 1e-10, 1e-7, 1000, some[1])
+    with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
+        for start, stop in pieces(len(modes), first=1):
+            _polish_all(tree, proxies, polished[start:stop], 1e-10, 1e-7, 1000, density[start:stop])
     return polished, density

@@ -126,6 +126,7 @@ def open_table(
     Returns
     -------
     Table
+        Its rows are still in the file: ``read()`` gives them all, ``batches()`` in portions.
 
     Raises
     ------
@@ -136,10 +137,23 @@ def open_table(
     ImportError
         If the format needs pyarrow and it is not installed.
 
+    See Also
+    --------
+    meanshift_fast.stream.fit_batches : Takes ``table.batches``.
+
     Notes
     -----
     A csv column holds numbers if its first value that is not empty is one. An index that pandas
     left in a parquet file is no column unless it is named.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from meanshift_fast.io import open_table
+    >>> with TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/points.npy", [[1.0, 2.0], [3.0, 4.0]])
+    ...     open_table(f"{folder}/points.npy", columns=["1"]).read().X.tolist()
+    [[2.0], [4.0]]
     """
     path = Path(path)
     if not path.exists():
@@ -175,6 +189,11 @@ def open_table(
     return Table(path, choice, file.n_rows, not isinstance(file, Npy), file)
 
 
+def real_path(path: Path) -> Path:
+    """Follow links; unlike `Path.resolve`, as far as it goes where they go in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def check_target(path: Path) -> None:
     """Check before the work that a file can be written after it.
 
@@ -183,7 +202,7 @@ def check_target(path: Path) -> None:
     OSError
         If the folder is missing or closed to us, or something other than a file is there.
     """
-    folder = path.resolve().parent
+    folder = real_path(path).parent
     if not folder.is_dir():
         raise NotADirectoryError(f"cannot write {path}: there is no folder {folder}; create it")
     if path.exists() and not path.is_file():
@@ -208,7 +227,7 @@ def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     OSError
         "cannot write ...", with the system's reason.
     """
-    targets = {path: path.resolve() for path in writers}
+    targets = {path: real_path(path) for path in writers}
     parts = {path: to.with_name(f".{to.name}.{os.getpid()}.part") for path, to in targets.items()}
     try:
         for path, write in writers.items():

@@ -53,6 +53,15 @@ def save_model(model: MeanShift, path: str | Path) -> None:
     -----
     Some kilobytes; with ``assign="basin"`` the rows of the fit as well. A ``progress`` that is a
     callable is left out.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from meanshift_fast.models import load_model, save_model
+    >>> with TemporaryDirectory() as folder:
+    ...     save_model(MeanShift(bandwidth=2).fit([[1], [2], [9]]), f"{folder}/a.model")
+    ...     load_model(f"{folder}/a.model").predict([[0], [8]]).tolist()
+    [0, 1]
     """
     write_whole({Path(path): lambda part: write_model(model, part)})
 
@@ -127,6 +136,14 @@ def load_model(path: str | Path) -> MeanShift:
         If the file cannot be read.
     ValueError
         If it holds no model, or one of a later version of the format.
+
+    See Also
+    --------
+    save_model : The way there.
+
+    Examples
+    --------
+    See :func:`save_model`.
     """
     path = Path(path)
     try:

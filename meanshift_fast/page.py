@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast.density import flat_density
-from meanshift_fast.units import Units
+from meanshift_fast.density import flat_density, gaussian_density
+from meanshift_fast.units import Units, units_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -44,6 +44,8 @@ class Page(NamedTuple):
         The rows that the page is about.
     weights : float64 array of shape (n_samples,) or (0,)
         Their weights.
+    kernel : str
+        "flat" or "gaussian".
     units : Units
         The bandwidth.
     origin : float64 array of shape (n_features,)
@@ -56,6 +58,7 @@ class Page(NamedTuple):
 
     rows: _Floats
     weights: _Floats
+    kernel: str
     units: Units
     origin: _Floats
     axes: _Floats
@@ -71,8 +74,9 @@ class Page(NamedTuple):
     def density(self, places: _Floats) -> _Floats:
         """Measure the density at some places."""
         entered = self.units.enter(self.rows), self.weights, self.units.enter(places)
-        measured: _Floats = flat_density(*entered, self.units.radius)
-        return measured
+        if self.kernel == "gaussian" and self.units.radius > 0.0:
+            return gaussian_density(*entered)
+        return flat_density(*entered, self.units.radius)
 
     def hill(self) -> _Floats | None:
         """Outline the density along the only column; None where there are more."""
@@ -96,17 +100,24 @@ class Page(NamedTuple):
         return turned
 
 
-def page_of(rows: _Floats, weights: _Floats, units: Units, names: list[str] | None = None) -> Page:
+def page_of(
+    rows: _Floats,
+    weights: _Floats,
+    bandwidth: float | _Floats,
+    kernel: str,
+    names: list[str] | None = None,
+) -> Page:
     """Choose the page: the columns where there are at most two, else principal components.
 
     Where each feature has its own bandwidth, components are those of the columns in bandwidths.
     """
     n_features = rows.shape[1]
+    units = units_of(bandwidth, rows, in_bandwidths=kernel == "gaussian")
     if n_features <= 2:
         names = names or [f"feature {f}" for f in range(n_features)]
         if n_features == 1:
             names = [names[0], "density: rows, the nearer the more"]
-        return Page(rows, weights, units, np.zeros(n_features), np.eye(n_features), names)
+        return Page(rows, weights, kernel, units, np.zeros(n_features), np.eye(n_features), names)
     mean = rows.mean(axis=0)
     own = np.ndim(units.divisor) == 1
     lengths = np.broadcast_to(units.divisor if own else 1.0, n_features)
@@ -120,7 +131,7 @@ def page_of(rows: _Floats, weights: _Floats, units: Units, names: list[str] | No
         f"principal component {i + 1} ({share:.0%} of variance{', in bandwidths' if own else ''})"
         for i, share in enumerate(shares)
     ]
-    return Page(rows, weights, units, mean, axes / lengths[:, None], said)
+    return Page(rows, weights, kernel, units, mean, axes / lengths[:, None], said)
 
 
 def new_axes() -> "Axes":

@@ -21,7 +21,6 @@ from meanshift_fast.page import (
     told,
 )
 from meanshift_fast.trace import Trace, counted, trace
-from meanshift_fast.units import units_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +39,7 @@ def paths_of(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ..
         page.units.enter(page.rows),
         page.units.enter(begun),
         bandwidth=page.units.radius,
+        kernel=page.kernel,
         tol=estimator.tol,
         max_iter=estimator.max_iter,
         sample_weight=page.weights if page.weights.size else None,
@@ -55,11 +55,11 @@ def draw_trace(story: Trace, ax: "Axes | None" = None) -> "Axes":
     ax = new_axes() if ax is None else ax
     ink, paper = ink_of(ax)
     points = story.points
-    page = page_of(points, story.weights, units_of(story.bandwidth, points))
-    few = len(story.positions) <= FEW
+    page = page_of(points, story.weights, story.bandwidth, story.kernel)
+    few, flat = len(story.positions) <= FEW, story.kernel == "flat"
     colours = np.tile(rgb_of([])[-1], (len(points), 1))
     for start, shifts in enumerate(story.shifts):
-        if len(shifts):
+        if len(shifts) and flat:
             colours[story.neighbours(0, start)] = rgb_of([COLOURS[0]])[0]
     draw_rows(ax, page.lay(points), colours)
     for positions in story.positions:
@@ -79,15 +79,14 @@ def draw_trace(story: Trace, ax: "Axes | None" = None) -> "Axes":
         title=f"{count} among {counted(len(points), 'row')}, {told(story.bandwidth)}",
     )  # fmt: skip
     make_round(ax, page.ball())
-    put_beside(
-        ax,
-        [
-            key("start", color=COLOURS[0], marker="o", markersize=9, linestyle=""),
-            key("one bandwidth about it", color=COLOURS[0], linestyle="--", linewidth=1),
-            key("its neighbours", color=COLOURS[0], marker=".", linestyle=""),
-            key("other rows", color=GREY, marker=".", linestyle=""),
-            key("step to their mean", color=ink, marker=".", linewidth=1.2),
-            key("where it ends", color=COLOURS[1], marker="X", markersize=9, linestyle=""),
-        ],
-    )
+    entries = [
+        key("start", color=COLOURS[0], marker="o", markersize=9, linestyle=""),
+        key("one bandwidth about it", color=COLOURS[0], linestyle="--", linewidth=1),
+        key("its neighbours", color=COLOURS[0], marker=".", linestyle=""),
+        key("other rows" if flat else "rows", color=GREY, marker=".", linestyle=""),
+        key("step to their mean", color=ink, marker=".", linewidth=1.2),
+        key("where it ends", color=COLOURS[1], marker="X", markersize=9, linestyle=""),
+    ]
+    # The Gaussian's neighbours are all rows, the nearer the more.
+    put_beside(ax, entries if flat else entries[:2] + entries[3:])
     return ax

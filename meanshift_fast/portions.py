@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanshift_fast.cells import ONES, Cells, Condensed, Grid
+from meanshift_fast.cells import Cells, Condensed, Grid
 from meanshift_fast.curve import find_bandwidth
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.sample import Sample
@@ -119,7 +119,7 @@ def checked_portion(table: ArrayLike, weights: ArrayLike | None, name: str) -> P
 def condense_portion(cells: Cells, portion: Portion) -> None:
     """Add rows to their cells."""
     for start, points, weights in portion.blocks():
-        n_added = cells.add(points, weights if weights.size else ONES)
+        n_added = cells.add(points, weights)
         if n_added < len(points):
             _refuse_infinite(points, start, portion.name)
             value = np.abs(points[n_added]).max()

@@ -254,6 +254,51 @@ def _flat_shifts(tree, positions, radius_sq, support, moves):
         _shift_block(tree, positions, at, radius_sq, support, moves, memory, stack, hits)
 
 
+@step
+def _follow_some(
+    tree, positions, first, stride, radius_sq, rest, support, moves, n_steps, memory, stack, hits
+):  # fmt: skip
+    """Shift every stride-th position again and again, until it rests or the rounds are over."""
+    n_features = positions.shape[1]
+    views = (
+        flat(tree.points), flat(tree.point_weights), flat(tree.lower), flat(tree.upper),
+        flat(tree.weight), flat(tree.weighted_sum),
+    )  # fmt: skip
+    first_child, stack, hits, flat_positions = (
+        flat(tree.first_child), flat(stack), flat(hits), flat(positions),
+    )  # fmt: skip
+    shared, own, place = flat(memory[0]), flat(memory[1]), flat(memory[2])
+    weighted = np.int64(tree.point_weights.shape[0] > 1)
+    for i in range(first, positions.shape[0], stride):
+        for number in range(support.shape[1]):
+            for f in range(n_features):
+                put(place, f, item(flat_positions, i * n_features + f))
+            _sum_balls(
+                views, first_child, tree.n_upper, weighted, n_features, place, place, place, True,
+                radius_sq, stack, own, hits, shared, own,
+            )  # fmt: skip
+            support[i, number], moves[i, number] = _move_to_mean(
+                flat_positions, i, n_features, shared, own, 0
+            )
+            n_steps[i] = number + 1
+            if moves[i, number] <= rest or support[i, number] == 0.0:
+                break
+
+
+@parallel
+def _follow_all(tree, positions, radius_sq, rest, support, moves, n_steps):
+    n_tasks = min(positions.shape[0], BLOCK)
+    for task in prange(n_tasks):
+        memory = np.empty((6, positions.shape[1] + LANES, LANES))
+        stack = np.empty(STACK, np.int64)
+        hits = np.empty(LANES, np.int64)
+        at = np.int64(task)  # prange counts unsigned, which would compile the loop twice
+        _follow_some(
+            tree, positions, at, n_tasks, radius_sq, rest, support, moves, n_steps, memory, stack,
+            hits,
+        )  # fmt: skip
+
+
 def shift(
     tree: MomentTree, positions: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -291,3 +336,51 @@ def shift(
                 moves[start:stop],
             )  # fmt: skip
     return support, moves
+
+
+def shift_to_rest(
+    tree: MomentTree,
+    positions: NDArray[np.float64],
+    n_rounds: int,
+    rest: float,
+    bandwidth: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Shift every position, in place, ``n_rounds`` times, or until it rests.
+
+    For some hundreds of positions, fewer every round and far apart: with a task for each round of
+    each block of them, a third of the time goes into waiting for the last. They go alone.
+
+    Parameters
+    ----------
+    tree : MomentTree
+        The rows.
+    positions : C-ordered float64 array of shape (n_positions, n_features)
+        Overwritten by their last means.
+    n_rounds : int
+        At most so many shifts of each.
+    rest : float
+        A position rests after a move of at most this, or where its ball is empty.
+    bandwidth : float
+        Radius of the closed ball, in the unit of the positions as ``rest`` is.
+
+    Returns
+    -------
+    support, moves : float64 arrays of shape (n_positions, n_rounds)
+        For each shift the weight in the ball and the length of the move; 0 after the last.
+    n_steps : int64 array of shape (n_positions,)
+        How many shifts each position took.
+
+    Notes
+    -----
+    Bit-equal for every number of threads.
+    """
+    support, moves = np.zeros((2, len(positions), n_rounds))
+    n_steps = np.empty(len(positions), dtype=np.int64)
+    first = max(FIRST // (tree.points.size * n_rounds), 1)
+    for start, stop in pieces(len(positions), first=first):
+        with np.errstate(invalid="ignore"):
+            _follow_all(
+                tree, positions[start:stop], bandwidth * bandwidth, rest, support[start:stop],
+                moves[start:stop], n_steps[start:stop],
+            )  # fmt: skip
+    return support, moves, n_steps

@@ -342,7 +342,9 @@ def _split_heavy_cells(points, order, cell_start, values, stack, waiting, n_rank
             if not split_all:
                 continue
         for first, last in ((start, rank), (rank, stop)):
-            stack[waiting] = first, last, np.int64(split_all)
+            # One by one: a row assigned as a whole compiles for 2 s, its error message mostly.
+            stack[waiting, 0], stack[waiting, 1] = first, last
+            stack[waiting, 2] = np.int64(split_all)
             waiting += 1
     return waiting
 

@@ -80,6 +80,12 @@ def flat_density(points, weights, places, bandwidth):
     return (weights * np.maximum(1 - away_sq, 0)).sum(axis=1)
 
 
+def gaussian_density(points, weights, places, bandwidth):
+    """The hill that Gaussian trajectories climb: what every row counts, summed."""
+    away_sq = np.array([distances_sq(points, place) for place in places]) / bandwidth**2
+    return (weights * np.exp(-0.5 * away_sq)).sum(axis=1)
+
+
 def gaussian_shift(points, weights, position, bandwidth):
     """One mean shift with the Gaussian kernel: [1]_ equation (17) with a normal profile.
 
@@ -246,14 +252,17 @@ def bin_seeds(points, bin_size, min_bin_freq=1, weights=None):
     return np.array(cells, dtype=np.float32).reshape(-1, points.shape[1]) * bin_size
 
 
-def condense(points, cell_size, weights=None):
+def condense(points, cell_size, weights=None, n_parts=1):
     """Each occupied cell's weighted mean and weight, and the cell of each row.
 
-    A cell of no weight keeps its first row.
+    A cell of no weight keeps its first row. With ``n_parts`` the cells are so many equal parts of
+    each side of those: the bin, rounded half to even, and then the part of it.
     """
     weights = np.ones(len(points)) if weights is None else weights
     members = {}
-    for row, cell in enumerate(np.round(points / cell_size)):
+    bins = np.round(points / cell_size)
+    parts = np.floor((points / cell_size - bins + 0.5) * n_parts).clip(0, n_parts - 1)
+    for row, cell in enumerate(bins * n_parts + parts):
         members.setdefault(tuple(cell), []).append(row)
     means, totals, inverse = [], [], np.empty(len(points), dtype=np.int64)
     for number, rows in enumerate(members.values()):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,9 +14,8 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from meanshift_fast import MeanShift, estimate_bandwidth, trace
+from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, trace
 from meanshift_fast.cli import main
-from meanshift_fast.datasets import demo_table
 from meanshift_fast.io import FORMATS, open_table
 from meanshift_fast.models import load_model
 from meanshift_fast.stream import fit_batches
@@ -76,6 +74,10 @@ def test_cluster_and_predict_label_as_the_estimator_does(form_in, form_out, fold
         ("", {}),
         ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
         ("--bandwidth 1 --assign basin", {"bandwidth": 1.0, "assign": "basin"}),
+        (
+            "--bandwidth 0.5 --kernel gaussian --accuracy 1e-4",
+            {"bandwidth": 0.5, "kernel": "gaussian", "accuracy": 1e-4},
+        ),
         (
             "--bandwidth 1 --bin-seeding --min-bin-freq 3 --no-cluster-all",
             {"bandwidth": 1.0, "bin_seeding": True, "min_bin_freq": 3, "cluster_all": False},
@@ -289,6 +291,22 @@ def test_bandwidth_says_the_number(options, settings, folder, capsys):
     assert printed.err == ""
 
 
+@pytest.mark.parametrize("kernel", ["flat", "gaussian"])
+def test_a_bandwidth_is_found_as_the_estimator_finds_it(kernel, folder, capsys):
+    def told(command):
+        return json.loads(run(f"{command} --json --kernel {kernel}", capsys).out)["bandwidth"]
+
+    for rule in (None, "stable", "scott"):
+        expected = MeanShift(bandwidth=rule, kernel=kernel).fit(X).bandwidth_
+        option = "" if rule is None else f"--bandwidth {rule}"
+        assert told(f"trace t.npy --row 0 {option}") == pytest.approx(expected, rel=1e-12)
+    expected = MeanShift(kernel=kernel).fit(X).bandwidth_
+    for command in ("trace t.npy --row 0", "cluster t.npy -o o.npy"):
+        assert told(f"{command} --quantile 0.3") == pytest.approx(expected, rel=1e-12)
+    found = float(run("bandwidth t.npy --method stable", capsys).out)
+    assert found == pytest.approx(bandwidth_curve(X).bandwidth, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("options", "settings"),
     [
@@ -297,6 +315,7 @@ def test_bandwidth_says_the_number(options, settings, folder, capsys):
         ("--quantile 0.1", {"bandwidth": float(estimate_bandwidth(X, quantile=0.1))}),
         ("--bandwidth scott", {"bandwidth": float(estimate_bandwidth(X, method="scott"))}),
         ("--bandwidth 1 --tol 0 --max-iter 2", {"bandwidth": 1.0, "tol": 0, "max_iter": 2}),
+        ("--bandwidth 1 --kernel gaussian", {"bandwidth": 1.0, "kernel": "gaussian"}),
     ],
 )
 def test_trace_tells_the_story_of_a_row(options, settings, folder, capsys):
@@ -395,6 +414,14 @@ def test_bad_data_is_exit_code_1_one_line_and_touches_nothing(command, reason, f
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_links_in_a_circle_are_no_file_to_read_and_one_to_replace(folder, capsys):
+    (folder / "a.npy").symlink_to("b.npy")
+    (folder / "b.npy").symlink_to("a.npy")
+    assert "there is no file a.npy" in run("cluster a.npy -o o.npy", capsys, 1).err
+    run("cluster t.npy -o a.npy --bandwidth 1", capsys)
+    np.testing.assert_array_equal(np.load("a.npy"), MODEL.labels_)
+
+
 @pytest.mark.parametrize("command", ["cluster t.npy --bandwidth 1", "predict m.model t.npy"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_full_disk_is_exit_code_1_and_leaves_the_old_file(form, command, folder, capsys):
@@ -438,20 +465,6 @@ def test_the_bar_is_for_terminals_only(folder, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     run("cluster t.npy -o o.npy --bandwidth 1", capsys)
     assert seen == [False, True]
-
-
-def test_the_readme_s_commands_work(folder, capsys):
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (block,) = re.findall(r"^```sh\n(meanshift-fast cluster .*?)```$", readme, re.M | re.S)
-    table = dict(zip("xy", demo_table().T.copy(), strict=True))
-    save("places.csv", table)
-    save("more.parquet", {"id": np.arange(300), **table})
-    for line in block.splitlines():
-        assert run(line.removeprefix("meanshift-fast "), capsys).err == ""
-    labels = pq.read_table("more_labels.parquet")
-    expected = MeanShift(bandwidth=2.5).fit_predict(demo_table())
-    np.testing.assert_array_equal(labels["label"], expected)
-    np.testing.assert_array_equal(labels_of(Path("labels.csv")), expected)
 
 
 def test_ctrl_c_in_mid_write_is_exit_code_130_and_leaves_the_old_file(folder):

@@ -12,7 +12,7 @@ from meanshift_fast.datasets import demo_table
 from meanshift_fast.stream import fit_batches
 
 
-@pytest.mark.parametrize("n_samples", [5_000, 20_000, 1_000_000])
+@pytest.mark.parametrize("n_samples", [5_000, 20_000, 200_000])
 def test_it_finds_the_twenty_blobs_and_so_does_a_fresh_fit(n_samples):
     X = blobs(n_samples)
     curve = bandwidth_curve(X)
@@ -20,6 +20,18 @@ def test_it_finds_the_twenty_blobs_and_so_does_a_fresh_fit(n_samples):
     assert curve.stable["low"] <= curve.bandwidth <= curve.stable["high"]
     model = MeanShift(bandwidth="stable", bin_seeding=True).fit(X)
     assert model.bandwidth_ == curve.bandwidth
+    assert len(model.cluster_centers_) == 20
+
+
+def test_the_gaussian_kernel_finds_the_twenty_blobs_too():
+    X = blobs(20_000)
+    model = MeanShift(bandwidth="stable", kernel="gaussian", bin_seeding=True).fit(X)
+    assert model.bandwidth_ == bandwidth_curve(X).bandwidth / 2
+    assert len(model.cluster_centers_) == 20
+
+
+def test_a_million_rows_are_twenty_blobs():
+    model = MeanShift(bandwidth="stable", bin_seeding=True).fit(blobs(1_000_000))
     assert len(model.cluster_centers_) == 20
 
 
@@ -99,6 +111,13 @@ def test_rows_of_weight_zero_are_no_rows():
 
 def test_equal_rows_have_the_bandwidth_zero():
     assert stable_bandwidth(np.full((20, 2), 3.0)) == 0.0
+
+
+@pytest.mark.parametrize("value", [1.39734428, 1e8 + 0.3])
+def test_equal_rows_whose_mean_is_rounded_do_so_too(value):
+    rows = np.full((257, 3), value)
+    assert rows.mean(axis=0)[0] != value
+    assert MeanShift(bandwidth="stable").fit(rows).bandwidth_ == 0.0
 
 
 @pytest.mark.parametrize("ladder", [[], [0.0, 1.0], [2.0, 1.0], [1.0, np.inf], [[1.0]]])

@@ -1,12 +1,10 @@
 """The demo: what it tells, what it draws, what it does when something is missing."""
 
-import contextlib
 import io
 import re
 import subprocess
 import sys
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,14 +230,3 @@ def test_a_missing_package_is_exit_code_1_with_the_remedy(
     assert f"needs {package}, which is not installed" in printed.err
     assert 'pip install "meanshift_fast[demo]"' in printed.err
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.jitless
-def test_the_example_of_the_readme_prints_what_the_readme_says():
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    (told,) = re.findall(r"^```text\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(code, {})
-    assert printed.getvalue() == told

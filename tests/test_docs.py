@@ -15,12 +15,12 @@ WITH_EXAMPLES = [path.stem for path in PACKAGE.glob("*.py") if ">>> " in path.re
 PUBLIC = [
     *(f"meanshift_fast.{name}" for name in meanshift_fast.__all__),
     "meanshift_fast.datasets.demo_table",
-    "meanshift_fast.io.open_table",
-    "meanshift_fast.models.load_model",
-    "meanshift_fast.models.save_model",
     "meanshift_fast.plot.MeanShiftDisplay",
 ]
 PARTS = [
+    "meanshift_fast.io.open_table",
+    "meanshift_fast.models.load_model",
+    "meanshift_fast.models.save_model",
     "meanshift_fast.BandwidthCurve.plot",
     "meanshift_fast.MeanShift.fit",
     "meanshift_fast.MeanShift.fit_predict",

@@ -7,8 +7,9 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 
 import naive
-from meanshift_fast import MeanShift, tree
+from meanshift_fast import MeanShift, gaussian, tree
 from meanshift_fast.gaussian import gaussian_shift, polish
+from meanshift_fast.lanes import LANES, full
 from meanshift_fast.proxies import find_proxies
 from meanshift_fast.threads import borrowed_threads
 from samples import blobs, lattice, scattered
@@ -109,6 +110,82 @@ def test_a_shift_keeps_its_promise(name, weighted):
         np.testing.assert_allclose(
             moves, np.linalg.norm(moved - positions, axis=1), rtol=1e-9, atol=1e-12 * scale.max()
         )
+
+
+def companies(points, seed=3):
+    """Groups of neighbours, which shifts may take together: tight and wide, near rows and far."""
+    rng = np.random.default_rng(seed)
+    n_features = points.shape[1]
+    rows = points[rng.integers(0, len(points), 30)]
+    away = rng.standard_normal((30, n_features))
+    away /= np.linalg.norm(away, axis=1)[:, None]
+    centers = rows + np.repeat([0.0, 1.0, 4.0, 12.0, 30.0, 45.0], 5)[:, None] * away
+    widths = 10.0 ** rng.uniform(-3, 0, 30)
+    spread = rng.standard_normal((30, 8, n_features))
+    return (centers[:, None] + widths[:, None, None] * spread).reshape(-1, n_features)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", HARD)
+def test_neighbours_that_shift_together_keep_the_promise(name, weighted):
+    points = np.ascontiguousarray(HARD[name])
+    weights = np.ones(len(points))
+    if weighted:
+        weights = 10.0 ** np.random.default_rng(2).uniform(-12, 12, len(points))
+    positions = companies(points)
+    means = np.array([naive.gaussian_shift(points, weights, x, 1.0)[0] for x in positions])
+    scale = np.abs(positions).max()
+    for accuracy in (10.0, 1.0, 1e-1, 1e-3, 1e-6):
+        moved, _, _ = shifted(points, weights if weighted else UNWEIGHTED, positions, accuracy)
+        errors = np.linalg.norm(moved - means, axis=1)
+        # Terms 45 bandwidths away differ in their exponents by what both coordinates round away.
+        assert errors.max() <= min(accuracy, 1.0) + ROUNDING + 1e-14 * scale
+
+
+def errors_of(away, radius, skew, tail, n_features, n_proxies, reach):
+    """The kernel's bound, sixteen distances at a time, as plain NumPy."""
+    bound = getattr(gaussian._errors, "py_func", gaussian._errors)
+    lanes = (full(radius), full(skew), full(tail), n_features, n_proxies, reach)
+    return np.concatenate([bound(some, *lanes) for some in away.reshape(-1, LANES)])
+
+
+def largest_about(centers, bound):
+    """The largest that a bound gets up to each distance from a center."""
+    return np.array([bound(np.linspace(0.0, a, 400)).max() for a in centers])
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4])
+def test_norms_of_third_moments_do_not_fall_behind_those_nearer_to_the_center(n_features):
+    """The error of a node is bounded for all positions of a group by that at its far end."""
+    n = n_features
+    away = np.linspace(0.0, 4.0, LANES * 8)
+
+    def third(a):
+        return np.sqrt(np.maximum(a**6 - 6 * a**4 + 3 * (n + 2) * a**2, 0.0))
+
+    def fourth(a):
+        square = a**8 - 12 * a**6 + 6 * (n + 6) * a**4 - 12 * (n + 2) * a**2 + 3 * n * (n + 2)
+        return np.sqrt(np.maximum(square, 0.0))
+
+    for reach in (0.0, 2.0):
+        least = largest_about(away, lambda a, reach=reach: (fourth(a) + third(a) * reach) / 6.0)
+        assert (errors_of(away, 0.1, 1.0, 0.0, n, 2 * n, reach) >= least * (1.0 - 1e-12)).all()
+
+
+@pytest.mark.parametrize("n_proxies", [1, 4])
+def test_tails_are_the_largest_derivatives_within_reach(n_proxies):
+    """He2 to He5 of a coordinate, and the length of the gradient, over the ball of radius b."""
+    away, radius = np.linspace(0.0, 5.0, LANES * 16), 0.25
+    z = np.linspace(0.0, away + radius, 2000)
+    he2, he3 = z**2 - 1, z**3 - 3 * z
+    he4, he5 = z**4 - 6 * z**2 + 3, z**5 - 10 * z**3 + 15 * z
+    low, high, times = (he2, he3, 0.5) if n_proxies == 1 else (he4, he5, 1.0 / 24.0)
+    across_sq = (away + radius) ** 2 - z**2
+    gradient = np.sqrt(high**2 + across_sq * low**2).max(axis=0)
+    for reach in (0.0, 3.0):
+        least = times * (gradient + reach * np.abs(low).max(axis=0))
+        found = errors_of(away, radius, 0.0, 1.0, 2, n_proxies, reach)
+        assert (found >= least * (1.0 - 1e-9)).all()
 
 
 def test_dense_groups_keep_the_promise():

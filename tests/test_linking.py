@@ -36,7 +36,7 @@ def test_a_step_runs_as_part_of_serial_and_parallel_kernels_and_has_no_machine_c
     _all(values, 3, results)
     np.testing.assert_array_equal(results, np.arange(1000) * 30.0)
     assert _has_machine_code(_one)
-    assert _has_machine_code(_all)
+    assert _has_machine_code(_all.spread)
     assert not _has_machine_code(_tenfold)
 
 

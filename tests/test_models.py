@@ -28,6 +28,7 @@ NEW = blobs(300, 2, seed=1) + 0.1
         {"bandwidth": "scott", "min_bin_freq": 2, "max_iter": 50},
         {"bandwidth": None, "n_jobs": 1},
         {"bandwidth": 0.7, "assign": "basin"},
+        {"bandwidth": 0.5, "kernel": "gaussian", "accuracy": 1e-4, "assign": "basin"},
         {"bandwidth": [0.7, 1.0], "assign": "basin", "cluster_all": False, "coalesce": 0.01},
     ],
     ids=str,

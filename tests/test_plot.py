@@ -148,6 +148,15 @@ def test_trajectories_of_a_weighted_fit_are_weighted_and_end_at_its_centres(band
     np.testing.assert_allclose([path[-1] for path in display.paths], ends * units, rtol=1e-9)
 
 
+def test_gaussian_trajectories_end_at_the_centres():
+    fitted = MeanShift(bandwidth=1.0, kernel="gaussian").fit(X)
+    display = MeanShiftDisplay.from_estimator(fitted, X, starts=X[:20])
+    ends = np.array([path[-1] for path in display.paths])
+    away = np.linalg.norm(ends[:, None] - fitted.cluster_centers_, axis=2).min(axis=1)
+    assert away.max() < 0.05
+    np.testing.assert_allclose(np.hypot(*display.ball.T), 1.0, rtol=1e-12)
+
+
 def test_the_ball_of_a_bandwidth_for_each_feature_is_an_ellipse():
     fitted = MeanShift(bandwidth=[4.0, 1.5]).fit(X)
     ball = MeanShiftDisplay.from_estimator(fitted, X).ball
@@ -164,14 +173,22 @@ def test_in_more_columns_a_ball_is_round_whichever_bandwidths_there_are():
     assert "in bandwidths" in display.ax_.get_xlabel()
 
 
-def test_contours_are_of_the_density_that_is_climbed():
+@pytest.mark.parametrize(
+    ("kernel", "bandwidth", "twin"),
+    [("flat", 2.5, naive.flat_density), ("gaussian", 1.0, naive.gaussian_density)],
+)
+def test_contours_are_of_the_density_that_is_climbed(kernel, bandwidth, twin):
     weights = np.random.default_rng(0).uniform(0, 3, len(X))
-    fitted = MeanShift(bandwidth=2.5).fit(X, sample_weight=weights)
+    fitted = MeanShift(bandwidth=bandwidth, kernel=kernel).fit(X, sample_weight=weights)
     display = MeanShiftDisplay.from_estimator(fitted, X, sample_weight=weights, contours=True)
     density, (left, right, bottom, top) = display.contours
     places = np.array([[left, bottom], [left, top], [right, bottom]])
     corners = density[[0, -1, 0], [0, 0, -1]]
-    np.testing.assert_allclose(corners, naive.flat_density(X, weights, places, 2.5), atol=1e-9)
+    # A Gaussian sum is as exact as lines on a page need it.
+    exact = twin(X, weights, places, bandwidth)
+    np.testing.assert_allclose(corners, exact, rtol=0, atol=1e-9 if kernel == "flat" else 1e-2)
+    if kernel == "gaussian":
+        assert (exact > 0).all()
     across, up = np.linspace(left, right, density.shape[1]), np.linspace(bottom, top, len(density))
     row, column = np.unravel_index(density.argmax(), density.shape)
     away = np.linalg.norm(fitted.cluster_centers_ - (across[column], up[row]), axis=1)
@@ -204,6 +221,13 @@ def test_a_trace_is_drawn_from_its_start_to_its_end():
     story = trace(X, X[0], bandwidth=2.5)
     ends = story.plot().collections[-1].get_offsets()
     np.testing.assert_array_equal(ends, story.positions[0][-1:])
+
+
+def test_a_gaussian_trace_has_all_rows_for_neighbours():
+    story = trace(X, X[0], bandwidth=1.0, kernel="gaussian")
+    said = [text.get_text() for text in story.plot().get_legend().get_texts()]
+    assert "rows" in said
+    assert "its neighbours" not in said
 
 
 def test_the_curve_plot_names_the_plateau():

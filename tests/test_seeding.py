@@ -1,4 +1,4 @@
-"""Seeds from bins: scikit-learn's to the last bit. Condensing: the twin's, chunk by chunk too."""
+"""Seeds from bins: scikit-learn's to the last bit."""
 
 import re
 import warnings
@@ -10,7 +10,7 @@ import sklearn.cluster
 
 import naive
 import samples
-from meanshift_fast import condense, get_bin_seeds, seeding
+from meanshift_fast import get_bin_seeds, seeding
 
 RNG = np.random.default_rng(0)
 
@@ -263,89 +263,3 @@ def test_bins_that_hash_to_one_slot_are_told_apart():
     assert n_bins == 12
     np.testing.assert_array_equal(rows[:12], np.arange(12))
     np.testing.assert_array_equal(counts[:12], 2)
-
-
-# Condensing.
-
-WEIGHTINGS = {
-    "no weights": None,
-    "ones": np.ones(900),
-    "whole": RNG.integers(1, 5, 900).astype(float),
-    "fractions and zeros": RNG.choice([0.0, 0.1, 0.7, 3.3], 900),
-}
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize("weights", WEIGHTINGS.values(), ids=WEIGHTINGS)
-@pytest.mark.parametrize("cell_size", [0.05, 0.5, 100.0, [0.3, 2.0]], ids=str)
-@pytest.mark.parametrize("name", ["blobs", "thirds", "halves and quarters"])
-def test_condensing_is_the_twins(name, cell_size, weights):
-    X = TABLES[name]
-    points, totals, inverse = condense(X, cell_size, sample_weight=weights)
-    expected = naive.condense(X, cell_size, weights)
-    np.testing.assert_allclose(points, expected[0], rtol=0, atol=1e-12 * np.abs(X).max())
-    np.testing.assert_allclose(totals, expected[1], rtol=1e-12)
-    np.testing.assert_array_equal(inverse, expected[2], strict=True)
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize("cell_size", [0.1, 0.25, 1 / 3, 7.0])
-@pytest.mark.parametrize("n_chunks", [2, 7])
-def test_chunks_condense_to_the_whole(n_chunks, cell_size):
-    """Rows on the borders of cells too: thirds, and cells of thirds."""
-    X = np.vstack([TABLES["thirds"], TABLES["blobs"], TABLES["halves and quarters"]])
-    weights = np.random.default_rng(1).uniform(0, 2, len(X))
-    whole = condense(X, cell_size, sample_weight=weights)
-    chunks = [
-        condense(rows, cell_size, sample_weight=some)
-        for rows, some in zip(
-            np.array_split(X, n_chunks), np.array_split(weights, n_chunks), strict=True
-        )
-    ]
-    merged = condense(
-        np.vstack([points for points, _, _ in chunks]),
-        cell_size,
-        sample_weight=np.concatenate([totals for _, totals, _ in chunks]),
-    )
-    np.testing.assert_allclose(merged[0], whole[0], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(merged[1], whole[1], rtol=1e-12)
-    offsets = np.cumsum([0, *(len(points) for points, _, _ in chunks)])
-    inverse = [merged[2][offsets[i] + chunk[2]] for i, chunk in enumerate(chunks)]
-    np.testing.assert_array_equal(np.concatenate(inverse), whole[2])
-
-
-@pytest.mark.jitless
-def test_cells_smaller_than_any_gap_keep_the_distinct_rows_to_the_bit():
-    X = np.repeat(samples.blobs(50, 3), 3, axis=0) / 3
-    points, weights, inverse = condense(X, 1e-9)
-    np.testing.assert_array_equal(points, X[::3])
-    np.testing.assert_array_equal(weights, 3.0)
-    np.testing.assert_array_equal(inverse, np.repeat(np.arange(50), 3))
-
-
-@pytest.mark.jitless
-def test_a_mean_never_leaves_its_cell():
-    """Rows an ulp inside a border, whose rounded mean would be on the other side of it."""
-    border = np.nextafter(0.15, 0)
-    X = np.column_stack([np.full(40, border), np.linspace(0, 0.04, 40)])
-    weights = np.random.default_rng(2).uniform(0, 1, 40)
-    points, _, _ = condense(np.vstack([[[0.1, 0.0]], X]), 0.1, sample_weight=[1e-30, *weights])
-    np.testing.assert_array_equal(np.round(points / 0.1), [[1.0, 0.0]])
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize(
-    ("cell_size", "reason"),
-    [
-        (0, "positive and finite, got 0"),
-        (-1.0, "positive and finite, got -1.0"),
-        (np.nan, "positive and finite, got nan"),
-        ([1.0, 0.0], r"positive and finite, got \[1.0, 0.0\]"),
-        ([1.0, 2.0, 3.0], r"shape \(2,\).*got shape \(3,\)"),
-        ("wide", "must be a number.*got 'wide'"),
-        (1e-308, "too small for X"),
-    ],
-)
-def test_a_bad_cell_size_is_named_with_its_value(cell_size, reason):
-    with pytest.raises(ValueError, match=f"cell_size.*{reason}"):
-        condense(samples.blobs(20, 2) + 100, cell_size)

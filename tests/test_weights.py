@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import sklearn.cluster
 
 import naive
 import samples
 from meanshift_fast import MeanShift, condense, estimate_bandwidth, mean_shift, trace
+from meanshift_fast.seeding import whole_rows_once
+from meanshift_fast.weights import UNWEIGHTED
 
 RNG = np.random.default_rng(0)
 X = samples.blobs(160, 2, spread=1.0)
@@ -203,3 +206,40 @@ def test_weights_of_zero_condense_to_points_of_no_weight():
     np.testing.assert_array_equal(points, [[0.0], [5.0]])
     np.testing.assert_array_equal(weights, [0.0, 0.0])
     np.testing.assert_array_equal(inverse, [0, 1])
+
+
+@pytest.mark.parametrize("offset", [0.0, -1e6])
+def test_repeated_rows_of_whole_numbers_become_one_of_their_weight(offset):
+    rng = np.random.default_rng(0)
+    points = rng.integers(-3, 9, (116_000, 3)) * np.array([1.0, 5.0, 2.0]) + offset
+    points.flags.writeable = False
+    rows, often = whole_rows_once(points, UNWEIGHTED)
+    expected, counts = np.unique(points, axis=0, return_counts=True)
+    order = np.lexsort(rows.T[::-1])
+    np.testing.assert_array_equal(rows[order], expected)
+    np.testing.assert_array_equal(often[order], counts)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.arange(30_000.0).reshape(-1, 2),  # none repeats
+        np.repeat([[0.0, 1.5]], 16_000, axis=0),  # not whole
+        np.vstack([np.zeros((16_000, 2)), [[0.5, 0.0]]]),  # nor to the last row
+        np.zeros((10, 2)),  # few
+    ],
+)
+def test_other_tables_keep_their_rows(points):
+    rows, weights = whole_rows_once(points, UNWEIGHTED)
+    assert rows is points
+    assert weights is UNWEIGHTED
+
+
+def test_a_table_of_pixels_is_clustered_as_scikit_learn_does():
+    pixels = np.random.default_rng(1).integers(0, 12, (9_000, 2))
+    pixels[:2_000] //= 3
+    ours = MeanShift(bandwidth=3, bin_seeding=True).fit(pixels)
+    theirs = sklearn.cluster.MeanShift(bandwidth=3, bin_seeding=True).fit(pixels)
+    np.testing.assert_array_equal(ours.cluster_centers_, theirs.cluster_centers_)
+    np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+    assert ours.n_iter_ == theirs.n_iter_

@@ -1,0 +1,95 @@
+"""Basins with coalescing trajectories, and the Gaussian kernel: what nobody else can be timed on.
+
+Both are timed beside the plain way to the same answer: the exact basins, and the sum over all rows.
+"""
+
+import math
+
+import numba
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from bench.clock import median_seconds
+from bench.workloads import BINS, Floats, blobs
+from meanshift_fast import MeanShift, tree
+from meanshift_fast.gaussian import gaussian_shift
+from meanshift_fast.proxies import find_proxies
+from meanshift_fast.weights import UNWEIGHTED
+
+LEAST_ARI = 0.9995  # to the basins of trajectories that all go to their own end
+COALESCE = 0.01
+ACCURACY = 1e-3
+SAMPLE = 64  # rows that brute force shifts
+
+
+@numba.njit(parallel=True, nogil=True)  # type: ignore[untyped-decorator]
+def _brute_force(points: Floats, positions: Floats, means: Floats) -> None:
+    for i in numba.prange(positions.shape[0]):
+        density = x = y = 0.0
+        for row in range(points.shape[0]):
+            to_x = points[row, 0] - positions[i, 0]
+            to_y = points[row, 1] - positions[i, 1]
+            kernel = math.exp(-0.5 * (to_x * to_x + to_y * to_y))
+            density += kernel
+            x += kernel * to_x
+            y += kernel * to_y
+        means[i, 0] = positions[i, 0] + x / density
+        means[i, 1] = positions[i, 1] + y / density
+
+
+def basins(rows: int) -> dict[str, float]:
+    """Time basin fits of blobs whose trajectories coalesce, with both kernels.
+
+    Returns
+    -------
+    dict
+        Seconds of both fits, and how near the flat one's labels are to the exact basins.
+    """
+    points = blobs(rows)
+    exact = MeanShift(bandwidth=BINS.bandwidth, assign="basin").fit(points).labels_
+    flat, gaussian = (
+        MeanShift(bandwidth=BINS.bandwidth, assign="basin", coalesce=COALESCE, kernel=kernel)
+        for kernel in ("flat", "gaussian")
+    )
+    ari = float(adjusted_rand_score(exact, flat.fit(points).labels_))
+    assert ari >= LEAST_ARI, f"coalesced basins must keep an ARI of {LEAST_ARI}, got {ari}"
+    return {
+        "rows": rows,
+        "ari": ari,
+        "flat_s": median_seconds(flat.fit, points, budget=20, most=5),
+        "gaussian_s": median_seconds(gaussian.fit, points, budget=20, most=3),
+    }
+
+
+def gaussian_shifts(rows: int) -> dict[str, float]:
+    """Time one Gaussian shift of every row of some blobs beside the sum over all rows.
+
+    Returns
+    -------
+    dict
+        Microseconds a row of both, on all threads, and the largest error among the rows that
+        brute force shifted, in bandwidths.
+    """
+    points = blobs(rows) / BINS.bandwidth
+    points.flags.writeable = False
+    built = tree.build(points, UNWEIGHTED, careful=True)
+    proxies, positions = find_proxies(built), points[built.order]
+
+    def shifted() -> Floats:
+        means = positions.copy()
+        gaussian_shift(built, proxies, means, accuracy=ACCURACY)
+        return means
+
+    some = np.linspace(0, rows - 1, SAMPLE).astype(np.int64)
+    means = np.empty((SAMPLE, 2))
+    _brute_force(points, positions[some], means)
+    error = float(np.linalg.norm(shifted()[some] - means, axis=1).max())
+    assert error <= ACCURACY, f"a shift must be within {ACCURACY} bandwidths, got {error}"
+    ours_s = median_seconds(shifted, budget=20, most=5)
+    brute_s = median_seconds(_brute_force, points, positions[some], means)
+    return {
+        "rows": rows,
+        "error": error,
+        "ours_us": 1e6 * ours_s / rows,
+        "brute_us": 1e6 * brute_s / SAMPLE,
+    }
