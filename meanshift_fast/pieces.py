@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from time import perf_counter
 
 PIECE = 0.25  # seconds
-GROWTH = 8.0  # of a piece over the last, at most; and by as much it may shrink
+GROWTH = 2.0  # of a piece over the last, at most: what comes next may take longer
 
 
 def pieces(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
@@ -40,5 +40,5 @@ def pieces(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int
         began = perf_counter()
         yield start, min(stop, n_items)
         took = perf_counter() - began
-        size = int((stop - start) * min(max(PIECE / max(took, 1e-9), 1 / GROWTH), GROWTH))
+        size = int((stop - start) * min(PIECE / max(took, 1e-9), GROWTH))
         start = stop

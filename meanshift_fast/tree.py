@@ -31,7 +31,7 @@ from meanshift_fast.pieces import pieces
 from meanshift_fast.threads import allowed
 
 LANES = 16
-FIRST = 1 << 26  # values that the first piece arranges: some tenths of a second
+FIRST = 1 << 23  # values that the first piece arranges: some tenths of a second
 RANKS = 1 << 24  # ranks that are split at medians in one go: as much
 CHUNK = 4096  # rows that one task arranges in cache: 16 blocks of 16 leaves of 16 rows
 

@@ -31,6 +31,7 @@ def start(layer):
         | {
             "NUMBA_THREADING_LAYER": layer,
             "NUMBA_NUM_THREADS": str(PROCESSORS),
+            "OMP_WAIT_POLICY": "passive",  # eight that spin on two are slow
             "LD_LIBRARY_PATH": os.pathsep.join(filter(None, paths)),
             "PYTHONPATH": os.pathsep.join(places),
         },

@@ -17,6 +17,7 @@ from meanshift_fast import (
     bandwidth,
     basins,
     climb,
+    gaussian,
     labels,
     modes,
     pieces,
@@ -46,9 +47,10 @@ def test_pieces_take_a_quarter_of_a_second_once_it_is_known_how_long_an_item_tak
     for start, stop in pieces.pieces(1 << 20, first=128):
         sizes.append(stop - start)
         clock[0] += sizes[-1] * 2.0 ** (-17 if start < 1 << 19 else -10)
-    assert sizes[:5] == [128, 1024, 8192, 32_768, 32_768]
-    assert sizes.count(32_768) == 17  # the last of them is the first that takes longer
-    assert sizes[20:24] == [4096, 512, 256, 256]
+    assert sizes[:10] == [128 << growth for growth in range(8)] + [32_768] * 2
+    n_long = sizes.count(32_768)  # the last of them is the first that takes longer
+    assert n_long == 17
+    assert sizes[8 + n_long :][:2] == [256, 256]
 
 
 # Cut as small as can be, every stage gives the same answer, in many calls.
@@ -59,6 +61,8 @@ CUTS = {
     "build": (tree, "_arrange", ["FIRST"]),
     "build, heavy cells": (tree, "_split_heavy_cells", ["RANKS"]),
     "climb": (shift, "_flat_shifts", ["FIRST"]),
+    "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST"]),
+    "polishing": (gaussian, "_polish_all", ["FIRST"]),
     "coalescing": (climb, "_meet", ["FIRST"]),
     "equal ends": (modes, "_collapse", ["FIRST"]),
     "few modes": (modes, "_sweep", ["AT_ONCE"]),
@@ -72,6 +76,7 @@ FITS = {
     "bins": {"bin_seeding": True},
     "rows": {"bandwidth": 0.7, "coalesce": 0.01, "assign": "basin"},
     "many modes": {"bandwidth": 1e-4},
+    "Gaussian": {"bandwidth": 0.2, "kernel": "gaussian", "seeds": X[:1200]},
 }
 
 
