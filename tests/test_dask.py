@@ -256,6 +256,26 @@ def test_what_cannot_be_labelled_is_refused_at_once():
         model.predict(table[:, 0])
 
 
+def test_an_array_for_a_model_of_names_warns_once_as_in_scikit_learn():
+    frame = pd.DataFrame(X[:300], columns=["a", "b"])
+    with dask.config.set(scheduler="sync"):
+        model = DaskMeanShift(bandwidth=3.0).fit(dd.from_pandas(frame, npartitions=3))
+        with pytest.warns(UserWarning, match="X does not have valid feature names") as caught:
+            labels = model.predict(da.from_array(X[:300], chunks=100)).compute()
+        assert len(caught) == 1
+        np.testing.assert_array_equal(labels, model.labels_.compute())
+
+
+def test_partitions_may_be_empty():
+    frame = pd.DataFrame(X[:900], columns=["a", "b"]).assign(part=np.arange(900) // 300)
+    cut = dd.from_pandas(frame, npartitions=3)
+    with dask.config.set(scheduler="sync"):
+        labels = DaskMeanShift(**SETTINGS).fit(cut[cut["part"] != 1][["a", "b"]]).labels_.compute()
+    assert len(labels) == 600
+    rest = np.vstack([X[:300], X[600:900]])
+    np.testing.assert_array_equal(labels, MeanShift(**SETTINGS).fit(rest).labels_)
+
+
 def test_without_dask_an_error_names_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "meanshift_fast.dask")
     monkeypatch.setitem(sys.modules, "dask", None)

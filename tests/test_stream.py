@@ -261,6 +261,17 @@ def test_a_parameter_is_refused_before_a_batch_is_asked_for():
         fit_batches(batches, bandwith=1.0)
 
 
+def test_seeds_of_other_columns_are_refused_at_the_first_batch():
+    def batches():
+        yield TABLE
+        raise AssertionError("asked for more")
+
+    with pytest.raises(ValueError, match="seeds must have as many columns as X, got 3"):
+        fit_batches(batches, bandwidth=1.0, seeds=np.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"bandwidth must .* shape \(2,\)"):
+        fit_batches(batches, bandwidth=[1.0, 2.0, 3.0])
+
+
 def test_a_function_that_makes_one_iterator_only_is_found_out():
     once = iter([TABLE])
     with pytest.raises(ValueError, match="got 60 rows and then 0; a function must make a new"):
