@@ -21,7 +21,7 @@ from meanshift_fast.units import checked_lengths, numeric_table, readonly, reado
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 BLOCK = 512  # rows whose cells are numbered at a time
-ROOM = 1024  # cells that there is room for at first
+ROOM = 1024
 
 
 class Grid(NamedTuple):
@@ -246,6 +246,8 @@ class Cells:
         there are more than ``n_fine`` of them.
     n_fine : int, default=1
         The most cells that halved ones may be.
+    room : int, default=1024
+        Cells that there is room for at first. Making more takes as long as what comes in.
 
     Notes
     -----
@@ -254,17 +256,17 @@ class Cells:
     for, which is at most twice the cells; as much again while there is made more room.
     """
 
-    def __init__(self, grid: Grid, *, halvings: int = 0, n_fine: int = 1) -> None:
+    def __init__(self, grid: Grid, *, halvings: int = 0, n_fine: int = 1, room: int = ROOM) -> None:
         self.n_fine = n_fine
-        self._begin(grid, halvings)
+        self._begin(grid, halvings, room)
 
-    def _begin(self, grid: Grid, halvings: int) -> None:
-        room = min(ROOM, self.n_fine) if halvings else ROOM
+    def _begin(self, grid: Grid, halvings: int, room: int) -> None:
+        room = min(room, self.n_fine) if halvings else room
         self.grid = Grid(readonly(grid.sizes), grid.n_parts << halvings)
         self.halvings = halvings
         self.n_cells = 0
         self._table = np.empty((room, 3 * len(grid.sizes) + 1))
-        self._slots = np.full(2 << room.bit_length(), -1)
+        self._slots = np.full(1 << (2 * room - 1).bit_length(), -1)
 
     def add(
         self,
@@ -319,7 +321,8 @@ class Cells:
         """Merge cells, until they are halved no more than so often."""
         if halvings < self.halvings:
             finer = self.condensed()
-            self._begin(Grid(self.grid.sizes, self.grid.n_parts >> self.halvings), halvings)
+            base = Grid(self.grid.sizes, self.grid.n_parts >> self.halvings)
+            self._begin(base, halvings, len(self._table))
             self.add(finer.points, finer.weights)
 
     def _make_room(self) -> None:
@@ -328,7 +331,7 @@ class Cells:
             room = min(room, self.n_fine)
         self._table.resize((room, self._table.shape[1]), refcheck=False)
         if len(self._slots) < 2 * room:
-            self._slots = np.full(1 << (2 * room).bit_length(), -1)
+            self._slots = np.full(1 << (2 * room - 1).bit_length(), -1)
             with np.errstate(over="ignore"):  # a hash wraps around, and says so where not compiled
                 _place(self._table, self.n_cells, self._slots)
 
