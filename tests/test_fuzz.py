@@ -1,0 +1,288 @@
+"""Any table, any parameters: a documented error, or an answer that is one.
+
+200 examples of each; `pytest -m nightly` draws 2,000.
+"""
+
+import re
+import time
+import warnings
+from statistics import median
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import naive
+from meanshift_fast import MeanShift
+
+DOCUMENTED = (
+    r"NaN|infinity|No point was within bandwidth=|min_bin_freq=\d+ leaves no seed"
+    r"|bandwidth=.* is too small for X|sample_weight must"
+)
+SHAPES = ("lattice", "noise", "duplicates", "line", "geometric", "one heavy cell", "constant")
+EXPONENTS = st.one_of(st.just(0), st.integers(-150, 150))
+
+
+def shaped(shape, n_samples, n_features, rng):
+    """A table of some shape on the scale of 1."""
+    noise = rng.standard_normal((n_samples, n_features))
+    if shape == "lattice":
+        return rng.integers(-4, 5, noise.shape).astype(float)
+    if shape == "duplicates":
+        return noise[rng.integers(0, max(n_samples // 5, 1), n_samples)]
+    if shape == "line":
+        return rng.uniform(0, 5, (n_samples, 1)) * noise[0]
+    if shape == "geometric":
+        return 2.0 ** rng.uniform(-30, 4, noise.shape) * np.sign(noise)
+    if shape == "one heavy cell":
+        return np.where(np.arange(n_samples)[:, None] % 9 == 0, 40 * noise, 1e-9 * noise)
+    if shape == "constant":
+        return np.full(noise.shape, noise[0, 0])
+    return noise
+
+
+@st.composite
+def tables(draw):
+    """A table, and the scale of it."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_samples = draw(st.one_of(st.integers(1, 40), st.integers(1, 400)))
+    X = shaped(draw(st.sampled_from(SHAPES)), n_samples, draw(st.integers(1, 6)), rng)
+    dtype = draw(st.sampled_from([np.float64, np.float64, np.float32, np.int64, np.int8]))
+    scale = 1.0
+    if dtype is np.float64:
+        scale = 10.0 ** draw(EXPONENTS)
+    elif dtype is np.float32:
+        scale = 10.0 ** draw(st.integers(-25, 25))
+    X = (X * scale).astype(dtype)
+    if X.dtype.kind == "f" and draw(st.integers(0, 9)) == 0:
+        X[rng.integers(0, n_samples), rng.integers(0, X.shape[1])] = draw(
+            st.sampled_from([np.nan, np.inf, -np.inf])
+        )
+    layout = draw(st.sampled_from(["C", "F", "reversed", "every other"]))
+    if layout == "F":
+        X = np.asfortranarray(X)
+    elif layout == "reversed":
+        X = X[::-1, ::-1]
+    elif layout == "every other":
+        X = np.repeat(X, 2, axis=0)[::2]
+    return X, scale
+
+
+@st.composite
+def weights_of(draw, n_samples):
+    kind = draw(st.sampled_from(["none", "none", "whole", "wide", "zeros"]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if kind == "none":
+        return None
+    if kind == "wide":
+        return 10.0 ** rng.uniform(-12, 12, n_samples)
+    return rng.integers(1 if kind == "whole" else 0, 4, n_samples).astype(float)
+
+
+@st.composite
+def parameters(draw, X, scale):
+    params = {
+        "bandwidth": draw(
+            st.one_of(
+                st.sampled_from([0.3, 1.0, 1.7, 5.0]).map(lambda width: width * scale),
+                st.sampled_from([None, "scott", "silverman"]),
+            )
+        ),
+        "kernel": draw(st.sampled_from(["flat", "flat", "gaussian"])),
+        "bin_seeding": draw(st.booleans()),
+        "min_bin_freq": draw(st.sampled_from([1, 1, 1, 3])),
+        "cluster_all": draw(st.booleans()),
+        "assign": draw(st.sampled_from(["nearest", "basin"])),
+        "coalesce": draw(st.sampled_from([0.0, 0.0, 0.01, 1.0])),
+        "tol": draw(st.sampled_from([1e-3, 0.0, 0.1])),
+        "max_iter": draw(st.sampled_from([300, 300, 0, 3])),
+        "n_jobs": draw(st.sampled_from([None, 1, 2])),
+    }
+    if draw(st.integers(0, 4)) == 0 and np.isfinite(X).all():
+        params["seeds"] = X[: draw(st.integers(1, 5))]
+    return params
+
+
+def check(data):
+    X, scale = data.draw(tables())
+    weights = data.draw(weights_of(len(X)))
+    params = data.draw(parameters(X, scale))
+    before = X.tobytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Binning data failed", UserWarning)
+            model = MeanShift(**params).fit(X, sample_weight=weights)
+    except ValueError as error:
+        if not re.search(DOCUMENTED, str(error)):
+            raise
+        return
+    finally:
+        assert X.tobytes() == before
+    check_answer(model, X, np.ones(len(X)) if weights is None else weights)
+
+
+def check_answer(model, X, weights):
+    assert np.isfinite(X).all()
+    centers, labels, support = model.cluster_centers_, model.labels_, model.mode_weight_
+    n_modes = len(centers)
+    assert n_modes >= 1
+    assert centers.shape == (n_modes, X.shape[1])
+    assert np.isfinite(centers).all()
+    assert labels.shape == (len(X),)
+    assert labels.dtype == np.int64
+    assert labels.min() >= (0 if model.cluster_all else -1)
+    assert labels.max() < n_modes
+    assert support.shape == (n_modes,)
+    assert (support > 0).all()
+    assert (np.diff(support) <= 0).all()
+    assert 0 <= model.n_iter_ <= model.max_iter
+    assert len(model.history_) == model.n_iter_ + 1
+    np.testing.assert_array_equal(model.predict(X), labels)
+    _, group = np.unique(X, axis=0, return_inverse=True)
+    first = np.unique(group.ravel(), return_index=True)[1]
+    np.testing.assert_array_equal(labels, labels[first][group.ravel()])
+    if model.kernel == "flat" and model.n_iter_ < model.max_iter and model.bandwidth_ > 0:
+        check_balls(model, X, weights)
+
+
+def check_balls(model, X, weights):
+    """Each centre is the mean of the ball about a place at most ``tol`` bandwidths away."""
+    rows = X.astype(float) / model.bandwidth_
+    centers = model.cluster_centers_.astype(float) / model.bandwidth_
+    # What rounding takes: of the rows, and of the centre where that is float32.
+    slack = 1e-9 + 8 * np.finfo(model.cluster_centers_.dtype).eps * np.abs(rows).max()
+    for center, support in zip(centers, model.mode_weight_, strict=True):
+        away = np.sqrt(naive.distances_sq(rows, center))
+        surely = (away < 1 - model.tol - slack) & (weights > 0)
+        maybe = (away < 1 + model.tol + slack) & (weights > 0)
+        least, most = weights[surely].sum(), weights[maybe].sum()
+        assert least * (1 - 1e-9) <= support <= most * (1 + 1e-9)
+        if (surely == maybe).all():
+            share = weights[surely] / least
+            np.testing.assert_allclose(share @ rows[surely], center, rtol=0, atol=slack)
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_any_fit_is_refused_with_a_reason_or_holds_what_it_says(data):
+    check(data)
+
+
+@pytest.mark.nightly
+@settings(max_examples=2000)
+@given(data=st.data())
+def test_any_fit_of_many_more(data):
+    check(data)
+
+
+def whole(data):
+    """Whole numbers, whose sums are exact, with whole weights."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    n_samples, n_features = data.draw(st.integers(1, 200)), data.draw(st.integers(1, 4))
+    X = rng.integers(-6, 7, (n_samples, n_features)) * data.draw(st.sampled_from([1, 1000]))
+    weights = rng.integers(1, 4, n_samples).astype(float) if data.draw(st.booleans()) else None
+    params = {
+        "bandwidth": np.abs(X).max(initial=1) * data.draw(st.sampled_from([0.1717, 0.37, 0.71])),
+        "cluster_all": data.draw(st.booleans()),
+    }
+    return X, weights, params, rng
+
+
+def check_permutation(data):
+    # Which centres there are can hang on the order only where equal ends came with unequal
+    # supports (the last seed's is kept): not where every trajectory rests at a fixed point.
+    X, weights, params, rng = whole(data)
+    order = rng.permutation(len(X))
+    here = MeanShift(**params, tol=0.0).fit(X, sample_weight=weights)
+    there = MeanShift(**params, tol=0.0).fit(
+        X[order], sample_weight=None if weights is None else weights[order]
+    )
+    np.testing.assert_array_equal(there.cluster_centers_, here.cluster_centers_)
+    np.testing.assert_array_equal(there.mode_weight_, here.mode_weight_)
+    np.testing.assert_array_equal(there.labels_, here.labels_[order])
+
+
+def check_scaling(data):
+    X, weights, params, _ = whole(data)
+    params["assign"] = data.draw(st.sampled_from(["nearest", "basin"]))
+    params["kernel"] = data.draw(st.sampled_from(["flat", "gaussian"]))
+    params["coalesce"] = data.draw(st.sampled_from([0.0, 0.01]))
+    factor = 2.0 ** data.draw(st.sampled_from([-490, -30, -1, 1, 30, 490]))
+    here = MeanShift(**params).fit(X, sample_weight=weights)
+    params["bandwidth"] *= factor
+    there = MeanShift(**params).fit(X * factor, sample_weight=weights)
+    np.testing.assert_array_equal(there.labels_, here.labels_)
+    np.testing.assert_array_equal(there.cluster_centers_, here.cluster_centers_ * factor)
+    assert there.n_iter_ == here.n_iter_
+
+
+CHECKS = {"permuted": check_permutation, "scaled": check_scaling}
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@settings(max_examples=200)
+@given(data=st.data())
+def test_whole_rows_answer_alike(check, data):
+    check(data)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@settings(max_examples=2000)
+@given(data=st.data())
+def test_many_more_whole_rows_answer_alike(check, data):
+    check(data)
+
+
+# Shapes that a tree or a sort might take badly.
+
+N = 100_000
+RNG = np.random.default_rng(0)
+UNIFORM = RNG.uniform(0, 1, (N, 2))
+SORTED = UNIFORM[np.argsort(UNIFORM[:, 0])]
+HOSTILE = {
+    "all on one line": np.linspace(0, 1, N)[:, None] * [1.0, 2.0],
+    "geometric spacing": np.geomspace(1e-9, 1, 2 * N).reshape(N, 2),
+    "one heavy cell": np.vstack([1e-6 * UNIFORM[: N - 20], UNIFORM[-20:]]),
+    "one heavy row": np.vstack([np.zeros((N - 20, 2)), UNIFORM[-20:]]),
+    "sorted": SORTED,
+    "reversed": SORTED[::-1],
+    "organ pipe": np.vstack([SORTED[::2], SORTED[1::2][::-1]]),
+    "zigzag": np.stack([SORTED[:, 0], np.resize([0.0, 1.0], N)], axis=1),
+}
+WORK = {
+    "wide balls": lambda X: {
+        "bandwidth": scale_of(X, 0.05),
+        "seeds": X[:: N // 400],
+        "max_iter": 5,
+    },
+    "every row a mode": lambda X: {"bandwidth": 1e-12 * (np.ptp(X) or 1.0)},
+}
+
+
+def scale_of(X, quantile):
+    """The distance within which a typical row has such a share of the others."""
+    sample = X[:: N // 500]
+    away = np.sqrt([naive.distances_sq(sample, row) for row in sample])
+    return float(np.median(np.quantile(away, quantile, axis=1))) or 1e-3
+
+
+def seconds(X, params):
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        MeanShift(**params).fit(X)
+        times.append(time.perf_counter() - began)
+    return median(times)
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_no_shape_takes_five_times_as_long_as_uniform_rows(work):
+    usual = seconds(UNIFORM, WORK[work](UNIFORM))
+    slow = {}
+    for name, X in HOSTILE.items():
+        ratio = seconds(X, WORK[work](X)) / usual
+        if ratio > 5:
+            slow[name] = ratio
+    assert not slow
