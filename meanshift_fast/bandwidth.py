@@ -417,8 +417,14 @@ def mean_kth_distance(
     radii = _kth_distances(rows, k)
     if weights.size:
         radii *= weights[rows.order]
-    mean = radii.sum() / weight
-    return np.float64(np.ldexp(mean, exponent))
+    with np.errstate(over="ignore"):
+        mean = np.ldexp(radii.sum() / weight, exponent)
+    if not np.isfinite(mean):
+        raise ValueError(
+            f"X must leave room for distances, got columns as wide as {half_span.max():g} times 2; "
+            "divide X by that, or give a bandwidth"
+        )
+    return np.float64(mean)
 
 
 def rule_of_thumb(
