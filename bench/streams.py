@@ -51,7 +51,7 @@ import numpy as np
 
 def main():
     rows, n_workers, chunk = int(float(sys.argv[1])), int(sys.argv[2]), 500_000
-    with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0") as cluster:
         with Client(cluster):
             centers = np.random.default_rng(3).uniform(0, 40, (20, 2))
             rng = da.random.default_rng(0)

@@ -31,6 +31,7 @@ from meanshift_fast.portions import (
     Portion,
     Resolution,
     cells_of,
+    check_columns,
     checked_model,
     checked_portion,
     condense_portion,
@@ -40,7 +41,6 @@ from meanshift_fast.portions import (
 )
 from meanshift_fast.sample import Sample
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import checked_lengths
 
 try:
     import dask
@@ -146,7 +146,7 @@ class MeanShift(estimator.MeanShift):
                 width: float | ArrayLike = estimated(sample, self.bandwidth, self.kernel)
         else:
             width = self.bandwidth
-        checked_lengths("bandwidth", width, parts.n_features)
+        check_columns(self, width, parts.n_features)
         condensed: Condensed = _reduced(
             [
                 delayed(_condensed)(portion, width, resolution, parts.n_features)
@@ -178,17 +178,24 @@ class MeanShift(estimator.MeanShift):
         check_is_fitted(self, "cluster_centers_")
         if not dask.is_dask_collection(X):
             return super().predict(X)
-        model = delayed(self._plain())
+        model = self._plain()
         if _is_frame(X):
             if self._weight_column in X.columns:
                 X = X.drop(columns=self._weight_column)
             _check_feature_names(self, X._meta, reset=False)
             _check_n_features(self, X._meta, reset=False)
-            return X.map_partitions(_labels_of_frame, model, meta=("label", np.int64))
+            return X.map_partitions(_labels_of_frame, delayed(model), meta=("label", np.int64))
         X = _in_rows(X)
-        _check_n_features(self, np.empty((1, X.shape[1])), reset=False)
+        columns = np.empty((1, X.shape[1]))
+        _check_feature_names(self, columns, reset=False)
+        _check_n_features(self, columns, reset=False)
+        model.__dict__.pop("feature_names_in_", None)  # arrays have none, and each would warn
         return X.map_blocks(
-            _labels_of, model=model, drop_axis=1, dtype=np.int64, meta=np.empty(0, dtype=np.int64)
+            _labels_of,
+            model=delayed(model),
+            drop_axis=1,
+            dtype=np.int64,
+            meta=np.empty(0, dtype=np.int64),
         )
 
     def _plain(self) -> estimator.MeanShift:

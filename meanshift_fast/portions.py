@@ -1,7 +1,7 @@
 r"""Portions of a table: a batch of a stream, a partition of Dask. What both do with them is here.
 
-portion --check--> rows --> sample --> bandwidth        where it is to be estimated
-\-----> cells  --> model
+portion --check--> rows ---> sample ---> bandwidth       where it is to be estimated
+\---> cells ----> model
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from meanshift_fast.estimator import MeanShift
 from meanshift_fast.sample import Sample
 from meanshift_fast.threads import thread_count
 from meanshift_fast.units import checked_lengths
-from meanshift_fast.weights import checked_weights
+from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 ROWS = 1 << 16  # rows that are converted at a time, where a portion is not as the kernels take it
 HALVINGS = 6  # cells are halved while they are few, but no more often than this
@@ -99,9 +99,9 @@ def checked_portion(table: ArrayLike, weights: ArrayLike | None, name: str) -> P
     """
     array = np.asarray(table)
     if array.ndim != 2 or array.shape[1] == 0:
+        hint = "; a single table is a list of one batch: [table]" if array.ndim == 1 else ""
         raise ValueError(
-            f"{name} must be a table of shape (n_rows, n_features), got shape {array.shape}; "
-            "a single table is a list of one batch: [table]"
+            f"{name} must be a table of shape (n_rows, n_features), got shape {array.shape}{hint}"
         )
     if array.dtype.kind == "O":
         try:
@@ -151,6 +151,14 @@ def checked_model(model: Model) -> Model:
     model._validate_params()
     thread_count(model.n_jobs)
     return model
+
+
+def check_columns(model: MeanShift, width: Width, n_features: int) -> None:
+    """Refuse a bandwidth or seeds of other columns than the rows', before all rows are read."""
+    checked_lengths("bandwidth", width, n_features)
+    if model.seeds is not None:
+        none = np.empty((0, n_features))
+        model._seeds(none, none, UNWEIGHTED, 1.0)
 
 
 def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
@@ -206,7 +214,7 @@ def fit_cells(
         MeanShift.fit(model, condensed.points, sample_weight=condensed.weights)
     finally:
         model.bandwidth = given
-    if dtype.kind == "f":
+    if dtype.kind == "f" and dtype.itemsize <= 8:
         model.cluster_centers_ = model.cluster_centers_.astype(dtype)
     if names is not None:
         model.feature_names_in_ = names

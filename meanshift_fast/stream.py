@@ -20,6 +20,7 @@ from meanshift_fast.portions import (
     Portion,
     Resolution,
     cells_of,
+    check_columns,
     checked_model,
     checked_portion,
     condense_portion,
@@ -190,6 +191,7 @@ default=None
         cells = None
         for portion in passes.go_through("condense", report):
             if cells is None:
+                check_columns(model, width, portion.table.shape[1])
                 cells = cells_of(width, finest, portion.table.shape[1])
             condense_portion(cells, portion)
         assert cells is not None

@@ -1,7 +1,9 @@
 """Dask: the same centres as one machine, whatever the chunks, the scheduler and the workers do."""
 
+import importlib
 import os
 import signal
+import sys
 
 import dask
 import dask.array as da
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster, wait
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
 
 from meanshift_fast import MeanShift
@@ -28,7 +31,7 @@ def client():
     with (
         dask.config.set({"distributed.worker.daemon": False}),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as connected,
     ):
@@ -162,3 +165,119 @@ def test_it_is_an_estimator_like_any_other():
     assert clone(model).get_params() == model.get_params()
     assert model.set_params(resolution=0.5).resolution == 0.5
     assert "accuracy" in model.get_params()
+
+
+def test_an_array_waits_until_it_is_asked():
+    asked = []
+
+    def noted(block):
+        asked.append(len(block))
+        return block
+
+    with dask.config.set(scheduler="sync"):
+        model = DaskMeanShift(**SETTINGS, assign="basin", coalesce=0.01).fit(
+            da.from_array(X, chunks=9000)
+        )
+        later = da.from_array(X, chunks=(7000, 1)).map_blocks(noted, meta=X[:0])
+        labels = model.predict(later)
+        assert asked == []
+        assert (labels.dtype, labels.chunks) == (np.int64, ((7000,) * 4 + (2000,),))
+        np.testing.assert_array_equal(labels.compute(), model.labels_.compute())
+        assert sum(asked) == 2 * len(X)  # each column's blocks by themselves
+        np.testing.assert_array_equal(model.predict(X[:50]), labels[:50].compute())
+
+
+def test_the_estimate_does_not_depend_on_the_chunks():
+    """40,000 rows are more than the sample has; the weights are cut anew."""
+    table, weights = blobs(40_000, 1), np.random.default_rng(0).pareto(2.0, 40_000)
+    with dask.config.set(scheduler="threads"):
+        widths = [
+            DaskMeanShift(bin_seeding=True, max_iter=0)
+            .fit(da.from_array(table, chunks=size), sample_weight=weights)
+            .bandwidth_
+            for size in (40_000, 9999)
+        ]
+    assert widths[1] == pytest.approx(widths[0], rel=1e-12)
+
+
+def test_a_series_of_weights_is_cut_as_the_frame_is():
+    frame = pd.DataFrame(X[:300], columns=["a", "b"]).assign(w=1.0)
+    with dask.config.set(scheduler="sync"):
+        cut = dd.from_pandas(frame, npartitions=3)
+        model = DaskMeanShift(bandwidth=3.0).fit(cut[["a", "b"]], sample_weight=cut["w"])
+        of_column = DaskMeanShift(bandwidth=3.0).fit(cut, sample_weight="w")
+        np.testing.assert_array_equal(model.cluster_centers_, of_column.cluster_centers_)
+        np.testing.assert_array_equal(of_column.predict(cut), of_column.labels_)
+        other = dd.from_pandas(frame["w"], npartitions=2)
+        with pytest.raises(ValueError, match="sample_weight must have the divisions of X"):
+            DaskMeanShift(bandwidth=3.0).fit(cut[["a", "b"]], sample_weight=other)
+        with pytest.raises(ValueError, match=r"sample_weight must name a column.*'v'"):
+            DaskMeanShift(bandwidth=3.0).fit(cut, sample_weight="v")
+        with pytest.raises(ValueError, match=r"(?s)feature names.*w"):
+            model.predict(cut)
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        (np.ones(299), r"shape \(300,\).*got shape \(299,\)"),
+        (da.ones((300, 1), chunks=100), "one-dimensional"),
+        (da.ones(300, chunks=100) * -1.0, r"partition \d.*got -1.0 at row 0"),
+        (da.zeros(300, chunks=100), "positive for at least one row"),
+    ],
+)
+def test_bad_weights_are_named(weights, told):
+    with dask.config.set(scheduler="sync"), pytest.raises(ValueError, match=told):
+        DaskMeanShift(bandwidth=2.0).fit(da.from_array(X[:300], chunks=90), sample_weight=weights)
+
+
+def test_unknown_chunks_take_weights_that_are_cut_alike():
+    table = da.from_array(X[:300], chunks=100)
+    table = table[table[:, 0] > -1e9]
+    with dask.config.set(scheduler="sync"):
+        model = DaskMeanShift(bandwidth=3.0)
+        model.fit(table, sample_weight=da.ones(300, chunks=100))
+        with pytest.raises(ValueError, match="got ndarray; make it a column of X"):
+            model.fit(table, sample_weight=np.ones(300))
+        with pytest.raises(ValueError, match="cut as X is, got 2 partitions where X has 3"):
+            model.fit(table, sample_weight=da.ones(300, chunks=150))
+
+
+def test_what_cannot_be_labelled_is_refused_at_once():
+    table = da.from_array(X[:300], chunks=100)
+    model = DaskMeanShift(bandwidth=3.0)
+    with pytest.raises(NotFittedError):
+        model.predict(table)
+    with dask.config.set(scheduler="sync"):
+        model.fit(table)
+    with pytest.raises(ValueError, match="X has 1 features, but MeanShift is expecting 2"):
+        model.predict(table[:, :1])
+    with pytest.raises(ValueError, match=r"must be a table.*got 1 dim"):
+        model.predict(table[:, 0])
+
+
+def test_an_array_for_a_model_of_names_warns_once_as_in_scikit_learn():
+    frame = pd.DataFrame(X[:300], columns=["a", "b"])
+    with dask.config.set(scheduler="sync"):
+        model = DaskMeanShift(bandwidth=3.0).fit(dd.from_pandas(frame, npartitions=3))
+        with pytest.warns(UserWarning, match="X does not have valid feature names") as caught:
+            labels = model.predict(da.from_array(X[:300], chunks=100)).compute()
+        assert len(caught) == 1
+        np.testing.assert_array_equal(labels, model.labels_.compute())
+
+
+def test_partitions_may_be_empty():
+    frame = pd.DataFrame(X[:900], columns=["a", "b"]).assign(part=np.arange(900) // 300)
+    cut = dd.from_pandas(frame, npartitions=3)
+    with dask.config.set(scheduler="sync"):
+        labels = DaskMeanShift(**SETTINGS).fit(cut[cut["part"] != 1][["a", "b"]]).labels_.compute()
+    assert len(labels) == 600
+    rest = np.vstack([X[:300], X[600:900]])
+    np.testing.assert_array_equal(labels, MeanShift(**SETTINGS).fit(rest).labels_)
+
+
+def test_without_dask_an_error_names_the_extra(monkeypatch):
+    monkeypatch.delitem(sys.modules, "meanshift_fast.dask")
+    monkeypatch.setitem(sys.modules, "dask", None)
+    with pytest.raises(ImportError, match=r'pip install "meanshift_fast\[dask\]"'):
+        importlib.import_module("meanshift_fast.dask")
