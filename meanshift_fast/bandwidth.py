@@ -394,6 +394,12 @@ def mean_kth_distance(
             k = weight * quantile or float(weights.min())
         # Sums of fractions come out a little short of a whole number, depending on their order.
         k *= 1.0 - 1e-10
+        # The search selects where some rows are left, and counts weight for it: so a row weighs
+        # about 1. 20,000 rows x 2 that weigh 1 together took 0.60 s and not 0.15.
+        unit = np.ldexp(1.0, -int(np.frexp(weight / len(points))[1]))
+        weights = weights * unit
+        weights.flags.writeable = False
+        weight, k = weight * unit, k * unit
 
     low, high = points.min(axis=0), points.max(axis=0)
     half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
@@ -411,8 +417,14 @@ def mean_kth_distance(
     radii = _kth_distances(rows, k)
     if weights.size:
         radii *= weights[rows.order]
-    mean = radii.sum() / weight
-    return np.float64(np.ldexp(mean, exponent))
+    with np.errstate(over="ignore"):
+        mean = np.ldexp(radii.sum() / weight, exponent)
+    if not np.isfinite(mean):
+        raise ValueError(
+            f"X must leave room for distances, got columns as wide as {half_span.max():g} times 2; "
+            "divide X by that, or give a bandwidth"
+        )
+    return np.float64(mean)
 
 
 def rule_of_thumb(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from numba.core.dispatcher import Dispatcher
 
 import meanshift_fast
+from meanshift_fast.compiled import Parallel
 from meanshift_fast.datasets import china_pixels, demo_table
 from meanshift_fast.io import write_whole
 
@@ -111,14 +112,13 @@ def cache_folders() -> list[Path]:
 
 
 def _kernels() -> list[Dispatcher]:
-    kernels = {
-        id(value): value
+    values = [
+        value.spread if isinstance(value, Parallel) else value
         for name, module in list(sys.modules.items())
         if name.startswith("meanshift_fast.")
         for value in vars(module).values()
-        if isinstance(value, Dispatcher)
-    }
-    return list(kernels.values())
+    ]
+    return list({id(value): value for value in values if isinstance(value, Dispatcher)}.values())
 
 
 def tell_table(X: _Floats, n_jobs: int | None) -> None:

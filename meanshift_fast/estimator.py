@@ -377,10 +377,12 @@ default=None
         """The bandwidth as given, or as found."""
         if self.bandwidth is None or isinstance(self.bandwidth, str):
             every_row = self.seeds is None and not self.bin_seeding and self.kernel == "flat"
-            return find_bandwidth(
+            found = find_bandwidth(
                 self.bandwidth, self.kernel, points, weights,
                 every_row=every_row, coalesce=self.coalesce,
             )  # fmt: skip
+            # NumPy's, as in scikit-learn: it makes float64 of bins in float32, a Python float not.
+            return np.float64(found)
         if isinstance(self.bandwidth, Real):
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
@@ -591,10 +593,11 @@ default=None
 
 
 def warm_up() -> None:
-    """Compile, or load from the cache, all that a first fit and predict need.
+    """Compile, or load from the cache, what a first fit and predict need.
 
     Call it where a pause is welcome: it takes some seconds with an empty cache, and a fraction of
-    one after. ``meanshift-fast warmup`` does the same from the command line.
+    one after. ``meanshift-fast warmup`` does the same from the command line. What few fits need
+    (the Gaussian kernel, weights, basins, hundreds of centres) compiles where it is first met.
 
     See Also
     --------
@@ -608,6 +611,7 @@ def warm_up() -> None:
     grid = np.stack(np.meshgrid(np.arange(80.0), np.arange(80.0)), axis=-1).reshape(-1, 2)
     model = MeanShift(bandwidth=20.0, bin_seeding=True, cluster_all=False).fit(grid)
     model.predict(grid)
+    MeanShift(bandwidth=20.0).fit(grid)  # thousands of trajectories shift in blocks, few alone
     MeanShift().fit(grid[:200])
 
 

@@ -211,18 +211,23 @@ def _median_of_three(values, a, b, c):
 @step
 def _select(values, order, start, stop, rank):
     """Reorder ranks start:stop, whose values are given, so that ``rank`` splits low from high."""
-    first, last = start, stop
+    # The median of nine that lie evenly, at a place that moves. Where they lay still, an order made
+    # for them was quadratic: 3.9 ms for 9,000 rows that take 0.5.
+    first, last, draw = start, stop, stop
     while last - first > 1:
-        step_size = (last - first) // 3
-        middle, end = first + (last - first) // 2 - start, last - 1 - start
-        pivot = _median_of_three(values, first - start, middle, end)
-        if step_size > 12:
-            offset = step_size // 3
-            left, right = first - start + offset, end - offset
-            low = _median_of_three(values, left - offset, left, left + offset)
-            centre = _median_of_three(values, middle - offset, middle, middle + offset)
-            high = _median_of_three(values, right - offset, right, right + offset)
-            pivot = max(min(low, centre), min(max(low, centre), high))
+        third = (last - first) // 3
+        pivot = _median_of_three(
+            values, first - start, first + (last - first) // 2 - start, last - 1 - start
+        )
+        if third > 12:
+            draw = (draw * 1103515245 + 12345) & 0x7FFFFFFF
+            ninth = third // 3
+            left = first - start + (draw >> 8) % (third - 2 * ninth)
+            centre, right = left + third, left + 2 * third
+            low = _median_of_three(values, left, left + ninth, left + 2 * ninth)
+            middle = _median_of_three(values, centre, centre + ninth, centre + 2 * ninth)
+            high = _median_of_three(values, right, right + ninth, right + 2 * ninth)
+            pivot = max(min(low, middle), min(max(low, middle), high))
         split = _partition(values, order, start, last, first, pivot, False)
         if split == first:  # the pivot is the least: set all its equals aside
             split = _partition(values, order, start, last, first, pivot, True)

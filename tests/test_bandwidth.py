@@ -153,6 +153,14 @@ def test_weights_need_not_be_whole(scale):
         )
 
 
+@pytest.mark.jitless
+def test_distances_beyond_all_floats_are_told():
+    points = np.array([[1.7e308], [1.6e308], [-1.7e308]] * 5)
+    with pytest.raises(ValueError, match=r"X must leave room.*1\.7e\+308 times 2; divide X"):
+        estimate_bandwidth(points, quantile=1.0)
+    assert np.isfinite(estimate_bandwidth(points, quantile=0.6))
+
+
 @pytest.mark.parametrize("name", ["blobs", "40-d", "heavy tails", "a heavy cell and outliers"])
 def test_threads_do_not_change_a_bit(name):
     figures = {estimate_bandwidth(SHAPES[name], n_jobs=n_jobs) for n_jobs in (1, 2, None, -1, 1)}

@@ -84,6 +84,10 @@ CASES = {
         samples.blobs(500, 2) - 5,
         {"bandwidth": 0.9, "bin_seeding": True},
     ),
+    "bins of an estimate, which are not rounded to float32": (
+        samples.scattered(60, 1, side=7),
+        {"bin_seeding": True},
+    ),
     # given seeds
     "seeds, one of them out of reach": (BLOBS_2D, {"bandwidth": 1.5, "seeds": SEEDS}),
     "seeds win over bins": (
