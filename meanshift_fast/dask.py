@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
 )
 
 from meanshift_fast import estimator
-from meanshift_fast.cells import Cells, Condensed, Grid
+from meanshift_fast.cells import ROOM, Cells, Condensed, Grid
 from meanshift_fast.portions import (
     Portion,
     Resolution,
@@ -380,8 +380,10 @@ def _condensed(
 
 
 def _merged_cells(parts: list[Condensed], n_fine: int) -> Condensed:
-    grid, halvings = parts[0].grid, parts[0].halvings
-    cells = Cells(Grid(grid.sizes, grid.n_parts >> halvings), halvings=halvings, n_fine=n_fine)
+    grid, halvings = parts[0].grid, min(part.halvings for part in parts)
+    base = Grid(grid.sizes, grid.n_parts >> parts[0].halvings)
+    room = max(ROOM, *(len(part.points) for part in parts))
+    cells = Cells(base, halvings=halvings, n_fine=n_fine, room=room)
     for part in parts:
         cells.merge(part)
     return cells.condensed()
