@@ -377,12 +377,10 @@ default=None
         """The bandwidth as given, or as found."""
         if self.bandwidth is None or isinstance(self.bandwidth, str):
             every_row = self.seeds is None and not self.bin_seeding and self.kernel == "flat"
-            found = find_bandwidth(
+            return find_bandwidth(
                 self.bandwidth, self.kernel, points, weights,
                 every_row=every_row, coalesce=self.coalesce,
             )  # fmt: skip
-            # NumPy's, as in scikit-learn: it makes float64 of bins in float32, a Python float not.
-            return np.float64(found)
         if isinstance(self.bandwidth, Real):
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])

@@ -22,8 +22,8 @@ Frobenius norm times a Frobenius norm,
     |H3|^2 = a^6 - 6 a^4 + 3 (n + 2) a^2
     |H4|^2 = a^8 - 12 a^6 + 6 (n + 6) a^4 - 12 (n + 2) a^2 + 3 n (n + 2)
 
-with sqrt(v) <= (v / c + c) / 2 to spare the roots. All that follows is on the segments from u to
-u + d, where |y| <= b = a + r and k(y) <= e exp(t), t = a r. There the fourth derivative of k
+All that follows is on the segments from u to u + d, where |y| <= b = a + r and k(y) <= e exp(t),
+t = a r (1 / (1 - t) stands for that exponential, and is more). There the fourth derivative of k
 along d is He4(z) k, z the coordinate along d, and that of its gradient has the length
 sqrt(He5(z)^2 + (|y|^2 - z^2) He4(z)^2) k; A4 and A5 are the largest that these get for |y| <= b.
 The error of s is that of N - s' D, divided by D, s' being the shift that comes out, no longer than
@@ -767,16 +767,15 @@ def _newton_step(sums, n_features, factor, move):
 
 
 @step
-def _polish_one(tree, proxies, modes, i, accuracy, tol, max_iter, memory, factors, stack):
+def _polish_one(tree, proxies, modes, i, accuracy, tol, max_iter, sums, spaces, stack):
     """Climb to where the density is stationary; returns the density there."""
     n_features, n_proxies = modes.shape[1], proxies.rows.shape[1]
     views, first_child, stack = _views(tree, proxies), flat(tree.first_child), flat(stack)
     weighted, all_weight = np.int64(tree.point_weights.shape[0] > 1), total(load(tree.weight, 0))
-    sums, scratch, place, reference, offset, best = (
-        flat(memory), flat(factors[0]), flat(factors[1]), flat(factors[2]), flat(factors[3]),
-        flat(factors[4]),
+    sums, scratch, place, reference, offset, best, move, factor = (
+        flat(sums), flat(spaces[0]), flat(spaces[1]), flat(spaces[2]), flat(spaces[3]),
+        flat(spaces[4]), flat(spaces[5]), flat(spaces[6]),
     )  # fmt: skip
-    move, factor = flat(factors[5]), flat(factors[6])
     for f in range(n_features):
         put(place, f, modes[i, f])
     depth = np.int64(n_features <= NEWTON)
@@ -819,13 +818,13 @@ def _polish_one(tree, proxies, modes, i, accuracy, tol, max_iter, memory, factor
 def _polish_all(tree, proxies, modes, accuracy, tol, max_iter, density):
     for i in prange(modes.shape[0]):
         n = modes.shape[1]
-        n_pairs = n * (n + 1) // 2 if n <= NEWTON else 0
-        memory = np.empty((n + 1 + n_pairs, LANES))
-        factors = np.empty((7, 2 * LANES * (n + 1 + n_pairs)))
+        n_squares = n * n if n <= NEWTON else 0
+        sums = np.empty((n + 1 + (n_squares + n) // 2, LANES))
+        spaces = np.empty((7, n + 2 + n_squares // LANES, LANES))
         stack = np.empty(STACK, np.int64)
         at = np.int64(i)
         density[at] = _polish_one(
-            tree, proxies, modes, at, accuracy, tol, max_iter, memory, factors, stack
+            tree, proxies, modes, at, accuracy, tol, max_iter, sums, spaces, stack
         )
 
 
