@@ -57,6 +57,9 @@ class Landings(NamedTuple):
 class Labelled(NamedTuple):
     """Rows that have climbed, what a fitted model keeps of them to label others.
 
+    Flat, arrays and a number: a model holds them as attributes of its own, which every format
+    that holds arrays can write.
+
     Attributes
     ----------
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
@@ -65,17 +68,32 @@ class Labelled(NamedTuple):
         Their weights; empty where all are 1.
     labels : int64 array of shape (n_samples,)
         Their labels.
-    landings : Landings
-        Where their trajectories came to rest, in the unit of the columns.
-    grid : Grid or None
-        The cells' grid; None where they are rows.
+    places, modes, peaks : arrays
+        Where their trajectories came to rest, in the unit of the columns: `Landings`.
+    sizes : read-only float64 array of shape (n_features,) or (0,)
+        The sides of the bins that cells are parts of; empty where the points are rows.
+    n_parts : int
+        The parts of a side: `Grid`.
     """
 
     points: NDArray[np.float64]
     weights: NDArray[np.float64]
     labels: NDArray[np.int64]
-    landings: Landings
-    grid: Grid | None = None
+    places: NDArray[np.float64]
+    modes: NDArray[np.int64]
+    peaks: NDArray[np.float64]
+    sizes: NDArray[np.float64] = np.empty(0)
+    n_parts: int = 0
+
+    @property
+    def landings(self) -> Landings:
+        """Where trajectories came to rest."""
+        return Landings(self.places, self.modes, self.peaks)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The cells' grid; None where the points are rows."""
+        return Grid(self.sizes, self.n_parts) if self.n_parts else None
 
     def find(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
         """Find for each of other rows one that equals it, or its cell; -1 where there is none."""

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast.basins import Labelled, Landings
-from meanshift_fast.cells import Grid
+from meanshift_fast.basins import Labelled
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import write_whole
-from meanshift_fast.units import checked_lengths, readonly, readonly_table
+from meanshift_fast.units import checked_lengths
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 FORMAT = "meanshift_fast model"
@@ -75,7 +74,7 @@ def write_model(model: MeanShift, part: Path) -> None:
     groups = {
         "parameters": parameters,
         "state": {name: getattr(model, name) for name in _STATE},
-        "labelled": _told_rows(model._labelled),
+        "labelled": model._labelled._asdict() if model._labelled else {},
     }
     words: dict[str, Any] = {
         "format": FORMAT,
@@ -97,23 +96,6 @@ def write_model(model: MeanShift, part: Path) -> None:
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
-
-
-def _told_rows(known: Labelled | None) -> dict[str, Any]:
-    """What `predict` looks rows up in, as far as the model has it."""
-    if known is None:
-        return {}
-    told: dict[str, Any] = {
-        "points": known.points,
-        "weights": known.weights,
-        "labels": known.labels,
-        "places": known.landings.places,
-        "modes": known.landings.modes,
-        "peaks": known.landings.peaks,
-    }
-    if known.grid is not None:
-        told |= {"sizes": known.grid.sizes, "n_parts": known.grid.n_parts}
-    return told
 
 
 def load_model(path: str | Path) -> MeanShift:
@@ -199,10 +181,9 @@ def _restored(words: dict[str, Any]) -> MeanShift:
         setattr(model, name, state[name])
     if feature_names:
         model.feature_names_in_ = np.array(feature_names, dtype=object)
-    model._labelled = None
     if words["labelled"]:
         known = _restored_rows(words["labelled"], n_modes, n_features)
-        model._labelled = known
+        model._keep(known)
         if known.grid is None:
             model.labels_ = known.labels
     return model
@@ -222,14 +203,13 @@ def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Label
     _require(peaks.dtype == np.float64 and np.isfinite(peaks).all(), "peaks are not numbers")
     _require(modes.dtype == np.int64 and modes.size > 0, "landings without modes")
     _require(((modes >= 0) & (modes < n_modes)).all(), "landings on other centres")
-    landings = Landings(readonly_table(places), modes, readonly_table(peaks))
     weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
-    grid = None
-    if "sizes" in told:
-        sizes, n_parts = checked_lengths("sizes", told["sizes"], n_features), told["n_parts"]
-        _require(isinstance(n_parts, int) and n_parts > 0, "cells without a number")
-        grid = Grid(readonly(sizes), n_parts)
-    return Labelled(readonly_table(points), weights, labels, landings, grid)
+    sizes, n_parts = told["sizes"], told["n_parts"]
+    _require(isinstance(n_parts, int) and n_parts >= 0, "cells without a number")
+    _require((n_parts > 0) == (sizes.size > 0), "sizes of no cells")
+    if n_parts:
+        sizes = checked_lengths("sizes", sizes, n_features)
+    return Labelled(points, weights, labels, places, modes, peaks, sizes, n_parts)
 
 
 def _require(is_so: Any, otherwise: str) -> None:

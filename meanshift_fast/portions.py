@@ -218,7 +218,7 @@ def fit_cells(
         model.cluster_centers_ = model.cluster_centers_.astype(dtype)
     if names is not None:
         model.feature_names_in_ = names
-    if model._labelled is not None:
-        model._labelled = model._labelled._replace(grid=condensed.grid)
+    if known := model._labelled:
+        model._keep(known._replace(**condensed.grid._asdict()))
     del model.labels_
     return model

@@ -106,8 +106,15 @@ def array(values):
     ("change", "complaint"),
     [
         (lambda w, e: w.update(version=VERSION + 1), "of version 2, .* reads up to 1; install"),
-        (lambda w, e: w["labelled"].update(sizes=0.0, n_parts=1), "damaged model: sizes must be"),
-        (lambda w, e: w["labelled"].update(sizes=1.0, n_parts=0), "damaged model: cells without"),
+        (lambda w, e: w["labelled"].update(n_parts=1), "damaged model: sizes of no cells"),
+        (lambda w, e: w["labelled"].update(n_parts=-1), "damaged model: cells without"),
+        (
+            lambda w, e: (
+                w["labelled"].update(n_parts=1),
+                e.update({"labelled/sizes.npy": array([0.0])}),
+            ),
+            "damaged model: sizes must be",
+        ),
         (lambda w, e: w.update(format="other"), "is not a model: it is a 'other'"),
         (lambda w, e: w.pop("version"), "is not a model: 'version'"),
         (lambda w, e: e.pop("model.json"), "is not a model: .*model.json"),
