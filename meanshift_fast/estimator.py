@@ -28,6 +28,8 @@ from meanshift_fast.seeding import bin_seeds, warn_of_bins, whole_rows_once
 from meanshift_fast.shift import shift, shift_to_rest
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.units import (
+    NOT_NEGATIVE,
+    POSITIVE,
     Units,
     checked_lengths,
     numeric_table,
@@ -180,7 +182,7 @@ default=None
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (scikit-learn's convention)
         "bandwidth": [
-            Interval(Real, 0, None, closed="neither"),
+            POSITIVE,
             StrOptions({"scott", "silverman", "stable"}),
             "array-like",
             None,
@@ -191,9 +193,9 @@ default=None
         "min_bin_freq": [Interval(Integral, 1, None, closed="left")],
         "cluster_all": ["boolean"],
         "assign": [StrOptions({"nearest", "basin"})],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "coalesce": [Interval(Real, 0, None, closed="left")],
-        "accuracy": [Interval(Real, 0, None, closed="left")],
+        "tol": [NOT_NEGATIVE],
+        "coalesce": [NOT_NEGATIVE],
+        "accuracy": [NOT_NEGATIVE],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "progress": ["boolean", callable],

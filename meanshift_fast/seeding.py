@@ -11,7 +11,7 @@ bin falls on take no memory.
 """
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.pieces import pieces
-from meanshift_fast.units import numeric_table
+from meanshift_fast.units import ANY_FINITE, numeric_table
 from meanshift_fast.weights import UNWEIGHTED
 
 SAMPLE = 8192  # rows that tell whether rows repeat; a table of no more is built before they do
@@ -264,7 +264,7 @@ def bin_seeds(
 @validate_params(  # type: ignore[untyped-decorator]
     {
         "X": ["array-like"],
-        "bin_size": [Interval(Real, None, None, closed="neither")],
+        "bin_size": [ANY_FINITE],
         "min_bin_freq": [Interval(Integral, 1, None, closed="left")],
     },
     prefer_skip_nested_validation=True,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_array
 
-from meanshift_fast.units import numeric_table
+from meanshift_fast.units import NOT_NEGATIVE, POSITIVE, numeric_table
 from meanshift_fast.weights import checked_weights
 
 if TYPE_CHECKING:
@@ -350,13 +350,13 @@ def _check_parameters(
             raise TypeError(
                 f"{name} must be a real number, got {value!r} of type {type(value).__name__}"
             )
-    if not 0 < bandwidth < math.inf:
+    if bandwidth not in POSITIVE:
         raise ValueError(
             f"bandwidth must be positive and finite, got {bandwidth!r}; it is the radius of the "
             "ball, in the unit of the columns of X"
         )
     for name, value in (("accuracy", accuracy), ("tol", tol)):
-        if not 0 <= value < math.inf:
+        if value not in NOT_NEGATIVE:
             raise ValueError(
                 f"{name} must be finite and at least 0, got {value!r}; it is a fraction of the "
                 "bandwidth"

@@ -10,9 +10,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval
 
 FLAT_MOST = float(np.finfo(np.float64).max)
 GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
+
+
+class Finite(Interval):
+    """An interval of what float64 holds: Python's whole numbers go on where float() overflows."""
+
+    def __contains__(self, value: Any) -> bool:
+        """Whether it is in the interval and float64 can hold it."""
+        try:
+            float(value)
+        except OverflowError:
+            return False
+        return bool(super().__contains__(value))
+
+
+POSITIVE = Finite(Real, 0, None, closed="neither")
+NOT_NEGATIVE = Finite(Real, 0, None, closed="left")
+ANY_FINITE = Finite(Real, None, None, closed="neither")
 
 
 class Units(NamedTuple):
@@ -185,7 +203,8 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
             f"{name} must be one number or have shape ({n_features},), one for each column of X, "
             f"got shape {given.shape}; give one length for each column"
         )
-    checked = np.broadcast_to(given, n_features).astype(np.float64)
+    fits = given.dtype.kind != "O" or given.item() in POSITIVE
+    checked = np.broadcast_to(given if fits else np.inf, n_features).astype(np.float64)
     if not ((checked > 0.0) & np.isfinite(checked)).all():
         raise ValueError(
             f"{name} must be positive and finite, got {lengths!r}; it is a length in the unit of "

@@ -42,7 +42,7 @@ def checked_weights(
         return UNWEIGHTED
     given = np.asarray(sample_weight)
     if given.dtype.kind == "O":
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
             given = given.astype(np.float64)
     if given.dtype.kind not in "biuf":
         raise ValueError(

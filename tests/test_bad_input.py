@@ -486,3 +486,27 @@ def test_orphans_of_a_zero_bandwidth_are_told():
     rows = np.repeat([0.1, 0.7], [23, 17])[:, None]
     model = MeanShift(seeds=[[0.1]], cluster_all=False).fit(rows)
     np.testing.assert_array_equal(model.labels_, np.repeat([0, -1], [23, 17]))
+
+
+BEYOND = 10**400  # float() of it overflows
+
+
+@pytest.mark.parametrize("name", ["bandwidth", "tol", "coalesce", "accuracy"])
+@pytest.mark.parametrize("kernel", ["flat", "gaussian"])
+def test_a_whole_number_beyond_float64_is_refused_by_name(name, kernel):
+    model = MeanShift(**{"bandwidth": 1.0, "kernel": kernel, name: BEYOND})
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of MeanShift must be"):
+        model.fit(np.arange(6.0).reshape(3, 2))
+
+
+def test_functions_refuse_whole_numbers_beyond_float64_too():
+    X = np.arange(6.0).reshape(3, 2)
+    with pytest.raises(ValueError, match="The 'bin_size' parameter of get_bin_seeds"):
+        get_bin_seeds(X, BEYOND)
+    with pytest.raises(ValueError, match="cell_size must be positive and finite"):
+        condense(X, BEYOND)
+    with pytest.raises(ValueError, match="sample_weight must be"):
+        MeanShift(bandwidth=1.0).fit(X, sample_weight=[BEYOND] * 3)
+    for name in ("bandwidth", "accuracy", "tol"):
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            trace(X, X[0], **{"bandwidth": 1.0, name: BEYOND})
