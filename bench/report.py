@@ -44,9 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--check needs the full sizes that the targets speak of; leave out --quick")
 
     readme = ROOT / "README.md"
-    rewritten(
-        rewritten(readme.read_text(), ""), "", *STREAMS
-    )  # half an hour before the last line is the time to fail
+    # Half an hour before the last line is the time to fail.
+    rewritten(rewritten(readme.read_text(), ""), "", *STREAMS)
     results = measure(chosen.quick)
     (ROOT / "bench/results.json").write_text(json.dumps(results, indent=2) + "\n")
     for name, (title, axis) in PICTURES.items():
