@@ -1,0 +1,99 @@
+"""What a fit touches, keeps and gives back: never the input, and all that it does not keep."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meanshift_fast import MeanShift
+from samples import blobs
+
+COMBINATIONS = pytest.mark.parametrize(
+    ("kernel", "assign"),
+    [(kernel, assign) for kernel in ("flat", "gaussian") for assign in ("nearest", "basin")],
+)
+
+
+@COMBINATIONS
+@pytest.mark.parametrize("seeding", ["rows", "bins", "seeds"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weights", ["none", "some", "some zero"])
+def test_the_input_is_neither_written_to_nor_kept(kernel, assign, seeding, dtype, weights):
+    X = blobs(200, 2).astype(dtype)
+    given = {
+        "X": X,
+        "weights": 1.0 + np.arange(200) % 2 if weights == "some" else np.arange(200.0) % 2,
+        "seeds": X[:20].astype(float),
+        "bandwidth": np.array([1.0, 1.5]),
+        "new": X + dtype(0.25),
+    }
+    for array in given.values():
+        array.flags.writeable = False
+    before = {name: array.tobytes() for name, array in given.items()}
+    model = MeanShift(
+        bandwidth=given["bandwidth"],
+        kernel=kernel,
+        assign=assign,
+        bin_seeding=seeding == "bins",
+        seeds=given["seeds"] if seeding == "seeds" else None,
+    ).fit(X, sample_weight=None if weights == "none" else given["weights"])
+    made = {"predict": model.predict(X), "predict new": model.predict(given["new"])}
+    made |= {
+        name: value
+        for name, value in vars(model).items()
+        if isinstance(value, np.ndarray) and name not in model.get_params()
+    }
+    assert {name: array.tobytes() for name, array in given.items()} == before
+    assert {"labels_", "cluster_centers_", "bandwidth_", "mode_weight_"} <= made.keys()
+    for name, array in made.items():
+        for whose, other in given.items():
+            assert not np.shares_memory(array, other), f"{name} shares memory with {whose}"
+
+
+def test_a_model_does_not_change_with_the_table_it_was_fitted_on():
+    X = blobs(300, 2)
+    model = MeanShift(bandwidth=1.0, assign="basin").fit(X)
+    rows, labels = X.copy(), model.labels_.copy()
+    X[:] = 0.0
+    np.testing.assert_array_equal(model.predict(rows), labels)
+
+
+LEAK = """
+import json, sys
+import numpy as np, psutil
+from meanshift_fast import MeanShift
+
+rng = np.random.default_rng(0)
+X = rng.uniform(0, 10, (5, 2))[rng.integers(5, size=300)] + rng.normal(size=(300, 2))
+settings = [
+    {"kernel": kernel, "assign": assign, "n_jobs": n_jobs}
+    for kernel in ("flat", "gaussian") for assign in ("nearest", "basin") for n_jobs in (1, 2)
+]
+kept, resident = [], {}
+for number in range(1, 221):
+    model = MeanShift(bandwidth=1.0, coalesce=0.1, bin_seeding=True, **settings[number % 8]).fit(X)
+    model.predict(X[:100] + 0.5)
+    if "leak" in sys.argv:
+        kept.append(np.ones(50_000))
+    if number in (20, 220):
+        resident[number] = psutil.Process().memory_info().rss
+print(json.dumps(resident[220] - resident[20]))
+"""
+
+
+@pytest.mark.parametrize("leaks", [False, True], ids=["as it is", "with a leak of 400 kB a fit"])
+def test_two_hundred_fits_leave_no_memory_behind(leaks):
+    done = subprocess.run(
+        [sys.executable, "-c", LEAK, *["leak"] * leaks],
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | {"MALLOC_ARENA_MAX": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    growth = json.loads(done.stdout)
+    assert (growth > 16e6) == leaks, growth
