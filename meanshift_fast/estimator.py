@@ -365,7 +365,7 @@ default=None
             modes, support = merge_modes(polished, density, units.radius)
             became = nearest_labels(polished, modes)
             landings = Landings(landings.places, became, readonly_table(modes))
-        if isinstance(units.divisor, float):
+        if isinstance(units.divisor, float) and units.divisor != 1.0:
             for name in ("mean_shift", "max_shift"):
                 path.history[name] *= units.divisor
         self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
