@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast import tree
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
+from meanshift_fast.checks import check_parameters, checked_table
 from meanshift_fast.climb import Climb, climb
 from meanshift_fast.curve import find_bandwidth
 from meanshift_fast.gaussian import gaussian_shift, polish
@@ -232,6 +233,9 @@ default=None
         self.n_jobs = n_jobs
         self.progress = progress
 
+    def _validate_params(self) -> None:
+        check_parameters(self)
+
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the centres of X and label its rows.
@@ -258,7 +262,7 @@ default=None
             bandwidth=...".
         """
         try:
-            table = numeric_table(validate_data(self, X))
+            table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 self._fit_table(table, weights, report)
@@ -375,7 +379,7 @@ default=None
             modes, support = merge_modes(polished, density, units.radius)
             became = nearest_labels(polished, modes)
             landings = Landings(landings.places, became, readonly_table(modes))
-        if isinstance(units.divisor, float):
+        if isinstance(units.divisor, float) and units.divisor != 1.0:
             for name in ("mean_shift", "max_shift"):
                 path.history[name] *= units.divisor
         self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
@@ -472,7 +476,7 @@ default=None
             ``assign`` became "basin" after the fit.
         """
         check_is_fitted(self, "cluster_centers_")
-        points = readonly_table(numeric_table(validate_data(self, X, reset=False)))
+        points = readonly_table(checked_table(self, X, reset=False))
         if self.assign == "basin":
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 return self._basins(points, report)

@@ -35,22 +35,34 @@ HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no over
 # find, could save two of them, and a parallel kernel adds a second to every cold start.
 
 
-@serial
-def _bounds(points, low, high):
-    for start in range(0, points.shape[0], BLOCK):
-        stop = min(start + BLOCK, points.shape[0])
-        for f in range(points.shape[1]):
-            least, most = low[f], high[f]
-            for i in range(start, stop):
-                least = min(least, points[i, f])
-                most = max(most, points[i, f])
-            low[f], high[f] = least, most
-
-
 @step
 def _bin(value, bin_size):
     """Round to a bin, half to even; adding 0.0 makes one bin of -0.0 and 0.0."""
     return np.rint(value / bin_size) + 0.0
+
+
+@serial
+def _span_bins(points, bin_size, origin, stride):
+    """Find the lowest bin and, for each feature, how far apart the numbers of neighbours are.
+
+    Returns how many bins lie between the extremes: all that there are have numbers below.
+    """
+    for f in range(points.shape[1]):
+        origin[f] = stride[f] = points[0, f]
+    for start in range(0, points.shape[0], BLOCK):
+        stop = min(start + BLOCK, points.shape[0])
+        for f in range(points.shape[1]):
+            least, most = origin[f], stride[f]
+            for i in range(start, stop):
+                least = min(least, points[i, f])
+                most = max(most, points[i, f])
+            origin[f], stride[f] = least, most
+    n_spanned = 1.0
+    for f in range(points.shape[1]):
+        one, other = _bin(origin[f], bin_size), _bin(stride[f], bin_size)
+        origin[f], stride[f] = min(one, other), n_spanned
+        n_spanned *= abs(one - other) + 1.0
+    return n_spanned
 
 
 @serial
@@ -119,20 +131,15 @@ def find_bins(
         How many rows each bin holds.
     """
     n_samples = len(points)
-    low, high = points[0].copy(), points[0].copy()
-    _bounds(points, low, high)
     slots = np.zeros(1 << (2 * n_samples).bit_length(), dtype=np.int64)
+    origin, stride = np.empty(points.shape[1]), np.empty(points.shape[1])
+    rows, counts = np.empty(n_samples, dtype=np.int64), np.empty(n_samples, dtype=np.int64)
+    # Numbers that overflow say so where not compiled.
     with np.errstate(over="ignore", invalid="ignore"):
-        corners = np.rint(np.stack([low, high]) / bin_size)
-        origin = corners.min(axis=0)
-        sides = corners.max(axis=0) - origin + 1.0
-        stride = np.concatenate([[1.0], sides.cumprod()])
-        few = stride[-1] <= len(slots)
-    stride = stride[:-1] if few else stride[:0]
-    rows, counts = np.empty((2, n_samples), dtype=np.int64)
-    n_bins = 0
-    for start, stop in pieces(n_samples, first=FIRST):
-        with np.errstate(over="ignore"):  # a quotient that overflows says so where not compiled
+        if not _span_bins(points, bin_size, origin, stride) <= len(slots):
+            stride = stride[:0]
+        n_bins = 0
+        for start, stop in pieces(n_samples, first=FIRST):
             n_bins = _count_bins(
                 points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
             )
@@ -185,7 +192,9 @@ def _full_bins(
     """Find the first row of each bin that holds enough rows."""
     inverse = np.empty(weights.size, dtype=np.int64)
     rows, counts = find_bins(points, bin_size, inverse)
-    if weights.size == 0 or min_bin_freq == 1:  # every occupied bin, however little it weighs
+    if min_bin_freq == 1:  # every occupied bin, however little it weighs
+        return rows
+    if weights.size == 0:
         return rows[counts >= min_bin_freq]
     # Sums of fractions come out a little short of a whole number, depending on their order.
     return rows[np.bincount(inverse, weights) >= min_bin_freq * (1.0 - 1e-10)]
@@ -252,7 +261,7 @@ def bin_seeds(
         warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
-        numbers = np.round(points[rows] / size)
+        numbers = np.rint(points[rows] / size)
         seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
         if not np.isfinite(seeds).all() or abs(bin_size) < np.finfo(np.float32).tiny:
             # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.

@@ -374,7 +374,8 @@ def shift_to_rest(
     -----
     Bit-equal for every number of threads.
     """
-    support, moves = np.zeros((2, len(positions), n_rounds))
+    support = np.zeros((len(positions), n_rounds))
+    moves = np.zeros((len(positions), n_rounds))
     n_steps = np.empty(len(positions), dtype=np.int64)
     first = max(FIRST // (tree.points.size * n_rounds), 1)
     for start, stop in pieces(len(positions), first=first):

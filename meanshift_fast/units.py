@@ -62,7 +62,9 @@ class Units(NamedTuple):
         return readonly_table(np.clip(entered, -self.most, self.most, out=entered))
 
     def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Measure in the columns' own units again."""
+        """Measure in the columns' own units again; itself where they are the engine's."""
+        if isinstance(self.divisor, float) and self.divisor == 1.0:
+            return table
         return table * self.divisor
 
 
@@ -92,7 +94,7 @@ def units_of(
         Where a table holds too many bandwidths to count.
     """
     widths = np.atleast_1d(bandwidth)
-    is_one = (widths == widths[0]).all()
+    is_one = widths.size == 1 or bool((widths == widths[0]).all())
     if is_one and (widths[0] == 0.0 or not in_bandwidths):
         width = float(widths[0])
         largest = max(max(table.max(), -table.min()) for table in tables)
