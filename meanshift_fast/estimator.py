@@ -15,7 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from meanshift_fast import tree
+from meanshift_fast import sketch, tree
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.climb import Climb, climb
 from meanshift_fast.curve import find_bandwidth
@@ -295,7 +295,10 @@ default=None
         if seeds is not points and self.assign == "nearest":  # no row of its own will climb
             tree_rows, tree_weights = whole_rows_once(entered, row_weights)
         rows = tree.build(tree_rows, tree_weights, careful=len(seeds) > len(points) // 16)
-        kernel = self._kernel_on(rows, units.radius, report)
+        sketched = None
+        if self.kernel == "flat" and sketch.is_worth(tree_rows, len(seeds)):
+            sketched = sketch.draw(tree_rows, tree_weights)
+        kernel = self._kernel_on(rows, units.radius, report, sketched)
         follow = kernel.follow
         order = rows.order if tree_rows is entered else None
         climb_rows = partial(follow, entered, order=order, coalesce=self.coalesce)
@@ -385,11 +388,21 @@ default=None
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
 
-    def _kernel_on(self, rows: tree.MomentTree, radius: float, report: Report) -> _Kernel:
+    def _kernel_on(
+        self,
+        rows: tree.MomentTree,
+        radius: float,
+        report: Report,
+        sketched: sketch.Sketch | None = None,
+    ) -> _Kernel:
         """What the kernel does on some rows: a kernel is a way to shift positions."""
         follow = partial(
             climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
         )
+        if sketched and radius > 0.0:
+            to_rest = partial(sketch.shift_to_rest, sketched, bandwidth=radius)
+            once = partial(sketch.shift, sketched, bandwidth=radius)
+            return _Kernel(partial(follow, once, follow_positions=to_rest), None, None)
         if self.kernel == "flat" or radius == 0.0:
             to_rest = partial(shift_to_rest, rows, bandwidth=radius)
             once = partial(shift, rows, bandwidth=radius)
