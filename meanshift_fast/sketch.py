@@ -42,7 +42,19 @@ from numpy.typing import NDArray
 
 from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, serial, step
-from meanshift_fast.lanes import bits, flat, full, item, load, lowest, put, store, total, where
+from meanshift_fast.lanes import (
+    bits,
+    flat,
+    full,
+    fused,
+    item,
+    load,
+    lowest,
+    put,
+    store,
+    total,
+    where,
+)
 from meanshift_fast.pieces import pieces
 
 LANES = 16
@@ -106,18 +118,18 @@ def _draw(middle, axes, n_axes, width, place, off, sketch):
     for k in range(width // LANES):
         away = load(place, k) - load(middle, k)
         store(off, k, away)
-        distance_sq = distance_sq + away * away
+        distance_sq = fused(away, away, distance_sq)
     for axis in range(n_axes):
         along = full(0.0)
         for k in range(width // LANES):
-            along = along + load(off, k) * load(axes, axis * (width // LANES) + k)
+            along = fused(load(off, k), load(axes, axis * (width // LANES) + k), along)
         put(sketch, axis, total(along))
-        for k in range(width // LANES):
-            share = load(axes, axis * (width // LANES) + k) * item(sketch, axis)
-            store(off, k, load(off, k) - share)
     off_sq = full(0.0)
     for k in range(width // LANES):
-        off_sq = off_sq + load(off, k) * load(off, k)
+        away = load(off, k)
+        for axis in range(n_axes):
+            away = fused(load(axes, axis * (width // LANES) + k), -item(sketch, axis), away)
+        off_sq = fused(away, away, off_sq)
     put(sketch, n_axes, np.sqrt(total(off_sq)))
     return np.sqrt(total(distance_sq))
 
@@ -211,7 +223,7 @@ def _near(lower, upper, block, size, sketch, limit_sq):
             above = item(sketch, f) - load(upper, block * size + f)
             outside = where(below > above, below, above)
             outside = where(outside > 0.0, outside, zero)
-            gap_sq = gap_sq + outside * outside
+            gap_sq = fused(outside, outside, gap_sq)
         if bits(gap_sq <= limit_sq) == 0:
             return 0
         first += EARLY
@@ -229,7 +241,7 @@ def _inside(lower, upper, block, size, sketch, limit_sq):
             to_low = item(sketch, f) - load(lower, block * size + f)
             to_high = load(upper, block * size + f) - item(sketch, f)
             across = where(to_low > to_high, to_low, to_high)
-            far_sq = far_sq + across * across
+            far_sq = fused(across, across, far_sq)
         if bits(far_sq <= limit_sq) == 0:
             return 0
         first += EARLY
@@ -244,7 +256,7 @@ def _sort_out(sketches, leaf, size, sketch, outer_sq, inner_sq):
     while first < size:
         for f in range(first, min(first + EARLY, size)):
             away = load(sketches, leaf * size + f) - item(sketch, f)
-            distance_sq = distance_sq + away * away
+            distance_sq = fused(away, away, distance_sq)
         if bits(distance_sq <= outer_sq) == 0:
             return 0, 0
         first += EARLY
@@ -259,7 +271,7 @@ def _distance_sq(rows, row, chunks, place):
     distance_sq = full(0.0)
     for k in range(chunks):
         away = load(rows, row * chunks + k) - load(place, k)
-        distance_sq = distance_sq + away * away
+        distance_sq = fused(away, away, distance_sq)
     return total(distance_sq)
 
 
