@@ -30,8 +30,7 @@ measured again, until the position has left the slack:
     bandwidth - slack    <    measured anew at every shift    <=    bandwidth + slack
     summed once                                                     passed over
 
-The climb of 1,797 digits of 64 pixels takes 69 ms by the tree, 29 ms by sketches and 17 ms with
-shells.
+The climb of 1,797 digits of 64 pixels takes 69 ms by the tree and 13 ms by sketches with shells.
 """
 
 from typing import NamedTuple
