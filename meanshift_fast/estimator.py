@@ -15,7 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast import tree
+from meanshift_fast import sketch, tree
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.checks import check_parameters, checked_table
 from meanshift_fast.climb import Climb, climb
@@ -309,7 +309,11 @@ default=None
         tree_rows, tree_weights = entered, row_weights
         if seeds is not points and self.assign == "nearest":  # no row of its own will climb
             tree_rows, tree_weights = whole_rows_once(entered, row_weights)
-        rows = tree.build(tree_rows, tree_weights, careful=len(seeds) > len(points) // 16)
+        rows: tree.MomentTree | sketch.Sketch | None = None
+        if self.kernel == "flat" and units.radius > 0.0 and sketch.is_worth(tree_rows, len(seeds)):
+            rows = sketch.draw(tree_rows, tree_weights)
+        if rows is None:
+            rows = tree.build(tree_rows, tree_weights, careful=len(seeds) > len(points) // 16)
         kernel = self._kernel_on(rows, units.radius, report)
         follow = kernel.follow
         order = rows.order if tree_rows is entered else None
@@ -331,7 +335,9 @@ default=None
         if self.assign == "nearest":
             modes = units.enter(readonly_table(self.cluster_centers_))
             every = entered if X is table else units.enter(readonly_table(table))
-            every_row = rows if tree_rows is every else None
+            every_row = None
+            if isinstance(rows, tree.MomentTree) and tree_rows is every:
+                every_row = rows
             self.labels_ = nearest_labels(every, modes, limit=limit, tree=every_row)
             return
         if seeds is not points:
@@ -403,11 +409,17 @@ default=None
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
 
-    def _kernel_on(self, rows: tree.MomentTree, radius: float, report: Report) -> _Kernel:
+    def _kernel_on(
+        self, rows: tree.MomentTree | sketch.Sketch, radius: float, report: Report
+    ) -> _Kernel:
         """What the kernel does on some rows: a kernel is a way to shift positions."""
         follow = partial(
             climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
         )
+        if isinstance(rows, sketch.Sketch):
+            to_rest = partial(sketch.shift_to_rest, rows, bandwidth=radius)
+            once = partial(sketch.shift, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once, follow_positions=to_rest), None, None)
         if self.kernel == "flat" or radius == 0.0:
             to_rest = partial(shift_to_rest, rows, bandwidth=radius)
             once = partial(shift, rows, bandwidth=radius)

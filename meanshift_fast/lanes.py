@@ -13,8 +13,8 @@ lanes. It compiles no slower, and it does not depend on what the vectoriser make
 
 Every operation is a plain NumPy function on arrays of sixteen, so that the kernels run (slowly)
 without a compiler; compiled, the same name lowers to one vector instruction or two. Nothing here
-reorders or contracts: a lane holds to the last bit what scalar code would compute. The exception
-is `exp`, some thirty instructions whose last bits are their own.
+reorders or contracts: a lane holds to the last bit what scalar code would compute. The exceptions
+are `fused`, and `exp`, some thirty instructions whose last bits are their own.
 """
 
 import math
@@ -154,6 +154,11 @@ def lowest(set_bits):
 def sqrt(values):
     """The square root of each lane."""
     return np.sqrt(values)
+
+
+def fused(x, y, z):
+    """``x * y + z``, rounded once where the machine can: only where a last bit decides nothing."""
+    return x * y + z
 
 
 def exp(values):
@@ -357,6 +362,21 @@ def _lower_sqrt(context, builder, sig, args):
     kind = ir.FunctionType(_VECTOR, [_VECTOR])
     function = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
     return builder.call(function, args)
+
+
+@type_callable(fused)
+def _type_fused(context):
+    return lambda x, y, z: _LANES if isinstance(z, LanesType) else None
+
+
+@lower_builtin(fused, LanesType, LanesType, LanesType)
+@lower_builtin(fused, LanesType, types.Number, LanesType)
+def _lower_fused(context, builder, sig, args):
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    function = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
+    return builder.call(
+        function, [_widen(context, builder, *pair) for pair in zip(sig.args, args, strict=True)]
+    )
 
 
 _LOG2E = 1.4426950408889634

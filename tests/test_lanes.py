@@ -9,6 +9,7 @@ from meanshift_fast.lanes import (
     bits,
     flat,
     full,
+    fused,
     item,
     load,
     load_from,
@@ -62,6 +63,20 @@ def test_lane_operations_are_numpys_own():
     assert summed == pytest.approx(left.sum(), rel=1e-14)
     assert not_above == sum(1 << j for j in range(lanes.LANES) if left[j] <= right[j])
     assert not_below == sum(1 << j for j in range(lanes.LANES) if left[j] >= 0.25)
+
+
+def fused_sums(rows, out):
+    store(out, 0, fused(load(rows, 0), load(rows, 1), load(rows, 2)))
+    store(out, 1, fused(load(rows, 0), 0.3, load(rows, 2)))
+
+
+def test_a_fused_sum_is_the_sum_of_the_product_but_for_its_last_bits():
+    plain, compiled = np.zeros_like(ROWS), np.zeros_like(ROWS)
+    fused_sums(ROWS, plain)
+    numba.njit(fused_sums)(ROWS, compiled)
+    np.testing.assert_array_equal(plain[0], ROWS[0] * ROWS[1] + ROWS[2])
+    np.testing.assert_array_equal(plain[1], ROWS[0] * 0.3 + ROWS[2])
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-15 * np.abs(ROWS).max() ** 2)
 
 
 def through_pointers(rows, out):

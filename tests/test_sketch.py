@@ -1,0 +1,150 @@
+"""One shift through sketches: the same balls as by the tree, to the last row."""
+
+import numpy as np
+import pytest
+
+import naive
+from meanshift_fast import MeanShift, sketch
+from meanshift_fast.threads import borrowed_threads
+from samples import blobs, digits, scattered
+
+UNWEIGHTED = np.empty(0)
+
+
+def lines(n_samples, n_features, *, seed=0):
+    """Lattice points on a few directions: most distances are whole, and many rows are equal."""
+    rng = np.random.default_rng(seed)
+    which = rng.integers(0, 6, (n_samples, 2))
+    points = np.zeros((n_samples, n_features))
+    np.add.at(points, (np.arange(n_samples)[:, None], which), rng.integers(-4, 5, which.shape))
+    return points
+
+
+CASES = {
+    "digits": (digits(600), 20.0),
+    "rows on the sphere": (lines(500, 40), 5.0),
+    "rows on the sphere, far away": (lines(500, 40) + 1e6, 5.0),
+    "tenths": (scattered(500, 33, side=4, step=0.1)[:, [0] * 20 + [*range(13)]], 0.6),
+    "blobs": (blobs(700, 64), 5.0),
+    "blobs far away": (blobs(700, 64) + 1e6, 5.0),
+    "a cluster in each ball": (blobs(700, 50, spread=0.1), 3.0),
+    "everything in the ball": (blobs(300, 48), 1e3),
+    "many blocks": (np.repeat(blobs(1000, 36), 5, axis=0), 4.0),
+    "equal rows": (np.full((50, 40), 3.7), 1.0),
+    "a row far off": (np.vstack([blobs(300, 48), np.full((1, 48), 1e9)]), 4.0),
+}
+
+
+def drawn(points, weights=UNWEIGHTED):
+    points = np.ascontiguousarray(points)
+    points.flags.writeable = False
+    found = sketch.draw(points, weights)
+    assert found is not None
+    return found
+
+
+def places_near(points):
+    """Rows, places between rows, and one outside."""
+    rows = points[:: max(1, len(points) // 25)]
+    return np.vstack([rows, (rows[1:] + rows[:-1]) / 2.0, points.mean(axis=0) + 1e3])
+
+
+def check_paths(points, weights, positions, bandwidth, row_weights):
+    places = positions.copy()
+    rest, n_rounds = 1e-3 * bandwidth, 12
+    support, moves, n_steps = sketch.shift_to_rest(
+        drawn(points, row_weights), places, n_rounds, rest, bandwidth
+    )
+    scale = np.abs(points).max()
+    for i, position in enumerate(positions):
+        for number in range(n_steps[i]):
+            mean, weight = naive.shift(points, weights, position, bandwidth)
+            assert support[i, number] == pytest.approx(weight, rel=1e-12)
+            move = np.linalg.norm(mean - position)
+            assert moves[i, number] == pytest.approx(move, rel=1e-9, abs=1e-12 * scale)
+            position = mean
+        np.testing.assert_allclose(places[i], position, rtol=0, atol=1e-12 * scale)
+        last = n_steps[i] - 1
+        at_rest = moves[i, last] <= rest or support[i, last] == 0.0
+        assert at_rest or n_steps[i] == n_rounds
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("name", [*CASES])
+def test_a_path_goes_from_mean_to_mean_of_the_closed_ball(name):
+    points, bandwidth = CASES[name]
+    check_paths(points, np.ones(len(points)), places_near(points), bandwidth, UNWEIGHTED)
+
+
+@pytest.mark.parametrize("name", ["digits", "rows on the sphere", "blobs", "many blocks"])
+def test_weights_count_as_so_many_rows(name):
+    points, bandwidth = CASES[name]
+    weights = np.random.default_rng(0).uniform(0.1, 3.0, len(points))
+    check_paths(points, weights, places_near(points), bandwidth, weights)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
+    rng = np.random.default_rng(seed)
+    points = blobs(200, 40, seed=seed) + rng.choice([0.0, 1e3, 1e6])
+    at, through = points[rng.integers(0, len(points), (2, 20))]
+    on = drawn(points)
+    for place, row in zip(at, through, strict=True):
+        edge = np.sqrt(naive.distances_sq(row[None], place)[0])
+        for bandwidth in (edge, np.nextafter(edge, 0.0), np.nextafter(edge, np.inf)):
+            if bandwidth > 0.0:
+                _, weight = naive.shift(points, np.ones(len(points)), place, bandwidth)
+                support, _ = sketch.shift(on, place[None].copy(), bandwidth)
+                assert support[0] == weight
+
+
+def test_many_steps_at_once_end_where_single_steps_end():
+    points, bandwidth = CASES["digits"]
+    on, rest, round_by_round = drawn(points), 1e-3 * bandwidth, points.copy()
+    at_once = points.copy()
+    sketch.shift_to_rest(on, at_once, 8, rest, bandwidth)
+    live = np.arange(len(points))
+    for _ in range(8):
+        moved = round_by_round[live]
+        _, moves = sketch.shift(on, moved, bandwidth)
+        round_by_round[live] = moved
+        live = live[moves > rest]
+    np.testing.assert_array_equal(at_once, round_by_round)  # pixels sum exactly
+
+
+def test_paths_are_bit_equal_for_every_number_of_threads():
+    points = blobs(3000, 64)
+    results = []
+    for n_jobs in (1, 2):
+        with borrowed_threads(n_jobs):
+            positions = points.copy()
+            told = sketch.shift_to_rest(drawn(points), positions, 6, 1e-3, 5.0)
+            results.append((*told, positions))
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.random.default_rng(0).standard_normal((900, 64)),
+        np.zeros((50, 40)),
+        1e200 * blobs(50, 40),
+        1e-200 * blobs(50, 40),
+    ],
+    ids=["one Gaussian", "equal rows", "huge", "tiny"],
+)
+def test_rows_that_sketches_cannot_tell_apart_are_not_sketched(points):
+    points.flags.writeable = False
+    assert sketch.draw(points, UNWEIGHTED) is None
+
+
+def test_a_fit_is_the_same_with_sketches_and_without(monkeypatch):
+    X = digits(500)
+    models = []
+    for is_worth in (True, False):
+        monkeypatch.setattr(sketch, "is_worth", lambda *_, answer=is_worth: answer)
+        models.append(MeanShift(bandwidth=22.0).fit(X))
+    for name in ("cluster_centers_", "labels_", "mode_weight_", "n_iter_"):
+        np.testing.assert_array_equal(*(getattr(model, name) for model in models))
+    np.testing.assert_array_equal(*(model.history_["n_active"] for model in models))
