@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import basins, cliffs, curves, process
+from bench import basins, cliffs, curves, process, streams
 from bench.plots import draw_curves
 from bench.targets import Results, shortfalls
 from bench.workloads import WORKLOADS
@@ -24,6 +24,7 @@ from meanshift_fast import __version__, warm_up
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+STREAMS = "<!-- streams:begin -->", "<!-- streams:end -->"
 
 # A picture for each set of curves: its title, and what is below its x axis.
 PICTURES = {
@@ -43,14 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--check needs the full sizes that the targets speak of; leave out --quick")
 
     readme = ROOT / "README.md"
-    rewritten(readme.read_text(), "")  # half an hour before the last line is the time to fail
+    # Half an hour before the last line is the time to fail.
+    rewritten(rewritten(readme.read_text(), ""), "", *STREAMS)
     results = measure(chosen.quick)
     (ROOT / "bench/results.json").write_text(json.dumps(results, indent=2) + "\n")
     for name, (title, axis) in PICTURES.items():
         draw_curves(
             results["curves"][name], ROOT / f"bench/plots/{name}.svg", title=title, axis=axis
         )
-    readme.write_text(rewritten(readme.read_text(), "\n".join(tables(results))))
+    text = rewritten(readme.read_text(), "\n".join(tables(results)))
+    readme.write_text(rewritten(text, "\n".join(streams.tables(results["streams"])), *STREAMS))
 
     if not chosen.check:
         return 0
@@ -103,6 +106,7 @@ def measure(quick: bool) -> Results:
         "gaussian": found_shifts,
         "curves": found_curves,
         "cliffs": cliffs.sweep(sweep),
+        "streams": streams.measure(quick),
     }
 
 
@@ -142,19 +146,19 @@ def measure_speed(quick: bool) -> tuple[Results, str]:
     return speed, found["machine_info"]["cpu"]["brand_raw"]
 
 
-def rewritten(readme: str, tables: str) -> str:
-    """Put the tables between the README's markers.
+def rewritten(readme: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
+    """Put tables between two of the README's markers.
 
     Raises
     ------
     ValueError
         If the markers are not there once each, in order.
     """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in rest or END in after:
-        raise ValueError(f"README.md must hold one {BEGIN} and after it one {END}; put them back")
-    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+    before, is_begun, rest = readme.partition(begin)
+    _, is_ended, after = rest.partition(end)
+    if not (is_begun and is_ended) or begin in rest or end in after:
+        raise ValueError(f"README.md must hold one {begin} and after it one {end}; put them back")
+    return f"{before}{begin}\n{tables}\n{end}{after}"
 
 
 def tables(results: Results) -> Iterator[str]:

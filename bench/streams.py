@@ -1,15 +1,25 @@
-"""What streams and Dask take: ``python -m bench.streams`` prints it, in about five minutes.
+"""What streams and Dask take: ``python -m bench.streams`` measures it, in about five minutes.
 
 Every line is a process of its own. A stream's rows are made as they are asked for, 20 blobs in a
 40-box as float32, so that its memory is what the fit takes. Dask's cluster is two workers of one
 thread, on this machine: its figures say how the work divides, not how fast a cluster is.
 """
 
-import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import pairwise
+from math import ceil, log
+
+import numpy as np
+
+from bench.adapters import Clustering
+from bench.agreement import agreement
+from bench.clock import seconds
+from bench.targets import Results
+from meanshift_fast import MeanShift
+from meanshift_fast.stream import fit_batches
 
 _STREAM = """
 import json, resource, sys, time
@@ -38,7 +48,11 @@ making[0] = 0.0
 start = time.perf_counter()
 model = fit_batches(batches, bandwidth=1.5, bin_seeding=True)
 fit = time.perf_counter() - start - making[0]
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+if sys.platform == "linux":  # as in process.py
+    lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    peak = 1024 * int(lines["VmHWM"].split()[0])
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"making_s": making[0], "fit_s": fit, "peak_bytes": peak,
                   "centers": len(model.cluster_centers_)}))
 """
@@ -53,7 +67,7 @@ import numpy as np
 
 def main():
     rows, n_workers = int(float(sys.argv[1])), int(sys.argv[2])
-    chunk = rows // 16
+    chunk = -(-rows // 16)
     with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0") as cluster:
         with Client(cluster):
             centers = np.random.default_rng(3).uniform(0, 40, (20, 2))
@@ -79,6 +93,11 @@ if __name__ == "__main__":
 """
 
 
+PARTITIONS = 16
+# What is predicted, of what nobody measured: rows, workers, partitions.
+FAR = 10**10, 100, 1000
+
+
 def _measured(program: str, *arguments: str) -> dict[str, float]:
     """Run a program in a process of its own; the figures that it prints last."""
     command = [sys.executable, "-c", program, *arguments]
@@ -87,31 +106,129 @@ def _measured(program: str, *arguments: str) -> dict[str, float]:
     return figures
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a table of each."""
-    parser = argparse.ArgumentParser(prog="python -m bench.streams", description=__doc__)
-    parser.add_argument("--most", type=float, default=1e8, help="rows of the longest stream")
-    chosen = parser.parse_args(arguments)
-    sizes = [rows for rows in (1e6, 1e7, 1e8) if rows <= chosen.most]
-    print("stream, float32 x 2: rows, seconds, ns a row, peak MB, centres")
-    for rows in sizes:
-        found = _measured(_STREAM, str(rows))
-        print(
-            f"{rows:,.0f}  {found['fit_s']:.2f}  {found['fit_s'] / rows * 1e9:.0f}  "
-            f"{found['peak_bytes'] / 1e6:.0f}  {found['centers']}",
-            flush=True,
+def measure(quick: bool) -> Results:
+    """Measure streams, Dask, and how near a stream comes to a fit in memory.
+
+    Returns
+    -------
+    dict
+        "stream": rows -> its figures; "dask": rows -> workers -> its figures; "retina": see
+        `retina`.
+    """
+    sizes = (10**5,) if quick else (10**6, 10**7, 10**8)
+    return {
+        "stream": {str(rows): _measured(_STREAM, str(rows)) for rows in sizes},
+        "dask": {
+            str(rows): {str(n): _measured(_DASK, str(rows), str(n)) for n in (1, 2)}
+            for rows in sizes
+        },
+        "retina": retina(10 if quick else 1),
+    }
+
+
+def retina(every: int) -> Results:
+    """Compare a stream of scikit-image's picture of a retina with a fit in memory.
+
+    Parameters
+    ----------
+    every : int
+        Take every so many-th of its 1,990,921 pixels.
+
+    Returns
+    -------
+    dict
+        "rows", "memory_s", "stream_s" (with the labels), "centers", "center_distance" in
+        bandwidths and "ari".
+    """
+    from skimage import data
+
+    points = np.ascontiguousarray(data.retina().reshape(-1, 3)[::every], dtype=np.float64)
+    cuts = np.linspace(0, len(points), 11).astype(int)
+    batches = [points[start:stop] for start, stop in pairwise(cuts)]
+    bandwidth = 20.0
+    answers = []
+
+    def in_memory() -> None:
+        model = MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(points)
+        answers.append(Clustering(model.cluster_centers_, model.labels_))
+
+    def streamed() -> None:
+        model = fit_batches(batches, bandwidth=bandwidth, bin_seeding=True)
+        labels = np.concatenate([model.predict(batch) for batch in batches])
+        answers.append(Clustering(model.cluster_centers_, labels))
+
+    in_memory()  # these two compile
+    streamed()
+    answers.clear()
+    memory_s, stream_s = seconds(in_memory), seconds(streamed)
+    found = agreement(answers[1], answers[0], bandwidth)
+    return {
+        "rows": len(points),
+        "bandwidth": bandwidth,
+        "memory_s": memory_s,
+        "stream_s": stream_s,
+        "centers": len(answers[0].centers),
+        **found._asdict(),
+    }
+
+
+def tables(results: Results) -> Iterator[str]:
+    """Write the lines of the README's part on streams and Dask."""
+    yield "| a stream of float32 x 2, rows | fit | a row | peak of the whole process |"
+    yield "| ---: | ---: | ---: | ---: |"
+    for rows, found in results["stream"].items():
+        yield (
+            f"| {int(rows):,} | {found['fit_s']:.2f} s | {found['fit_s'] / int(rows) * 1e9:.0f} ns "
+            f"| {found['peak_bytes'] / 1e6:,.0f} MB |"
         )
-    print("dask, float64 x 2: rows, workers, seconds of fit, of labels, centres")
-    for rows in sizes:
-        for workers in (1, 2):
-            found = _measured(_DASK, str(rows), str(workers))
-            print(
-                f"{rows:,.0f}  {workers}  {found['fit_s']:.2f}  {found['labels_s']:.2f}  "
-                f"{found['centers']}",
-                flush=True,
-            )
-    return 0
+    yield ""
+    yield (
+        "| Dask, float64 x 2, rows | fit, 1 worker | fit, 2 workers | labels, 1 worker "
+        "| labels, 2 workers |"
+    )
+    yield "| ---: | ---: | ---: | ---: | ---: |"
+    for rows, workers in results["dask"].items():
+        times = [workers[n][stage] for stage in ("fit_s", "labels_s") for n in ("1", "2")]
+        yield f"| {int(rows):,} | {' | '.join(f'{time:.2f} s' for time in times)} |"
+    yield ""
+    retina = results["retina"]
+    yield (
+        f"The {retina['rows']:,} pixels of scikit-image's retina, bandwidth "
+        f"{retina['bandwidth']:g}: {retina['memory_s']:.2f} s in memory, "
+        f"{retina['stream_s']:.2f} s as a stream with its labels; {retina['centers']} centres, "
+        f"at most {retina['center_distance']:.0e} bandwidths apart, ARI {retina['ari']:.5f}."
+    )
+    yield ""
+    yield predicted(results)
+
+
+def predicted(results: Results) -> str:
+    """Say what the longest runs of one worker would make of far more rows on far more workers."""
+    rows, n_workers, n_partitions = FAR
+    least, most = (results["dask"][size]["1"] for size in _ends(results["dask"]))
+    sizes = [int(size) for size in _ends(results["dask"])]
+    spared = max(sizes[1] - sizes[0], 1)
+    a_row = {stage: max(most[stage] - least[stage], 0.0) / spared for stage in least}
+    if sizes[0] == sizes[1]:
+        a_row = {stage: most[stage] / sizes[1] for stage in most}
+    fixed = max(least["fit_s"] - a_row["fit_s"] * sizes[0], 0.0) / PARTITIONS
+    condense = rows / n_workers * a_row["fit_s"] + n_partitions / n_workers * fixed
+    labels = rows / n_workers * a_row["labels_s"]
+    levels = ceil(log(n_partitions, 8))
+    return (
+        f"**A prediction, not a measurement:** for {rows:,} rows on {n_workers} workers in "
+        f"{n_partitions:,} partitions these figures give {condense:.0f} s of condensing, with as "
+        f"much merging and fitting as there was here, and {labels:.0f} s for the labels. The "
+        f"merging has {levels} levels where it had {ceil(log(PARTITIONS, 8))}. The reading of the "
+        "rows and the moving of cells over a network are not in it, and nothing above 2 workers "
+        "was measured."
+    )
+
+
+def _ends(sizes: Results) -> tuple[str, str]:
+    ordered = sorted(sizes, key=int)
+    return ordered[0], ordered[-1]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print("\n".join(tables(measure(quick="--quick" in sys.argv[1:]))))

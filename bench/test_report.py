@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench import agreement, basins, report
+from bench import agreement, basins, report, streams
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import nearest_race
 from bench.targets import Results, Target
@@ -101,3 +101,29 @@ def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
     *_, kernel, shift = report.basin_rows(results)
     assert 'kernel="gaussian"' in kernel
     assert f"{results['gaussian']['ours_us']:.2f} us" in shift
+
+
+def test_each_part_of_the_readme_has_markers_of_its_own() -> None:
+    begin, end = report.STREAMS
+    readme = f"{report.BEGIN}\n{report.END}\n{begin}\n{end}\n"
+    assert report.rewritten(readme, "new", begin, end) == (
+        f"{report.BEGIN}\n{report.END}\n{begin}\nnew\n{end}\n"
+    )
+
+
+def test_what_is_predicted_goes_by_rows_and_partitions_of_a_worker() -> None:
+    def found(fit_s: float, labels_s: float) -> Results:
+        return {"1": {"fit_s": fit_s, "labels_s": labels_s}}
+
+    # 100 ns a row and 0.1 s for each of 16 partitions; 10 ns a row for the labels
+    results = {"dask": {"1000000": found(1.7, 0.01), "100000000": found(11.6, 1.0)}}
+    told = streams.predicted(results)
+    assert "10,000,000,000 rows on 100 workers in 1,000 partitions these figures give 11 s" in told
+    assert "and 1 s for the labels" in told
+
+
+def test_a_small_picture_comes_out_of_a_stream_as_in_memory() -> None:
+    found = streams.retina(200)
+    assert found["rows"] == 9955
+    assert found["center_distance"] <= 0.05
+    assert found["ari"] >= 0.998

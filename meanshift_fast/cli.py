@@ -1,8 +1,8 @@
 """The command line: `meanshift-fast cluster | predict | bandwidth | trace | demo | warmup | info`.
 
 Here are the words, in commands.py what they do. Exit codes: 0 for success, 1 for bad data, a
-missing optional package or a reader that left, 2 for wrong usage, 130 for Ctrl-C. Errors are one
-line on stderr, never a traceback.
+missing optional package or a reader that left, 2 for wrong usage, 130 for Ctrl-C, 143 for SIGTERM
+and 129 for a terminal that was closed. Errors are one line on stderr, never a traceback.
 """
 
 import argparse
@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        With code 2 on wrong usage, with 0 after ``--help`` and ``--version``.
+        With code 2 on wrong usage, with 0 after ``--help`` and ``--version``, with 143 or 129
+        where a signal ended the command.
     """
     starting.begin()
     try:
@@ -174,6 +175,10 @@ def _add_bandwidth(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_trace(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Every step looks at all rows: an npy file of float64 without weights stays on disk and "
+        "is mapped, all else is held in memory, at 8 bytes a number."
+    )
     _add_input(parser)
     _add_weight_column(parser)
     parser.add_argument(

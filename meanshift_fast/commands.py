@@ -34,6 +34,7 @@ from meanshift_fast.io import (
     write_labels,
     write_whole,
 )
+from meanshift_fast.memory import free_memory
 from meanshift_fast.models import load_model, write_model
 from meanshift_fast.portions import checked_portion, sample_portion
 from meanshift_fast.progress import reporting
@@ -140,7 +141,7 @@ def bandwidth(arguments: Namespace) -> None:
     else:
         rows = table.read()
     if arguments.method == "stable":
-        found = _found("stable", "flat", rows, arguments.n_jobs)
+        found = float(_found("stable", "flat", rows, arguments.n_jobs))
     else:
         found = float(
             estimate_bandwidth(
@@ -238,13 +239,9 @@ def _found(rule: str | None, kernel: str, rows: Batch, n_jobs: int | None) -> fl
 
 def _too_large(table: Table) -> str | None:
     """Tell how large a table is that would not fit into half of the memory that is free."""
-    try:
-        import psutil
-    except ImportError:
-        return None
+    free = free_memory()
     needed = 8 * table.n_rows * len(table.choice.numbers)
-    free = psutil.virtual_memory().available
-    if needed <= free // 2:
+    if free is None or needed <= free // 2:
         return None
     return f"{table.path} takes {needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free"
 

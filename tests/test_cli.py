@@ -140,16 +140,20 @@ def test_interruption_is_exit_code_130_without_a_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "\nmeanshift-fast: interrupted\n"
 
 
-def test_interruption_while_the_package_is_imported_is_the_same(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "code", "what"),
+    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")],
+)
+def test_signals_while_the_package_is_imported_are_the_same(name, code, what, tmp_path):
     script = tmp_path / "meanshift-fast"
     script.write_text(
-        """
+        f"""
 import os, signal, sys
 
 class Interrupt:
     def find_spec(self, name, *_):
         if name == "numba":
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{name})
 
 sys.meta_path.insert(0, Interrupt())
 from meanshift_fast.cli import main
@@ -159,8 +163,8 @@ sys.exit(main())
     ended = subprocess.run(
         [sys.executable, script, "info"], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.returncode == 130
-    assert (ended.stdout, ended.stderr) == ("", "\nmeanshift-fast: interrupted\n")
+    assert ended.returncode == code
+    assert (ended.stdout, ended.stderr) == ("", f"\nmeanshift-fast: {what}\n")
 
 
 @pytest.mark.jitless

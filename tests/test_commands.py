@@ -467,9 +467,21 @@ def test_the_bar_is_for_terminals_only(folder, capsys, monkeypatch):
     assert seen == [False, True]
 
 
-def test_ctrl_c_in_mid_write_is_exit_code_130_and_leaves_the_old_file(folder):
+@pytest.mark.parametrize(
+    ("number", "code", "what"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGHUP, 129, "terminated"),
+    ],
+)
+def test_a_signal_in_mid_write_leaves_the_old_file_and_nothing_else(number, code, what, folder):
     (folder / "o.npy").write_text("old")
-    program = textwrap.dedent("""
+    script = (
+        folder.parent / "meanshift-fast"
+    )  # by its name the process knows that it is the command
+    script.write_text(
+        textwrap.dedent("""
         import sys, time
         from meanshift_fast import io
         from meanshift_fast.cli import main
@@ -481,16 +493,21 @@ def test_ctrl_c_in_mid_write_is_exit_code_130_and_leaves_the_old_file(folder):
             time.sleep(60)
 
         io._npy_header = slow
-        sys.exit(main(["cluster", "t.npy", "-o", "o.npy", "--bandwidth", "1", "--bin-seeding"]))
+        sys.exit(main())
     """)
+    )
+    command = ["cluster", "t.npy", "-o", "o.npy", "--bandwidth", "1", "--bin-seeding"]
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, script, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout.readline() == "writing\n"
         assert any(path.name.endswith(".part") for path in folder.iterdir())
         time.sleep(0.1)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         printed, told = process.communicate(timeout=60)
-    assert (process.returncode, printed, told) == (130, "", "\nmeanshift-fast: interrupted\n")
+    assert (process.returncode, printed, told) == (code, "", f"\nmeanshift-fast: {what}\n")
     assert (folder / "o.npy").read_text() == "old"
     assert {path.name for path in folder.iterdir()} == {"o.npy", *(f"t{form}" for form in FORMATS)}
