@@ -15,15 +15,15 @@ def processor_times():
     }
 
 
-def threads_at_work(work, seconds=0.6):
-    """Repeat some work for a while: how many threads did a tenth of it or more."""
+def threads_at_work(work, seconds=1.0):
+    """Repeat some work for so long on processors: how many threads did a fifth of it or more."""
     work()  # whatever compiles does so now
-    before, end = processor_times(), time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    before, end = processor_times(), time.process_time() + seconds
+    while time.process_time() < end:
         work()
     after = processor_times()
     took = [spent - before.get(task, 0) for task, spent in after.items()]
-    return sum(spent > sum(took) / 10 for spent in took)
+    return sum(spent > sum(took) / 5 for spent in took)
 
 
 def fit_and_count(seed, n_jobs=None):

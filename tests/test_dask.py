@@ -23,7 +23,7 @@ from meanshift_fast import MeanShift
 from meanshift_fast.dask import MeanShift as DaskMeanShift
 from samples import blobs
 
-# Dask 2025.1 warns where one process computes while a cluster, the fixture's, is up.
+# Dask 2025.5 warns where one process computes while a cluster, the fixture's, is up.
 pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine:UserWarning")
 
 X = blobs(30_000, 2, n_blobs=6, spread=1.0, box=25.0)
