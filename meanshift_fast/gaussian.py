@@ -709,6 +709,10 @@ def gaussian_shift(
     size = min(max(len(positions) // 64, 64), BLOCK)
     # A pass may sum every row.
     first = FIRST // tree.points.size
+    if positions.shape[1] > GROUPED or accuracy == 0.0:
+        # Each goes alone, then, and where passes are long a block of 1,024 is: it took 5.1 s for
+        # one of 120,000 x 48 rows, on one thread, which no Ctrl-C could end.
+        size = min(size, max(first // 16, 1))
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         for start, stop in pieces(len(positions), first=first, multiple=size):
             _gaussian_shifts(

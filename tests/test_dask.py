@@ -4,10 +4,12 @@ import importlib
 import os
 import signal
 import sys
+from functools import partial
 
 import dask
 import dask.array as da
 import dask.dataframe as dd
+import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,11 +18,16 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
 
+import busy
 from meanshift_fast import MeanShift
 from meanshift_fast.dask import MeanShift as DaskMeanShift
 from samples import blobs
 
+# Dask 2025.5 warns where one process computes while a cluster, the fixture's, is up.
+pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine:UserWarning")
+
 X = blobs(30_000, 2, n_blobs=6, spread=1.0, box=25.0)
+MOST = numba.config.NUMBA_NUM_THREADS
 SETTINGS = {"bandwidth": 2.0, "bin_seeding": True}
 ONE_MACHINE = MeanShift(**SETTINGS).fit(X)
 
@@ -51,10 +58,22 @@ def test_two_workers_find_what_one_machine_finds(client):
     check(model, model.labels_.compute())
 
 
-def test_workers_use_one_thread_each_unless_told(client):
-    model = DaskMeanShift(**SETTINGS).fit(da.from_array(X, chunks=10_000))
-    assert model._plain().n_jobs == 1
-    assert DaskMeanShift(**SETTINGS, n_jobs=2).fit(da.from_array(X[:5000]))._plain().n_jobs == 2
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_workers_use_one_thread_each_unless_told(client, n_jobs):
+    model = DaskMeanShift(**SETTINGS, n_jobs=n_jobs).fit(da.from_array(X, chunks=10_000))
+    labels = model.predict(da.from_array(np.tile(X, (20, 1)), chunks=(300_000, 2)))
+    np.testing.assert_array_equal(labels.compute()[: len(X)], model.labels_.compute())
+
+    def count(plain, block):
+        return busy.threads_at_work(partial(plain.predict, block)), os.getpid()
+
+    there = [
+        client.submit(count, model._plain(), np.tile(X, (10, 1)), workers=[worker], pure=False)
+        for worker in client.scheduler_info()["workers"]
+    ]
+    at_work, processes = zip(*client.gather(there), strict=True)
+    assert len({*processes, os.getpid()}) == 3
+    assert set(at_work) == {1 if n_jobs is None else min(n_jobs, MOST)}
 
 
 def _die_once(block, flag, parent):

@@ -216,7 +216,6 @@ def test_drawing_leaves_pyplot_and_the_backend_alone(tmp_path):
     assert picture.stat().st_size > 1000
 
 
-@pytest.mark.jitless
 @pytest.mark.parametrize(("module", "package"), [("matplotlib", "matplotlib"), ("PIL", "pillow")])
 def test_a_missing_package_is_exit_code_1_with_the_remedy(
     module, package, tmp_path, monkeypatch, capsys

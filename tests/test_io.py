@@ -154,11 +154,11 @@ def test_parquet_takes_numbers_of_every_kind_and_leaves_out_the_rest(tmp_path):
 
 
 def test_parts_of_a_parquet_file_let_go_of_those_before(tmp_path):
-    rows = np.random.default_rng(0).standard_normal((400_000, 2))
+    rows = np.random.default_rng(0).standard_normal((800_000, 2))
     path = save(tmp_path / "t.parquet", named(rows), row_group_size=10_000)
     before = pa.total_allocated_bytes()
     held = [pa.total_allocated_bytes() - before for _ in open_table(path).parts(20_000)]
-    assert len(held) == 40
+    assert len(held) == 80  # pyarrow 15 holds 2.6 MB, later ones less
     assert max(held) < path.stat().st_size / 4
 
 

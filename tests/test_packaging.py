@@ -1,6 +1,10 @@
 """What an installation gets: the declared needs, the files in the wheel, the README's commands."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -11,13 +15,14 @@ import pytest
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
+from pathspec import GitIgnoreSpec
 
 import meanshift_fast
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-MODULES = {str(path.relative_to(ROOT)) for path in (ROOT / "meanshift_fast").rglob("*.py")}
 
 
 def names(requirements):
@@ -35,6 +40,17 @@ def test_every_need_has_a_floor_and_no_ceiling(requirement):
     needed = Requirement(requirement)
     bounds = [bound.operator for bound in needed.specifier]
     assert bounds == ([] if needed.name == PROJECT["name"] else [">="])
+
+
+def test_the_floors_are_what_pip_may_be_told():
+    script = [sys.executable, ROOT / ".ci" / "floors.py", *EXTRAS]
+    told = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
+    pins = {pin.name: pin.specifier for pin in map(Requirement, told)}
+    assert set(pins) == names(
+        {*PROJECT["dependencies"], *(need for extra in EXTRAS.values() for need in extra)}
+    ) - {PROJECT["name"]}
+    assert {pin.operator for (pin,) in pins.values()} == {"=="}
+    assert str(pins["scikit-learn"]) == "==1.6"
 
 
 def test_all_is_every_extra_but_those_for_developers():
@@ -58,23 +74,60 @@ def test_readme_has_its_two_commands():
     ]
 
 
+# What is built. Everything in these folders that git does not ignore, and these files.
+
+FOLDERS = [
+    folder.strip("/")
+    for folder in PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+]
+BESIDE = {".gitignore", "LICENSE", "README.md", "pyproject.toml"}
+IGNORED = GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text().splitlines())
+FILES = BESIDE | {
+    name
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*")
+    if path.is_file() and not IGNORED.match_file(name := path.relative_to(ROOT).as_posix())
+}
+NAME = f"meanshift_fast-{meanshift_fast.__version__}"
+
+
+def build(builder, tree, folder):
+    (built,) = builder(str(tree)).build(directory=str(folder), versions=["standard"])
+    return Path(built)
+
+
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
-    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    with zipfile.ZipFile(wheel) as files:
-        held = set(files.namelist())
-    about = f"meanshift_fast-{meanshift_fast.__version__}.dist-info"
-    assert {name for name in held if not name.startswith(about)} == MODULES | {
-        "meanshift_fast/py.typed"
-    }
-    assert f"{about}/licenses/LICENSE" in held
+    with zipfile.ZipFile(build(WheelBuilder, ROOT, tmp_path)) as files:
+        held = files.namelist()
+        about = files.read(f"{NAME}.dist-info/WHEEL").decode().splitlines()
+    package = {name for name in FILES if name.startswith("meanshift_fast/")}
+    assert "meanshift_fast/py.typed" in package
+    told = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    assert sorted(held) == sorted(package | {f"{NAME}.dist-info/{file}" for file in told})
+    assert {"Root-Is-Purelib: true", "Tag: py3-none-any"} <= set(about)
 
 
-def test_the_sdist_holds_what_it_takes_to_build_test_and_measure(tmp_path):
-    (sdist,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    with tarfile.open(sdist) as files:
-        held = {name.partition("/")[2] for name in files.getnames()}
-    tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("*.py")}
-    bench = {str(path.relative_to(ROOT)) for path in (ROOT / "bench").glob("*.py")}
-    rest = {"LICENSE", "README.md", "pyproject.toml", ".ci/run", "meanshift_fast/py.typed"}
-    assert MODULES | tests | bench | rest <= held
-    assert not [name for name in held if "__pycache__" in name or name.startswith(".git/")]
+def test_the_sdist_holds_the_tree_and_nothing_else(tmp_path):
+    with tarfile.open(build(SdistBuilder, ROOT, tmp_path)) as files:
+        held = [member.name for member in files.getmembers() if not member.isdir()]
+    assert sorted(held) == sorted(f"{NAME}/{name}" for name in FILES | {"PKG-INFO"})
+
+
+@pytest.mark.parametrize("builder", [WheelBuilder, SdistBuilder])
+@pytest.mark.parametrize("epoch", [None, "1700000000"])
+def test_two_builds_are_equal_to_the_byte(builder, epoch, tmp_path, monkeypatch):
+    """Of trees that differ in place, in times, in the order of making and in who may read."""
+    if epoch:
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    else:
+        monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    built = []
+    for number, names in enumerate([sorted(FILES), sorted(FILES, reverse=True)]):
+        tree = tmp_path / f"tree{number}" / ("deeper" * number)
+        for name in names:
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tree / name)
+            os.utime(tree / name, (1_500_000_000 + number, 1_600_000_000 + number))
+            (tree / name).chmod(0o600 if number else 0o644)
+        built.append(build(builder, tree, tmp_path / str(number)).read_bytes())
+    assert built[0] == built[1]

@@ -125,15 +125,19 @@ def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
 # The longest stages, and a real Ctrl-C in each. All of these would go on for minutes.
 
 NOISE = RNG.standard_normal((120_000, 48))
-LONG = {  # what is reported before the stage, and the fit
-    "bandwidth": ("bandwidth", {}),
-    "climb": ("tree", {"bandwidth": 9.0}),
-    "labels": ("labels", {"bandwidth": 1e-3, "seeds": NOISE[:60_000], "max_iter": 0}),
+MANY = RNG.standard_normal((6_000_000, 2))
+LONG = {  # what is reported before the stage, how many seconds before, the table and the fit
+    "bandwidth": ("bandwidth", 0.8, NOISE, {}),
+    "build": ("tree", 0.1, MANY, {"bandwidth": 0.01}),
+    "climb": ("tree", 0.8, NOISE, {"bandwidth": 9.0}),
+    "Gaussian climb": ("tree", 0.8, NOISE, {"bandwidth": 9.0, "kernel": "gaussian"}),
+    "merge": ("modes", 0.3, NOISE, {"bandwidth": 1e-3, "max_iter": 0, "seeds": NOISE + 1e-5}),
+    "labels": ("labels", 0.8, NOISE, {"bandwidth": 1e-3, "seeds": NOISE[:60_000], "max_iter": 0}),
 }
 
 
-@pytest.mark.parametrize(("trigger", "params"), LONG.values(), ids=LONG)
-def test_ctrl_c_is_heard_within_two_seconds_and_the_next_fit_works(trigger, params):
+@pytest.mark.parametrize(("trigger", "delay", "table", "params"), LONG.values(), ids=LONG)
+def test_ctrl_c_is_heard_within_two_seconds_and_the_next_fit_works(trigger, delay, table, params):
     pressed, heard = [], []
 
     def press():
@@ -143,13 +147,15 @@ def test_ctrl_c_is_heard_within_two_seconds_and_the_next_fit_works(trigger, para
     def watch(done, total, stage):
         heard.append(stage)
         if stage == trigger:
-            timer = threading.Timer(0.8, press)
+            timer = threading.Timer(delay, press)
             timer.daemon = True
             timer.start()
 
+    few = params | {"seeds": table[:9]}
+    MeanShift(**few).fit(table[:300]).predict(table[:9])  # nothing is left to compile
     threads = numba.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
-        MeanShift(progress=watch, **params).fit(NOISE)
+        MeanShift(progress=watch, **params).fit(table)
     assert time.perf_counter() - pressed[0] < 2
     assert heard[-1] == trigger
     assert numba.get_num_threads() == threads

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import numba
 import numpy as np
 import pytest
 
+import busy
 import meanshift_fast
 import samples
 from meanshift_fast import MeanShift, estimate_bandwidth, mean_shift, trace
@@ -164,3 +166,19 @@ def test_a_story_leaves_the_threads_alone(threads_before):
     X = samples.blobs(300, 2)
     trace(X, X[:3], bandwidth=1.0)
     assert numba.get_num_threads() == threads_before
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_jobs_of_joblib_answer_right_and_share_the_processors(backend):
+    expected = [busy.fit_and_count(seed) for seed in range(2)]
+    if MOST > 1:  # the counting does count
+        assert expected[0][1] > 1
+    found = joblib.Parallel(n_jobs=2, backend=backend)(
+        joblib.delayed(busy.fit_and_count)(seed) for seed in range(2)
+    )
+    for (centers, at_work), (alone, _) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(centers, alone)
+        if backend == "loky":  # of each process; of one with two jobs it is the sum
+            assert at_work <= max(joblib.cpu_count() // 2, 1)
+        else:
+            assert at_work <= max(MOST, 2)
