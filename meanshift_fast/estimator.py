@@ -136,9 +136,9 @@ default=None
     -----
     Time: the tree takes n log n; a shift n^(1 - 1/d) for n rows in d dimensions, where
     scikit-learn's takes as long as the ball is full. A Gaussian shift takes some ten times that,
-    and neighbours share it; above four dimensions it takes all rows that matter. Memory: about
-    twice the table's (as float64) besides the table, and 16 bytes a row; with the Gaussian kernel
-    three times.
+    and neighbours share it; above four dimensions it takes all rows that matter. Memory besides
+    the table, as float64: 10 d + 30 bytes a row, 9 d more with the Gaussian kernel, and 30 d + 40
+    bytes a seed; in basins every row is one. The README has the whole formula.
 
     A fitted model is arrays and numbers. Pickled it takes ``8 * n_samples`` bytes and some 3 kB;
     with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight. The README
@@ -347,8 +347,8 @@ default=None
             patient=kernel.patient, side=self.coalesce * units.radius,
         )  # fmt: skip
         kept = Labelled(points, row_weights, self.labels_, *landings.within(units.leave))
-        self._keep(kept)
         if X is not table:
+            self._keep(kept)
             every = readonly_table(table)
             self.labels_ = self._basins(every, report)
             kept = kept._replace(points=every, weights=weights, labels=self.labels_)

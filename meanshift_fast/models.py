@@ -204,7 +204,8 @@ def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Label
     _require(modes.dtype == np.int64 and modes.size > 0, "landings without modes")
     _require(((modes >= 0) & (modes < n_modes)).all(), "landings on other centres")
     weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
-    sizes, n_parts = told["sizes"], told["n_parts"]
+    # Files that were written before models kept them flat name them for cells only.
+    sizes, n_parts = told.get("sizes", np.empty(0)), told.get("n_parts", 0)
     _require(isinstance(n_parts, int) and n_parts >= 0, "cells without a number")
     _require((n_parts > 0) == (sizes.size > 0), "sizes of no cells")
     if n_parts:

@@ -91,7 +91,8 @@ class Sketch(NamedTuple):
     blur : float
         How far sketches may be wrong, relative to the lengths that they are made of.
     sketches, order, lower, upper, weight, first_child, n_upper
-        Of the moment tree over the sketches, n_axes + 1 numbers each: see tree.py.
+        Of the moment tree over the sketches, n_axes + 1 numbers each: see tree.py. Not the tree as
+        it is, since Numba hands no tuple of tuples to a parallel loop.
     """
 
     rows: NDArray[np.float64]
@@ -566,31 +567,9 @@ def is_worth(points: NDArray[np.float64], n_seeds: int) -> bool:
 def shift_to_rest(
     sketch: Sketch, positions: NDArray[np.float64], n_rounds: int, rest: float, bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Shift every position, in place, ``n_rounds`` times, or until it rests.
+    """Shift every position again and again: as :func:`meanshift_fast.shift.shift_to_rest`.
 
-    Parameters
-    ----------
-    sketch : Sketch
-        The rows.
-    positions : C-ordered float64 array of shape (n_positions, n_features)
-        Overwritten by their last means; a position with an empty ball stays where it is.
-    n_rounds : int
-        At most so many shifts of each.
-    rest : float
-        A position rests after a move of at most this, or where its ball is empty.
-    bandwidth : float
-        Radius of the closed ball, positive, in the unit of the positions as ``rest`` is.
-
-    Returns
-    -------
-    support, moves : float64 arrays of shape (n_positions, n_rounds)
-        For each shift the weight in the ball and the length of the move; 0 after the last.
-    n_steps : int64 array of shape (n_positions,)
-        How many shifts each position took.
-
-    Notes
-    -----
-    Bit-equal for every number of threads.
+    ``positions`` are C-ordered, float64 and overwritten, ``bandwidth`` is positive.
     """
     support, moves = np.zeros((2, len(positions), n_rounds))
     n_steps = np.empty(len(positions), dtype=np.int64)

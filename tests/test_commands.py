@@ -477,9 +477,7 @@ def test_the_bar_is_for_terminals_only(folder, capsys, monkeypatch):
 )
 def test_a_signal_in_mid_write_leaves_the_old_file_and_nothing_else(number, code, what, folder):
     (folder / "o.npy").write_text("old")
-    script = (
-        folder.parent / "meanshift-fast"
-    )  # by its name the process knows that it is the command
+    script = folder.parent / "meanshift-fast"  # a process of that name is the command
     script.write_text(
         textwrap.dedent("""
         import sys, time

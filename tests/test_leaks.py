@@ -97,3 +97,59 @@ def test_two_hundred_fits_leave_no_memory_behind(leaks):
     assert done.returncode == 0, done.stderr
     growth = json.loads(done.stdout)
     assert (growth > 16e6) == leaks, growth
+
+
+PEAKS = """
+import json, sys
+import numpy as np
+from meanshift_fast import MeanShift
+
+def resident(name):
+    lines = dict(line.split(":") for line in open("/proc/self/status"))
+    return 1024 * int(lines[name].split()[0])
+
+def drawn(n, d):
+    rng = np.random.default_rng(3)
+    centers = rng.uniform(0, 40, (20, d))
+    return centers[rng.integers(20, size=n)] + rng.standard_normal((n, d))
+
+n, d, params = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+if params.pop("few"):
+    params["seeds"] = drawn(50, d)
+for table in (drawn(6000, d), drawn(n, d)):  # the first compiles
+    open("/proc/self/clear_refs", "w").write("5")
+    before = resident("VmRSS")
+    MeanShift(max_iter=2, **params).fit(table)
+print(json.dumps(resident("VmHWM") - before))
+"""
+
+ROWS, COLUMNS, SEEDS = 10, 9, 30  # the README's bytes for each column: tree, kernel, climb
+PEAK_CASES = {
+    "few seeds": (1_000_000, 2, {"few": True}, lambda d: ROWS * d + 30),
+    "few seeds, 8 columns": (500_000, 8, {"few": True}, lambda d: ROWS * d + 30),
+    "Gaussian": (
+        400_000, 8, {"few": True, "kernel": "gaussian"}, lambda d: (ROWS + COLUMNS) * d + 30
+    ),
+    "every row": (400_000, 2, {"few": False}, lambda d: (ROWS + SEEDS) * d + 70),
+    "basins": (
+        400_000, 2, {"few": False, "assign": "basin", "coalesce": 0.01},
+        lambda d: (ROWS + SEEDS) * d + 130,
+    ),
+    "many columns": (20_000, 64, {"few": False}, lambda d: (ROWS + 48) * d + 70),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PEAK_CASES)
+def test_the_peak_of_a_fit_is_what_the_readme_says(name):
+    n, d, params, told = PEAK_CASES[name]
+    params = {"bandwidth": 1.5 if d == 2 else 6.0} | params
+    done = subprocess.run(
+        [sys.executable, "-c", PEAKS, str(n), str(d), json.dumps(params)],
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | {"MALLOC_ARENA_MAX": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    peak, most = json.loads(done.stdout), told(d) * n
+    assert 0.4 * most < peak < most + 5e6, f"{peak / n:.0f} bytes a row, told {told(d)}"

@@ -63,6 +63,15 @@ def test_a_model_of_a_stream_is_one_too(assign, tmp_path):
     assert not hasattr(loaded, "labels_")
 
 
+def test_basins_that_were_saved_without_a_grid_of_cells_are_read(tmp_path):
+    def older(words, entries):
+        del words["labelled"]["n_parts"], entries["labelled/sizes.npy"]
+
+    loaded = load_model(rewritten(tmp_path / "m.model", older))
+    model = MeanShift(bandwidth=0.7, assign="basin").fit(X)
+    np.testing.assert_array_equal(loaded.predict(NEW), model.predict(NEW))
+
+
 def test_names_of_features_come_back(tmp_path):
     frame = pandas.DataFrame(X, columns=["x", "h\u00f6he"])
     model = MeanShift(bandwidth=1.0, progress=lambda *_: None).fit(frame)
