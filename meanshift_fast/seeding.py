@@ -27,6 +27,7 @@ from meanshift_fast.weights import UNWEIGHTED
 SAMPLE = 8192  # rows that tell whether rows repeat; a table of no more is built before they do
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
 FIRST = 1 << 20  # rows of the first piece
+LEAST_BIN = float(np.finfo(np.float32).tiny)
 HASH_FACTOR = 0x5BD1E995
 HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no overflow is reported
 
@@ -260,7 +261,7 @@ def bin_seeds(
     with np.errstate(over="ignore", invalid="ignore"):
         numbers = np.rint(points[rows] / size)
         seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
-        if not np.isfinite(seeds).all() or abs(bin_size) < np.finfo(np.float32).tiny:
+        if not np.isfinite(seeds).all() or abs(bin_size) < LEAST_BIN:
             # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
             seeds = numbers * float(bin_size)
             seeds = np.where(np.isfinite(seeds), seeds, X[rows])

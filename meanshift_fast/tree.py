@@ -426,8 +426,9 @@ def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays,
 @parallel
 def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays):
     for chunk in prange(last - first):
-        values = np.empty(CHUNK)
-        integers = np.empty((3, 2 * CHUNK), np.int64)
+        n_values = min(points.shape[0], CHUNK)
+        values = np.empty(n_values)
+        integers = np.empty((3, 2 * n_values), np.int64)
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
         _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, values, integers)
 
@@ -568,10 +569,11 @@ def _split_at_medians(points: NDArray[np.float64]) -> NDArray[np.int64]:
 def _leaf_width(lower: NDArray[np.float64], upper: NDArray[np.float64], first: int) -> float:
     """The median diagonal of the leaves' boxes, from a thousand blocks spread over the tree."""
     stride = -(-(len(lower) - first) // 1000)
-    widths_sq = np.empty(1000 * LANES)
+    widths_sq = np.empty(min(len(lower) - first, 1000) * LANES)
     n_widths = _leaf_widths(lower, upper, first, stride, widths_sq)
-    middle = n_widths // 2
-    return math.sqrt(np.partition(widths_sq[:n_widths], middle)[middle])
+    middle, known = n_widths // 2, widths_sq[:n_widths]
+    known.partition(middle)
+    return math.sqrt(known[middle])
 
 
 def build(
