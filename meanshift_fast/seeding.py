@@ -34,7 +34,7 @@ HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no over
 
 # One thread: it takes 4 ms for a million rows in two columns. Two, and the merging of what they
 # find, could save two of them, and a parallel kernel adds a second to every cold start. To round
-# the values of a block before looking at its rows, for the sake of vectors, takes half as long again.
+# a block's values before its rows are looked at, for the sake of vectors, was half as slow again.
 
 
 @step
