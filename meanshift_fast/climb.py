@@ -187,8 +187,7 @@ class _Meetings:
         n_resting = 0
         for start, stop in pieces(len(live), first=FIRST):
             some = slice(start, stop)
-            with np.errstate(over="ignore"):  # a key wraps around, told where not compiled
-                _cell_keys(positions[some], self.side, cells, cells.view(np.int64), keys[some])
+            _cell_keys(positions[some], self.side, cells, cells.view(np.int64), keys[some])
             n_new, n_joining = _meet(
                 keys[some], live[some], self.leaders, self.sizes, self.rests, self.cell_keys,
                 self.cell_seeds, goes_on[some],
@@ -203,7 +202,6 @@ class _Meetings:
         return int(self.sizes[seeds].sum())
 
 
-@np.errstate(over="ignore")  # a hash of a place wraps around, which is told where not compiled
 def _follow_tracks(
     next_steps: NextSteps,
     positions: NDArray[np.float64],
