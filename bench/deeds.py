@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ import numpy.typing as npt
 from meanshift_fast import (
     MeanShift,
     bandwidth_curve,
+    cli,
     condense,
     estimate_bandwidth,
     get_bin_seeds,
@@ -93,7 +95,7 @@ def drawn(rng: np.random.Generator) -> Case:
         "bin_seeding": bool(rng.random() < (0.4 if small else 0.8)),
         "min_bin_freq": int(rng.choice([1, 1, 1, 2])),
         "cluster_all": bool(rng.random() < 0.6),
-        "coalesce": float(rng.choice([0.0, 0.01] if small else [0.01, 0.1])),
+        "coalesce": float(rng.choice([0.0, 0.01] if small else [0.0, 0.01, 0.1])),
         "tol": float(rng.choice([1e-3, 1e-3, 0.05])),
         "max_iter": int(rng.choice([300, 300, 300, 3, 0] if small else [300])),
         "accuracy": float(rng.choice([1e-3, 1e-3, 1e-2, 0.0] if small else [1e-3, 1e-2])),
@@ -218,6 +220,26 @@ def streams(case: Case, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(other.predict(case.X), table.labels_)
 
 
+def commands(case: Case, rng: np.random.Generator) -> None:
+    """The command line writes the labels of the model."""
+    words = {name: case.params[name] for name in ("kernel", "assign", "bin_seeding", "cluster_all")}
+    words["bandwidth"] = float(0.4173 * hostile.reach(case.X))
+    model = MeanShift(**words).fit(case.X)
+    options = [f"--{name}={words[name]}" for name in ("kernel", "assign", "bandwidth")]
+    options += ["--bin-seeding"] * words["bin_seeding"]
+    options += ["--no-cluster-all"] * (not words["cluster_all"])
+    told = io.StringIO()
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(told), redirect_stderr(told):
+        table, stored, labels = (str(Path(folder, name)) for name in ("t.npy", "m.model", "l.npy"))
+        np.save(table, case.X)
+        code = cli.main(["cluster", table, "-o", labels, "--model", stored, *options])
+        assert code == 0, told.getvalue()
+        np.testing.assert_array_equal(np.load(labels), model.labels_)
+        code = cli.main(["predict", stored, table, "-o", labels])
+        assert code == 0, told.getvalue()
+        np.testing.assert_array_equal(np.load(labels), model.labels_)
+
+
 def functions(case: Case, rng: np.random.Generator) -> None:
     """The functions give what their twins give."""
     X = case.X[:MOST_FOR_A_TWIN].astype(float)
@@ -245,5 +267,6 @@ DEEDS: dict[str, Callable[[Case, np.random.Generator], None]] = {
     "threads": threads,
     "pickles": pickles,
     "streams": streams,
+    "commands": commands,
     "functions": functions,
 }
