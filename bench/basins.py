@@ -73,7 +73,7 @@ def gaussian_shifts(rows: int) -> dict[str, float]:
     points = blobs(rows) / BINS.bandwidth
     points.flags.writeable = False
     built = tree.build(points, UNWEIGHTED, careful=True)
-    proxies, positions = find_proxies(built), points[built.order]
+    proxies, positions = find_proxies(built), np.take(points, built.order, axis=0)
 
     def shifted() -> Floats:
         means = positions.copy()

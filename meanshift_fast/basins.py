@@ -229,7 +229,7 @@ def row_labels(
     points: NDArray[np.float64],
     landings: Landings,
     *,
-    order: NDArray[np.int64],
+    order: NDArray[np.signedinteger],
     limit: float | None,
     side: float,
     follow: Follow,
@@ -248,7 +248,7 @@ def row_labels(
         The rows, in the unit of the climb.
     landings : Landings
         Where ends merge.
-    order : int64 array of shape (n_samples,)
+    order : int array of shape (n_samples,)
         An order of the rows in which neighbours in space follow one another.
     limit : float or None
         As in :func:`basin_labels`.

@@ -339,7 +339,7 @@ def _modes(
     seeds: NDArray[np.float64],
     bandwidth: float,
     coalesce: float = 0.0,
-    order: NDArray[np.int64] | None = None,
+    order: NDArray[np.signedinteger] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     move = partial(shift, rows, bandwidth=bandwidth)
     path = climb(

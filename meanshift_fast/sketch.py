@@ -104,7 +104,7 @@ class Sketch(NamedTuple):
     reach: float
     blur: float
     sketches: NDArray[np.float64]
-    order: NDArray[np.int64]
+    order: NDArray[np.signedinteger]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     weight: NDArray[np.float64]
