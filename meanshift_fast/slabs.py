@@ -43,6 +43,7 @@ from meanshift_fast.lanes import (
 )
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
+from meanshift_fast.weights import UNWEIGHTED
 
 LANES = 16
 BLOCK = 64  # positions a task shifts
@@ -62,7 +63,8 @@ class SlabTree(NamedTuple):
         One over the width of each point's cell; 0 where that is 0.
     widest : float
         The largest width, in the unit of the points.
-    points, point_weights, lower, upper, weight, weighted_sum, first_child, n_upper, leaf_width
+    points, point_weights, order, lower, upper, weight, weighted_sum, first_child, n_upper,
+    leaf_width
         Of the moment tree: see tree.py. Numba hands no tuple of tuples to a parallel loop.
     """
 
@@ -70,6 +72,7 @@ class SlabTree(NamedTuple):
     widest: float
     points: NDArray[np.float64]
     point_weights: NDArray[np.float64]
+    order: NDArray[np.int64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     weight: NDArray[np.float64]
@@ -261,25 +264,21 @@ def _shift_all(tree, positions, sphere, support, moves):
         _shift_block(tree, positions, at, sphere, support, moves, memory, stack)
 
 
-def widths_of(variances: NDArray[np.float64], bandwidth: float) -> NDArray[np.float64]:
+def widths_of(variances: NDArray[np.float64]) -> NDArray[np.float64]:
     """How wide cells are whose rows vary so much.
 
     Parameters
     ----------
-    variances : float64 array of shape (n_cells,) or (0,)
+    variances : float64 array of shape (n_cells,)
         In squares of the bandwidth.
-    bandwidth : float
-        In the unit of the widths.
 
     Returns
     -------
     float64 array of shape (n_cells,) or (0,)
-        Empty where none is wider than a 256th of the bandwidth: such cells are points.
+        In bandwidths. Empty where none is wider than a 256th: such cells are points.
     """
     widths = np.sqrt(12.0 * variances)
-    if not widths.size or widths.max() <= NARROW:
-        return np.empty(0)
-    return widths * bandwidth
+    return widths if widths.max(initial=0.0) > NARROW else UNWEIGHTED
 
 
 def lay(tree: MomentTree, widths: NDArray[np.float64]) -> SlabTree:
@@ -301,8 +300,9 @@ def lay(tree: MomentTree, widths: NDArray[np.float64]) -> SlabTree:
     ordered = widths[tree.order]
     np.divide(1.0, ordered, out=ranks, where=ordered > 0.0)
     return SlabTree(
-        steepness, float(widths.max()), tree.points, tree.point_weights, tree.lower, tree.upper,
-        tree.weight, tree.weighted_sum, tree.first_child, tree.n_upper, tree.leaf_width,
+        steepness, float(widths.max()), tree.points, tree.point_weights, tree.order, tree.lower,
+        tree.upper, tree.weight, tree.weighted_sum, tree.first_child, tree.n_upper,
+        tree.leaf_width,
     )  # fmt: skip
 
 
