@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.pieces import pieces
 from meanshift_fast.progress import Report
+from meanshift_fast.tracks import Stories, Tracks
 
 FIRST = 1 << 20  # positions of the first piece that looks for company
 
@@ -38,15 +39,14 @@ HISTORY_DTYPE = np.dtype(
 )
 
 ShiftPositions = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
-FollowPositions = Callable[
+NextSteps = Callable[
     [NDArray[np.float64], int, float],
-    tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]],
+    tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
 ]
 
-# So many trajectories or fewer go on for some rounds by themselves. A climb of 495 seeds among
-# 1M x 2 rows takes 20 ms so and 30 ms round by round, one of 362 among 273,280 x 3 148 and 229.
-FEW = 4096
-ROUNDS = 16
+# Numbers in the positions of the trajectories that keep tracks. Above 65,536 x 2 of them looking
+# up every place costs what it spares.
+TRACKED = 1 << 17
 
 
 class Climb(NamedTuple):
@@ -203,51 +203,24 @@ class _Meetings:
         return int(self.sizes[seeds].sum())
 
 
-@serial
-def _tell_rounds(support, moves, n_steps, rest, last_support, at_rest, told):
-    """Say who rests and with what support, and what happened in each round; how many rounds.
+@np.errstate(over="ignore")  # a hash of a place wraps around, which is told where not compiled
+def _follow_tracks(
+    next_steps: NextSteps,
+    positions: NDArray[np.float64],
+    n_rounds: int,
+    rest: float,
+    report: Callable[[int], None],
+) -> Stories:
+    """Let trajectories take so many steps, or until they rest, none from where another has been.
 
-    A row of ``told`` is of zeros, and takes a round's trajectories, the mean and largest of their
-    moves, and how many rest by then.
+    Fewer steps where their tracks fill up the memory. Who goes along another's track is reported
+    as one who needs no more steps.
     """
-    n_rounds = 0
-    for i in range(n_steps.shape[0]):
-        last = n_steps[i] - 1
-        n_rounds = max(n_rounds, n_steps[i])
-        for number in range(n_steps[i]):
-            told[number, 0] += 1.0
-            told[number, 1] += moves[i, number]
-            told[number, 2] = max(told[number, 2], moves[i, number])
-        last_support[i] = support[i, last]
-        at_rest[i] = moves[i, last] <= rest or support[i, last] == 0.0
-        if at_rest[i]:
-            told[last, 3] += 1.0
-    for number in range(n_rounds):
-        told[number, 1] /= told[number, 0]
-        if number > 0:
-            told[number, 3] += told[number - 1, 3]
-    return n_rounds
-
-
-def _rounds_at_once(
-    follow_positions: FollowPositions, positions: NDArray[np.float64], n_rounds: int, rest: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[tuple[int, float, float, int]]]:
-    """Let trajectories go on by themselves: their last supports, who rests, and the rounds.
-
-    A round tells how many took a step, their mean and largest move, and how many rest by then.
-    Telling all at once costs 1 us a round, and one after the other 30, which was most of the climb
-    in a table of a thousand rows. Without a kernel of its own it was 35 us more.
-    """
-    support, moves, n_steps = follow_positions(positions, n_rounds, rest)
-    last_support = np.empty(len(positions))
-    at_rest = np.empty(len(positions), dtype=np.bool_)
-    told = np.zeros((n_rounds, 4))
-    n_rounds = _tell_rounds(support, moves, n_steps, rest, last_support, at_rest, told)
-    rounds = [
-        (int(n_active), mean, largest, int(n_rested))
-        for n_active, mean, largest, n_rested in told[:n_rounds].tolist()
-    ]
-    return last_support, at_rest, rounds
+    tracks = Tracks(positions, rest)
+    while tracks.live.size and tracks.n_steps < n_rounds and not tracks.is_full:
+        tracks.go_on(*next_steps(tracks.positions(), n_rounds - tracks.n_steps, rest))
+        report(len(tracks.live))
+    return tracks.read_off(n_rounds)
 
 
 def climb(
@@ -258,7 +231,7 @@ def climb(
     tol: float,
     max_iter: int,
     report: Report,
-    follow_positions: FollowPositions | None = None,
+    next_steps: NextSteps | None = None,
     coalesce: float = 0.0,
     order: NDArray[np.int64] | None = None,
 ) -> Climb:
@@ -280,11 +253,12 @@ def climb(
     report : callable
         Told after each round how many trajectories need no more steps:
         ``report(n_done, n_seeds, "climb")``.
-    follow_positions : callable, optional
-        Several steps of a few trajectories at once, which the history tells round by round all the
-        same: ``follow_positions(positions, n_rounds, rest)`` moves each ``n_rounds`` times, or
-        until a move is at most ``rest`` or its ball is empty, and answers with the supports and
-        the lengths of the moves, both of shape (n_positions, n_rounds), and how many each made.
+    next_steps : callable, optional
+        The next steps of trajectories, where a mean depends on the position alone and is worth
+        remembering: ``next_steps(positions, n_steps, rest)`` takes at most ``n_steps`` of each,
+        until a move is at most ``rest`` or a ball is empty, and answers with where each step led,
+        of shape (n_positions, n_taken, n_features), and with the supports and the lengths of the
+        moves, both of shape (n_positions, n_taken). The history tells them round by round.
     coalesce : float, default=0
         A trajectory that comes into a cell of side ``coalesce * bandwidth`` that another has been
         in goes on as that one; of several in the same round, as the first in the order of the
@@ -311,11 +285,11 @@ def climb(
         goes_on, _ = meetings.meet(positions, live)
         live, positions = live[goes_on], positions[goes_on]
     while live.size and len(rounds) <= max_iter:
-        if follow_positions and not meetings and live.size <= FEW and bandwidth > 0.0:
-            n_rounds = min(ROUNDS, max_iter + 1 - len(rounds))
-            weights, at_rest, told = _rounds_at_once(
-                follow_positions, positions, n_rounds, tol * bandwidth
-            )
+        if next_steps and not meetings and positions.size <= TRACKED and bandwidth > 0.0:
+            positions, weights, at_rest, told = _follow_tracks(
+                next_steps, positions, max_iter + 1 - len(rounds), tol * bandwidth,
+                lambda n_live: report(len(seeds) - n_live, len(seeds), "climb"),
+            )  # fmt: skip
         else:
             weights, moves = shift_positions(positions)
             if bandwidth == 0.0:  # the mean of equal rows need not be bit-equal to them
@@ -328,7 +302,6 @@ def climb(
         support[live[leaving]] = weights[leaving]
         for n_active, mean, largest, n_rested in told[:-1]:
             rounds.append((len(rounds) + 1, n_active, mean, largest, n_resting + n_rested))
-            report(len(seeds) - live.size + n_rested, len(seeds), "climb")
         n_resting += meetings.rest(live[at_rest]) if meetings else told[-1][3]
         live, positions = live[~leaving], positions[~leaving]
         if meetings:

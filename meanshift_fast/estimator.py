@@ -26,7 +26,7 @@ from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.proxies import find_proxies
 from meanshift_fast.seeding import bin_seeds, warn_of_bins, whole_rows_once
-from meanshift_fast.shift import shift, shift_to_rest
+from meanshift_fast.shift import next_steps, shift
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.units import (
     NOT_NEGATIVE,
@@ -437,17 +437,16 @@ default=None
             climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
         )
         if isinstance(rows, sketch.Sketch):
-            to_rest = partial(sketch.shift_to_rest, rows, bandwidth=radius)
             once = partial(sketch.shift, rows, bandwidth=radius)
-            return _Kernel(partial(follow, once, follow_positions=to_rest), None, None)
+            some = partial(sketch.next_steps, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once, next_steps=some), None, None)
         if isinstance(rows, slabs.SlabTree):
-            return _Kernel(
-                partial(follow, partial(slabs.shift, rows, bandwidth=radius)), None, None
-            )
+            once = partial(slabs.shift, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once), None, None)
         if self.kernel == "flat" or radius == 0.0:
-            to_rest = partial(shift_to_rest, rows, bandwidth=radius)
             once = partial(shift, rows, bandwidth=radius)
-            return _Kernel(partial(follow, once, follow_positions=to_rest), None, None)
+            some = partial(next_steps, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once, next_steps=some), None, None)
         among = partial(gaussian_shift, rows, find_proxies(rows))
         patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
         return _Kernel(

@@ -64,6 +64,7 @@ STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 HELD = 64  # rows that wait to be summed, a feature's sum then staying in registers
 EARLY = 8  # numbers of a sketch between two looks at whether a partial distance is too large
 FIRST = 1 << 31  # values that the first piece of a shift reads at most: half a second
+STEPS = 16  # that a position takes in a call; only the first needs all rows scanned again
 SAMPLE = 512  # rows that choose the axes
 TURNS = 8
 ROWS = 256  # rows that one task sketches
@@ -387,10 +388,13 @@ def _slack_after(move, radius):
 
 @step
 def _follow_one(
-    sketch, views, first_child, middle, axes, n_features, radius, rest, support, moves, memory,
-    stack, held, shell,
+    sketch, views, first_child, middle, axes, n_features, radius, rest, places, first, support,
+    moves, memory, stack, held, shell,
 ):  # fmt: skip
-    """Shift a position again and again, until it rests or the rounds are over; how often."""
+    """Shift a position again and again, until it rests or there is no more room.
+
+    Where the steps led is written to places[first:].
+    """
     place, off, drawn, sums, base, home = memory
     width, n_axes = sketch.rows.shape[1], sketch.axes.shape[0]
     chunks = width // LANES
@@ -424,14 +428,15 @@ def _follow_one(
                 put(place, f, mean)
         moved = np.sqrt(moved_sq)
         support[number], moves[number] = weight, np.sqrt(move_sq)
+        for f in range(n_features):
+            put(places, first + number * n_features + f, item(place, f))
         if moves[number] <= rest or weight == 0.0:
-            return number + 1
-    return support.shape[0]
+            break
 
 
 @step
 def _follow_block(
-    sketch, positions, block, radius, rest, support, moves, n_steps, memory, integers
+    sketch, positions, block, radius, rest, places, support, moves, memory, integers
 ):  # fmt: skip
     """Follow a block of positions."""
     views = (
@@ -444,23 +449,23 @@ def _follow_block(
         flat(memory[0]), flat(memory[1]), flat(memory[2]), flat(memory[3]), flat(memory[4]),
         flat(memory[5]),
     )  # fmt: skip
-    n_features, at = positions.shape[1], flat(positions)
+    n_features, at, led_to = positions.shape[1], flat(positions), flat(places)
     stack, held, shell = (
         flat(integers), flat(integers[STACK:]), flat(integers[STACK + HELD + 1 :]),
     )  # fmt: skip
     for i in range(block * BLOCK, min((block + 1) * BLOCK, positions.shape[0])):
         for f in range(n_features):
             put(lanes[0], f, item(at, i * n_features + f))
-        n_steps[i] = _follow_one(
-            sketch, views, first_child, middle, axes, n_features, radius, rest, support[i],
-            moves[i], lanes, stack, held, shell,
+        _follow_one(
+            sketch, views, first_child, middle, axes, n_features, radius, rest, led_to,
+            i * places.shape[1] * n_features, support[i], moves[i], lanes, stack, held, shell,
         )  # fmt: skip
         for f in range(n_features):
             put(at, i * n_features + f, item(lanes[0], f))
 
 
 @parallel
-def _follow_all(sketch, positions, radius, rest, support, moves, n_steps):
+def _follow_all(sketch, positions, radius, rest, places, support, moves):
     n_blocks = (positions.shape[0] + BLOCK - 1) // BLOCK
     n_tasks = min(n_blocks, TASKS)
     for task in prange(n_tasks):
@@ -468,7 +473,7 @@ def _follow_all(sketch, positions, radius, rest, support, moves, n_steps):
         integers = np.empty(STACK + HELD + 2 + sketch.order.shape[0], np.int64)
         for block in range(np.int64(task), n_blocks, n_tasks):
             _follow_block(
-                sketch, positions, block, radius, rest, support, moves, n_steps, memory, integers
+                sketch, positions, block, radius, rest, places, support, moves, memory, integers
             )  # fmt: skip
 
 
@@ -564,34 +569,36 @@ def is_worth(points: NDArray[np.float64], n_seeds: int) -> bool:
     return bool(n_features >= FEATURES and n_seeds > max(n_samples // 8, LANES))
 
 
-def shift_to_rest(
-    sketch: Sketch, positions: NDArray[np.float64], n_rounds: int, rest: float, bandwidth: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Shift every position again and again: as :func:`meanshift_fast.shift.shift_to_rest`.
+def next_steps(
+    sketch: Sketch, positions: NDArray[np.float64], n_steps: int, rest: float, bandwidth: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Take the next steps of trajectories: as :func:`meanshift_fast.shift.next_steps`.
 
     ``positions`` are C-ordered, float64 and overwritten, ``bandwidth`` is positive.
     """
-    support, moves = np.zeros((2, len(positions), n_rounds))
-    n_steps = np.empty(len(positions), dtype=np.int64)
-    first = max(FIRST // (sketch.rows.size * n_rounds), 1)
+    n_steps = min(n_steps, STEPS)
+    places = np.empty((len(positions), n_steps, positions.shape[1]))
+    support = np.empty((len(positions), n_steps))
+    moves = np.empty((len(positions), n_steps))
+    first = max(FIRST // (sketch.rows.size * n_steps), 1)
     for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
         with np.errstate(invalid="ignore"):  # what fills up the last leaf is infinite
             _follow_all(
                 sketch, positions[start:stop], float(bandwidth), float(rest),
-                support[start:stop], moves[start:stop], n_steps[start:stop],
+                places[start:stop], support[start:stop], moves[start:stop],
             )  # fmt: skip
-    return support, moves, n_steps
+    return places, support, moves
 
 
 def shift(
     sketch: Sketch, positions: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Move every position once, in place: :func:`shift_to_rest` in one round.
+    """Move every position once, in place: the first of its :func:`next_steps`.
 
     Returns
     -------
     support, moves : float64 arrays of shape (n_positions,)
         The weight in each ball, 0 where it is empty, and how far each position went.
     """
-    support, moves, _ = shift_to_rest(sketch, positions, 1, 0.0, bandwidth)
+    _, support, moves = next_steps(sketch, positions, 1, 0.0, bandwidth)
     return support[:, 0], moves[:, 0]

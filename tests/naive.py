@@ -423,3 +423,9 @@ def mean_shift(
         history=history(stories, bandwidth, tol),
         bandwidth=bandwidth,
     )
+
+
+def steps_taken(support, moves, rest):
+    """How many steps each row tells: up to the first that is at most ``rest`` or has no support."""
+    is_last = (moves <= rest) | (support == 0.0)
+    return np.where(is_last.any(axis=1), is_last.argmax(axis=1) + 1, moves.shape[1])

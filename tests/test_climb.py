@@ -8,7 +8,7 @@ import pytest
 import naive
 from meanshift_fast import tree
 from meanshift_fast.climb import climb
-from meanshift_fast.shift import shift, shift_to_rest
+from meanshift_fast.shift import next_steps, shift
 from meanshift_fast.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
@@ -16,8 +16,6 @@ from samples import blobs, lattice, scattered
 def SILENT(*_):
     """Report to nobody."""
 
-
-SETTINGS = {"tol": 1e-3, "max_iter": 300, "report": SILENT}
 
 CASES = {
     "blobs": (blobs(120, 2), 0.8),
@@ -86,39 +84,16 @@ def test_bandwidth_zero_leaves_every_seed_where_it_is():
     np.testing.assert_array_equal(path.support, np.repeat([20.0, 17.0], [20, 17]))
 
 
-@pytest.mark.jitless
-@pytest.mark.parametrize("max_iter", [0, 3, 15, 16, 300])
-@pytest.mark.parametrize("name", [*CASES])
-def test_several_rounds_at_once_are_told_as_rounds(name, max_iter):
-    points, bandwidth = CASES[name]
-    built = tree.build(points, np.empty(0))
-    seeds = np.vstack([points, points.mean(axis=0) + 1e3])  # the last has an empty ball
-    told = []
-    settings = SETTINGS | {"max_iter": max_iter, "report": lambda *done: told.append(done)}
-    move = partial(shift, built, bandwidth=bandwidth)
-    on = partial(shift_to_rest, built, bandwidth=bandwidth)
-    by_rounds = climb(move, seeds, bandwidth, **settings)
-    told_by_rounds, told = told, []
-    at_once = climb(move, seeds, bandwidth, follow_positions=on, **settings)
-    assert told == told_by_rounds
-    assert at_once.n_iter == by_rounds.n_iter
-    np.testing.assert_allclose(at_once.ends, by_rounds.ends, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(at_once.support, by_rounds.support)
-    for name in ("round", "n_active", "n_converged"):
-        np.testing.assert_array_equal(at_once.history[name], by_rounds.history[name])
-    for name in ("mean_shift", "max_shift"):
-        np.testing.assert_allclose(at_once.history[name], by_rounds.history[name], atol=1e-12)
-
-
-def test_several_rounds_at_once_are_bit_equal_for_every_number_of_threads():
+def test_next_steps_are_bit_equal_for_every_number_of_threads():
     points = blobs(5_000, 3)
     built = tree.build(points, np.empty(0))
     results = []
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
             positions = points[::7].copy()
-            support, _, n_steps = shift_to_rest(built, positions, 5, 1e-3, 0.5)
-            taken = np.arange(5) < n_steps[:, None]  # what comes after is not set
-            results.append((support[taken], n_steps, positions))
+            places, support, moves = next_steps(built, positions, 5, 1e-3, 0.5)
+            n_steps = naive.steps_taken(support, moves, 1e-3)
+            taken = np.arange(moves.shape[1]) < n_steps[:, None]  # what comes after is not set
+            results.append((places[taken], support[taken], moves[taken], n_steps, positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)

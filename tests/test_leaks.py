@@ -119,11 +119,11 @@ if params.pop("few"):
 for table in (drawn(6000, d), drawn(n, d)):  # the first compiles
     open("/proc/self/clear_refs", "w").write("5")
     before = resident("VmRSS")
-    MeanShift(max_iter=2, **params).fit(table)
+    MeanShift(**({"max_iter": 2} | params)).fit(table)
 print(json.dumps(resident("VmHWM") - before))
 """
 
-ROWS, COLUMNS, SEEDS = 10, 9, 30  # the README's bytes for each column: tree, kernel, climb
+ROWS, COLUMNS, SEEDS, TRACKS = 10, 9, 30, 200  # the README's bytes a column: tree, kernel, climb
 PEAK_CASES = {
     "few seeds": (1_000_000, 2, {"few": True}, lambda d: ROWS * d + 30),
     "few seeds, 8 columns": (500_000, 8, {"few": True}, lambda d: ROWS * d + 30),
@@ -134,6 +134,10 @@ PEAK_CASES = {
     "basins": (
         400_000, 2, {"few": False, "assign": "basin", "coalesce": 0.01},
         lambda d: (ROWS + SEEDS) * d + 130,
+    ),
+    "tracks": (
+        65_000, 2, {"few": False, "max_iter": 300},
+        lambda d: (ROWS + SEEDS + TRACKS) * d + 70 + 450,
     ),
     "many columns": (20_000, 64, {"few": False}, lambda d: (ROWS + 48) * d + 70),
 }  # fmt: skip

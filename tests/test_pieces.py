@@ -122,16 +122,17 @@ def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
     assert 0 < calls_before[stage] < calls[stage] - 3
 
 
-# The longest stages, and a real Ctrl-C in each. All of these would go on for minutes.
+# A real Ctrl-C in each of the longest stages. Build and merge would go on for 0.3 and 4 s (on
+# 2 cores), the others for minutes.
 
 NOISE = RNG.standard_normal((120_000, 48))
 MANY = RNG.standard_normal((6_000_000, 2))
 LONG = {  # what is reported before the stage, how many seconds before, the table and the fit
     "bandwidth": ("bandwidth", 0.8, NOISE, {}),
-    "build": ("tree", 0.1, MANY, {"bandwidth": 0.01}),
+    "build": ("tree", 0.05, MANY, {"bandwidth": 0.01}),
     "climb": ("tree", 0.8, NOISE, {"bandwidth": 9.0}),
     "Gaussian climb": ("tree", 0.8, NOISE, {"bandwidth": 9.0, "kernel": "gaussian"}),
-    "merge": ("modes", 0.3, NOISE, {"bandwidth": 1e-3, "max_iter": 0, "seeds": NOISE + 1e-5}),
+    "merge": ("modes", 0.2, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": MANY[:4_000_000]}),
     "labels": ("labels", 0.8, NOISE, {"bandwidth": 1e-3, "seeds": NOISE[:60_000], "max_iter": 0}),
 }
 
