@@ -305,6 +305,18 @@ def cell_variances(points, inverse, sizes, weights=None):
     return variances
 
 
+def beside_others(numbers, labels):
+    """Whether each cell has a neighbour, one number off along one feature, of another label."""
+    label_of = {tuple(number): label for number, label in zip(numbers, labels, strict=True)}
+    steps = np.vstack([np.eye(numbers.shape[1]), -np.eye(numbers.shape[1])])
+    return np.array(
+        [
+            any(label_of.get(tuple(number + step), label) != label for step in steps)
+            for number, label in zip(numbers, labels, strict=True)
+        ]
+    )
+
+
 def merge_modes(ends, support, bandwidth):
     """Group the points of convergence ([1]_ section 4.1, step 2): which ends are modes.
 
