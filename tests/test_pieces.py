@@ -23,8 +23,10 @@ from meanshift_fast import (
     pieces,
     seeding,
     shift,
+    slabs,
     tree,
 )
+from meanshift_fast.stream import fit_batches
 from meanshift_fast.units import readonly_table
 from meanshift_fast.weights import UNWEIGHTED
 
@@ -61,6 +63,7 @@ CUTS = {
     "build": (tree, "_arrange", ["FIRST"]),
     "build, heavy cells": (tree, "_split_heavy_cells", ["RANKS"]),
     "climb": (shift, "_flat_shifts", ["FIRST"]),
+    "climb among cells": (slabs, "_shift_all", ["FIRST"]),
     "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST"]),
     "polishing": (gaussian, "_polish_all", ["FIRST"]),
     "coalescing": (climb, "_meet", ["FIRST"]),
@@ -86,6 +89,8 @@ def answers():
         model = MeanShift(**params).fit(X)
         parts = (model.cluster_centers_, model.labels_, model.mode_weight_, model.history_)
         found += [np.asarray(part).tobytes() for part in (*parts, model.predict(X))]
+    model = fit_batches([X], bandwidth=0.7, coalesce=0.01, n_fine=1)
+    found += [model.cluster_centers_.tobytes(), model.history_.tobytes()]
     table = readonly_table(X)
     rows = tree.build(table, UNWEIGHTED)
     return [*found, labels.nearest_labels(table, table[:500], tree=rows).tobytes()]
