@@ -11,6 +11,7 @@ from functools import cached_property, update_wrapper
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 
 from meanshift_fast import lanes, linking, threads
 from meanshift_fast.cache import SealedCache
@@ -23,18 +24,24 @@ def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
     dispatcher = numba.njit(
         nogil=True, error_model="numpy", pipeline_class=KernelCompiler, **options
     )(function)
-    if not numba.config.DISABLE_JIT:
-        # A read-only install with no writable home has no place for a cache, and Numba says so
-        # with a RuntimeError: then every process compiles for itself.
-        with contextlib.suppress(RuntimeError):
-            # Machine code contains what lanes.py lowers to, and this file chooses the options.
-            makers = (__file__, lanes.__file__, linking.__file__)
-            dispatcher._cache = SealedCache(function, form, makers)
+    # A read-only install with no writable home has no place for a cache, and Numba says so
+    # with a RuntimeError: then every process compiles for itself.
+    with contextlib.suppress(RuntimeError):
+        # Machine code contains what lanes.py lowers to, and this file chooses the options.
+        makers = (__file__, lanes.__file__, linking.__file__)
+        dispatcher._cache = SealedCache(function, form, makers)
     return dispatcher  # type: ignore[no-any-return]
+
+
+def _interpreted(function: Kernel) -> Kernel:
+    """Leave ``function`` to Python; like machine code it does not tell of what overflows."""
+    return np.errstate(all="ignore")(function)
 
 
 def serial(function: Kernel) -> Kernel:
     """Compile ``function`` for one thread; it releases the interpreter's lock."""
+    if numba.config.DISABLE_JIT:
+        return _interpreted(function)
     return _compile(function, "serial")
 
 
@@ -85,5 +92,5 @@ class Parallel:
 def parallel(function: Kernel) -> Kernel:
     """Compile ``function`` with its ``prange`` loops spread over Numba's threads."""
     if numba.config.DISABLE_JIT:
-        return function
+        return _interpreted(function)
     return Parallel(function)  # type: ignore[return-value]

@@ -127,7 +127,7 @@ def tell_table(X: _Floats, n_jobs: int | None) -> None:
     centers, labels, history = model.cluster_centers_, model.labels_, model.history_
     # The row that is farthest from its centre has the longest way, and so the best story.
     row = int(np.argmax(np.linalg.norm(X - centers[labels], axis=1)))
-    story = meanshift_fast.trace(X, X[row], bandwidth=model.bandwidth_)
+    story = meanshift_fast.trace(X, X[row], bandwidth=float(model.bandwidth_))
     positions, support = story.positions[0], story.support[0]
 
     say(f"1. Input: X {X.shape}")

@@ -408,10 +408,9 @@ def merge_modes(
     support = support.copy()
     slots = np.full(2 << n_seeds.bit_length(), -1)
     waiting = np.empty(n_seeds, dtype=np.int64)
-    with np.errstate(over="ignore"):  # a hash wraps around, and says so where not compiled
-        words, n_waiting = ends.view(np.int64), 0
-        for start, stop in pieces(n_seeds, first=FIRST):
-            n_waiting = _collapse(ends, words, start, stop, support, slots, waiting, n_waiting)
+    words, n_waiting = ends.view(np.int64), 0
+    for start, stop in pieces(n_seeds, first=FIRST):
+        n_waiting = _collapse(ends, words, start, stop, support, slots, waiting, n_waiting)
     n_visits = max(SWEEPS * n_waiting, VISITS)
     kept = np.empty(n_waiting, dtype=np.int64)
     n_modes, first = 0, _first(ends, support, waiting, n_waiting)

@@ -21,18 +21,20 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.pieces import pieces
-from meanshift_fast.units import ANY_FINITE, numeric_table
+from meanshift_fast.units import ANY_FINITE, numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED
 
 SAMPLE = 8192  # rows that tell whether rows repeat; a table of no more is built before they do
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
 FIRST = 1 << 20  # rows of the first piece
+LEAST_BIN = float(np.finfo(np.float32).tiny)
 HASH_FACTOR = 0x5BD1E995
 HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no overflow is reported
 
 
 # One thread: it takes 4 ms for a million rows in two columns. Two, and the merging of what they
-# find, could save two of them, and a parallel kernel adds a second to every cold start.
+# find, could save two of them, and a parallel kernel adds a second to every cold start. To round
+# a block's values before its rows are looked at, for the sake of vectors, was half as slow again.
 
 
 @step
@@ -134,15 +136,13 @@ def find_bins(
     slots = np.zeros(1 << (2 * n_samples).bit_length(), dtype=np.int64)
     origin, stride = np.empty(points.shape[1]), np.empty(points.shape[1])
     rows, counts = np.empty(n_samples, dtype=np.int64), np.empty(n_samples, dtype=np.int64)
-    # Numbers that overflow say so where not compiled.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if not _span_bins(points, bin_size, origin, stride) <= len(slots):
-            stride = stride[:0]
-        n_bins = 0
-        for start, stop in pieces(n_samples, first=FIRST):
-            n_bins = _count_bins(
-                points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
-            )
+    if not _span_bins(points, bin_size, origin, stride) <= len(slots):
+        stride = stride[:0]
+    n_bins = 0
+    for start, stop in pieces(n_samples, first=FIRST):
+        n_bins = _count_bins(
+            points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
+        )
     return rows[:n_bins], counts[:n_bins]
 
 
@@ -169,10 +169,11 @@ def whole_rows_once(
     weights : read-only float64 array of shape (n_distinct,) or (0,)
         How often each occurs, or the weights as they came.
     """
+    if weights.size or len(points) < SAMPLE:
+        return points, weights
     nowhere = np.empty(0, dtype=np.int64)
-    some = np.ascontiguousarray(points[:: -(-len(points) // SAMPLE)]).view()
-    some.flags.writeable = False
-    if weights.size or len(points) < SAMPLE or (some != np.rint(some)).any():
+    some = readonly_table(points[:: -(-len(points) // SAMPLE)])
+    if (some != np.rint(some)).any():
         return points, weights
     # Were half of the rows distinct, so many of the sample would repeat.
     n_repeated = len(some) - len(find_bins(some, 1.0, nowhere)[0])
@@ -244,17 +245,15 @@ def bin_seeds(
         bin_size = float(bin_size[0])
     if bin_size == 0:
         return X
-    # The precision of the quotient is NumPy's choice: a Python float follows X. Where it cannot
-    # hold the bin size, scikit-learn divides by zero, and float64 serves better.
-    with np.errstate(over="ignore", under="ignore"):
-        precision = np.true_divide(X[:0], bin_size).dtype
-        if precision == np.float64 or precision.type(bin_size) == 0:
-            points = np.ascontiguousarray(X, dtype=np.float64).view()
-            size = float(bin_size)
-        else:
-            points = np.ascontiguousarray(np.round(X / bin_size), dtype=np.float64)
-            size = 1.0
-    points.flags.writeable = False
+    table, size = X, float(bin_size)
+    if X.dtype != np.float64:
+        # The precision of the quotient is NumPy's choice: a Python float follows X. Where it cannot
+        # hold the bin size, scikit-learn divides by zero, and float64 serves better.
+        with np.errstate(over="ignore", under="ignore"):
+            precision = np.true_divide(X[:0], bin_size).dtype
+            if precision != np.float64 and precision.type(bin_size) != 0:
+                table, size = np.round(X / bin_size), 1.0
+    points = readonly_table(table)
 
     rows = _full_bins(points, size, min_bin_freq, weights)
     if len(rows) == len(X) and weights.size == 0:
@@ -263,7 +262,7 @@ def bin_seeds(
     with np.errstate(over="ignore", invalid="ignore"):
         numbers = np.rint(points[rows] / size)
         seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
-        if not np.isfinite(seeds).all() or abs(bin_size) < np.finfo(np.float32).tiny:
+        if not np.isfinite(seeds).all() or abs(bin_size) < LEAST_BIN:
             # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
             seeds = numbers * float(bin_size)
             seeds = np.where(np.isfinite(seeds), seeds, X[rows])

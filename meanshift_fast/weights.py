@@ -96,9 +96,9 @@ def without_weightless(
     weights : read-only float64 array of shape (n_left,) or (0,)
         Empty where the weights left are all 1.
     """
-    counts = weights > 0.0
-    if counts.all():
+    if weights.all():
         return table, weights
+    counts = weights > 0.0
     weights = weights[counts]
     weights.flags.writeable = False
     return table[counts], UNWEIGHTED if (weights == 1.0).all() else weights

@@ -513,3 +513,16 @@ def test_the_bandwidth_of_a_few_rows_is_scikit_learns(n_samples):
     for quantile in (0.0, 0.3, 0.5, 1.0):
         expected = sklearn.cluster.estimate_bandwidth(X, quantile=quantile)
         assert estimate_bandwidth(X, quantile=quantile) == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+def test_centres_just_a_bandwidth_apart_are_one_cluster():
+    # The ends 1.6 and 0.5: 1.6 - 0.5 is 1.1, but 1.6^2 - 2 * 1.6 * 0.5 + 0.5^2 is above 1.1^2,
+    # and with a handful of centres scikit-learn looks for neighbours that way.
+    X = samples.scattered(40, 1, side=7, seed=22)
+    params = {"bandwidth": 1.1, "bin_seeding": True}
+    ours, theirs = MeanShift(**params).fit(X), sklearn.cluster.MeanShift(**params).fit(X)
+    assert 0.5 in theirs.cluster_centers_
+    assert 0.5 not in ours.cluster_centers_
+    assert np.isin(ours.cluster_centers_, theirs.cluster_centers_).all()
+    assert abs(1.6 - 0.5) <= 1.1
+    assert (ours.cluster_centers_[0], len(ours.cluster_centers_)) == (1.6, 3)
