@@ -462,10 +462,12 @@ def rule_of_thumb(
     each = weights if weights.size else np.ones(len(points))
     # A power of two keeps the squares of extreme data finite, and rounds nothing.
     unit = np.ldexp(1.0, min(max(int(np.frexp(np.abs(points).max())[1]), -1000), 1000))
-    scaled = points / unit
+    # From the first row, so that rows that are all equal have a spread of exactly 0.
+    offsets = points / unit
+    offsets -= offsets[0].copy()
     total = each.sum()
     share = each / total
-    offsets = scaled - share @ scaled
+    offsets -= share @ offsets
     spread = np.sqrt((share @ (offsets * offsets)).mean()) * unit
     factor = total ** (-1.0 / (n_features + 4))
     if rule == "silverman":

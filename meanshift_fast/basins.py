@@ -182,13 +182,12 @@ def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
     """
     slots = np.full(2 << len(others).bit_length(), -1)
     found = np.empty(len(points), dtype=np.int64)
-    with np.errstate(over="ignore"):  # a hash wraps around, and says so where not compiled
-        words = others.view(np.int64)
-        for start, stop in pieces(len(others), first=FIRST):
-            _note_rows(others, words, start, stop, slots)
-        words = points.view(np.int64)
-        for start, stop in pieces(len(points), first=FIRST):
-            _look_up(points[start:stop], words[start:stop], others, slots, found[start:stop])
+    words = others.view(np.int64)
+    for start, stop in pieces(len(others), first=FIRST):
+        _note_rows(others, words, start, stop, slots)
+    words = points.view(np.int64)
+    for start, stop in pieces(len(points), first=FIRST):
+        _look_up(points[start:stop], words[start:stop], others, slots, found[start:stop])
     return found
 
 

@@ -144,16 +144,32 @@ def _move_cells(cell_keys, cell_seeds, more_keys, more_seeds):
 
 
 @serial
-def _tell_stories(leaders, stories):
-    """Number the seeds that lead themselves, and write each seed's leader's number; how many."""
-    n_stories = 0
-    for seed in range(leaders.shape[0]):
+def _number_leaders(leaders, start, stop, n_stories, stories):
+    """Number some of the seeds that lead themselves, from ``n_stories``; how many there are now."""
+    for seed in range(start, stop):
         if leaders[seed] == seed:
             stories[seed] = n_stories
             n_stories += 1
-    for seed in range(leaders.shape[0]):
-        stories[seed] = stories[_leader_of(leaders, seed)]
     return n_stories
+
+
+@serial
+def _tell_followers(leaders, start, stop, stories):
+    """Write the number of each seed's leader."""
+    for seed in range(start, stop):
+        stories[seed] = stories[_leader_of(leaders, seed)]
+
+
+def _tell_stories(leaders: NDArray[np.int64], stories: NDArray[np.int64]) -> None:
+    """Number the seeds that lead themselves, and write each seed's leader's number.
+
+    In pieces: 10M seeds that follow strangers far away take 0.3 s.
+    """
+    n_stories = 0
+    for start, stop in pieces(len(leaders), first=FIRST):
+        n_stories = _number_leaders(leaders, start, stop, n_stories, stories)
+    for start, stop in pieces(len(leaders), first=FIRST):
+        _tell_followers(leaders, start, stop, stories)
 
 
 class _Meetings:
@@ -187,8 +203,7 @@ class _Meetings:
         n_resting = 0
         for start, stop in pieces(len(live), first=FIRST):
             some = slice(start, stop)
-            with np.errstate(over="ignore"):  # a key wraps around, told where not compiled
-                _cell_keys(positions[some], self.side, cells, cells.view(np.int64), keys[some])
+            _cell_keys(positions[some], self.side, cells, cells.view(np.int64), keys[some])
             n_new, n_joining = _meet(
                 keys[some], live[some], self.leaders, self.sizes, self.rests, self.cell_keys,
                 self.cell_seeds, goes_on[some],
@@ -203,7 +218,6 @@ class _Meetings:
         return int(self.sizes[seeds].sum())
 
 
-@np.errstate(over="ignore")  # a hash of a place wraps around, which is told where not compiled
 def _follow_tracks(
     next_steps: NextSteps,
     positions: NDArray[np.float64],

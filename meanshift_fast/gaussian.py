@@ -713,12 +713,11 @@ def gaussian_shift(
         # Each goes alone, then, and where passes are long a block of 1,024 is: it took 5.1 s for
         # one of 120,000 x 48 rows, on one thread, which no Ctrl-C could end.
         size = min(size, max(first // 16, 1))
-    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-        for start, stop in pieces(len(positions), first=first, multiple=size):
-            _gaussian_shifts(
-                tree, proxies, positions[start:stop], size, min(accuracy, 1.0),
-                support[start:stop], moves[start:stop],
-            )  # fmt: skip
+    for start, stop in pieces(len(positions), first=first, multiple=size):
+        _gaussian_shifts(
+            tree, proxies, positions[start:stop], size, min(accuracy, 1.0),
+            support[start:stop], moves[start:stop],
+        )  # fmt: skip
     return support, moves
 
 
@@ -861,7 +860,6 @@ def polish(
     """
     polished = modes.copy()
     density = np.empty(len(modes))
-    with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
-        for start, stop in pieces(len(modes), first=1):
-            _polish_all(tree, proxies, polished[start:stop], 1e-10, 1e-7, 1000, density[start:stop])
+    for start, stop in pieces(len(modes), first=1):
+        _polish_all(tree, proxies, polished[start:stop], 1e-10, 1e-7, 1000, density[start:stop])
     return polished, density

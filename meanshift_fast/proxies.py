@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import flat, full, item, load, put, store, total, where
+from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
 
 LANES = 16
 MOST_FEATURES = 4  # that a node has more than one proxy for
+FIRST = 1 << 27  # values that the blocks of the first piece go through: less than a second
 HUGE = 1e300  # less than what fills up the last leaf
 
 
@@ -205,17 +207,17 @@ def _stand_in(tree, proxies, block, lane, memory):
 
 
 @step
-def _stand_in_lane(tree, proxies, lane, memory):
-    for block in range(tree.weight.shape[0]):
+def _stand_in_lane(tree, proxies, start, stop, lane, memory):
+    for block in range(start, stop):
         if tree.weight[block, lane] > 0.0:
             _stand_in(tree, proxies, block, lane, memory)
 
 
 @parallel
-def _stand_in_all(tree, proxies, n_sums):
+def _stand_in_all(tree, proxies, n_sums, start, stop):
     for lane in prange(LANES):
         memory = np.empty((4, n_sums, LANES))
-        _stand_in_lane(tree, proxies, np.int64(lane), memory)
+        _stand_in_lane(tree, proxies, start, stop, np.int64(lane), memory)
 
 
 def find_proxies(tree: MomentTree) -> Proxies:
@@ -249,5 +251,8 @@ def find_proxies(tree: MomentTree) -> Proxies:
     n_sums = max(n_moments, n_features) if n_proxies > 1 else n_features
     # What fills up the last leaf is infinite and weighs 0; where not compiled, that is told.
     with np.errstate(invalid="ignore"):
-        _stand_in_all(tree, proxies, n_sums)
+        # The first block has all rows below it, the next sixteen a sixteenth each, and so on;
+        # 10M x 2 rows take 0.24 s in all.
+        for start, stop in pieces(n_blocks, first=max(FIRST // tree.points.size, 1)):
+            _stand_in_all(tree, proxies, n_sums, start, stop)
     return proxies

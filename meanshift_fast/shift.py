@@ -340,12 +340,10 @@ def shift(
     moves = np.empty(len(positions))
     first = FIRST // tree.points.size
     for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
-        # What fills up the last leaf is infinite and weighs 0; where not compiled, that is told.
-        with np.errstate(invalid="ignore"):
-            _flat_shifts(
-                tree, positions[start:stop], bandwidth * bandwidth, support[start:stop],
-                moves[start:stop],
-            )  # fmt: skip
+        _flat_shifts(
+            tree, positions[start:stop], bandwidth * bandwidth, support[start:stop],
+            moves[start:stop],
+        )  # fmt: skip
     return support, moves
 
 
@@ -394,9 +392,8 @@ def next_steps(
     moves = np.empty((len(positions), n_steps))
     first = max(FIRST // (tree.points.size * n_steps), 1)
     for start, stop in pieces(len(positions), first=first):
-        with np.errstate(invalid="ignore"):
-            _follow_all(
-                tree, positions[start:stop], bandwidth * bandwidth, rest, places[start:stop],
-                support[start:stop], moves[start:stop],
-            )  # fmt: skip
+        _follow_all(
+            tree, positions[start:stop], bandwidth * bandwidth, rest, places[start:stop],
+            support[start:stop], moves[start:stop],
+        )  # fmt: skip
     return places, support, moves

@@ -582,11 +582,10 @@ def next_steps(
     moves = np.empty((len(positions), n_steps))
     first = max(FIRST // (sketch.rows.size * n_steps), 1)
     for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
-        with np.errstate(invalid="ignore"):  # what fills up the last leaf is infinite
-            _follow_all(
-                sketch, positions[start:stop], float(bandwidth), float(rest),
-                places[start:stop], support[start:stop], moves[start:stop],
-            )  # fmt: skip
+        _follow_all(
+            sketch, positions[start:stop], float(bandwidth), float(rest),
+            places[start:stop], support[start:stop], moves[start:stop],
+        )  # fmt: skip
     return places, support, moves
 
 

@@ -210,8 +210,9 @@ def test_a_constant_column_is_in_no_distance_however_large():
     "points", [np.full((500, 3), 0.1), np.zeros((1, 1)), np.full((40, 1), -1e300)]
 )
 def test_equal_rows_have_no_bandwidth(points):
-    for quantile in (0, 0.3, 1):
-        found = estimate_bandwidth(points, quantile=quantile)
+    ways = [{"quantile": quantile} for quantile in (0, 0.3, 1)]
+    for params in (*ways, {"method": "scott"}, {"method": "silverman"}):
+        found = estimate_bandwidth(points, **params)
         assert type(found) is np.float64
         assert found == 0
 

@@ -21,6 +21,7 @@ from meanshift_fast import (
     labels,
     modes,
     pieces,
+    proxies,
     seeding,
     shift,
     slabs,
@@ -65,8 +66,11 @@ CUTS = {
     "climb": (shift, "_flat_shifts", ["FIRST"]),
     "climb among cells": (slabs, "_shift_all", ["FIRST"]),
     "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST"]),
+    "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST"]),
     "polishing": (gaussian, "_polish_all", ["FIRST"]),
     "coalescing": (climb, "_meet", ["FIRST"]),
+    "leaders numbered": (climb, "_number_leaders", ["FIRST"]),
+    "followers told": (climb, "_tell_followers", ["FIRST"]),
     "equal ends": (modes, "_collapse", ["FIRST"]),
     "few modes": (modes, "_sweep", ["AT_ONCE"]),
     "many modes": (modes, "_sift", ["AT_ONCE"]),
@@ -157,7 +161,7 @@ def test_ctrl_c_is_heard_within_two_seconds_and_the_next_fit_works(trigger, dela
             timer.daemon = True
             timer.start()
 
-    few = params | {"seeds": table[:9]}
+    few = params | {"seeds": table[:99]}  # as many as sketches pay for
     MeanShift(**few).fit(table[:300]).predict(table[:9])  # nothing is left to compile
     threads = numba.get_num_threads()
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,125 @@
+r"""Ten minutes of random work, every answer verified, memory watched: ``python -m bench.soak``.
+
+    seed -> case -> deed -> right?     a trial; the next has the next seed
+                      \-> resident memory -> does its floor rise, and rise, and rise?
+
+A trial hangs on its seed alone, so that ``--seed`` plays it again. The seed is on stderr before
+its trial begins: where the process dies or hangs, it is the last one there.
+"""
+
+import argparse
+import faulthandler
+import re
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from itertools import count
+
+import numpy as np
+import psutil
+
+from bench import deeds
+from meanshift_fast import warm_up
+
+HANGS = 300.0  # seconds of one trial; most take milliseconds, the longest of 22,306 took a minute
+FEWEST = 200  # trials before memory is judged: the first ones load kernels
+LEAK = 16 << 20  # bytes that the floor rises by, from the second fifth of the trials to the last
+
+
+def attempt(seed: int) -> bool:
+    """Make one trial.
+
+    Returns
+    -------
+    answered : bool
+        False where a documented error refused the case.
+
+    Raises
+    ------
+    AssertionError
+        Where an answer is wrong, or an error is not a documented one; it tells deed and case.
+    """
+    rng = np.random.default_rng(seed)
+    deed = str(rng.choice(list(deeds.DEEDS)))
+    case = deeds.drawn(rng)
+    try:
+        deeds.DEEDS[deed](case, rng)
+    except Exception as error:
+        if isinstance(error, ValueError) and re.search(deeds.hostile.DOCUMENTED, str(error)):
+            return False
+        raise AssertionError(f"{deed}: {case}") from error
+    return True
+
+
+def growth(resident: Sequence[int]) -> int:
+    """Tell by how much memory grows without a way back, in bytes; 0 if there are too few trials.
+
+    What a process holds jumps up and down with its tables, so its floor counts: the least of each
+    fifth of the trials. The first fifth is the warm-up. A floor below the one before ends it.
+    """
+    if len(resident) < FEWEST:
+        return 0
+    floors = [int(part.min()) for part in np.array_split(np.array(resident), 5)[1:]]
+    return floors[-1] - floors[0] if floors == sorted(floors) else 0
+
+
+def soak(minutes: float, first: int) -> str | None:
+    """Make trials for some minutes, at least one.
+
+    Returns
+    -------
+    fault : str or None
+        What went wrong, with the seed.
+    """
+    process, resident, refused = psutil.Process(), [], 0
+    began = told = time.perf_counter()
+    for seed in count(first):
+        print(f"\rseed {seed} ", end="", file=sys.stderr, flush=True)
+        faulthandler.dump_traceback_later(HANGS, exit=True, file=2)
+        try:
+            refused += not attempt(seed)
+        except AssertionError as error:
+            return f"seed {seed}: {error}: {error.__cause__!r}"
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        resident.append(process.memory_info().rss)
+        now = time.perf_counter()
+        over = now - began >= 60 * minutes
+        if over or now - told >= 30:
+            told = now
+            print(
+                f"{now - began:.0f} s, seeds {first} to {seed}: {len(resident):,} trials, "
+                f"{refused:,} refused, {resident[-1] / 1e6:.0f} MB",
+                flush=True,
+            )
+        if over:
+            break
+    grown = growth(resident)
+    if grown > LEAK:
+        return f"seeds from {first}: memory grows, {grown / 1e6:.0f} MB in {len(resident)} trials"
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the soak; 1 on any fault."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0, help="0 makes one trial")
+    parser.add_argument("--seed", type=int, help="of the first trial; otherwise drawn")
+    options = parser.parse_args(arguments)
+    first = options.seed
+    if first is None:
+        first = int(np.random.default_rng().integers(1 << 31))
+    warm_up()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "Binning data failed", UserWarning)
+        fault = soak(options.minutes, first)
+    if fault is not None:
+        print(f"FAULT, {fault}")
+        print("To see one trial again: python -m bench.soak --minutes 0 --seed SEED")
+    return int(fault is not None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The soak finds nothing where nothing is, and what is planted."""
+
+import re
+
+import numpy as np
+import pytest
+
+from bench import deeds, soak
+from meanshift_fast import MeanShift
+
+pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning")
+
+SECONDS = 1.5
+
+
+def run(capsys, *options):
+    code = soak.main(options)
+    told = capsys.readouterr()
+    return code, told.out, re.findall(r"seed (\d+)", told.err)
+
+
+def test_trials_go_by_consecutive_seeds_until_the_time_is_over(capsys):
+    code, out, seeds = run(capsys, "--minutes", str(SECONDS / 60), "--seed", "100")
+    assert code == 0, out
+    assert seeds == [str(100 + number) for number in range(len(seeds))]
+    assert len(seeds) > 5
+    assert f"seeds 100 to {seeds[-1]}: {len(seeds)} trials" in out
+
+
+@pytest.mark.parametrize("deed", deeds.DEEDS)
+def test_each_deed_is_done(deed, monkeypatch):
+    done = []
+    act = deeds.DEEDS[deed]
+    monkeypatch.setattr(deeds, "DEEDS", {deed: lambda *case: (act(*case), done.append(1))})
+    assert sum(soak.attempt(seed) for seed in range(10)) == len(done) >= 7
+
+
+def test_a_seed_is_the_same_case_again():
+    cases = [deeds.drawn(np.random.default_rng(9)) for _ in range(2)]
+    assert str(cases[0]) == str(cases[1])
+    np.testing.assert_array_equal(cases[0].X, cases[1].X)
+
+
+def mislabelled(predict):
+    def wrong(model, X):
+        labels = predict(model, X)
+        labels[-1] = (labels[-1] + 1) % len(model.cluster_centers_)
+        return labels
+
+    return wrong
+
+
+def misplaced(fit):
+    def wrong(model, *args, **kwargs):
+        fit(model, *args, **kwargs)
+        model.cluster_centers_[-1] += 0.1 * np.max(model.bandwidth_)
+        return model
+
+    return wrong
+
+
+@pytest.mark.parametrize(("name", "spoil"), [("predict", mislabelled), ("fit", misplaced)])
+def test_a_wrong_answer_ends_it_and_its_seed_shows_it_again(name, spoil, capsys, monkeypatch):
+    monkeypatch.setattr(deeds, "DEEDS", {"fit": deeds.fit})
+    monkeypatch.setattr(MeanShift, name, spoil(getattr(MeanShift, name)))
+    code, out, seeds = run(capsys, "--minutes", "1", "--seed", "7")
+    assert code == 1
+    told = re.search(r"FAULT, seed (\d+): fit: (\d+ x \d+ \w+, .*'bandwidth': .*)", out)
+    assert told[1] == seeds[-1]
+    again = run(capsys, "--minutes", "0", "--seed", seeds[-1])
+    assert again[0] == 1
+    assert told[0] in again[1]
+    monkeypatch.undo()
+    monkeypatch.setattr(deeds, "DEEDS", {"fit": deeds.fit})
+    assert run(capsys, "--minutes", "0", "--seed", seeds[-1])[0] == 0
+
+
+def test_an_error_that_is_not_documented_is_a_fault(capsys, monkeypatch):
+    def fail(case, rng):
+        raise ValueError("operands could not be broadcast")
+
+    monkeypatch.setattr(deeds, "DEEDS", {"fit": fail})
+    code, out, _ = run(capsys, "--minutes", "0", "--seed", "3")
+    assert code == 1
+    assert "seed 3: fit: " in out
+    assert "operands could not be broadcast" in out
+
+
+@pytest.mark.parametrize("leaks", [False, True], ids=["as it is", "with a leak"])
+def test_memory_that_is_not_given_back_is_a_fault(leaks, capsys, monkeypatch):
+    kept = []
+
+    def deed(case, rng):
+        table = np.ones((50, 1000))  # 400 kB
+        if leaks:
+            kept.append(table)
+
+    monkeypatch.setattr(deeds, "DEEDS", {"nothing": deed})
+    code, out, _ = run(capsys, "--minutes", str(SECONDS / 60), "--seed", "50")
+    assert code == leaks
+    assert ("FAULT, seeds from 50: memory grows" in out) == leaks
+
+
+def test_memory_that_comes_and_goes_is_no_leak():
+    waves = [(1 + number % 7 + number // 200 % 2) << 24 for number in range(1000)]
+    assert soak.growth(waves) == 0
+    rising = [(number % 7 << 24) + (number << 16) for number in range(1000)]
+    assert soak.growth(rising) == pytest.approx(600 << 16, rel=0.05)
+    assert soak.growth(rising[: soak.FEWEST - 1]) == 0
