@@ -74,6 +74,11 @@ class Labelled(NamedTuple):
         The sides of the bins that cells are parts of; empty where the points are rows.
     n_parts : int
         The parts of a side: `Grid`.
+    widths : float64 array of shape (n_samples,) or (0,)
+        How many bandwidths wide the cells are, as the kernel takes them; empty where they are
+        narrow enough to be points, and where the points are rows.
+    mixed : bool array of shape (n_samples,) or (0,)
+        Which of the wide cells lie beside one of another label: their rows climb for themselves.
     """
 
     points: NDArray[np.float64]
@@ -84,6 +89,8 @@ class Labelled(NamedTuple):
     peaks: NDArray[np.float64]
     sizes: NDArray[np.float64] = np.empty(0)
     n_parts: int = 0
+    widths: NDArray[np.float64] = np.empty(0)
+    mixed: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
     @property
     def landings(self) -> Landings:
@@ -96,12 +103,22 @@ class Labelled(NamedTuple):
         return Grid(self.sizes, self.n_parts) if self.n_parts else None
 
     def find(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Find for each of other rows one that equals it, or its cell; -1 where there is none."""
+        """Find for each of other rows one that equals it, or its cell; -1 for those that climb."""
         if self.grid is None:
             return equal_rows(points, self.points)
-        return equal_rows(
+        found = equal_rows(
             readonly(self.grid.numbers(points)), readonly(self.grid.numbers(self.points))
         )
+        if self.mixed.size:
+            found[self.mixed[found]] = -1
+        return found
+
+    def in_cells(self, grid: Grid) -> "Labelled":
+        """The same, where the points are of the cells of a grid."""
+        known = self._replace(sizes=grid.sizes, n_parts=grid.n_parts)
+        if not self.widths.size:
+            return known
+        return known._replace(mixed=beside_others(readonly(grid.numbers(self.points)), self.labels))
 
 
 @step
@@ -171,6 +188,30 @@ def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
     words = points.view(np.int64)
     for start, stop in pieces(len(points), first=FIRST):
         _look_up(points[start:stop], words[start:stop], others, slots, found[start:stop])
+    return found
+
+
+def beside_others(numbers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Find the cells that share a face with one of another label.
+
+    Parameters
+    ----------
+    numbers : read-only C-ordered float64 array of shape (n_cells, n_features)
+        The cells of a grid, by their numbers along each feature.
+    labels : int64 array of shape (n_cells,)
+        Their labels.
+
+    Returns
+    -------
+    bool array of shape (n_cells,)
+    """
+    found = np.zeros(len(numbers), dtype=np.bool_)
+    for feature in range(numbers.shape[1]):
+        beside = numbers.copy()
+        beside[:, feature] += 1.0
+        neighbours = equal_rows(readonly(beside), numbers)
+        cells = np.flatnonzero((neighbours >= 0) & (labels[neighbours] != labels))
+        found[cells] = found[neighbours[cells]] = True
     return found
 
 

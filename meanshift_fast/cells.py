@@ -3,7 +3,8 @@
     bin           -1        |         0         |         1         |     sides are bandwidths
     cells   . | . | . | . | . | . | . | . | . | . | . | . | . | . | .     so many parts of a bin
 
-    row --hash of its cell--> slot --> cell: first row, weight, sum of offsets from the first row
+    row --hash of its cell--> slot --> cell: first row, weight, sums of offsets from the first row
+                                             and of their squares
 
 The cells of a grid are parts of the bins that seeds come from: no cell lies in two bins, so that
 cells know the bins of their rows to the last one. And where the parts are halved, each cell is two
@@ -68,10 +69,11 @@ def _number(points, sizes, n_parts, numbers):
 
 
 # A cell is a row of the table: its number along each feature, its first row, the sum of weighted
-# offsets from that, and its weight; side by side, because a table of many cells lies beyond the
-# caches. Rows go through in blocks, each step for a whole block: so the numbers of cells are not
-# waited for, and neither is memory. In two columns a row takes 12 ns at 500 cells, 26 at 70,000
-# and 65 at 700,000; one by one, and in four arrays, it took 65, 83 and 184.
+# offsets from that, its weight, and the weighted squares of offsets in sides of a bin; side by
+# side, because a table of many cells lies beyond the caches. Rows go through in blocks, each step
+# for a whole block: so the numbers of cells are not waited for, and neither is memory. In two
+# columns a row takes 12 ns at 500 cells, 26 at 70,000 and 65 at 700,000; one by one, and in four
+# arrays, it took 65, 83 and 184.
 
 
 @step
@@ -125,8 +127,10 @@ def _find_block(table, slots, numbers, hashes, n_rows, found):
 
 
 @serial
-def _add(points, start, weights, sizes, n_parts, slots, table, n_cells, inverse):
+def _add(points, start, weights, variances, sizes, n_parts, slots, table, n_cells, inverse):
     """Add rows from ``start`` on to their cells; how many cells there are, and where it ended.
+
+    Where there are ``variances``, the rows are points of cells that vary so much within.
 
     It ends early where there is no room for a new cell, or where a cell has no finite number. An
     ``inverse`` with room for them takes the rows' cells.
@@ -137,6 +141,7 @@ def _add(points, start, weights, sizes, n_parts, slots, table, n_cells, inverse)
     words = numbers.view(np.int64)
     hashes, found = np.empty((2, BLOCK), dtype=np.int64)
     is_weighted, is_inverted = weights.shape[0] > 0, inverse.shape[0] > 0
+    are_cells = variances.shape[0] > 0
     row = start
     while row < n_samples:
         n_rows = _number_block(points, row, sizes, n_parts, numbers, words, hashes)  # fmt: skip
@@ -166,12 +171,15 @@ def _add(points, start, weights, sizes, n_parts, slots, table, n_cells, inverse)
                     table[cell, f] = numbers[k, f]
                     table[cell, n_features + f] = points[row, f]
                     table[cell, 2 * n_features + f] = 0.0
-                table[cell, 3 * n_features] = 0.0
+                table[cell, 3 * n_features] = table[cell, 3 * n_features + 1] = 0.0
             weight = weights[row] if is_weighted else 1.0
             table[cell, 3 * n_features] += weight
+            square = n_features * variances[row] if are_cells else 0.0
             for f in range(n_features):
                 offset = points[row, f] - table[cell, n_features + f]
                 table[cell, 2 * n_features + f] += weight * offset
+                square += (offset / sizes[f]) * (offset / sizes[f])
+            table[cell, 3 * n_features + 1] += weight * square
             if is_inverted:
                 inverse[row] = cell
             row += 1
@@ -196,21 +204,27 @@ def _place(table, n_cells, slots):
 
 
 @serial
-def _means(table, sizes, n_parts, means, totals):
-    """Find each cell's mean and weight.
+def _moments(table, sizes, n_parts, means, totals, variances):
+    """Find each cell's mean and weight, and how much its rows vary.
 
     A mean beside the border may round across it, and would change its cell when condensed again.
     """
     n_features = means.shape[1]
     for cell in range(means.shape[0]):
         totals[cell] = table[cell, 3 * n_features]
+        variances[cell] = 0.0
+        if totals[cell] > 0.0:
+            variances[cell] = table[cell, 3 * n_features + 1] / totals[cell]
         for f in range(n_features):
             first = mean = table[cell, n_features + f]
             if totals[cell] > 0.0:
-                mean += table[cell, 2 * n_features + f] / totals[cell]
+                offset = table[cell, 2 * n_features + f] / totals[cell]
+                mean += offset
+                variances[cell] -= (offset / sizes[f]) * (offset / sizes[f])
             while _cell(mean, sizes[f], n_parts) != table[cell, f]:
                 mean = np.nextafter(mean, first)
             means[cell, f] = mean
+        variances[cell] = max(variances[cell] / n_features, 0.0)
 
 
 class Condensed(NamedTuple):
@@ -222,6 +236,9 @@ class Condensed(NamedTuple):
         The means of the cells' rows, in the order in which rows first entered the cells.
     weights : float64 array of shape (n_cells,)
         The weights of the cells' rows.
+    variances : float64 array of shape (n_cells,)
+        How much the rows vary within their cells, in squares of a bin's sides: the mean over the
+        features. 0 where all rows of a cell are equal.
     grid : Grid
         Their grid, halved as often as it came to be.
     halvings : int
@@ -230,6 +247,7 @@ class Condensed(NamedTuple):
 
     points: NDArray[np.float64]
     weights: NDArray[np.float64]
+    variances: NDArray[np.float64]
     grid: Grid
     halvings: int
 
@@ -252,7 +270,7 @@ class Cells:
     Notes
     -----
     How often cells are halved in the end depends on all rows together, and not on their order or
-    on what comes in at a time. Memory: 24 n_features + 24 to 40 bytes a cell that there is room
+    on what comes in at a time. Memory: 24 n_features + 32 to 48 bytes a cell that there is room
     for, which is at most half as many again as there are; twice that while more is made.
     """
 
@@ -265,7 +283,7 @@ class Cells:
         self.grid = Grid(readonly(grid.sizes), grid.n_parts << halvings)
         self.halvings = halvings
         self.n_cells = 0
-        self._table = np.empty((room, 3 * len(grid.sizes) + 1))
+        self._table = np.empty((room, 3 * len(grid.sizes) + 2))
         self._slots = np.full(1 << (2 * room - 1).bit_length(), -1)
 
     def add(
@@ -273,6 +291,7 @@ class Cells:
         points: NDArray[Any],
         weights: NDArray[np.float64] = UNWEIGHTED,
         inverse: NDArray[np.int64] | None = None,
+        variances: NDArray[np.float64] = UNWEIGHTED,
     ) -> int:
         """Add rows to their cells, one after the other.
 
@@ -284,6 +303,8 @@ class Cells:
             Their weights, at least 0; empty where all are 1.
         inverse : int64 array of shape (n_samples,), optional
             Overwritten by the number of each row's cell; for cells that are not halved.
+        variances : float64 array of shape (n_samples,) or (0,), default=empty
+            Where the rows are points of other cells: what these vary, as in `Condensed`.
 
         Returns
         -------
@@ -292,12 +313,13 @@ class Cells:
             number, because it is not finite itself or too far out.
         """
         inverse = np.empty(0, dtype=np.int64) if inverse is None else inverse
-        points, weights, row = readonly(points), readonly(weights), 0
+        points, weights, variances = readonly(points), readonly(weights), readonly(variances)
+        row = 0
         while True:
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                 self.n_cells, row = _add(
-                    points, row, weights, self.grid.sizes, float(self.grid.n_parts), self._slots,
-                    self._table, self.n_cells, inverse,
+                    points, row, weights, variances, self.grid.sizes, float(self.grid.n_parts),
+                    self._slots, self._table, self.n_cells, inverse,
                 )  # fmt: skip
             if row == len(points) or self.n_cells < len(self._table):
                 return int(row)
@@ -307,15 +329,17 @@ class Cells:
                 self._make_room()
 
     def condensed(self) -> Condensed:
-        """The cells' means and weights."""
-        means, totals = np.empty((self.n_cells, len(self.grid.sizes))), np.empty(self.n_cells)
-        _means(self._table, self.grid.sizes, float(self.grid.n_parts), means, totals)
-        return Condensed(means, totals, self.grid, self.halvings)
+        """The cells' means and weights, and what their rows vary."""
+        means = np.empty((self.n_cells, len(self.grid.sizes)))
+        totals, variances = np.empty((2, self.n_cells))
+        n_parts = float(self.grid.n_parts)
+        _moments(self._table, self.grid.sizes, n_parts, means, totals, variances)
+        return Condensed(means, totals, variances, self.grid, self.halvings)
 
     def merge(self, other: Condensed) -> None:
         """Add the cells of other rows, and halve cells no more often than those."""
         self.coarsen(other.halvings)
-        self.add(other.points, other.weights)
+        self.add(other.points, other.weights, variances=other.variances)
 
     def coarsen(self, halvings: int) -> None:
         """Merge cells, until they are halved no more than so often."""
@@ -323,7 +347,7 @@ class Cells:
             finer = self.condensed()
             base = Grid(self.grid.sizes, self.grid.n_parts >> self.halvings)
             self._begin(base, halvings, len(self._table))
-            self.add(finer.points, finer.weights)
+            self.add(finer.points, finer.weights, variances=finer.variances)
 
     def _make_room(self) -> None:
         room = self.n_cells + self.n_cells // 2 + 1
@@ -383,7 +407,7 @@ def condense(
     more than that, and by far less where the rows spread evenly in the cells.
 
     Time: 12 to 65 ns a row in two columns, the less the fewer cells there are, one thread.
-    Memory: a copy of the table where it is not float64, 24 n_features + 40 bytes for each cell,
+    Memory: a copy of the table where it is not float64, 24 n_features + 48 bytes for each cell,
     half as much again while that grows, and what is returned.
 
     Examples

@@ -16,7 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast import sketch, tree
+from meanshift_fast import sketch, slabs, tree
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.checks import check_parameters, checked_table
 from meanshift_fast.climb import Climb, climb
@@ -41,6 +41,7 @@ from meanshift_fast.units import (
 )
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
+_Rows = tree.MomentTree | sketch.Sketch | slabs.SlabTree
 Polish = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
@@ -264,11 +265,20 @@ default=None
         # scikit-learn's decorator does the same and more that nothing here asks for, in 10 us.
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
+        return self._fit_rows(X, sample_weight)
+
+    def _fit_rows(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        widths: NDArray[np.float64] = UNWEIGHTED,
+    ) -> Self:
+        """Fit to rows; or to points of cells, so many bandwidths wide."""
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
-                self._fit_table(table, weights, report)
+                self._fit_table(table, weights, widths, report)
         except BaseException:
             # No model is left: the old centres, with another number of columns than `predict`
             # now takes, would be read beyond their end.
@@ -298,8 +308,15 @@ default=None
         labels: NDArray[np.int64] = self.fit(X, sample_weight=sample_weight).labels_
         return labels
 
-    def _fit_table(self, table: NDArray[Any], weights: NDArray[np.float64], report: Report) -> None:
+    def _fit_table(
+        self,
+        table: NDArray[Any],
+        weights: NDArray[np.float64],
+        widths: NDArray[np.float64],
+        report: Report,
+    ) -> None:
         X, row_weights = without_weightless(table, weights)
+        row_widths = _with_weight(widths, weights)
         points = readonly_table(X)
         report(0, 1, "bandwidth")
         bandwidth = self._bandwidth(points, row_weights)
@@ -310,13 +327,16 @@ default=None
         units = units_of(bandwidth, points, in_bandwidths=self.kernel == "gaussian")
         entered = units.enter(points)
         tree_rows, tree_weights = entered, row_weights
-        if seeds is not points and self.assign == "nearest":  # no row of its own will climb
+        is_flat = self.kernel == "flat" and units.radius > 0.0 and not widths.size
+        if seeds is not points and self.assign == "nearest" and not widths.size:
+            # no row of its own will climb
             tree_rows, tree_weights = whole_rows_once(entered, row_weights)
-        rows: tree.MomentTree | sketch.Sketch | None = None
-        if self.kernel == "flat" and units.radius > 0.0 and sketch.is_worth(tree_rows, len(seeds)):
+        rows: _Rows | None = None
+        if is_flat and sketch.is_worth(tree_rows, len(seeds)):
             rows = sketch.draw(tree_rows, tree_weights)
         if rows is None:
-            rows = tree.build(tree_rows, tree_weights, careful=len(seeds) > len(points) // 16)
+            careful = len(seeds) > len(points) // 16
+            rows = _tree_of(tree_rows, tree_weights, row_widths * units.radius, careful=careful)
         kernel = self._kernel_on(rows, units.radius, report)
         follow = kernel.follow
         order = rows.order if tree_rows is entered else None
@@ -349,12 +369,14 @@ default=None
             path, entered, landings, order=rows.order, limit=limit, follow=follow,
             patient=kernel.patient, side=self.coalesce * units.radius,
         )  # fmt: skip
-        kept = Labelled(points, row_weights, self.labels_, *landings.within(units.leave))
+        kept = Labelled(
+            points, row_weights, self.labels_, *landings.within(units.leave), widths=row_widths
+        )
         if X is not table:
             self._keep(kept)
             every = readonly_table(table)
             self.labels_ = self._basins(every, report)
-            kept = kept._replace(points=every, weights=weights, labels=self.labels_)
+            kept = kept._replace(points=every, weights=weights, labels=self.labels_, widths=widths)
         if np.may_share_memory(kept.points, table):  # whose owner may write to it
             kept = kept._replace(points=kept.points.copy())
         self._keep(kept)
@@ -411,9 +433,7 @@ default=None
             return self.bandwidth  # type: ignore[return-value]
         return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
 
-    def _kernel_on(
-        self, rows: tree.MomentTree | sketch.Sketch, radius: float, report: Report
-    ) -> _Kernel:
+    def _kernel_on(self, rows: _Rows, radius: float, report: Report) -> _Kernel:
         """What the kernel does on some rows: a kernel is a way to shift positions."""
         follow = partial(
             climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
@@ -422,6 +442,9 @@ default=None
             once = partial(sketch.shift, rows, bandwidth=radius)
             some = partial(sketch.next_steps, rows, bandwidth=radius)
             return _Kernel(partial(follow, once, next_steps=some), None, None)
+        if isinstance(rows, slabs.SlabTree):
+            once = partial(slabs.shift, rows, bandwidth=radius)
+            return _Kernel(partial(follow, once), None, None)
         if self.kernel == "flat" or radius == 0.0:
             once = partial(shift, rows, bandwidth=radius)
             some = partial(next_steps, rows, bandwidth=radius)
@@ -512,7 +535,8 @@ default=None
         """What is kept, as the kernels take it: formats forget that an array is read-only."""
         if "_kept_points" not in self.__dict__:
             return None
-        known = Labelled(*(self.__dict__[f"_kept_{name}"] for name in Labelled._fields))
+        kept = {name: f"_kept_{name}" for name in Labelled._fields}
+        known = Labelled(**{n: self.__dict__[of] for n, of in kept.items() if of in self.__dict__})
         return known._replace(
             points=readonly(known.points),
             weights=readonly(known.weights),
@@ -538,9 +562,11 @@ default=None
         new = np.flatnonzero(found < 0)
         if new.size:
             rows, weights = without_weightless(known.points, known.weights)
+            widths = _with_weight(known.widths, known.weights)
             units = self._units(rows, known.landings.places)
             seeds = units.enter(readonly_table(points[new]))
-            built = tree.build(units.enter(readonly_table(rows)), weights)
+            entered = units.enter(readonly_table(rows))
+            built = _tree_of(entered, weights, widths * units.radius)
             kernel = self._kernel_on(built, units.radius, report)
             path = kernel.follow(seeds, order=tree.build(seeds, UNWEIGHTED).order)
             limit = None if self.cluster_all else units.radius
@@ -666,6 +692,23 @@ def warm_up() -> None:
     MeanShift().fit(grid[:200])
     # Many columns have a climb of their own, where the rows lie near few axes.
     MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))
+
+
+def _with_weight(widths: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The widths, if any, of the cells that `without_weightless` leaves."""
+    return widths[weights > 0.0] if widths.size and weights.size else widths
+
+
+def _tree_of(
+    rows: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    widths: NDArray[np.float64],
+    *,
+    careful: bool = False,
+) -> tree.MomentTree | slabs.SlabTree:
+    """Rows for the kernels; points of cells where there are widths."""
+    built = tree.build(rows, weights, careful=careful)
+    return slabs.lay(built, widths) if widths.size else built
 
 
 def _rounded(

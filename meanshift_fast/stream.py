@@ -2,7 +2,8 @@
 
     pass 0  (only where the bandwidth is to be estimated)   batches -> sample -> bandwidth
     pass 1  batches -> weighted cells, no wider than resolution * bandwidth -> fit
-    pass 2  (yours)   batch -> predict: nearest centre; or, in basins, the label of the row's cell
+    pass 2  (yours)   batch -> predict: nearest centre; or, in basins, the label of the row's cell,
+                      and of its own climb where the cell lies on a watershed
 
 What a row adds to its cell does not depend on the batch that it comes in, and neither does whether
 it is in the sample: however the rows are cut into batches, the model is the same to the last bit.
@@ -130,7 +131,7 @@ default=None
         No cell is wider than ``resolution * bandwidth``; at most 1.
     n_fine : int, default=2**19
         Cells are halved, up to six times, as long as there are no more than so many of them.
-        Raise it for the last per mille of agreement, lower it to save memory and time.
+        Raise it for peaks of few rows, lower it to save memory and time.
     **parameters
         The other parameters of :class:`MeanShift`.
 
@@ -159,10 +160,17 @@ default=None
     A row of weight w is w rows. With ``bin_seeding`` the seeds are those of the rows: the cells
     are parts of the bins, and know the rows' bins. Otherwise each cell is a seed.
 
-    With ``assign="basin"`` a row of ``predict`` takes the label of its cell; where no row of the
-    fit was in the cell, it climbs.
+    With ``assign="basin"`` a row of ``predict`` takes the label of its cell. It climbs where no row
+    of the fit was in the cell, and in a cell beside one of another label, where cells are wider
+    than a 256th of the bandwidth.
 
-    Memory: 24 n_features + 24 to 40 bytes a cell, up to twice that while the table of them grows,
+    With the flat kernel, a cell that the sphere cuts counts by the part of it in the ball. Centres
+    are then within 0.05 bandwidths of those of a fit in memory and labels agree to an ARI of
+    0.998, on blobs with cells of a sixteenth of the bandwidth, on places and pixels with the
+    default's finer ones. With ``n_fine=1`` it is 0.992 on places and 0.995 on pixels, and one
+    peak in 200, of few rows, is not found.
+
+    Memory: 24 n_features + 32 to 48 bytes a cell, up to twice that while the table of them grows,
     what :class:`MeanShift` needs for as many rows, and a batch. Time: 12 to 65 ns a row in two
     columns, the less the fewer cells there are, and 0.3 s for the first million.
 

@@ -103,6 +103,25 @@ def gaussian_shift(points, weights, position, bandwidth):
     return np.average(points, axis=0, weights=counts), counts.sum() * np.exp(-0.5 * nearest)
 
 
+def slab_shift(points, weights, widths, position, bandwidth):
+    """One mean shift among points that stand for rows spread through slabs across the sphere.
+
+    A slab of width w whose middle is the point counts by the part of it in the ball. How far the
+    sphere is from the point, (r^2 - d^2) / (r + d), is taken as (r^2 - d^2) / (2 r), which is the
+    same where the part is neither 0 nor 1, to the first order. A slab of no width is a point, and
+    the ball closed. Returns the mean and the weight, as `shift`.
+    """
+    to_position_sq = distances_sq(points, position)
+    parts = (to_position_sq <= bandwidth * bandwidth).astype(float)
+    wide = widths > 0
+    depths = (bandwidth**2 - to_position_sq[wide]) / (2 * bandwidth)
+    parts[wide] = np.clip(0.5 + depths / widths[wide], 0, 1)
+    support = (weights * parts).sum()
+    if support == 0:
+        return position, 0.0
+    return np.average(points, axis=0, weights=weights * parts), support
+
+
 def gaussian_mean_shift(points, bandwidth, weights=None, tol=1e-5, max_iter=5000):
     """Modes and basin labels with the Gaussian kernel, from a plain climb of every row.
 
@@ -272,6 +291,30 @@ def condense(points, cell_size, weights=None, n_parts=1):
         totals.append(total)
         inverse[rows] = number
     return np.array(means), np.array(totals), inverse
+
+
+def cell_variances(points, inverse, sizes, weights=None):
+    """How much the rows of each cell vary, in squares of ``sizes``: the mean over the features."""
+    weights = np.ones(len(points)) if weights is None else weights
+    variances = np.zeros(inverse.max() + 1)
+    for cell in range(len(variances)):
+        rows, counts = points[inverse == cell] / sizes, weights[inverse == cell]
+        if counts.sum() > 0:
+            mean = np.average(rows, axis=0, weights=counts)
+            variances[cell] = np.average((rows - mean) ** 2, axis=0, weights=counts).mean()
+    return variances
+
+
+def beside_others(numbers, labels):
+    """Whether each cell has a neighbour, one number off along one feature, of another label."""
+    label_of = {tuple(number): label for number, label in zip(numbers, labels, strict=True)}
+    steps = np.vstack([np.eye(numbers.shape[1]), -np.eye(numbers.shape[1])])
+    return np.array(
+        [
+            any(label_of.get(tuple(number + step), label) != label for step in steps)
+            for number, label in zip(numbers, labels, strict=True)
+        ]
+    )
 
 
 def merge_modes(ends, support, bandwidth):

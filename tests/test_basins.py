@@ -8,7 +8,7 @@ import pytest
 import naive
 import samples
 from meanshift_fast import MeanShift, mean_shift
-from meanshift_fast.basins import equal_rows
+from meanshift_fast.basins import beside_others, equal_rows
 
 
 def rings(n_samples=600, seed=0):
@@ -138,3 +138,16 @@ def test_equal_rows_are_found_and_others_not():
     for row, first in zip(rows, found, strict=True):
         same = np.flatnonzero((row == X).all(axis=1))
         assert first == (same[0] if same.size else -1)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("n_features", [1, 2, 4])
+def test_cells_beside_one_of_another_label_are_the_twins(n_features):
+    rng = np.random.default_rng(n_features)
+    numbers = np.unique(rng.integers(-4, 4, (200, n_features)), axis=0).astype(float)
+    rng.shuffle(numbers)
+    labels = (numbers[:, 0] > 1).astype(np.int64)
+    labels[0] = -1
+    found = beside_others(numbers, labels)
+    np.testing.assert_array_equal(found, naive.beside_others(numbers, labels))
+    assert 0 < found.mean() < 1

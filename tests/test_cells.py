@@ -116,9 +116,26 @@ def cells_of(X, size, n_parts, weights=None, **halving):
 def test_parts_of_bins_are_the_twins(name, n_parts):
     X, weights = TABLES[name], RNG.uniform(0, 2, 900)
     found = cells_of(X, 1.5, n_parts, weights).condensed()
-    points, totals, _ = naive.condense(X, 1.5, weights, n_parts=n_parts)
+    points, totals, inverse = naive.condense(X, 1.5, weights, n_parts=n_parts)
     np.testing.assert_allclose(found.points, points, rtol=0, atol=1e-12 * np.abs(X).max())
     np.testing.assert_allclose(found.weights, totals, rtol=1e-12)
+    variances = naive.cell_variances(X, inverse, 1.5, weights)
+    np.testing.assert_allclose(found.variances, variances, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.jitless
+def test_variances_are_in_sides_of_bins_and_0_where_rows_are_equal():
+    X = np.repeat(TABLES["blobs"], 2, axis=0) * [1.0, 1000.0]
+    sizes, weights = np.array([1.0, 1000.0]), RNG.uniform(0, 2, len(X))
+    cells = Cells(Grid(sizes, 3))
+    cells.add(X, weights)
+    scaled = cells_of(X / sizes, 1.0, 3, weights).condensed()
+    np.testing.assert_allclose(cells.condensed().variances, scaled.variances, rtol=1e-9, atol=1e-15)
+    alone = Cells(Grid(sizes, 1 << 20))
+    alone.add(X, weights)
+    assert not alone.condensed().variances.any()
+    nothing = cells_of(X, 1.0, 3, np.zeros(len(X))).condensed()
+    assert not nothing.variances.any()
 
 
 @pytest.mark.jitless
@@ -156,6 +173,7 @@ def test_cells_merge_to_those_of_all_rows():
     assert found.halvings == whole.halvings < 3
     np.testing.assert_allclose(found.points, whole.points, rtol=0, atol=1e-13)
     np.testing.assert_allclose(found.weights, whole.weights, rtol=1e-13)
+    np.testing.assert_allclose(found.variances, whole.variances, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.jitless

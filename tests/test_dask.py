@@ -101,10 +101,11 @@ def test_the_schedulers_of_one_process_do_as_well(scheduler):
         check(model, model.labels_.compute())
 
 
-def test_the_answer_does_not_depend_on_the_chunks():
+@pytest.mark.parametrize("n_fine", [1, 1 << 19])
+def test_the_answer_does_not_depend_on_the_chunks(n_fine):
     with dask.config.set(scheduler="threads"):
         models = [
-            DaskMeanShift(**SETTINGS).fit(da.from_array(X, chunks=size))
+            DaskMeanShift(**SETTINGS, n_fine=n_fine).fit(da.from_array(X, chunks=size))
             for size in (30_000, 6000, 1234)
         ]
         for model in models[1:]:

@@ -53,19 +53,26 @@ def test_a_loaded_model_is_the_saved_one(parameters, weighted, dtype, tmp_path):
     np.testing.assert_array_equal(again.labels_, saved.labels_)
 
 
+@pytest.mark.parametrize("n_fine", [1, 1 << 19])
 @pytest.mark.parametrize("assign", ["nearest", "basin"])
-def test_a_model_of_a_stream_is_one_too(assign, tmp_path):
-    saved = fit_batches([X[:150], X[150:]], bandwidth=[0.7, 1.0], assign=assign, bin_seeding=True)
+def test_a_model_of_a_stream_is_one_too(assign, n_fine, tmp_path):
+    saved = fit_batches(
+        [X[:150], X[150:]], bandwidth=[0.7, 1.0], assign=assign, bin_seeding=True, n_fine=n_fine
+    )
     save_model(saved, tmp_path / "m.model")
     loaded = load_model(tmp_path / "m.model")
     for rows in (X, NEW):
         np.testing.assert_array_equal(loaded.predict(rows), saved.predict(rows))
     assert not hasattr(loaded, "labels_")
+    if assign == "basin":
+        np.testing.assert_array_equal(loaded._labelled.widths, saved._labelled.widths)
+        np.testing.assert_array_equal(loaded._labelled.mixed, saved._labelled.mixed)
 
 
 def test_basins_that_were_saved_without_a_grid_of_cells_are_read(tmp_path):
     def older(words, entries):
         del words["labelled"]["n_parts"], entries["labelled/sizes.npy"]
+        del entries["labelled/widths.npy"], entries["labelled/mixed.npy"]
 
     loaded = load_model(rewritten(tmp_path / "m.model", older))
     model = MeanShift(bandwidth=0.7, assign="basin").fit(X)
@@ -123,6 +130,18 @@ def array(values):
                 e.update({"labelled/sizes.npy": array([0.0])}),
             ),
             "damaged model: sizes must be",
+        ),
+        (
+            lambda w, e: e.update({"labelled/widths.npy": array([1.0])}),
+            "damaged model: widths of other cells",
+        ),
+        (
+            lambda w, e: e.update({"labelled/widths.npy": array(np.full(400, np.nan))}),
+            "damaged model: widths are not numbers",
+        ),
+        (
+            lambda w, e: e.update({"labelled/mixed.npy": array(np.ones(400, dtype=bool))}),
+            "damaged model: cells mixed up",
         ),
         (lambda w, e: w.update(format="other"), "is not a model: it is a 'other'"),
         (lambda w, e: w.pop("version"), "is not a model: 'version'"),

@@ -118,7 +118,7 @@ def test_a_fitted_model_holds_arrays_and_scalars_only(name):
     model = fitted(name)
     for attribute, value in vars(model).items():
         if isinstance(value, np.ndarray):
-            assert value.dtype.kind in "if" or value.dtype.names, attribute
+            assert value.dtype.kind in "bif" or value.dtype.names, attribute
         elif attribute != "bandwidth":  # as it was given: a list may be
             assert value is None or type(value) in (bool, int, float, str), attribute
 

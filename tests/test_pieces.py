@@ -24,8 +24,10 @@ from meanshift_fast import (
     proxies,
     seeding,
     shift,
+    slabs,
     tree,
 )
+from meanshift_fast.stream import fit_batches
 from meanshift_fast.units import readonly_table
 from meanshift_fast.weights import UNWEIGHTED
 
@@ -62,6 +64,7 @@ CUTS = {
     "build": (tree, "_arrange", ["FIRST"]),
     "build, heavy cells": (tree, "_split_heavy_cells", ["RANKS"]),
     "climb": (shift, "_flat_shifts", ["FIRST"]),
+    "climb among cells": (slabs, "_shift_all", ["FIRST"]),
     "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST"]),
     "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST"]),
     "polishing": (gaussian, "_polish_all", ["FIRST"]),
@@ -90,6 +93,8 @@ def answers():
         model = MeanShift(**params).fit(X)
         parts = (model.cluster_centers_, model.labels_, model.mode_weight_, model.history_)
         found += [np.asarray(part).tobytes() for part in (*parts, model.predict(X))]
+    model = fit_batches([X], bandwidth=0.7, coalesce=0.01, n_fine=1)
+    found += [model.cluster_centers_.tobytes(), model.history_.tobytes()]
     table = readonly_table(X)
     rows = tree.build(table, UNWEIGHTED)
     return [*found, labels.nearest_labels(table, table[:500], tree=rows).tobytes()]
