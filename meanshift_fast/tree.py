@@ -618,10 +618,10 @@ def build(
     careful = careful or n_samples <= 1 << 18
     order = _split_at_medians(points) if careful else _order_in_cells(points)
     children = (n_blocks, n_features, LANES)
-    packed, packed_weights, lower, upper, weight, sums = _aligned(
-        (n_leaves, n_features, LANES), (n_leaves if weights.size else 1, LANES), children, children,
-        (n_blocks, LANES), children,
-    )  # fmt: skip
+    packed, packed_weights, lower, upper = _aligned(
+        (n_leaves, n_features, LANES), (n_leaves if weights.size else 1, LANES), children, children
+    )
+    weight, sums = _aligned((n_blocks, LANES), children)  # apart, as labels need no sums
     if not weights.size:
         packed_weights.fill(1.0)
     moments = (lower, upper, weight, sums)
