@@ -50,7 +50,7 @@ class Case(NamedTuple):
     Attributes
     ----------
     X : array of shape (n_samples, n_features)
-        In one of five number formats.
+        In one of four number formats.
     weights : float64 array of shape (n_samples,) or None
         Whole numbers, some of them 0; or, where not ``plain``, from 1e-12 to 1e12.
     params : dict
@@ -129,7 +129,7 @@ def _alike(one: MeanShift, other: MeanShift, rows: npt.NDArray[Any]) -> None:
 
 
 def fit(case: Case, rng: np.random.Generator) -> None:
-    """Fit and predict: the twin's answer, or at least one."""
+    """Fit and predict: the twin's answer or, without one, what every fit must hold."""
     before = case.X.tobytes()
     model = _fitted(case)
     assert case.X.tobytes() == before
@@ -213,11 +213,11 @@ def streams(case: Case, rng: np.random.Generator) -> None:
         model.fit(da.from_array(case.X, chunks=(max(len(case.X) // 3, 1), -1)))
         labels: Any = model.labels_
         np.testing.assert_array_equal(labels.compute(), table.labels_)
-    for other in (fit_batches(batches, bandwidth=rest["bandwidth"], **params), model):
+    streamed = fit_batches(batches, bandwidth=rest["bandwidth"], **params)
+    for other in (streamed, model):
         np.testing.assert_array_equal(other.cluster_centers_, table.cluster_centers_)
         np.testing.assert_array_equal(other.mode_weight_, table.mode_weight_)
-    other = fit_batches(batches, bandwidth=rest["bandwidth"], **params)
-    np.testing.assert_array_equal(other.predict(case.X), table.labels_)
+    np.testing.assert_array_equal(streamed.predict(case.X), table.labels_)
 
 
 def commands(case: Case, rng: np.random.Generator) -> None:

@@ -43,8 +43,7 @@ class Grid(NamedTuple):
     def numbers(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Number the cells of rows along each feature; not finite where numbers are too large."""
         numbers = np.empty(points.shape)
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            _number(readonly(points), readonly(self.sizes), float(self.n_parts), numbers)
+        _number(readonly(points), readonly(self.sizes), float(self.n_parts), numbers)
         return numbers
 
 
@@ -316,11 +315,10 @@ class Cells:
         points, weights, variances = readonly(points), readonly(weights), readonly(variances)
         row = 0
         while True:
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                self.n_cells, row = _add(
-                    points, row, weights, variances, self.grid.sizes, float(self.grid.n_parts),
-                    self._slots, self._table, self.n_cells, inverse,
-                )  # fmt: skip
+            self.n_cells, row = _add(
+                points, row, weights, variances, self.grid.sizes, float(self.grid.n_parts),
+                self._slots, self._table, self.n_cells, inverse,
+            )  # fmt: skip
             if row == len(points) or self.n_cells < len(self._table):
                 return int(row)
             if self.halvings and self.n_cells >= self.n_fine:
@@ -356,8 +354,7 @@ class Cells:
         self._table.resize((room, self._table.shape[1]), refcheck=False)
         if len(self._slots) < 2 * room:
             self._slots = np.full(1 << (2 * room - 1).bit_length(), -1)
-            with np.errstate(over="ignore"):  # a hash wraps around, and says so where not compiled
-                _place(self._table, self.n_cells, self._slots)
+            _place(self._table, self.n_cells, self._slots)
 
 
 def condense(

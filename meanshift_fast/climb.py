@@ -10,9 +10,12 @@ the place for everything that looks at the climb as a whole: history, progress, 
     round 2   |--'     |        stories   0  0  0  1        what becomes of a seed is told by
     round 3   *        *                                    the story that it is part of
 
-Neighbours soon run into each other's tracks. Of a million rows in 20 blobs, a cell's side being a
+Neighbours soon run into each other's cells. Of a million rows in 20 blobs, a cell's side being a
 hundredth of the bandwidth, 0.8 shifts a row are taken where 14.7 were, and the cells cost 4 % of
 the time that they leave.
+
+Where a mean depends on the position alone, some rounds are taken at once and told one by one: see
+tracks.py.
 """
 
 from collections.abc import Callable
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.pieces import pieces
 from meanshift_fast.progress import Report
-from meanshift_fast.tracks import Stories, Tracks
+from meanshift_fast.tracks import Outcome, Tracks
 
 FIRST = 1 << 20  # positions of the first piece that looks for company
 
@@ -44,9 +47,9 @@ NextSteps = Callable[
     tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
 ]
 
-# Numbers in the positions of the trajectories that keep tracks. Above 65,536 x 2 of them looking
-# up every place costs what it spares.
-TRACKED = 1 << 17
+# So many trajectories keep tracks. Above some 65,000 looking up every place costs what it spares.
+TRACKED = 1 << 16
+TRACKED_NUMBERS = 1 << 18  # in their positions
 
 
 class Climb(NamedTuple):
@@ -106,7 +109,7 @@ def _cell_keys(positions, side, cells, words, keys):
 def _meet(keys, live, leaders, sizes, rests, cell_keys, cell_seeds, goes_on):
     """Let each trajectory follow whoever came into its cell before; how many cells are new.
 
-    Nobody comes to follow himself, however the tracks cross: who leads is always looked up.
+    Nobody comes to follow himself, however the paths cross: who leads is always looked up.
     """
     last_slot = cell_keys.shape[0] - 1
     n_new = n_resting = 0
@@ -224,7 +227,7 @@ def _follow_tracks(
     n_rounds: int,
     rest: float,
     report: Callable[[int], None],
-) -> Stories:
+) -> Outcome:
     """Let trajectories take so many steps, or until they rest, none from where another has been.
 
     Fewer steps where their tracks fill up the memory. Who goes along another's track is reported
@@ -235,6 +238,20 @@ def _follow_tracks(
         tracks.go_on(*next_steps(tracks.positions(), n_rounds - tracks.n_steps, rest))
         report(len(tracks.live))
     return tracks.read_off(n_rounds)
+
+
+def _take_step(
+    shift_positions: ShiftPositions, positions: NDArray[np.float64], bandwidth: float, rest: float
+) -> Outcome:
+    """Let trajectories take a step."""
+    # With a bandwidth of 0 they stay: the mean of equal rows need not be bit-equal to them.
+    ends = positions if bandwidth > 0.0 else positions.copy()
+    support, moves = shift_positions(positions)
+    if bandwidth == 0.0:
+        moves = np.zeros_like(moves)
+    at_rest = (moves <= rest) | (support == 0.0)
+    told = (len(moves), float(moves.mean()), float(moves.max()), int(np.count_nonzero(at_rest)))
+    return Outcome(ends, support, at_rest, [told])
 
 
 def climb(
@@ -265,8 +282,8 @@ def climb(
     max_iter : int
         At most ``max_iter + 1`` means are taken, as in scikit-learn.
     report : callable
-        Told after each round how many trajectories need no more steps:
-        ``report(n_done, n_seeds, "climb")``.
+        Told after each round, or each call of ``next_steps``, how many trajectories need no more
+        steps: ``report(n_done, n_seeds, "climb")``.
     next_steps : callable, optional
         The next steps of trajectories, where a mean depends on the position alone and is worth
         remembering: ``next_steps(positions, n_steps, rest)`` takes at most ``n_steps`` of each,
@@ -292,24 +309,26 @@ def climb(
     ends = np.empty(seeds.shape)
     support = np.empty(len(seeds))
     rounds: list[tuple[int, int, float, float, int]] = []
-    n_resting = 0
-    side = coalesce * bandwidth
+    n_resting = n_done = 0
+    rest, side = tol * bandwidth, coalesce * bandwidth
     meetings = _Meetings(len(seeds), side) if side > 0.0 else None
     if meetings:
         goes_on, _ = meetings.meet(positions, live)
         live, positions = live[goes_on], positions[goes_on]
+
+    def tell(n_live: int) -> None:
+        nonlocal n_done  # full tracks forget who goes along with whom
+        n_done = max(n_done, len(seeds) - n_live)
+        report(n_done, len(seeds), "climb")
+
     while live.size and len(rounds) <= max_iter:
-        if next_steps and not meetings and positions.size <= TRACKED and bandwidth > 0.0:
-            positions, weights, at_rest, told = _follow_tracks(
-                next_steps, positions, max_iter + 1 - len(rounds), tol * bandwidth,
-                lambda n_live: report(len(seeds) - n_live, len(seeds), "climb"),
-            )  # fmt: skip
+        few = live.size <= TRACKED and positions.size <= TRACKED_NUMBERS
+        if next_steps and few and not meetings and bandwidth > 0.0:
+            n_rounds = max_iter + 1 - len(rounds)
+            taken = _follow_tracks(next_steps, positions, n_rounds, rest, tell)
         else:
-            weights, moves = shift_positions(positions)
-            if bandwidth == 0.0:  # the mean of equal rows need not be bit-equal to them
-                positions, moves = seeds[live], np.zeros_like(moves)
-            at_rest = (moves <= tol * bandwidth) | (weights == 0.0)
-            told = [(live.size, moves.mean(), moves.max(), int(np.count_nonzero(at_rest)))]
+            taken = _take_step(shift_positions, positions, bandwidth, rest)
+        positions, weights, at_rest, told = taken
         is_over = len(rounds) + len(told) > max_iter
         leaving = np.ones_like(at_rest) if is_over else at_rest
         ends[live[leaving]] = positions[leaving]
@@ -323,7 +342,7 @@ def climb(
             live, positions = live[goes_on], positions[goes_on]
             n_resting += n_joining
         rounds.append((len(rounds) + 1, *told[-1][:3], n_resting))
-        report(len(seeds) - live.size, len(seeds), "climb")
+        tell(live.size)
     stories = None
     if meetings:
         stories = np.empty(len(seeds), dtype=np.int64)

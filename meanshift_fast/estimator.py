@@ -327,12 +327,12 @@ default=None
         units = units_of(bandwidth, points, in_bandwidths=self.kernel == "gaussian")
         entered = units.enter(points)
         tree_rows, tree_weights = entered, row_weights
-        is_flat = self.kernel == "flat" and units.radius > 0.0 and not widths.size
         if seeds is not points and self.assign == "nearest" and not widths.size:
             # no row of its own will climb
             tree_rows, tree_weights = whole_rows_once(entered, row_weights)
         rows: _Rows | None = None
-        if is_flat and sketch.is_worth(tree_rows, len(seeds)):
+        may_sketch = self.kernel == "flat" and units.radius > 0.0 and not widths.size
+        if may_sketch and sketch.is_worth(tree_rows, len(seeds)):
             rows = sketch.draw(tree_rows, tree_weights)
         if rows is None:
             careful = len(seeds) > len(points) // 16
@@ -358,12 +358,13 @@ default=None
         if self.assign == "nearest":
             modes = units.enter(readonly_table(self.cluster_centers_))
             every = entered if X is table else units.enter(readonly_table(table))
-            every_row = None
+            every_tree = None
             if isinstance(rows, tree.MomentTree) and tree_rows is every:
                 # Its sums have served: 16 MB of 10M x 2 rows, at the peak of the fit.
-                every_row = rows._replace(weight=modes[:0], weighted_sum=modes[:0])
+                none, no_sums = rows.weight[:0].copy(), rows.weighted_sum[:0].copy()
+                every_tree = rows._replace(weight=none, weighted_sum=no_sums)
                 del rows, kernel, follow, climb_rows
-            self.labels_ = nearest_labels(every, modes, limit=limit, tree=every_row)
+            self.labels_ = nearest_labels(every, modes, limit=limit, tree=every_tree)
             return
         if seeds is not points:
             path = climb_rows()

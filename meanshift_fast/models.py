@@ -208,10 +208,11 @@ def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Label
     sizes, n_parts = told.get("sizes", np.empty(0)), told.get("n_parts", 0)
     _require(isinstance(n_parts, int) and n_parts >= 0, "cells without a number")
     _require((n_parts > 0) == (sizes.size > 0), "sizes of no cells")
+    # Those before cells had a width lack the next two.
     widths, mixed = told.get("widths", np.empty(0)), told.get("mixed", np.empty(0, dtype=np.bool_))
     _require(widths.shape in ((0,), (len(points),)), "widths of other cells")
-    _require(widths.dtype == np.float64 and (widths >= 0.0).all(), "widths are not numbers")
-    _require(np.isfinite(widths).all(), "widths are not numbers")
+    _require(widths.dtype == np.float64 and np.isfinite(widths).all(), "widths are not numbers")
+    _require((widths >= 0.0).all(), "widths below 0")
     _require(mixed.shape in ((0,), widths.shape) and mixed.dtype == np.bool_, "cells mixed up")
     if n_parts:
         sizes = checked_lengths("sizes", sizes, n_features)

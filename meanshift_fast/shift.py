@@ -300,7 +300,7 @@ def _follow_some(
 def _follow_all(tree, positions, radius_sq, rest, places, support, moves):
     n_tasks = min(positions.shape[0], BLOCK)
     for task in prange(n_tasks):
-        memory = np.empty((6, positions.shape[1] + LANES, LANES))
+        memory = np.empty((3, positions.shape[1] + 1, LANES))
         stack = np.empty(STACK, np.int64)
         hits = np.empty(LANES, np.int64)
         at = np.int64(task)  # prange counts unsigned, which would compile the loop twice

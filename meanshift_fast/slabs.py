@@ -18,7 +18,8 @@ the sums of a block whose box lies between
     d^2 <= r^2 - r w   inside          d^2 > r^2 + r w   outside          w the width of the widest
 
 need not be opened, as in shift.py, whose descent this is: positions go alone, or sixteen of them
-through one descent. A point of no width is in the closed ball or is not, as a row is there.
+through one descent. (Numba's cache does not see a kernel of another file change, so the two share
+no code.) A point of no width is in the closed ball or is not, as a row is there.
 """
 
 from typing import NamedTuple
@@ -72,7 +73,7 @@ class SlabTree(NamedTuple):
     widest: float
     points: NDArray[np.float64]
     point_weights: NDArray[np.float64]
-    order: NDArray[np.int64]
+    order: NDArray[np.signedinteger]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     weight: NDArray[np.float64]
@@ -200,7 +201,7 @@ def _sum_balls(
 
 
 @step
-def _gather(positions, first, size, n_features, places, low, high):
+def _bound_group(positions, first, size, n_features, places, low, high):
     """Lay a group's positions into lanes and bound them; returns the diagonal squared."""
     width_sq = 0.0
     for f in range(n_features):
@@ -229,15 +230,15 @@ def _shift_block(tree, positions, block, sphere, support, moves, memory, stack):
         flat(memory[5]),
     )  # fmt: skip
     weighted = np.int64(tree.point_weights.shape[0] > 1)
-    widest = WIDE_GROUP * tree.leaf_width
+    widest_group = WIDE_GROUP * tree.leaf_width
     first, stop = block * BLOCK, min((block + 1) * BLOCK, positions.shape[0])
     while first < stop:
         size = min(LANES, stop - first)
-        width_sq = _gather(at, first, size, n_features, places, low, high)
-        alone = width_sq > widest * widest or size == 1 or n_features > MANY
+        width_sq = _bound_group(at, first, size, n_features, places, low, high)
+        alone = width_sq > widest_group * widest_group or size == 1 or n_features > MANY
         if alone:
             size = 1
-            _gather(at, first, size, n_features, places, low, high)
+            _bound_group(at, first, size, n_features, places, low, high)
         _sum_balls(
             views, first_child, tree.n_upper, weighted, n_features, places, low, high, alone,
             sphere, stack, scratch, shared, own,
@@ -335,8 +336,5 @@ def shift(
     sphere = (radius_sq, 0.5 / bandwidth, radius_sq + reach, radius_sq - reach)
     first = FIRST // tree.points.size
     for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
-        with np.errstate(invalid="ignore"):  # what fills up the last leaf is infinite
-            _shift_all(
-                tree, positions[start:stop], sphere, support[start:stop], moves[start:stop]
-            )  # fmt: skip
+        _shift_all(tree, positions[start:stop], sphere, support[start:stop], moves[start:stop])
     return support, moves

@@ -605,7 +605,7 @@ def build(
     Notes
     -----
     Time n log(chunk); memory besides the table: one copy of it, 4 bytes a row for the order and
-    (3 n_features + 1) / 2 bytes a row for the blocks; while building, 4 more bytes a row.
+    (3 n_features + 1) / 2 bytes a row for the blocks; while building, up to 12 more bytes a row.
     """
     n_samples, n_features = points.shape
     n_leaves = -(-n_samples // LANES)

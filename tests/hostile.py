@@ -40,7 +40,7 @@ def as_whole(X, dtype):
 
 
 def reach(X):
-    """How far the first row is from the others: half of them are nearer. 1 where it is nowhere."""
+    """The median distance of the rows from the first; never 0, nor infinite."""
     rows = X.astype(float)
     unit = np.abs(rows).max()
     if unit == 0 or not np.isfinite(unit):

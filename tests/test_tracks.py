@@ -135,7 +135,9 @@ def test_both_zeros_and_places_beyond_all_floats_are_places():
     np.testing.assert_array_equal(np.signbit(found.positions()), np.signbit(seeds))
 
 
-def test_progress_never_goes_back_and_ends_with_all_seeds():
+@pytest.mark.parametrize("values", [tracks.VALUES, 20_000])
+def test_progress_never_goes_back_and_ends_with_all_seeds(values, monkeypatch):
+    monkeypatch.setattr(tracks, "VALUES", values)
     told = []
     points = blobs(3_000, 2, n_blobs=4)
     climbs(points, 0.5, points, told=told)
@@ -146,7 +148,7 @@ def test_progress_never_goes_back_and_ends_with_all_seeds():
 
 def test_more_seeds_than_are_tracked_go_round_by_round_at_first(monkeypatch):
     points = blobs(2_000, 2, n_blobs=4)
-    monkeypatch.setattr(climbing, "TRACKED", 2 * 700)
+    monkeypatch.setattr(climbing, "TRACKED", 700)
     by_rounds, along_tracks, (n_by_rounds, n_along) = climbs(points, 0.5, points)
     assert_same(by_rounds, along_tracks)
     assert n_by_rounds > by_rounds.history["n_active"].sum()  # the second climb began with some
