@@ -55,13 +55,8 @@ def batches_of(table, weights, n_batches=7):
     return [(table[part], weights[part]) for part in parts]
 
 
-@pytest.mark.parametrize(
-    ("name", "assign"),
-    [
-        *((name, "nearest") for name in TABLES),
-        *((name, "basin") for name in TABLES if name != "china"),  # which takes 5 s
-    ],
-)
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+@pytest.mark.parametrize("name", TABLES)
 def test_a_stream_finds_what_a_fit_in_memory_finds(name, assign):
     table, weights, bandwidth = TABLES[name]()
     settings = {"bandwidth": bandwidth, "bin_seeding": True, "assign": assign}
