@@ -47,7 +47,8 @@ NextSteps = Callable[
     tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
 ]
 
-# So many trajectories keep tracks. Above some 65,000 looking up every place costs what it spares.
+# So many trajectories keep tracks: more would fill them up. A fit of 30,000 / 60,000 / 100,000 x 2
+# rows takes 66 / 166 / 378 ms with tracks and 78 / 196 / 400 without.
 TRACKED = 1 << 16
 TRACKED_NUMBERS = 1 << 18  # in their positions
 
@@ -317,7 +318,8 @@ def climb(
         live, positions = live[goes_on], positions[goes_on]
 
     def tell(n_live: int) -> None:
-        nonlocal n_done  # full tracks forget who goes along with whom
+        """Report, and never less than before: full tracks forget who goes along with whom."""
+        nonlocal n_done
         n_done = max(n_done, len(seeds) - n_live)
         report(n_done, len(seeds), "climb")
 

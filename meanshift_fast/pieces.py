@@ -6,8 +6,8 @@
                                                                   of a second
 
 How long an item takes is not known beforehand: between a table in two columns and one in sixty
-lie four orders of magnitude. Small work is one piece, and costs nothing;
-nor does large work: 10M x 2 rows with bins take 581 ms in pieces and 587 in one go.
+lie four orders of magnitude. Small work is one piece and costs nothing, and neither does large
+work: 10M x 2 rows with bins take 581 ms in pieces and 587 in one go.
 """
 
 from collections.abc import Iterator

@@ -68,7 +68,6 @@ def test_tracks_tell_what_rounds_tell(name, max_iter):
 @pytest.mark.parametrize("steps", [1, 2, 4, 16])
 def test_steps_in_a_call_change_nothing(steps, monkeypatch):
     monkeypatch.setattr(shifting, "STEPS", steps)
-    monkeypatch.setattr(shifting, "TOGETHER", 0)
     points = blobs(3_000, 2, n_blobs=6)
     assert_same(*climbs(points, 0.5, points)[:2])
 
