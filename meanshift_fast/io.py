@@ -13,6 +13,8 @@ disk, Ctrl-C or an error on the way leaves an old file as it was, and nothing el
 import csv
 import io
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -233,12 +235,33 @@ def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
         for path, write in writers.items():
             with _telling(path):
                 write(parts[path])
-        for path, target in targets.items():
-            with _telling(path):
-                os.replace(parts[path], target)
+        with _undisturbed():
+            for path, target in targets.items():
+                with _telling(path):
+                    os.replace(parts[path], target)
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off for a moment; Python raises them in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, _: heard.append(n))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    for again in heard:
+        signal.raise_signal(again)
 
 
 @contextmanager

@@ -425,8 +425,9 @@ def test_links_in_a_circle_are_no_file_to_read_and_one_to_replace(folder, capsys
 @pytest.mark.parametrize("command", ["cluster t.npy --bandwidth 1", "predict m.model t.npy"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_full_disk_is_exit_code_1_and_leaves_the_old_file(form, command, folder, capsys):
-    run("cluster t.npy -o o.npy --bandwidth 1 --model m.model", capsys)
     save("t.npy", named(np.random.default_rng(0).permutation(X.repeat(40, axis=0))))
+    run("cluster t.npy -o o.npy --bandwidth 1 --model m.model", capsys)
+    run("predict m.model t.npy -o o.npy", capsys)  # no machine code is left to be written
     (folder / f"old{form}").write_text("old")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with full_disk(1000):

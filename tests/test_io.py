@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -510,3 +511,22 @@ def test_a_link_stays_a_link(tmp_path):
     write_whole({link: lambda part: part.write_text("new")})
     assert link.is_symlink()
     assert target.read_text() == "new"
+
+
+def test_ctrl_c_between_two_files_waits_for_both(tmp_path, monkeypatch):
+    targets = [tmp_path / "labels.csv", tmp_path / "centers.csv"]
+    for target in targets:
+        target.write_text("old")
+    rename = os.replace
+
+    def interrupted(part, target):
+        rename(part, target)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole({target: lambda part: part.write_text("new") for target in targets})
+    assert [target.read_text() for target in targets] == ["new", "new"]
+    assert sorted(tmp_path.iterdir()) == sorted(targets)
+    assert signal.getsignal(signal.SIGINT) is before
