@@ -1,11 +1,9 @@
 """The commands on files: what they answer, where it goes, and what they do when things go wrong."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -468,45 +466,61 @@ def test_the_bar_is_for_terminals_only(folder, capsys, monkeypatch):
     assert seen == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "what"),
-    [
-        (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "terminated"),
-        (signal.SIGHUP, 129, "terminated"),
-    ],
-)
-def test_a_signal_in_mid_write_leaves_the_old_file_and_nothing_else(number, code, what, folder):
-    (folder / "o.npy").write_text("old")
-    script = folder.parent / "meanshift-fast"  # a process of that name is the command
-    script.write_text(
-        textwrap.dedent("""
-        import sys, time
-        from meanshift_fast import io
-        from meanshift_fast.cli import main
+SIGNALS = {
+    signal.SIGINT: (130, "interrupted"),
+    signal.SIGTERM: (143, "terminated"),
+    signal.SIGHUP: (129, "terminated"),
+}
+SLOW = """
+import sys, time
+from meanshift_fast import io
+from meanshift_fast.cli import main
 
-        def slow(file, piece, n_rows, header=io._npy_header):
-            header(file, piece, n_rows)
-            file.flush()
-            print("writing", flush=True)
-            time.sleep(60)
+def slow(file, piece, n_rows, header=io._npy_header):
+    header(file, piece, n_rows)
+    file.flush()
+    print("writing", flush=True)
+    time.sleep(300)
 
-        io._npy_header = slow
-        sys.exit(main())
-    """)
-    )
-    command = ["cluster", "t.npy", "-o", "o.npy", "--bandwidth", "1", "--bin-seeding"]
-    with subprocess.Popen(
-        [sys.executable, script, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout.readline() == "writing\n"
-        assert any(path.name.endswith(".part") for path in folder.iterdir())
-        time.sleep(0.1)
-        os.kill(process.pid, number)
-        printed, told = process.communicate(timeout=60)
+io._npy_header = slow
+sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def writing(tmp_path_factory):
+    """For each signal, a command in mid-write and its folder. All start at once."""
+    script = tmp_path_factory.mktemp("bin") / "meanshift-fast"  # a process of that name is it
+    script.write_text(SLOW)
+    started = {}
+    for number in SIGNALS:
+        folder = tmp_path_factory.mktemp("folder")
+        np.save(folder / "t.npy", X)
+        (folder / "o.npy").write_text("old")
+        command = ["cluster", "t.npy", "-o", "o.npy", "--bandwidth", "1", "--bin-seeding"]
+        process = subprocess.Popen(
+            [sys.executable, script, *command],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started[number] = process, folder
+    yield started
+    for process, _ in started.values():
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_mid_write_leaves_the_old_file_and_nothing_else(number, writing):
+    code, what = SIGNALS[number]
+    process, folder = writing[number]
+    assert process.stdout.readline() == "writing\n"
+    assert any(path.name.endswith(".part") for path in folder.iterdir())
+    time.sleep(0.1)
+    process.send_signal(number)
+    printed, told = process.communicate(timeout=60)
     assert (process.returncode, printed, told) == (code, "", f"\nmeanshift-fast: {what}\n")
     assert (folder / "o.npy").read_text() == "old"
-    assert {path.name for path in folder.iterdir()} == {"o.npy", *(f"t{form}" for form in FORMATS)}
+    assert {path.name for path in folder.iterdir()} == {"o.npy", "t.npy"}

@@ -1,5 +1,6 @@
 """The notebooks run from the first cell to the last, and carry no outputs."""
 
+import asyncio
 from pathlib import Path
 
 import nbformat
@@ -10,13 +11,33 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+async def execute_all():
+    """Each notebook as it was run, or what ended it. Two at a time: their kernels start slowly."""
+    places = asyncio.Semaphore(2)
+
+    async def execute(path):
+        notebook = nbformat.read(path, as_version=4)
+        resources = {"metadata": {"path": str(ROOT)}}
+        async with places:
+            return await NotebookClient(
+                notebook, timeout=60, kernel_name="python3", resources=resources
+            ).async_execute()
+
+    ended = await asyncio.gather(*map(execute, NOTEBOOKS), return_exceptions=True)
+    return dict(zip(NOTEBOOKS, ended, strict=True))
+
+
+@pytest.fixture(scope="module")
+def ended():
+    return asyncio.run(execute_all())
+
+
 @pytest.mark.filterwarnings("default")  # the client's event loop warns of its own affairs
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_to_its_end(path):
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
-        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
-    ).execute()
+def test_a_notebook_runs_to_its_end(path, ended):
+    notebook = ended[path]
+    if isinstance(notebook, BaseException):
+        raise notebook
     last = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
     assert last.execution_count == sum(cell.cell_type == "code" for cell in notebook.cells)
 

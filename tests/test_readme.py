@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +40,20 @@ def run(language, code, folder):
 
 
 def test_every_block_runs_and_prints_what_is_shown(tmp_path):
+    # Each is a process, mostly on one processor: two at a time.
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            None if language == "text" else pool.submit(run, language, code, tmp_path)
+            for language, code in BLOCKS
+        ]
     checker, printed, n_shown = doctest.OutputChecker(), "", 0
-    for language, code in BLOCKS:
+    for (language, code), ran in zip(BLOCKS, runs, strict=True):
         if language == "text":
             assert checker.check_output(code, printed, doctest.ELLIPSIS), printed
             n_shown += 1
         else:
             assert language in {"python", "sh"}
-            printed = run(language, code, tmp_path)
+            printed = ran.result()
     assert n_shown >= 2
 
 
