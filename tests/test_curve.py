@@ -12,7 +12,7 @@ from meanshift_fast.datasets import demo_table
 from meanshift_fast.stream import fit_batches
 
 
-@pytest.mark.parametrize("n_samples", [5_000, 20_000, 200_000])
+@pytest.mark.parametrize("n_samples", [5_000, 20_000, 60_000])
 def test_it_finds_the_twenty_blobs_and_so_does_a_fresh_fit(n_samples):
     X = blobs(n_samples)
     curve = bandwidth_curve(X)

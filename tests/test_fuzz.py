@@ -207,9 +207,9 @@ def scale_of(X, quantile):
     return float(np.median(np.quantile(away, quantile, axis=1))) or 1e-3
 
 
-def seconds(X, params):
+def seconds(X, params, n_fits=1):
     times = []
-    for _ in range(3):
+    for _ in range(n_fits):
         began = time.perf_counter()
         MeanShift(**params).fit(X)
         times.append(time.perf_counter() - began)
@@ -218,10 +218,11 @@ def seconds(X, params):
 
 @pytest.mark.parametrize("work", WORK)
 def test_no_shape_takes_five_times_as_long_as_uniform_rows(work):
-    usual = seconds(UNIFORM, WORK[work](UNIFORM))
+    usual = seconds(UNIFORM, WORK[work](UNIFORM), 3)
     slow = {}
     for name, X in HOSTILE.items():
-        ratio = seconds(X, WORK[work](X)) / usual
-        if ratio > 5:
+        params = WORK[work](X)
+        # One fit tells, but for what else the processors do meanwhile.
+        if seconds(X, params) > 5 * usual and (ratio := seconds(X, params, 3) / usual) > 5:
             slow[name] = ratio
     assert not slow
