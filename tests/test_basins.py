@@ -2,6 +2,7 @@
 
 import pickle
 
+import numba
 import numpy as np
 import pytest
 
@@ -26,6 +27,8 @@ TABLES = {
     "one feature": (samples.blobs(300, 1, spread=1.0), 0.7),
     "a lattice with duplicates": (samples.scattered(300, 2, side=15), 2.0),
 }
+if numba.config.DISABLE_JIT:
+    TABLES = {name: (X[::3], bandwidth) for name, (X, bandwidth) in TABLES.items()}
 tables = pytest.mark.parametrize(("X", "bandwidth"), TABLES.values(), ids=TABLES)
 
 
