@@ -3,6 +3,10 @@
 Kernels are compiled at their first call, never at import, and their machine code is kept on
 disk where there is a place to keep it. STYLE of the kernels: `parallel` functions are a few lines
 around a `serial` one, because a ``prange`` body compiles several times slower than a plain loop.
+
+Kernels of several files share a `step` by importing it by its name. Every cache is sealed with the
+texts of all files whose steps the kernel's file has so imported, and of those that these import
+from, so no code is loaded that holds a step as it was.
 """
 
 import contextlib
@@ -12,12 +16,27 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 from meanshift_fast import lanes, linking, threads
 from meanshift_fast.cache import SealedCache
 from meanshift_fast.linking import KernelCompiler, PartCompiler
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def _files_of_steps(function: Callable[..., Any]) -> list[str]:
+    """The other files of which a kernel can be made: its file's imported steps', and theirs."""
+    own = function.__code__.co_filename
+    found, waiting = {own}, [function]
+    while waiting:
+        for value in waiting.pop().__globals__.values():
+            if isinstance(value, Dispatcher):
+                file = value.py_func.__code__.co_filename
+                if file not in found:
+                    found.add(file)
+                    waiting.append(value.py_func)
+    return sorted(found - {own})
 
 
 def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
@@ -28,7 +47,7 @@ def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
     # with a RuntimeError: then every process compiles for itself.
     with contextlib.suppress(RuntimeError):
         # Machine code contains what lanes.py lowers to, and this file chooses the options.
-        makers = (__file__, lanes.__file__, linking.__file__)
+        makers = (__file__, lanes.__file__, linking.__file__, *_files_of_steps(function))
         dispatcher._cache = SealedCache(function, form, makers)
     return dispatcher  # type: ignore[no-any-return]
 
@@ -46,9 +65,10 @@ def serial(function: Kernel) -> Kernel:
 
 
 def step(function: Kernel) -> Kernel:
-    """Compile ``function`` for other kernels of its file only, which LLVM puts it into.
+    """Compile ``function`` for other kernels, which LLVM puts it into.
 
-    It has no entry in the cache: it comes with the kernels that it is a part of.
+    It has no entry in the cache: it comes with the kernels that it is a part of. Those of other
+    files import it by its name, at the top, as they do the constants that go with it.
     """
     return numba.njit(  # type: ignore[no-any-return]
         nogil=True,

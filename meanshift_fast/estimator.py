@@ -340,7 +340,7 @@ default=None
             rows = _tree_of(tree_rows, tree_weights, row_widths * units.radius, careful=careful)
         kernel = self._kernel_on(rows, units.radius, report)
         follow = kernel.follow
-        order = rows.order if tree_rows is entered else None
+        order = _order_of(rows) if tree_rows is entered else None
         climb_rows = partial(follow, entered, order=order, coalesce=self.coalesce)
         if seeds is points:
             path = climb_rows()
@@ -370,7 +370,7 @@ default=None
         if seeds is not points:
             path = climb_rows()
         self.labels_ = row_labels(
-            path, entered, landings, order=rows.order, limit=limit, follow=follow,
+            path, entered, landings, order=_order_of(rows), limit=limit, follow=follow,
             patient=kernel.patient, side=self.coalesce * units.radius,
         )  # fmt: skip
         kept = Labelled(
@@ -713,6 +713,11 @@ def _tree_of(
     """Rows for the kernels; points of cells where there are widths."""
     built = tree.build(rows, weights, careful=careful)
     return slabs.lay(built, widths) if widths.size else built
+
+
+def _order_of(rows: _Rows) -> NDArray[np.signedinteger]:
+    """The rows of the table in an order of neighbourhood."""
+    return rows.tree.order if isinstance(rows, slabs.SlabTree) else rows.order
 
 
 def _rounded(

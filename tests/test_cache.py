@@ -11,24 +11,43 @@ import numpy as np
 import pytest
 
 import meanshift_fast
-from meanshift_fast import cache
+from meanshift_fast import cache, compiled, descent, shift, slabs, tree
 
 KERNELS = """
 from numba import prange
+from shared_steps import scaled
 from meanshift_fast.compiled import parallel, serial, step
 
 @step
-def scaled(x):
-    return 3 * x
+def raised(x):
+    return x + 1
 
 @serial
 def shifted(x):
-    return scaled(x) + 1
+    return raised(scaled(x))
 
 @parallel
 def spread(x):
     for i in prange(x.shape[0]):
         x[i] = x[i] + 1
+"""
+# Steps of other files: one that the kernels import, and one that this imports.
+SHARED = """
+from meanshift_fast.compiled import step
+from deeper_steps import FACTOR, doubled
+
+@step
+def scaled(x):
+    return doubled(x) + FACTOR * x
+"""
+DEEPER = """
+from meanshift_fast.compiled import step
+
+FACTOR = 1
+
+@step
+def doubled(x):
+    return 2 * x
 """
 
 
@@ -37,16 +56,21 @@ def kernels(tmp_path, monkeypatch):
     """A file of kernels in a folder of its own, and the cache beside it."""
     monkeypatch.setattr("numba.config.CACHE_DIR", "")
     monkeypatch.setattr("sys.dont_write_bytecode", True)  # Python's own cache is not the matter
-    monkeypatch.delitem(sys.modules, "kernels", raising=False)
+    for name in ("kernels", "shared_steps", "deeper_steps"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "kernels.py"
     path.write_text(KERNELS)
+    (tmp_path / "shared_steps.py").write_text(SHARED)
+    (tmp_path / "deeper_steps.py").write_text(DEEPER)
     return path
 
 
 def load(path):
     """The kernels as a new process would have them: none compiled, the cache as it is on disk."""
-    sys.modules.pop("kernels", None)
+    for name in ("kernels", "shared_steps", "deeper_steps"):
+        sys.modules.pop(name, None)
+    cache._read.cache_clear()
     importlib.invalidate_caches()
     module = importlib.import_module("kernels")
     assert module.__file__ == str(path)
@@ -118,22 +142,38 @@ def test_a_cache_that_takes_no_file_is_a_warning(kernels):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "answer"),
-    [("+ 1", "+ 2", 8), ("3 * x", "4 * x", 9)],
-    ids=["the kernel", "a step of it"],
+    ("file", "old", "new", "answer"),
+    [
+        ("kernels", "raised(scaled(x))", "scaled(raised(x))", 9),
+        ("kernels", "return x + 1", "return x + 2", 8),
+        ("shared_steps", "doubled(x) + ", "doubled(x) - ", 3),
+        ("deeper_steps", "2 * x", "3 * x", 9),
+        ("deeper_steps", "FACTOR = 1", "FACTOR = 4", 13),
+    ],
+    ids=["the kernel", "a step of it", "of another file", "a step of that", "a constant of that"],
 )
-def test_an_edited_file_never_runs_as_it_was(kernels, old, new, answer):
-    # A constant, so that the byte code is the same; the size and the time are the same, too,
-    # as where a package manager sets the times of what it installs.
+def test_an_edited_file_never_runs_as_it_was(kernels, file, old, new, answer):
+    # The size and the time are the same, as where a package manager sets the times of what it
+    # installs; where a constant changes, so is the byte code.
     load(kernels).shifted(2)
-    before = kernels.stat()
-    kernels.write_text(KERNELS.replace(f"{old}\n", f"{new}\n"))
-    os.utime(kernels, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert (kernels.stat().st_size, kernels.stat().st_mtime_ns) == (
+    edited = kernels.with_name(f"{file}.py")
+    before, text = edited.stat(), edited.read_text()
+    assert text.count(old) == 1
+    edited.write_text(text.replace(old, new))
+    os.utime(edited, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (edited.stat().st_size, edited.stat().st_mtime_ns) == (
         before.st_size,
         before.st_mtime_ns,
     )
     assert load(kernels).shifted(2) == answer
+
+
+def test_the_files_of_the_steps_that_kernels_share_are_told_from_the_imports():
+    def files(kernel):
+        return compiled._files_of_steps(kernel._function)
+
+    assert files(shift._flat_shifts) == files(slabs._shift_all) == [descent.__file__]
+    assert files(tree._bounds) == []
 
 
 def test_what_other_sources_or_another_numba_made_is_not_loaded(kernels, tmp_path, monkeypatch):
@@ -141,7 +181,6 @@ def test_what_other_sources_or_another_numba_made_is_not_loaded(kernels, tmp_pat
 
     def hits_with(text):
         maker.write_text(text)
-        cache._read.cache_clear()
         shifted = load(kernels).shifted
         shifted._cache = cache.SealedCache(shifted.py_func, "serial", (str(maker),))
         assert shifted(2) == 7

@@ -58,11 +58,14 @@ def built_order(points):
 @pytest.mark.parametrize("name", CASES)
 def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     points, bandwidth = CASES[name]
-    built = tree_of(points, np.empty(0), bandwidth * WIDTHS["any"](len(points)))
-    together = points[built_order(points)].copy()
+    built = tree.build(points, np.empty(0))
+    widths = bandwidth * WIDTHS["any"](len(points))
+    together = points[built.order].copy()
     alone = together.copy()
-    in_groups, _ = slabs.shift(built._replace(leaf_width=np.inf), together, bandwidth)
-    one_by_one, _ = slabs.shift(built._replace(leaf_width=0.0), alone, bandwidth)
+    grouping = slabs.lay(built._replace(leaf_width=np.inf), widths)
+    in_groups, _ = slabs.shift(grouping, together, bandwidth)
+    parting = slabs.lay(built._replace(leaf_width=0.0), widths)
+    one_by_one, _ = slabs.shift(parting, alone, bandwidth)
     np.testing.assert_allclose(in_groups, one_by_one, rtol=1e-11)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-11 * np.abs(points).max())
 
