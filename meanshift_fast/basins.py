@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from meanshift_fast.cells import Grid
 from meanshift_fast.climb import Climb
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.hashing import hash_of
 from meanshift_fast.labels import nearest_labels
+from meanshift_fast.lanes import flat
 from meanshift_fast.pieces import pieces
 from meanshift_fast.seeding import find_bins
 from meanshift_fast.units import readonly
@@ -122,21 +124,10 @@ class Labelled(NamedTuple):
 
 
 @step
-def _hash(points, words, row):
-    """Mix the bits of a row; 0.0 and -0.0, being equal, count as the same."""
-    mixed = np.int64(0)
-    for f in range(points.shape[1]):
-        word = words[row, f] if points[row, f] != 0.0 else np.int64(0)
-        mixed = (mixed ^ word) * -0x61C8864680B583EB  # 2^64 over the golden ratio
-        mixed ^= mixed >> 32
-    return mixed
-
-
-@step
 def _slot_of(points, words, row, others, slots):
     """Find the slot of a row's equal among others, or the empty one where it would be."""
     last_slot = slots.shape[0] - 1
-    slot = _hash(points, words, row) & last_slot
+    slot = hash_of(flat(points), flat(words), points.shape[1], row) & last_slot
     while slots[slot] >= 0:
         f = 0
         while f < points.shape[1] and points[row, f] == others[slots[slot], f]:

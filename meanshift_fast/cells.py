@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.hashing import mixed
 from meanshift_fast.units import checked_lengths, numeric_table, readonly, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
@@ -75,15 +76,8 @@ def _number(points, sizes, n_parts, numbers):
 # arrays, it took 65, 83 and 184.
 
 
-@step
-def _mixed(mixed, word):
-    """Mix a word into a hash.
-
-    Numbers of cells are whole, their last bits are zeros, and it takes one more turn at the end
-    for the last bits of the hash to be any: without it a row took 31 ns where it takes 13.
-    """
-    mixed = (mixed ^ word) * -0x61C8864680B583EB  # 2^64 over the golden ratio
-    return mixed ^ (mixed >> 32)
+# Numbers of cells are whole, their last bits are zeros, and it takes one more turn at the end for
+# the last bits of the hash to be any: without it a row took 31 ns where it takes 13.
 
 
 @step
@@ -95,10 +89,10 @@ def _number_block(points, start, sizes, n_parts, numbers, words, hashes):
         for f in range(n_features):
             numbers[k, f] = _cell(np.float64(points[start + k, f]), sizes[f], n_parts)
     for k in range(n_rows):
-        mixed = np.int64(0)
+        code = np.int64(0)
         for f in range(n_features):
-            mixed = _mixed(mixed, words[k, f])
-        hashes[k] = _mixed(mixed, np.int64(0))
+            code = mixed(code, words[k, f])
+        hashes[k] = mixed(code, np.int64(0))
     return n_rows
 
 
@@ -195,8 +189,8 @@ def _place(table, n_cells, slots):
         code = np.int64(0)
         for f in range(n_features):
             numbers[f] = table[cell, f]
-            code = _mixed(code, words[f])
-        slot = _mixed(code, np.int64(0)) & last_slot
+            code = mixed(code, words[f])
+        slot = mixed(code, np.int64(0)) & last_slot
         while slots[slot] >= 0:
             slot = (slot + 1) & last_slot
         slots[slot] = cell

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.hashing import hash_of
 from meanshift_fast.lanes import bits, flat, full, item, load, lowest, put, where
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import build
@@ -46,24 +47,12 @@ def _equal(ends, n_features, i, j):
     return f == n_features
 
 
-@step
-def _hash(ends, words, n_features, row):
-    """Mix the bits of an end; 0.0 and -0.0, being equal, count as the same."""
-    mixed = np.int64(0)
-    for f in range(n_features):
-        k = row * n_features + f
-        word = item(words, k) if item(ends, k) != 0.0 else np.int64(0)
-        mixed = (mixed ^ word) * -0x61C8864680B583EB  # 2^64 over the golden ratio
-        mixed ^= mixed >> 32
-    return mixed
-
-
 @serial
 def _collapse(ends, words, start, stop, support, slots, waiting, n_distinct):
     """List the first of each new tuple in start:stop, with the support of the last; how many."""
     n_features, last_slot = ends.shape[1], slots.shape[0] - 1
     for row in range(start, stop):
-        slot = _hash(flat(ends), flat(words), n_features, row) & last_slot
+        slot = hash_of(flat(ends), flat(words), n_features, row) & last_slot
         while slots[slot] >= 0 and not _equal(flat(ends), n_features, slots[slot], row):
             slot = (slot + 1) & last_slot
         if slots[slot] < 0:
