@@ -55,7 +55,7 @@ def _follow_some(
                 put(place, f, item(at, i * n_features + f))
             sum_balls(
                 views, None, n_features, place, place, place, True, (radius_sq, radius_sq), stack,
-                own, shared, own,
+                own, stack, shared, own,
             )  # fmt: skip
             support[i, number], moves[i, number] = move_to_mean(at, i, n_features, shared, own, 0)
             for f in range(n_features):
