@@ -15,8 +15,8 @@ a leaf would open leaves that most of its members need not see; its members go a
 
 Two things a kernel says of its rows:
 
-    steepness    None where a row counts whole or not at all; else a flat pointer to one number a
-                 row, which tells by what part a row near the sphere counts: see slabs.py
+    steepness    None where a row counts whole or not at all; else an array of one number a row,
+                 which tells by what part a row near the sphere counts: see slabs.py
     ball         (reach_sq, whole_sq): rows farther than the one do not count, rows no farther than
                  the other count whole; for slabs (reach_sq, whole_sq, radius_sq, per_square)
 
@@ -289,19 +289,35 @@ def _bound_group(positions, first, size, n_features, places, low, high):
 
 
 @step
-def _shift_groups(
-    tree, steepness, positions, first, stop, ball, support, moves, memory, integers
-):  # fmt: skip
-    """Shift positions first:stop, group by group."""
+def n_blocks_of(positions):
+    """How many blocks of positions there are for :func:`shift_block`."""
+    return (positions.shape[0] + BLOCK - 1) // BLOCK
+
+
+@step
+def room_for(n_features):
+    """Memory for :func:`shift_block`, of numbers and of integers."""
+    return np.empty((6, n_features + LANES, LANES)), np.empty(STACK + LANES, np.int64)
+
+
+@step
+def shift_block(tree, steepness, positions, block, ball, support, moves, numbers, integers):
+    """Shift a block of positions in place; one whose ball is empty stays, with support 0.
+
+    From here on all arrays are flat pointers, and so is the steepness where there is one.
+    """
     n_features = positions.shape[1]
+    steep = None if steepness is None else flat(steepness)
     views, at = views_of(tree), flat(positions)
     stack, hits = flat(integers), flat(integers[STACK:])
     shared, own, places, scratch, low, high = (
-        flat(memory[0]), flat(memory[1]), flat(memory[2]), flat(memory[3]), flat(memory[4]),
-        flat(memory[5]),
+        flat(numbers[0]), flat(numbers[1]), flat(numbers[2]), flat(numbers[3]), flat(numbers[4]),
+        flat(numbers[5]),
     )  # fmt: skip
     widest = WIDE_GROUP * tree.leaf_width  # squared by hand: compiling a power takes 0.6 s
     widest_sq = widest * widest
+    first = block * BLOCK
+    stop = min(first + BLOCK, positions.shape[0])
     while first < stop:
         size = min(LANES, stop - first)
         width_sq = _bound_group(at, first, size, n_features, places, low, high)
@@ -310,7 +326,7 @@ def _shift_groups(
             size = min(size, 1)
             _bound_group(at, first, size, n_features, places, low, high)
         sum_balls(
-            views, steepness, n_features, places, low, high, alone, ball, stack, scratch, hits,
+            views, steep, n_features, places, low, high, alone, ball, stack, scratch, hits,
             shared, own,
         )  # fmt: skip
         for member in range(size):
@@ -318,19 +334,3 @@ def _shift_groups(
                 at, first + member, n_features, shared, own, member
             )
         first += size
-
-
-@step
-def n_blocks_of(positions):
-    """How many blocks of positions there are for :func:`shift_block`."""
-    return (positions.shape[0] + BLOCK - 1) // BLOCK
-
-
-@step
-def shift_block(tree, steepness, positions, block, ball, support, moves):
-    """Shift a block of positions in place; one whose ball is empty stays, with support 0."""
-    memory = np.empty((6, positions.shape[1] + LANES, LANES))
-    integers = np.empty(STACK + LANES, np.int64)
-    first = block * BLOCK
-    stop = min(first + BLOCK, positions.shape[0])
-    _shift_groups(tree, steepness, positions, first, stop, ball, support, moves, memory, integers)

@@ -16,6 +16,7 @@ from meanshift_fast.descent import (
     STACK,
     move_to_mean,
     n_blocks_of,
+    room_for,
     shift_block,
     sum_balls,
     views_of,
@@ -38,7 +39,10 @@ STEPS = 8
 def _flat_shifts(tree, positions, radius_sq, support, moves):
     for block in prange(n_blocks_of(positions)):
         at = np.int64(block)  # prange counts unsigned, which would compile the block twice
-        shift_block(tree, None, positions, at, (radius_sq, radius_sq), support, moves)
+        numbers, integers = room_for(positions.shape[1])
+        shift_block(
+            tree, None, positions, at, (radius_sq, radius_sq), support, moves, numbers, integers
+        )
 
 
 @step

@@ -27,9 +27,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast.compiled import parallel, step
-from meanshift_fast.descent import BLOCK, n_blocks_of, shift_block
-from meanshift_fast.lanes import flat
+from meanshift_fast.compiled import parallel
+from meanshift_fast.descent import BLOCK, n_blocks_of, room_for, shift_block
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
 from meanshift_fast.weights import UNWEIGHTED
@@ -56,16 +55,12 @@ class SlabTree(NamedTuple):
     widest: float
 
 
-@step
-def _shift_slabs(tree, steepness, positions, block, ball, support, moves):
-    shift_block(tree, flat(steepness), positions, block, ball, support, moves)
-
-
 @parallel
 def _shift_all(tree, steepness, positions, ball, support, moves):
     for block in prange(n_blocks_of(positions)):
         at = np.int64(block)  # prange counts unsigned, which would compile the block twice
-        _shift_slabs(tree, steepness, positions, at, ball, support, moves)
+        numbers, integers = room_for(positions.shape[1])
+        shift_block(tree, steepness, positions, at, ball, support, moves, numbers, integers)
 
 
 def widths_of(variances: NDArray[np.float64]) -> NDArray[np.float64]:
