@@ -345,7 +345,9 @@ default=None
         if seeds is points:
             path = climb_rows()
         else:
-            path = follow(units.enter(seeds), coalesce=self.coalesce)
+            starts = units.enter(readonly_table(seeds))
+            near = tree.build(starts, UNWEIGHTED).order
+            path = follow(starts, order=near, coalesce=self.coalesce)
             if self.seeds is None and not np.count_nonzero(path.support):
                 # In 30 columns a bin's centre may be far from all rows, its own included.
                 warn_of_bins(bandwidth)

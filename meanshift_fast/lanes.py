@@ -117,6 +117,11 @@ def put(rows, i, value):
     rows[i] = value
 
 
+def words(rows):
+    """A flat pointer to float64 as one to the int64 of the same bits."""
+    return rows.view(np.int64)
+
+
 def full(value):
     """Lanes that all hold ``value``."""
     return np.full(LANES, value, dtype=np.float64)
@@ -133,6 +138,16 @@ def total(values):
         half = values.size // 2
         values = values[:half] + values[half:]
     return float(values[0])
+
+
+def least(values):
+    """The smallest lane; none is NaN."""
+    return float(values.min())
+
+
+def most(values):
+    """The largest lane; none is NaN."""
+    return float(values.max())
 
 
 def bits(mask):
@@ -299,27 +314,44 @@ def _lower_where(context, builder, sig, args):
     return builder.select(*args)
 
 
-@type_callable(total)
-def _type_total(context):
-    return lambda values: types.float64 if isinstance(values, LanesType) else None
+@type_callable(words)
+def _type_words(context):
+    return lambda rows: FlatType(types.int64) if rows == FlatType(types.float64) else None
 
 
-@lower_builtin(total, LanesType)
-def _lower_total(context, builder, sig, args):
-    (values,) = args
-    size = LANES
-    while size > 1:
-        size //= 2
-        halves = [
-            builder.shuffle_vector(
-                values,
-                values,
-                ir.Constant(ir.VectorType(_I32, size), list(range(first, first + size))),
-            )
-            for first in (0, size)
-        ]
-        values = builder.fadd(*halves)
-    return builder.extract_element(values, ir.Constant(_I32, 0))
+@lower_builtin(words, FlatType)
+def _lower_words(context, builder, sig, args):
+    return builder.bitcast(args[0], _I64.as_pointer())
+
+
+def _fold(function, emit):
+    """Make one number of lanes: halves onto halves."""
+
+    @type_callable(function)
+    def type_fold(context):
+        return lambda values: types.float64 if isinstance(values, LanesType) else None
+
+    @lower_builtin(function, LanesType)
+    def lower_fold(context, builder, sig, args):
+        (values,) = args
+        size = LANES
+        while size > 1:
+            size //= 2
+            halves = [
+                builder.shuffle_vector(
+                    values,
+                    values,
+                    ir.Constant(ir.VectorType(_I32, size), list(range(first, first + size))),
+                )
+                for first in (0, size)
+            ]
+            values = emit(builder, *halves)
+        return builder.extract_element(values, ir.Constant(_I32, 0))
+
+
+_fold(total, lambda builder, x, y: builder.fadd(x, y))
+_fold(least, lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), x, y))
+_fold(most, lambda builder, x, y: builder.select(builder.fcmp_ordered(">", x, y), x, y))
 
 
 @type_callable(bits)

@@ -28,14 +28,29 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, serial, step
-from meanshift_fast.lanes import flat, full, item, load, load_from, put, store, where
+from meanshift_fast.lanes import (
+    flat,
+    full,
+    item,
+    least,
+    load,
+    load_from,
+    mask_of,
+    most,
+    put,
+    store,
+    total,
+    where,
+    words,
+)
 from meanshift_fast.pieces import pieces
 from meanshift_fast.threads import allowed
 
 LANES = 16
 FIRST = 1 << 23  # values that the first piece arranges: some tenths of a second
 RANKS = 1 << 24  # ranks that are split at medians in one go: as much
-CHUNK = 4096  # rows that one task arranges in cache: 16 blocks of 16 leaves of 16 rows
+ROUNDER = 1.5 * 2.0**52  # what is added to it is rounded, and its last bits are the whole number
+CHUNK = 1024  # rows that one task arranges in cache: 16 blocks of 16 leaves of 16 rows
 
 
 class MomentTree(NamedTuple):
@@ -243,26 +258,43 @@ def _select(values, order, start, stop, rank):
 
 
 @step
-def _sort_into_buckets(values, order, start, stop, counts, spare):
+def _bounds_of_some(values, n_values):
+    """The least and the largest of some values: sixteen at a time, then what is left."""
+    low = high = item(values, 0)
+    whole = n_values // LANES
+    if whole > 0:
+        low_row = high_row = load(values, 0)
+        for k in range(1, whole):
+            row = load(values, k)
+            low_row = where(row < low_row, row, low_row)
+            high_row = where(row > high_row, row, high_row)
+        low, high = least(low_row), most(high_row)
+    for i in range(whole * LANES, n_values):
+        low = min(low, item(values, i))
+        high = max(high, item(values, i))
+    return low, high
+
+
+@step
+def _sort_into_buckets(values, order, start, stop, numbers, counts, spare):
     """Sort ranks start:stop by up to 256 buckets of their values; False where one is crowded.
 
     What shares a bucket stays unsorted, so boxes may overlap by a bucket's width.
     """
     n_rows = stop - start
     n_buckets = min(256, n_rows)
-    low = high = item(values, 0)
-    for i in range(n_rows):
-        low = min(low, item(values, i))
-        high = max(high, item(values, i))
+    low, high = _bounds_of_some(values, n_rows)
     half = high * 0.5 - low * 0.5
     if not half > 1e-290:
         return False
-    scale = n_buckets / half
+    scale = (n_buckets - 1) / half
     for bucket in range(n_buckets + 1):
         put(counts, bucket, 0)
+    for k in range((n_rows + LANES - 1) // LANES):
+        store(numbers, k, (load(values, k) * 0.5 - low * 0.5) * scale + ROUNDER)
+    buckets = words(numbers)
     for i in range(n_rows):
-        bucket = min(np.int64((item(values, i) * 0.5 - low * 0.5) * scale), n_buckets - 1)
-        put(spare, n_rows + i, bucket)
+        bucket = item(buckets, i) & 255
         put(counts, bucket + 1, item(counts, bucket + 1) + 1)
         put(spare, i, item(order, start + i))
     crowd = 0
@@ -272,7 +304,7 @@ def _sort_into_buckets(values, order, start, stop, counts, spare):
     if crowd > max(n_rows // 8, 8):
         return False
     for i in range(n_rows):
-        bucket = item(spare, n_rows + i)
+        bucket = item(buckets, i) & 255
         put(order, start + item(counts, bucket), item(spare, i))
         put(counts, bucket, item(counts, bucket) + 1)
     return True
@@ -280,7 +312,7 @@ def _sort_into_buckets(values, order, start, stop, counts, spare):
 
 @step
 def _split_into_leaves(
-    points, n_features, order, start, stop, careful, values, spare, counts, stack
+    points, n_features, order, start, stop, careful, values, numbers, spare, counts, stack
 ):
     """Arrange a chunk: cut its widest side, and the parts' widest sides, down to the leaves."""
     ways = 2 if careful else 4
@@ -297,7 +329,9 @@ def _split_into_leaves(
         part = LANES
         while part * ways < last - first:
             part *= ways
-        in_order = not careful and _sort_into_buckets(values, order, first, last, counts, spare)
+        in_order = not careful and _sort_into_buckets(
+            values, order, first, last, numbers, counts, spare
+        )
         while first < last:
             if not in_order and first + part < last:
                 _select(values, order, first, last, first + part)
@@ -361,48 +395,41 @@ def _split_heavy_cells(points, order, cell_start, values, stack, waiting, n_rank
 
 
 @step
-def _pack_leaf(points, weights, n_features, order, n_rows, leaf, weighted, packed, packed_weights):
-    """Lay a leaf's rows side by side; returns how many they are."""
+def _pack_leaf(points, weights, n_features, order, leaf, size, weighted, packed, packed_weights):
+    """Lay a leaf's rows side by side."""
     start = leaf * LANES
-    size = min(LANES, n_rows - start)
     for f in range(n_features):
-        for lane in range(size):
-            value = item(points, item(order, start + lane) * n_features + f)
-            put(packed, start * n_features + f * LANES + lane, value)
-        for lane in range(size, LANES):
-            put(packed, start * n_features + f * LANES + lane, np.inf)
+        first = start * n_features + f * LANES
+        if size == LANES:
+            for lane in range(LANES):
+                put(packed, first + lane, item(points, item(order, start + lane) * n_features + f))
+        else:
+            store(packed, leaf * n_features + f, full(np.inf))
+            for lane in range(size):
+                put(packed, first + lane, item(points, item(order, start + lane) * n_features + f))
     if weighted:
+        store(packed_weights, leaf, full(0.0))
         for lane in range(size):
             put(packed_weights, start + lane, item(weights, item(order, start + lane)))
-        for lane in range(size, LANES):
-            put(packed_weights, start + lane, 0.0)
-    return size
 
 
 @step
 def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments, block, lane):
     """Write a leaf's box, weight and weighted sum into its lane of its block."""
     lower, upper, weight, weighted_sum = moments
-    weights_start = leaf * LANES * weighted
-    support = 0.0
-    for j in range(size):
-        support += item(packed_weights, weights_start + j)
-    put(weight, block * LANES + lane, support)
+    zero, there = full(0.0), mask_of((1 << size) - 1)
+    weights = where(there, load(packed_weights, leaf * weighted), zero)
+    put(weight, block * LANES + lane, total(weights))
     for f in range(n_features):
-        low, high, feature_sum = np.inf, -np.inf, 0.0
-        for j in range(size):
-            value = item(packed, (leaf * n_features + f) * LANES + j)
-            low = min(low, value)
-            high = max(high, value)
-            feature_sum += value * item(packed_weights, weights_start + j)
+        rows = load(packed, leaf * n_features + f)
         place = (block * n_features + f) * LANES + lane
-        put(lower, place, low)
-        put(upper, place, high)
-        put(weighted_sum, place, feature_sum)
+        put(lower, place, least(rows))
+        put(upper, place, most(where(there, rows, full(-np.inf))))
+        put(weighted_sum, place, total(where(there, rows, zero) * weights))
 
 
 @step
-def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, values, integers):
+def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, values, numbers, integers):
     packed, packed_weights, lower, upper, weight, weighted_sum = tree_arrays
     moments = (flat(lower), flat(upper), flat(weight), flat(weighted_sum))
     n_rows, n_features = points.shape
@@ -411,11 +438,12 @@ def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays,
     stop = min(start + CHUNK, n_rows)
     _split_into_leaves(
         flat(points), n_features, flat(order), start, stop, careful, flat(values),
-        flat(integers[0]), flat(integers[1]), flat(integers[2]),
+        flat(numbers), flat(integers[0]), flat(integers[1]), flat(integers[2]),
     )  # fmt: skip
     for leaf in range(start // LANES, (stop + LANES - 1) // LANES):
-        size = _pack_leaf(
-            flat(points), flat(weights), n_features, flat(order), n_rows, leaf, weighted,
+        size = min(LANES, stop - leaf * LANES)
+        _pack_leaf(
+            flat(points), flat(weights), n_features, flat(order), leaf, size, weighted,
             flat(packed), flat(packed_weights),
         )  # fmt: skip
         _sum_leaf(
@@ -427,11 +455,11 @@ def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays,
 @parallel
 def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays):
     for chunk in prange(last - first):
-        n_values = min(points.shape[0], CHUNK)
-        values = np.empty(n_values)
-        integers = np.empty((3, 2 * n_values), np.int64)
+        n_values = min(points.shape[0] + LANES, CHUNK)
+        values, numbers = np.empty(n_values), np.empty(n_values)
+        integers = np.empty((3, n_values), np.int64)
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
-        _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, values, integers)
+        _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, values, numbers, integers)
 
 
 @serial
@@ -543,7 +571,7 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     upper = np.full((n_parts, n_features), -np.inf)
     _bounds(points, lower, upper)
     features, origin, scale, bit_table = _cell_grid(
-        lower.min(axis=0), upper.max(axis=0), n_samples // 128
+        lower.min(axis=0), upper.max(axis=0), n_samples // 32
     )
     n_cells = 1 << sum(int(bits.max()).bit_count() for bits in bit_table)
     cells = np.empty(n_samples, dtype=np.int32)
