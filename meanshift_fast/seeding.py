@@ -15,26 +15,30 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numba import prange
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
-from meanshift_fast.compiled import serial, step
+from meanshift_fast.compiled import parallel, serial, step
+from meanshift_fast.lanes import flat, item, put, words
 from meanshift_fast.pieces import pieces
+from meanshift_fast.threads import allowed
+from meanshift_fast.tree import row_type
 from meanshift_fast.units import ANY_FINITE, numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED
 
 SAMPLE = 8192  # rows that tell whether rows repeat; a table of no more is built before they do
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
 FIRST = 1 << 20  # rows of the first piece
+LARGE = 1 << 17  # rows that are shared out to threads
 LEAST_BIN = float(np.finfo(np.float32).tiny)
 HASH_FACTOR = 0x5BD1E995
 HASH_BITS = 0xFFFFFFFF  # products with the factor stay below 2**63, and no overflow is reported
 
 
-# One thread: it takes 4 ms for a million rows in two columns. Two, and the merging of what they
-# find, could save two of them, and a parallel kernel adds a second to every cold start. To round
-# a block's values before its rows are looked at, for the sake of vectors, was half as slow again.
+# To round a block's values before its rows are looked at, for the sake of vectors, was half as slow
+# again.
 
 
 @step
@@ -67,39 +71,50 @@ def _span_bins(points, bin_size, origin, stride):
     return n_spanned
 
 
-@serial
-def _count_bins(
-    points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
-):
-    """Note the first of rows start:stop in each new bin, and count each bin's; how many bins.
+@step
+def _own_slot(points, row, n_features, bin_size, origin, stride):
+    """The slot of a row's bin where each bin has one. All arrays are flat."""
+    place = 0.0
+    for f in range(n_features):
+        value = _bin(item(points, row * n_features + f), bin_size)
+        place += (value - item(origin, f)) * item(stride, f)
+    return int(place)
 
-    An empty ``stride`` asks for hashing; ``slots`` come as zeros, a power of two of them. An
-    ``inverse`` with room for them takes the rows' bins.
-    """
-    n_features = points.shape[1]
-    bins = np.empty(n_features)
-    words = bins.view(np.int64)
+
+@step
+def _hashed_slot(points, row, n_features, bin_size, slots, last_slot, rows, bins):
+    """The slot of a row's bin, or where it will be; ``rows`` are the first rows of the bins."""
+    code = 0
+    for f in range(n_features):
+        put(bins, f, _bin(item(points, row * n_features + f), bin_size))
+        word = item(words(bins), f)
+        code = (code ^ ((word ^ (word >> 32)) & HASH_BITS)) * HASH_FACTOR
+        code = (code ^ (code >> 32)) & HASH_BITS
+    slot = code & last_slot
+    while item(slots, slot) > 0:
+        known = item(rows, item(slots, slot) - 1) * n_features
+        f = 0
+        while f < n_features and _bin(item(points, known + f), bin_size) == item(bins, f):
+            f += 1
+        if f == n_features:
+            break
+        slot = (slot + 1) & last_slot
+    return slot
+
+
+@step
+def _count_part(
+    points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse, bins
+):
+    """Note the first of rows start:stop in each new bin, and count each bin's; how many bins."""
+    n_features, last_slot, hashes = points.shape[1], slots.shape[0] - 1, stride.shape[0] == 0
+    table, lowest, steps, marks = flat(points), flat(origin), flat(stride), flat(slots)
+    firsts, numbers = flat(rows), flat(bins)
     for i in range(start, stop):
-        if stride.shape[0] > 0:
-            place = 0.0
-            for f in range(n_features):
-                place += (_bin(points[i, f], bin_size) - origin[f]) * stride[f]
-            slot = int(place)
+        if hashes:
+            slot = _hashed_slot(table, i, n_features, bin_size, marks, last_slot, firsts, numbers)
         else:
-            code = 0
-            for f in range(n_features):
-                bins[f] = _bin(points[i, f], bin_size)
-                code = (code ^ ((words[f] ^ (words[f] >> 32)) & HASH_BITS)) * HASH_FACTOR
-                code = (code ^ (code >> 32)) & HASH_BITS
-            slot = code & (slots.shape[0] - 1)
-            while slots[slot] > 0:
-                first = rows[slots[slot] - 1]
-                f = 0
-                while f < n_features and _bin(points[first, f], bin_size) == bins[f]:
-                    f += 1
-                if f == n_features:
-                    break
-                slot = (slot + 1) & (slots.shape[0] - 1)
+            slot = _own_slot(table, i, n_features, bin_size, lowest, steps)
         if slots[slot] == 0:
             rows[n_bins] = i
             counts[n_bins] = 0
@@ -108,6 +123,50 @@ def _count_bins(
         counts[slots[slot] - 1] += 1
         if inverse.shape[0] > 0:
             inverse[i] = slots[slot] - 1
+    return n_bins
+
+
+@parallel
+def _count_bins(
+    points, parts, start, stop, bin_size, origin, stride, slots, slot_starts, n_bins, rows, counts,
+    inverse,
+):  # fmt: skip
+    """Count the bins of rows start:stop of each part, in slots and a stretch of its own.
+
+    ``slots`` come as zeros, a power of two of them for each part. An ``inverse`` with room for
+    them takes the rows' bins.
+    """
+    for part in prange(parts.shape[0] - 1):
+        first, last = parts[part], parts[part + 1]
+        bins = np.empty(points.shape[1])
+        n_bins[part] = _count_part(
+            points, min(first + start, last), min(first + stop, last), bin_size, origin, stride,
+            slots[slot_starts[part] : slot_starts[part + 1]], n_bins[part], rows[first:],
+            counts[first:], inverse, bins,
+        )  # fmt: skip
+
+
+@serial
+def _join_part(points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, bins):
+    """Let the bins that rows[start:stop] begin join the first ``n_bins``; how many there are then.
+
+    There are fewer of those than rows before the stretch, so that it is read before they reach it.
+    """
+    n_features, last_slot, hashes = points.shape[1], slots.shape[0] - 1, stride.shape[0] == 0
+    table, lowest, steps, marks = flat(points), flat(origin), flat(stride), flat(slots)
+    firsts, numbers = flat(rows), flat(bins)
+    for k in range(start, stop):
+        row, count = rows[k], counts[k]
+        if hashes:
+            slot = _hashed_slot(table, row, n_features, bin_size, marks, last_slot, firsts, numbers)
+        else:
+            slot = _own_slot(table, row, n_features, bin_size, lowest, steps)
+        if slots[slot] == 0:
+            rows[n_bins] = row
+            counts[n_bins] = 0
+            n_bins += 1
+            slots[slot] = n_bins
+        counts[slots[slot] - 1] += count
     return n_bins
 
 
@@ -133,16 +192,29 @@ def find_bins(
         How many rows each bin holds.
     """
     n_samples = len(points)
-    slots = np.zeros(1 << (2 * n_samples).bit_length(), dtype=np.int64)
+    n_parts = 1 if inverse.size or n_samples < LARGE else allowed()
+    parts = np.arange(n_parts + 1) * n_samples // n_parts
+    # The first part's slots are enough for all rows: the other parts' bins will join them.
+    n_slots = [1 << (2 * int(n)).bit_length() for n in (n_samples, *np.diff(parts)[1:])]
+    slot_starts = np.cumsum([0, *n_slots])
+    slots = np.zeros(slot_starts[-1], dtype=row_type(n_samples))
     origin, stride = np.empty(points.shape[1]), np.empty(points.shape[1])
     rows, counts = np.empty(n_samples, dtype=np.int64), np.empty(n_samples, dtype=np.int64)
-    if not _span_bins(points, bin_size, origin, stride) <= len(slots):
+    if not _span_bins(points, bin_size, origin, stride) <= min(n_slots):
         stride = stride[:0]
-    n_bins = 0
-    for start, stop in pieces(n_samples, first=FIRST):
-        n_bins = _count_bins(
-            points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse
-        )
+    n_found = np.zeros(n_parts, dtype=np.int64)
+    for start, stop in pieces(int(np.diff(parts).max()), first=FIRST):
+        _count_bins(
+            points, parts, start, stop, bin_size, origin, stride, slots, slot_starts, n_found,
+            rows, counts, inverse,
+        )  # fmt: skip
+    n_bins = int(n_found[0])
+    for part in range(1, n_parts):
+        for start, stop in pieces(int(n_found[part]), first=FIRST):
+            n_bins = _join_part(
+                points, parts[part] + start, parts[part] + stop, bin_size, origin, stride,
+                slots[: n_slots[0]], n_bins, rows, counts, np.empty_like(origin),
+            )  # fmt: skip
     return rows[:n_bins], counts[:n_bins]
 
 

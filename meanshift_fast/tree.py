@@ -429,7 +429,9 @@ def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments,
 
 
 @step
-def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, values, numbers, integers):
+def _arrange_chunk(
+    points, weights, order, chunk, careful, n_upper, tree_arrays, values, numbers, integers
+):
     packed, packed_weights, lower, upper, weight, weighted_sum = tree_arrays
     moments = (flat(lower), flat(upper), flat(weight), flat(weighted_sum))
     n_rows, n_features = points.shape
@@ -459,7 +461,9 @@ def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays)
         values, numbers = np.empty(n_values), np.empty(n_values)
         integers = np.empty((3, n_values), np.int64)
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
-        _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, values, numbers, integers)
+        _arrange_chunk(
+            points, weights, order, at, careful, n_upper, tree_arrays, values, numbers, integers
+        )
 
 
 @serial
@@ -556,7 +560,7 @@ def _cell_grid(lower, upper, n_cells):
     return features, lower[features] * 0.5, scale, bit_table
 
 
-def _row_type(n_samples: int) -> type[np.signedinteger]:
+def row_type(n_samples: int) -> type[np.signedinteger]:
     """The type of a row's number. Half of int64's bytes: 40 MB of 10M rows, and their traffic."""
     return np.int32 if n_samples < 1 << 31 else np.int64
 
@@ -577,7 +581,7 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     cells = np.empty(n_samples, dtype=np.int32)
     counts = np.zeros((n_parts, n_cells), dtype=np.int64)
     cell_start = np.empty(n_cells + 1, dtype=np.int64)
-    order = np.empty(n_samples, dtype=_row_type(n_samples))
+    order = np.empty(n_samples, dtype=row_type(n_samples))
     _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, cell_start, order)
     _split(points, order, cell_start)
     return order
@@ -596,7 +600,7 @@ def _split(
 
 def _split_at_medians(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     """The rows split at medians into chunks, as if all lay in one heavy cell."""
-    order = np.arange(len(points), dtype=_row_type(len(points)))
+    order = np.arange(len(points), dtype=row_type(len(points)))
     if len(points) > CHUNK:
         _split(points, order, np.array([0, len(points)]))
     return order

@@ -253,13 +253,15 @@ def test_a_bad_table_is_refused(X, message):
 def test_bins_that_hash_to_one_slot_are_told_apart():
     """Rows are compared by their bins; the hash only says where to look."""
     X = np.arange(12.0)[:, None]
-    slots = np.zeros(16, dtype=np.int64)
+    slots = np.zeros(16, dtype=np.int32)
     rows, counts = np.empty((2, 24), dtype=np.int64)
     points = np.vstack([X, X[::-1]])
     points.flags.writeable = False
-    n_bins = seeding._count_bins(
-        points, 0, 24, 1.0, np.zeros(1), np.empty(0), slots, 0, rows, counts, rows[:0]
-    )
-    assert n_bins == 12
+    n_bins = np.zeros(1, dtype=np.int64)
+    seeding._count_bins(
+        points, np.array([0, 24]), 0, 24, 1.0, np.zeros(1), np.empty(0), slots, np.array([0, 16]),
+        n_bins, rows, counts, rows[:0],
+    )  # fmt: skip
+    assert n_bins == [12]
     np.testing.assert_array_equal(rows[:12], np.arange(12))
     np.testing.assert_array_equal(counts[:12], 2)
