@@ -120,22 +120,28 @@ def _read_off(stands, places, onward, support, moves, rest, ends, last_support, 
     rest. Returns how many do not rest, and how many rounds the longest story has.
     """
     n_open = n_rounds = 0
+    n_features, tale = places.shape[1], flat(told)
+    next_place, weights, lengths = flat(onward), flat(support), flat(moves)
+    coming, going = flat(places), flat(ends)
     for seed in range(stands.shape[0]):
         here = last = stands[seed]
-        at_rest[seed] = False
+        rests = False
         number = 0
-        while number < told.shape[0] and not at_rest[seed]:
-            last, here = here, onward[here]
-            at_rest[seed] = moves[last] <= rest or support[last] == 0.0
-            told[number, 0] += 1.0
-            told[number, 1] += moves[last]
-            told[number, 2] = max(told[number, 2], moves[last])
-            told[number, 3] += at_rest[seed]
+        while number < told.shape[0] and not rests:
+            last, here = here, item(next_place, here)
+            move = item(lengths, last)
+            rests = move <= rest or item(weights, last) == 0.0
+            at = 4 * number
+            put(tale, at, item(tale, at) + 1.0)
+            put(tale, at + 1, item(tale, at + 1) + move)
+            put(tale, at + 2, max(item(tale, at + 2), move))
+            put(tale, at + 3, item(tale, at + 3) + rests)
             number += 1
-        last_support[seed] = support[last]
-        for f in range(places.shape[1]):
-            ends[seed, f] = places[here, f]
-        n_open += not at_rest[seed]
+        at_rest[seed] = rests
+        last_support[seed] = item(weights, last)
+        for f in range(n_features):
+            put(going, seed * n_features + f, item(coming, here * n_features + f))
+        n_open += not rests
         n_rounds = max(n_rounds, number)
     return n_open, n_rounds
 

@@ -474,7 +474,8 @@ def _sum_blocks(level_starts, n_leaves, first_child, lower, upper, weight, weigh
     One kernel: with this and `_leaf_widths` in place of a dozen calls of NumPy the tree of a
     thousand rows takes 61 us and not 81.
     """
-    n_levels = level_starts.shape[0] - 1
+    n_levels, n_features = level_starts.shape[0] - 1, lower.shape[1]
+    lows, highs, weights, sums = flat(lower), flat(upper), flat(weight), flat(weighted_sum)
     for level in range(n_levels - 1, -1, -1):
         start, stop = level_starts[level], level_starts[level + 1]
         first, n_children, n_known = 0, n_leaves, n_leaves
@@ -483,32 +484,30 @@ def _sum_blocks(level_starts, n_leaves, first_child, lower, upper, weight, weigh
         for block in range(start, stop):
             first_child[block] = first + (block - start) * LANES
         for k in range(n_known, (stop - start) * LANES):
-            block, lane = start + k // LANES, k % LANES
-            weight[block, lane] = 0.0
-            for f in range(lower.shape[1]):
-                lower[block, f, lane], upper[block, f, lane] = np.inf, -np.inf
-                weighted_sum[block, f, lane] = 0.0
-            for j in range(LANES if k < n_children else 0):
-                child = first + k
-                weight[block, lane] += weight[child, j]
-                for f in range(lower.shape[1]):
-                    lower[block, f, lane] = min(lower[block, f, lane], lower[child, f, j])
-                    upper[block, f, lane] = max(upper[block, f, lane], upper[child, f, j])
-                    weighted_sum[block, f, lane] += weighted_sum[child, f, j]
+            block, lane, child = start + k // LANES, k % LANES, first + k
+            is_there = k < n_children
+            put(weights, block * LANES + lane, total(load(weights, child)) if is_there else 0.0)
+            for f in range(n_features):
+                to, of = (block * n_features + f) * LANES + lane, child * n_features + f
+                put(lows, to, least(load(lows, of)) if is_there else np.inf)
+                put(highs, to, most(load(highs, of)) if is_there else -np.inf)
+                put(sums, to, total(load(sums, of)) if is_there else 0.0)
 
 
 @serial
 def _leaf_widths(lower, upper, first, stride, widths_sq):
     """List the squared diagonals of the leaves in every stride-th block; how many they are."""
-    n_widths = 0
+    lows, highs, widths = flat(lower), flat(upper), flat(widths_sq)
+    n_features, n_widths = lower.shape[1], 0
     for block in range(first, lower.shape[0], stride):
         for lane in range(LANES):
-            if lower[block, 0, lane] <= upper[block, 0, lane]:
+            place = block * n_features * LANES + lane
+            if item(lows, place) <= item(highs, place):
                 width_sq = 0.0
-                for f in range(lower.shape[1]):
-                    side = upper[block, f, lane] - lower[block, f, lane]
+                for f in range(n_features):
+                    side = item(highs, place + f * LANES) - item(lows, place + f * LANES)
                     width_sq += side * side
-                widths_sq[n_widths] = width_sq
+                put(widths, n_widths, width_sq)
                 n_widths += 1
     return n_widths
 
