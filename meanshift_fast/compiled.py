@@ -70,12 +70,26 @@ def step(function: Kernel) -> Kernel:
     It has no entry in the cache: it comes with the kernels that it is a part of. Those of other
     files import it by its name, at the top, as they do the constants that go with it.
     """
+    return _step(function)
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile a step that is copied to wherever it is called, and made for what is known there.
+
+    For descents, which are worth it: a trip count that is known spares loops, and sums that are
+    kept in a `room` of lanes.py stay in registers.
+    """
+    return _step(function, forceinline=True)
+
+
+def _step(function: Kernel, **options: Any) -> Kernel:
     return numba.njit(  # type: ignore[no-any-return]
         nogil=True,
         error_model="numpy",
         no_cpython_wrapper=True,
         no_cfunc_wrapper=True,
         pipeline_class=PartCompiler,
+        **options,
     )(function)
 
 

@@ -23,11 +23,12 @@ import operator
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import get_or_insert_function
+from numba.core.cgutils import alloca_once, get_or_insert_function
 from numba.core.imputils import lower_builtin
 from numba.extending import models, register_model, type_callable
 
 LANES = 16
+ROOM = 8
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
@@ -115,6 +116,14 @@ def item(rows, i):
 def put(rows, i, value):
     """Write value ``i`` of a flat pointer."""
     rows[i] = value
+
+
+def room():
+    """Room for ROOM rows of lanes, nothing in them, as a flat pointer: the calling step's own.
+
+    Where all that is read and written there is known when the step is compiled, it is registers.
+    """
+    return np.empty(ROOM * LANES)
 
 
 def words(rows):
@@ -312,6 +321,17 @@ def _type_where(context):
 @lower_builtin(where, MaskType, LanesType, LanesType)
 def _lower_where(context, builder, sig, args):
     return builder.select(*args)
+
+
+@type_callable(room)
+def _type_room(context):
+    return lambda: FlatType(types.float64)
+
+
+@lower_builtin(room)
+def _lower_room(context, builder, sig, args):
+    rows = alloca_once(builder, ir.ArrayType(_VECTOR, ROOM))
+    return builder.bitcast(rows, ir.DoubleType().as_pointer())
 
 
 @type_callable(words)

@@ -18,7 +18,7 @@ from meanshift_fast.descent import (
     n_blocks_of,
     room_for,
     shift_block,
-    sum_balls,
+    sum_ball,
     views_of,
 )
 from meanshift_fast.lanes import flat, item, put
@@ -58,10 +58,7 @@ def _follow_some(
         for number in range(n_steps):
             for f in range(n_features):
                 put(place, f, item(at, i * n_features + f))
-            sum_balls(
-                views, None, n_features, place, place, place, True, (radius_sq, radius_sq), stack,
-                own, stack, shared, own,
-            )  # fmt: skip
+            sum_ball(views, n_features, place, (radius_sq, radius_sq), stack, shared)
             support[i, number], moves[i, number] = move_to_mean(at, i, n_features, shared, own, 0)
             for f in range(n_features):
                 put(led_to, (i * n_steps + number) * n_features + f, item(at, i * n_features + f))
@@ -86,7 +83,7 @@ def _follow_all(tree, positions, radius_sq, rest, places, support, moves):
     n_positions = positions.shape[0]
     n_tasks = min(n_positions, TASKS)
     for task in prange(n_tasks):
-        memory = np.empty((3, positions.shape[1] + 1, LANES))
+        memory = np.zeros((3, positions.shape[1] + 1, LANES))  # nothing is one member's own
         stack = np.empty(STACK, np.int64)
         part = _part_of(np.int64(task), n_tasks)  # prange counts unsigned: compiled twice
         first, stop = part * n_positions // n_tasks, (part + 1) * n_positions // n_tasks
