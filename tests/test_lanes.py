@@ -11,15 +11,19 @@ from meanshift_fast.lanes import (
     full,
     fused,
     item,
+    least,
     load,
     load_from,
     lowest,
     mask_of,
+    most,
     put,
+    room,
     sqrt,
     store,
     total,
     where,
+    words,
 )
 
 pytestmark = pytest.mark.jitless
@@ -35,7 +39,7 @@ def results(rows, out, scalar):
     store(out, 3, where(left > right, left, right))
     store(out, 4, where(left < scalar, left, full(2)))
     store(out, 5, sqrt(left * left))
-    return total(left), bits(left <= right), bits(left >= scalar)
+    return total(left), least(left), most(left), bits(left <= right), bits(left >= scalar)
 
 
 def test_compiled_lanes_agree_with_numpy_to_the_last_bit():
@@ -47,7 +51,7 @@ def test_compiled_lanes_agree_with_numpy_to_the_last_bit():
 
 def test_lane_operations_are_numpys_own():
     out = np.empty_like(ROWS)
-    summed, not_above, not_below = results(ROWS, out, 0.25)
+    summed, smallest, largest, not_above, not_below = results(ROWS, out, 0.25)
     left, right = ROWS[:2]
     np.testing.assert_array_equal(
         out,
@@ -61,6 +65,7 @@ def test_lane_operations_are_numpys_own():
         ],
     )
     assert summed == pytest.approx(left.sum(), rel=1e-14)
+    assert (smallest, largest) == (left.min(), left.max())
     assert not_above == sum(1 << j for j in range(lanes.LANES) if left[j] <= right[j])
     assert not_below == sum(1 << j for j in range(lanes.LANES) if left[j] >= 0.25)
 
@@ -97,6 +102,33 @@ def test_flat_pointers_read_and_write_the_array():
     np.testing.assert_array_equal(compiled[1], np.maximum(ROWS[2], 0))
     assert compiled[0, 3] == ROWS.ravel()[20]
     np.testing.assert_array_equal(compiled[2], ROWS.ravel()[5:21])
+
+
+def through_a_room(rows, out):
+    kept = room()
+    for row in range(lanes.ROOM):
+        store(kept, row, load(rows, row % 6) + row)
+    for row in range(lanes.ROOM):
+        store(out, row, load(kept, lanes.ROOM - 1 - row))
+
+
+def test_a_room_keeps_rows_of_lanes():
+    plain, compiled = np.zeros((2, lanes.ROOM, lanes.LANES))
+    through_a_room(ROWS, plain)
+    numba.njit(through_a_room)(ROWS, compiled)
+    np.testing.assert_array_equal(compiled, plain)
+    numbers = np.arange(lanes.ROOM)
+    np.testing.assert_array_equal(plain, (ROWS[numbers % 6] + numbers[:, None])[::-1])
+
+
+def a_word(rows, i):
+    return item(words(flat(rows)), i)
+
+
+def test_words_are_the_bits_of_numbers():
+    for i in range(ROWS.size):
+        expected = ROWS.view(np.int64).ravel()[i]
+        assert numba.njit(a_word)(ROWS, i) == a_word(ROWS, i) == expected
 
 
 def test_a_mask_goes_to_bits_and_back():

@@ -3,7 +3,6 @@
 import re
 import warnings
 
-import numba
 import numpy as np
 import pytest
 import sklearn.cluster
@@ -124,18 +123,24 @@ def test_a_slot_for_each_bin_and_hashing_find_the_same(n_features):
     np.testing.assert_array_equal(seeds[:-1], get_bin_seeds(X, 0.5))
 
 
-def test_threads_do_not_change_a_bit():
-    X = samples.blobs(5000, 2)
-    before = numba.get_num_threads()
-    seeds = []
-    try:
-        for n_threads in (1, before):
-            numba.set_num_threads(n_threads)
-            seeds.append(get_bin_seeds(X, 0.1, 2).tobytes())
-    finally:
-        numba.set_num_threads(before)
-    assert len(seeds[0]) > 0
-    assert seeds[0] == seeds[1]
+@pytest.mark.parametrize("bin_size", [2.0, 0.1, 1e-4])
+@pytest.mark.parametrize("far", [10.0, 1e12], ids=["slots", "hashing"])
+def test_rows_in_parts_fall_into_the_same_bins(far, bin_size, monkeypatch):
+    """Some bins are of one part only, some of both; the last are a row's own."""
+    X = np.vstack([samples.blobs(5000, 2), [[far, far]], samples.blobs(4000, 2, seed=1)])
+    X.flags.writeable = False
+    everywhere = np.empty(0, dtype=np.int64)
+    rows, counts = seeding.find_bins(X, bin_size, everywhere)
+    keys = np.rint(X / bin_size)
+    _, first, often = np.unique(keys, axis=0, return_index=True, return_counts=True)
+    np.testing.assert_array_equal(rows, np.sort(first))
+    np.testing.assert_array_equal(counts, often[np.argsort(first)])
+    monkeypatch.setattr(seeding, "LARGE", 100)
+    for n_parts in (2, 3, 7):
+        monkeypatch.setattr(seeding, "allowed", lambda n=n_parts: n)
+        found = seeding.find_bins(X, bin_size, everywhere)
+        np.testing.assert_array_equal(found[0], rows, strict=True)
+        np.testing.assert_array_equal(found[1], counts, strict=True)
 
 
 @pytest.mark.jitless

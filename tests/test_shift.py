@@ -80,3 +80,24 @@ def test_shifts_are_bit_equal_for_every_number_of_threads():
             results.append((*shift.shift(built, positions, 0.5), positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4])
+def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, weighted):
+    """In two columns and three it has code of its own."""
+    points = np.ascontiguousarray(blobs(400, n_features))
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, 400) if weighted else np.ones(400)
+    built = tree.build(points, weights if weighted else np.empty(0))
+    far = np.full((1, n_features), 1e3)
+    positions = np.vstack([points[:70], far])
+    places, support, moves = shift.next_steps(built, positions.copy(), 1, 0.0, 0.8)
+    assert places.shape == (71, 1, n_features)
+    for i, position in enumerate(positions[:-1]):
+        mean, weight = naive.shift(points, weights, position, 0.8)
+        np.testing.assert_allclose(places[i, 0], mean, rtol=1e-12)
+        assert support[i, 0] == pytest.approx(weight, rel=1e-12)
+        assert moves[i, 0] == pytest.approx(np.linalg.norm(mean - position), rel=1e-9, abs=1e-12)
+    assert support[-1, 0] == moves[-1, 0] == 0.0
+    np.testing.assert_array_equal(places[-1, 0], positions[-1])
