@@ -27,13 +27,12 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, step
-from meanshift_fast.lanes import bits, full, load, lowest, store, total, where
+from meanshift_fast.lanes import LANES, bits, full, load, lowest, store, total, where
 from meanshift_fast.pieces import pieces
 from meanshift_fast.threads import allowed, borrowed_threads
 from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
-LANES = 16
 QUAD = 4  # rows measured at once: 64 columns take half the time that one at a time takes
 STACK = 256  # blocks waiting in a depth-first walk: at most 15 a level and one
 SLACK = 1e-9  # relative, around a shell: far more than rounding takes from it

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.hashing import mixed
 from meanshift_fast.pieces import pieces
 from meanshift_fast.progress import Report
 from meanshift_fast.tracks import Outcome, Tracks
@@ -101,8 +102,7 @@ def _cell_keys(positions, side, cells, words, keys):
             cells[f] = np.rint(positions[i, f] / side) + 0.0
             if not np.isfinite(cells[f]):
                 cells[f] = positions[i, f]
-            key = (key ^ words[f]) * -0x61C8864680B583EB  # 2^64 over the golden ratio
-            key ^= key >> 29
+            key = mixed(key, words[f])
         keys[i] = key | 1
 
 

@@ -2,7 +2,7 @@
 
 Kernels are compiled at their first call, never at import, and their machine code is kept on
 disk where there is a place to keep it. STYLE of the kernels: `parallel` functions are a few lines
-around a `serial` one, because a ``prange`` body compiles several times slower than a plain loop.
+around a `step`, because a ``prange`` body compiles several times slower than a plain loop.
 
 Kernels of several files share a `step` by importing it by its name. Every cache is sealed with the
 texts of all files whose steps the kernel's file has so imported, and of those that these import
@@ -26,7 +26,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def _files_of_steps(function: Callable[..., Any]) -> list[str]:
-    """The other files of which a kernel can be made: its file's imported steps', and theirs."""
+    """The other files whose steps a kernel's file imports by name, and so on from theirs."""
     own = function.__code__.co_filename
     found, waiting = {own}, [function]
     while waiting:
@@ -82,14 +82,14 @@ def inlined(function: Kernel) -> Kernel:
     return _step(function, forceinline=True)
 
 
-def _step(function: Kernel, **options: Any) -> Kernel:
+def _step(function: Kernel, *, forceinline: bool = False) -> Kernel:
     return numba.njit(  # type: ignore[no-any-return]
         nogil=True,
         error_model="numpy",
         no_cpython_wrapper=True,
         no_cfunc_wrapper=True,
         pipeline_class=PartCompiler,
-        **options,
+        forceinline=forceinline,
     )(function)
 
 

@@ -376,7 +376,7 @@ def _tried(
     for bandwidth in np.sqrt(low * high) * RATIO ** (np.arange(n_tries) / 2.0):
         first_rows, _ = find_bins(points, bandwidth, np.empty(0, dtype=np.int64))
         bins = readonly_table(np.round(points[first_rows] / bandwidth) * bandwidth)
-        n_centers = len(_modes(rows, bins, bandwidth)[0])
+        n_centers = len(_modes(rows, bins, bandwidth, order=tree.order_of(bins))[0])
         differs = n_centers != count
         if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
             n_centers = len(_modes(rows, points, bandwidth, coalesce, rows.order)[0])

@@ -29,6 +29,7 @@ import numpy as np
 
 from meanshift_fast.compiled import inlined, step
 from meanshift_fast.lanes import (
+    LANES,
     bits,
     flat,
     full,
@@ -43,7 +44,6 @@ from meanshift_fast.lanes import (
     where,
 )
 
-LANES = 16
 BLOCK = 64  # positions a task shifts: enough to outweigh its start, few enough to share out
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 EARLY = 8  # features between two looks at whether a partial distance is already too large
@@ -262,19 +262,17 @@ def sum_ball(views, n_features, place, ball, stack, sums):
     In two columns and three the sums stay in registers: a climb from 495 bins of 1M x 2 rows takes
     one thread 29 ms and not 34, one of the photograph's 362 in three columns 46 and not 59.
     """
-    two, three = np.int64(2), np.int64(3)  # literals would make Numba compile all for each anew
-    few = room()
-    if n_features == two:
-        sum_balls(views, None, two, place, place, place, True, ball, stack, sums, stack, few, sums)
-    elif n_features == three:
+    # Literals would make Numba compile the descent for each of them anew.
+    two, three, few, none = np.int64(2), np.int64(3), room(), stack
+    if n_features != two and n_features != three:
         sum_balls(
-            views, None, three, place, place, place, True, ball, stack, sums, stack, few, sums
-        )
-    else:
-        sum_balls(
-            views, None, n_features, place, place, place, True, ball, stack, sums, stack, sums, sums
+            views, None, n_features, place, place, place, True, ball, stack, sums, none, sums, sums
         )
         return
+    if n_features == two:
+        sum_balls(views, None, two, place, place, place, True, ball, stack, sums, none, few, sums)
+    else:
+        sum_balls(views, None, three, place, place, place, True, ball, stack, sums, none, few, sums)
     for f in range(n_features + 1):
         store(sums, f, load(few, f))
 
@@ -329,7 +327,7 @@ def room_for(n_features):
 def shift_block(tree, steepness, positions, block, ball, support, moves, numbers, integers):
     """Shift a block of positions in place; one whose ball is empty stays, with support 0.
 
-    From here on all arrays are flat pointers, and so is the steepness where there is one.
+    ``numbers`` and ``integers`` are from :func:`room_for`; ``steepness`` is None or an array.
     """
     n_features = positions.shape[1]
     steep = None if steepness is None else flat(steepness)

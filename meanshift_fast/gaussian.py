@@ -67,6 +67,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import (
+    LANES,
     bits,
     exp,
     flat,
@@ -85,7 +86,6 @@ from meanshift_fast.pieces import pieces
 from meanshift_fast.proxies import Proxies
 from meanshift_fast.tree import MomentTree
 
-LANES = 16
 BLOCK = 1024  # positions a task shifts, and a group holds at most
 FIRST = 1 << 30  # values that the passes of the first piece may go through
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows

@@ -1,4 +1,4 @@
-"""Hashes of rows: the steps that the files with hash tables share."""
+"""Hashes: the steps that all files with hash tables share."""
 
 import numpy as np
 

@@ -28,7 +28,8 @@ from numba.core.imputils import lower_builtin
 from numba.extending import models, register_model, type_callable
 
 LANES = 16
-ROOM = 8
+ROOM = 4  # rows of lanes in a room: the sums of three features, and a support
+ROUNDER = 1.5 * 2.0**52  # what is added to it is rounded, and its last bits are the whole number
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
@@ -119,9 +120,9 @@ def put(rows, i, value):
 
 
 def room():
-    """Room for ROOM rows of lanes, nothing in them, as a flat pointer: the calling step's own.
+    """Room for ROOM rows of lanes as a flat pointer, the calling step's own; it may hold anything.
 
-    Where all that is read and written there is known when the step is compiled, it is registers.
+    Where it is known, when the step is compiled, which rows are read and written, it is registers.
     """
     return np.empty(ROOM * LANES)
 
@@ -434,7 +435,6 @@ def _lower_fused(context, builder, sig, args):
 _LOG2E = 1.4426950408889634
 # log(2) in two parts; the first has so few digits that its product with 1,100 is exact.
 _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
-_ROUNDER = 6755399441055744.0  # 1.5 * 2^52: what is added to it is rounded to a whole number
 _INVERSE_FACTORIALS = [1.0 / math.factorial(k) for k in range(14)]
 
 
@@ -452,18 +452,18 @@ def _lower_exp(context, builder, sig, args):
 
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
     multiply_add = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
-    least = lanes_of(-708.0)
-    x = builder.select(builder.fcmp_ordered(">", args[0], least), args[0], least)
-    shifted = builder.call(multiply_add, [x, lanes_of(_LOG2E), lanes_of(_ROUNDER)])
-    n = builder.fsub(shifted, lanes_of(_ROUNDER))
+    floor = lanes_of(-708.0)
+    x = builder.select(builder.fcmp_ordered(">", args[0], floor), args[0], floor)
+    shifted = builder.call(multiply_add, [x, lanes_of(_LOG2E), lanes_of(ROUNDER)])
+    n = builder.fsub(shifted, lanes_of(ROUNDER))
     r = builder.call(multiply_add, [n, lanes_of(-_LN2_HIGH), x])
     r = builder.call(multiply_add, [n, lanes_of(-_LN2_LOW), r])
     series = lanes_of(_INVERSE_FACTORIALS[-1])
     for coefficient in reversed(_INVERSE_FACTORIALS[:-1]):
         series = builder.call(multiply_add, [series, r, lanes_of(coefficient)])
-    words = ir.VectorType(_I64, LANES)
-    exponent = builder.shl(builder.bitcast(shifted, words), ir.Constant(words, [52] * LANES))
-    power = builder.bitcast(builder.add(builder.bitcast(lanes_of(1.0), words), exponent), _VECTOR)
+    whole = ir.VectorType(_I64, LANES)
+    exponent = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [52] * LANES))
+    power = builder.bitcast(builder.add(builder.bitcast(lanes_of(1.0), whole), exponent), _VECTOR)
     return builder.fmul(series, power)
 
 

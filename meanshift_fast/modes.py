@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.hashing import hash_of
-from meanshift_fast.lanes import bits, flat, full, item, load, lowest, put, where
+from meanshift_fast.lanes import LANES, bits, flat, full, item, load, lowest, put, where
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import build
 
-LANES = 16
 # Ends that sweeps may visit before there is a tree: so many times the ends, and at least. A visit
 # takes 5 ns (2-d) to 30 ns (64-d); a tree takes 40 to 320 ns an end, and a mode 190 to 790 ns.
 # Whichever way is the better, having tried the other costs at most about as much again.

@@ -17,11 +17,10 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, step
-from meanshift_fast.lanes import flat, full, item, load, put, store, total, where
+from meanshift_fast.lanes import LANES, flat, full, item, load, put, store, total, where
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
 
-LANES = 16
 MOST_FEATURES = 4  # that a node has more than one proxy for
 FIRST = 1 << 27  # values that the blocks of the first piece go through: less than a second
 HUGE = 1e300  # less than what fills up the last leaf

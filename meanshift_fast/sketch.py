@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 from meanshift_fast import tree
 from meanshift_fast.compiled import parallel, serial, step
 from meanshift_fast.lanes import (
+    LANES,
     bits,
     flat,
     full,
@@ -56,7 +57,6 @@ from meanshift_fast.lanes import (
 )
 from meanshift_fast.pieces import pieces
 
-LANES = 16
 AXES = 16
 BLOCK = 16  # positions, neighbours in space where they were so given, that one task takes in turn
 TASKS = 64

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
+from meanshift_fast.hashing import mixed
 from meanshift_fast.lanes import flat, item, put
 from meanshift_fast.pieces import pieces
 
@@ -39,9 +40,7 @@ def _enter(words, n_features, n_places, slots, last_slot, arrivals, first):
     """
     code = np.int64(0)
     for f in range(n_features):
-        # times 2^64 over the golden ratio
-        code = (code ^ item(arrivals, first + f)) * -0x61C8864680B583EB
-        code ^= code >> 29
+        code = mixed(code, item(arrivals, first + f))
     slot = code & last_slot
     while item(slots, slot) > 0:
         known = item(slots, slot) - 1

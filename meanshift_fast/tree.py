@@ -14,7 +14,7 @@ The order of the rows is that of a kd-tree whose splits fall at ranks that are m
 power of two times sixteen: every leaf is full but the last, parents and children are found by
 arithmetic, and there is not one pointer to follow. Two steps make the order. Rows are first
 sorted into cells (halving the widest side again and again, a counting sort, both passes
-parallel); then every chunk of 4,096 ranks is cut into slabs and slabs of slabs, in cache. Where
+parallel); then every chunk of 1,024 ranks is cut into slabs and slabs of slabs, in cache. Where
 one cell holds more than a chunk (a heavy cluster, an outlier that stretches the grid) the ranks
 are split at medians from further up.
 """
@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel, serial, step
 from meanshift_fast.lanes import (
+    LANES,
+    ROUNDER,
     flat,
     full,
     item,
@@ -45,12 +47,17 @@ from meanshift_fast.lanes import (
 )
 from meanshift_fast.pieces import pieces
 from meanshift_fast.threads import allowed
+from meanshift_fast.weights import UNWEIGHTED
 
-LANES = 16
 FIRST = 1 << 23  # values that the first piece arranges: some tenths of a second
 RANKS = 1 << 24  # ranks that are split at medians in one go: as much
-ROUNDER = 1.5 * 2.0**52  # what is added to it is rounded, and its last bits are the whole number
-CHUNK = 1024  # rows that one task arranges in cache: 16 blocks of 16 leaves of 16 rows
+# Chunks of 4,096 rows and 128 rows a cell made the build of 1M x 2 rows 4 ms longer, of 40 of one
+# thread: what the cells do not sort, a chunk must, by a level more of cuts.
+CHUNK = 1024  # rows that one task arranges in cache: 4 blocks of 16 leaves of 16 rows
+PER_CELL = 32  # rows in a cell, on average
+PARTS = 8  # of a table that is sorted into cells, at most: each has counts of its own
+CAREFUL = 1 << 18  # rows up to which medians are worth it
+BUCKETS = 256  # a power of two: the last bits of a rounded value are its bucket
 
 
 class MomentTree(NamedTuple):
@@ -94,23 +101,23 @@ class MomentTree(NamedTuple):
 
 
 @step
-def _bounds_of(points, start, stop, lower, upper, least, most):
+def _bounds_of(points, start, stop, lower, upper, lows, highs):
     """Bound rows start:stop: sixteen rows are n_features rows of lanes, whatever lane is whose."""
     n_features = points.shape[1]
-    values, least, most = flat(points), flat(least), flat(most)
+    values, lows, highs = flat(points), flat(lows), flat(highs)
     for k in range(n_features):
-        store(least, k, full(np.inf))
-        store(most, k, full(-np.inf))
+        store(lows, k, full(np.inf))
+        store(highs, k, full(-np.inf))
     whole = start + (stop - start) // LANES * LANES
     for i in range(start, whole, LANES):
         for k in range(n_features):
             row = load_from(values, i * n_features + k * LANES)
-            store(least, k, where(row < load(least, k), row, load(least, k)))
-            store(most, k, where(row > load(most, k), row, load(most, k)))
+            store(lows, k, where(row < load(lows, k), row, load(lows, k)))
+            store(highs, k, where(row > load(highs, k), row, load(highs, k)))
     for k in range(n_features * LANES):
         f = k % n_features
-        lower[f] = min(lower[f], item(least, k))
-        upper[f] = max(upper[f], item(most, k))
+        lower[f] = min(lower[f], item(lows, k))
+        upper[f] = max(upper[f], item(highs, k))
     for k in range(whole * n_features, stop * n_features):
         f = k % n_features
         lower[f] = min(lower[f], item(values, k))
@@ -134,8 +141,8 @@ def _count_cells(points, start, stop, features, origin, scale, bit_table, cells,
         cell = 0
         for k in range(features.shape[0]):
             # Halves, because the extent of finite values need not be finite.
-            step = (points[i, features[k]] * 0.5 - origin[k]) * scale[k]
-            cell |= bit_table[k, int(min(step, last))]
+            place = (points[i, features[k]] * 0.5 - origin[k]) * scale[k]
+            cell |= bit_table[k, int(min(place, last))]
         cells[i] = cell
         counts[cell] += 1
 
@@ -258,17 +265,15 @@ def _select(values, order, start, stop, rank):
 
 
 @step
-def _bounds_of_some(values, n_values):
-    """The least and the largest of some values: sixteen at a time, then what is left."""
-    low = high = item(values, 0)
+def _least_and_most(values, n_values):
+    """The least and the largest of sixteen values or more: sixteen at a time, then what is left."""
+    lows = highs = load(values, 0)
     whole = n_values // LANES
-    if whole > 0:
-        low_row = high_row = load(values, 0)
-        for k in range(1, whole):
-            row = load(values, k)
-            low_row = where(row < low_row, row, low_row)
-            high_row = where(row > high_row, row, high_row)
-        low, high = least(low_row), most(high_row)
+    for k in range(1, whole):
+        row = load(values, k)
+        lows = where(row < lows, row, lows)
+        highs = where(row > highs, row, highs)
+    low, high = least(lows), most(highs)
     for i in range(whole * LANES, n_values):
         low = min(low, item(values, i))
         high = max(high, item(values, i))
@@ -276,14 +281,14 @@ def _bounds_of_some(values, n_values):
 
 
 @step
-def _sort_into_buckets(values, order, start, stop, numbers, counts, spare):
-    """Sort ranks start:stop by up to 256 buckets of their values; False where one is crowded.
+def _sort_into_buckets(values, order, start, stop, rounded, counts, spare):
+    """Sort ranks start:stop by buckets of their values; False where one is crowded.
 
     What shares a bucket stays unsorted, so boxes may overlap by a bucket's width.
     """
     n_rows = stop - start
-    n_buckets = min(256, n_rows)
-    low, high = _bounds_of_some(values, n_rows)
+    n_buckets = min(BUCKETS, n_rows)
+    low, high = _least_and_most(values, n_rows)
     half = high * 0.5 - low * 0.5
     if not half > 1e-290:
         return False
@@ -291,10 +296,10 @@ def _sort_into_buckets(values, order, start, stop, numbers, counts, spare):
     for bucket in range(n_buckets + 1):
         put(counts, bucket, 0)
     for k in range((n_rows + LANES - 1) // LANES):
-        store(numbers, k, (load(values, k) * 0.5 - low * 0.5) * scale + ROUNDER)
-    buckets = words(numbers)
+        store(rounded, k, (load(values, k) * 0.5 - low * 0.5) * scale + ROUNDER)
+    buckets = words(rounded)
     for i in range(n_rows):
-        bucket = item(buckets, i) & 255
+        bucket = item(buckets, i) & (BUCKETS - 1)
         put(counts, bucket + 1, item(counts, bucket + 1) + 1)
         put(spare, i, item(order, start + i))
     crowd = 0
@@ -304,7 +309,7 @@ def _sort_into_buckets(values, order, start, stop, numbers, counts, spare):
     if crowd > max(n_rows // 8, 8):
         return False
     for i in range(n_rows):
-        bucket = item(buckets, i) & 255
+        bucket = item(buckets, i) & (BUCKETS - 1)
         put(order, start + item(counts, bucket), item(spare, i))
         put(counts, bucket, item(counts, bucket) + 1)
     return True
@@ -312,10 +317,9 @@ def _sort_into_buckets(values, order, start, stop, numbers, counts, spare):
 
 @step
 def _split_into_leaves(
-    points, n_features, order, start, stop, careful, values, numbers, spare, counts, stack
+    points, n_features, order, start, stop, careful, values, rounded, spare, counts, stack
 ):
     """Arrange a chunk: cut its widest side, and the parts' widest sides, down to the leaves."""
-    ways = 2 if careful else 4
     put(stack, 0, start)
     put(stack, 1, stop)
     waiting = 2
@@ -326,15 +330,16 @@ def _split_into_leaves(
             points, n_features, order, first, last, values
         ):
             continue
+        in_order = not careful and _sort_into_buckets(
+            values, order, first, last, rounded, counts, spare
+        )
+        ways = 4 if in_order else 2
         part = LANES
         while part * ways < last - first:
             part *= ways
-        in_order = not careful and _sort_into_buckets(
-            values, order, first, last, numbers, counts, spare
-        )
+        if not in_order:
+            _select(values, order, first, last, first + part)
         while first < last:
-            if not in_order and first + part < last:
-                _select(values, order, first, last, first + part)
             put(stack, waiting, first)
             put(stack, waiting + 1, min(first + part, last))
             waiting += 2
@@ -400,7 +405,7 @@ def _pack_leaf(points, weights, n_features, order, leaf, size, weighted, packed,
     start = leaf * LANES
     for f in range(n_features):
         first = start * n_features + f * LANES
-        if size == LANES:
+        if size == LANES:  # a count that is known: 8 ns a row for all of them, and not 25
             for lane in range(LANES):
                 put(packed, first + lane, item(points, item(order, start + lane) * n_features + f))
         else:
@@ -428,9 +433,13 @@ def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments,
         put(weighted_sum, place, total(where(there, rows, zero) * weights))
 
 
+# Of a chunk's 20 ns a row the first look at each row, far away in the table, is 7. To copy the rows
+# in before they are cut, and cut the copy, took as long: what it spared, moving them again cost.
+
+
 @step
 def _arrange_chunk(
-    points, weights, order, chunk, careful, n_upper, tree_arrays, values, numbers, integers
+    points, weights, order, chunk, careful, n_upper, tree_arrays, values, rounded, integers
 ):
     packed, packed_weights, lower, upper, weight, weighted_sum = tree_arrays
     moments = (flat(lower), flat(upper), flat(weight), flat(weighted_sum))
@@ -440,7 +449,7 @@ def _arrange_chunk(
     stop = min(start + CHUNK, n_rows)
     _split_into_leaves(
         flat(points), n_features, flat(order), start, stop, careful, flat(values),
-        flat(numbers), flat(integers[0]), flat(integers[1]), flat(integers[2]),
+        flat(rounded), flat(integers[0]), flat(integers[1]), flat(integers[2]),
     )  # fmt: skip
     for leaf in range(start // LANES, (stop + LANES - 1) // LANES):
         size = min(LANES, stop - leaf * LANES)
@@ -457,12 +466,10 @@ def _arrange_chunk(
 @parallel
 def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays):
     for chunk in prange(last - first):
-        n_values = min(points.shape[0] + LANES, CHUNK)
-        values, numbers = np.empty(n_values), np.empty(n_values)
-        integers = np.empty((3, n_values), np.int64)
+        values, rounded, integers = np.empty(CHUNK), np.empty(CHUNK), np.empty((3, CHUNK), np.int64)
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
         _arrange_chunk(
-            points, weights, order, at, careful, n_upper, tree_arrays, values, numbers, integers
+            points, weights, order, at, careful, n_upper, tree_arrays, values, rounded, integers
         )
 
 
@@ -569,16 +576,16 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     n_samples, n_features = points.shape
     if n_samples <= CHUNK:
         return np.arange(n_samples, dtype=np.int32)
-    n_parts = allowed()
+    n_parts = min(allowed(), PARTS)
     lower = np.full((n_parts, n_features), np.inf)
     upper = np.full((n_parts, n_features), -np.inf)
     _bounds(points, lower, upper)
     features, origin, scale, bit_table = _cell_grid(
-        lower.min(axis=0), upper.max(axis=0), n_samples // 32
+        lower.min(axis=0), upper.max(axis=0), n_samples // PER_CELL
     )
     n_cells = 1 << sum(int(bits.max()).bit_count() for bits in bit_table)
     cells = np.empty(n_samples, dtype=np.int32)
-    counts = np.zeros((n_parts, n_cells), dtype=np.int64)
+    counts = np.zeros((n_parts, n_cells), dtype=row_type(n_samples))
     cell_start = np.empty(n_cells + 1, dtype=np.int64)
     order = np.empty(n_samples, dtype=row_type(n_samples))
     _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, cell_start, order)
@@ -615,6 +622,22 @@ def _leaf_width(lower: NDArray[np.float64], upper: NDArray[np.float64], first: i
     return math.sqrt(known[middle])
 
 
+def order_of(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
+    """Put rows in an order in which neighbours in space follow one another.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; finite, at least one.
+
+    Returns
+    -------
+    int array of shape (n_samples,)
+        Their numbers, in that order.
+    """
+    return build(points, UNWEIGHTED).order
+
+
 def build(
     points: NDArray[np.float64], weights: NDArray[np.float64], *, careful: bool = False
 ) -> MomentTree:
@@ -638,7 +661,8 @@ def build(
     Notes
     -----
     Time n log(chunk); memory besides the table: one copy of it, 4 bytes a row for the order and
-    (3 n_features + 1) / 2 bytes a row for the blocks; while building, up to 12 more bytes a row.
+    (3 n_features + 1) / 2 bytes a row for the blocks; while building, up to 13 more bytes a row,
+    and a quarter of a byte for each thread, of eight at most.
     """
     n_samples, n_features = points.shape
     n_leaves = -(-n_samples // LANES)
@@ -648,7 +672,7 @@ def build(
     level_starts = [0, *accumulate(level_sizes)]
     n_blocks, n_upper = level_starts[-1], level_starts[-2]
 
-    careful = careful or n_samples <= 1 << 18
+    careful = careful or n_samples <= CAREFUL
     order = _split_at_medians(points) if careful else _order_in_cells(points)
     children = (n_blocks, n_features, LANES)
     packed, packed_weights, lower, upper = _aligned(

@@ -88,7 +88,7 @@ print(json.dumps(resident[220] - resident[20]))
 PEAKS = """
 import json, sys
 import numpy as np
-from meanshift_fast import MeanShift
+from meanshift_fast import MeanShift, tree
 
 def resident(name):
     lines = dict(line.split(":") for line in open("/proc/self/status"))
@@ -102,10 +102,14 @@ def drawn(n, d):
 n, d, params = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 if params.pop("few"):
     params["seeds"] = drawn(50, d)
-for table in (drawn(6000, d), drawn(n, d)):  # the first compiles
+weighted = params.pop("weighted", False)
+# The small tables compile all that the large one needs.
+medians = tree.CAREFUL
+for table, tree.CAREFUL in ((drawn(6000, d), 0), (drawn(6000, d), medians), (drawn(n, d), medians)):
+    weights = np.linspace(0.5, 2.0, len(table)) if weighted else None
     open("/proc/self/clear_refs", "w").write("5")
     before = resident("VmRSS")
-    MeanShift(**({"max_iter": 2} | params)).fit(table)
+    MeanShift(**({"max_iter": 2} | params)).fit(table, sample_weight=weights)
 print(json.dumps(resident("VmHWM") - before))
 """
 
@@ -116,10 +120,19 @@ PEAK_CASES = {
     "Gaussian": (
         400_000, 8, {"few": True, "kernel": "gaussian"}, lambda d: (ROWS + COLUMNS) * d + 30
     ),
+    "weights": (1_000_000, 2, {"few": True, "weighted": True}, lambda d: ROWS * d + 30 + 16),
     "every row": (400_000, 2, {"few": False}, lambda d: (ROWS + SEEDS) * d + 70),
     "basins": (
         400_000, 2, {"few": False, "assign": "basin", "coalesce": 0.01},
         lambda d: (ROWS + SEEDS) * d + 130,
+    ),
+    "Gaussian basins": (
+        200_000, 2, {"few": False, "kernel": "gaussian", "assign": "basin", "coalesce": 0.01},
+        lambda d: (ROWS + COLUMNS + SEEDS) * d + 130,
+    ),
+    "bins, each of a few rows": (
+        1_000_000, 2, {"few": False, "bandwidth": 0.005, "bin_seeding": True},
+        lambda d: (ROWS + SEEDS) * d + 70 + 48,
     ),
     "tracks": (
         65_000, 2, {"few": False, "max_iter": 300},

@@ -314,7 +314,7 @@ def test_every_row_of_a_large_table_climbs_as_in_the_twin(X, bandwidth):
         np.testing.assert_array_equal(found.history_[field], expected.history[field])
 
 
-# The kernels that only a table of more than 4,096 rows reaches, interpreted.
+# The kernels that only a table of several chunks of 1,024 rows reaches, interpreted.
 @pytest.mark.jitless
 @pytest.mark.parametrize(
     "X",
@@ -324,9 +324,7 @@ def test_every_row_of_a_large_table_climbs_as_in_the_twin(X, bandwidth):
 @pytest.mark.parametrize("cells", [False, True])
 def test_a_few_seeds_climb_through_several_chunks(X, cells, monkeypatch):
     if cells:  # and buckets, which would else take 2^18 rows
-        arrange = tree._arrange
-        monkeypatch.setattr(tree, "_split_at_medians", tree._order_in_cells)
-        monkeypatch.setattr(tree, "_arrange", lambda *args: arrange(*args[:5], False, *args[6:]))
+        monkeypatch.setattr(tree, "CAREFUL", 0)
     params = {"bandwidth": 2.0, "seeds": X[-4:], "cluster_all": False}
     assert_same_answer(X, params)
 

@@ -74,11 +74,17 @@ def check_tree(built, points, weights):
     assert built.weight[0].sum() == pytest.approx(weights.sum(), rel=1e-12)
 
 
-@pytest.mark.parametrize("careful", [False, True])
+@pytest.fixture(params=[False, True], ids=["cells", "medians"])
+def by_medians(request, monkeypatch):
+    """Both ways to an order, for tables of every size."""
+    monkeypatch.setattr(tree, "CAREFUL", tree.CAREFUL if request.param else 0)
+    return request.param
+
+
 @pytest.mark.parametrize("name", [*TABLES])
-def test_every_block_holds_its_childrens_moments(name, careful):
+def test_every_block_holds_its_childrens_moments(name, by_medians):
     points = TABLES[name]
-    check_tree(tree.build(points, NONE, careful=careful), points, np.ones(len(points)))
+    check_tree(tree.build(points, NONE), points, np.ones(len(points)))
 
 
 @pytest.mark.parametrize("name", ["one row", "lattice", "many chunks", "wide"])
@@ -97,14 +103,13 @@ def test_small_tables_without_a_compiler(name):
 
 
 @pytest.mark.jitless
-@pytest.mark.parametrize("careful", [False, True])
-def test_more_than_one_chunk_without_a_compiler(careful):
+def test_more_than_one_chunk_without_a_compiler(by_medians):
     points = np.vstack([blobs(4200, 2), [[1e6, 0.0]]])
-    check_tree(tree.build(points, NONE, careful=careful), points, np.ones(len(points)))
+    check_tree(tree.build(points, NONE), points, np.ones(len(points)))
 
 
 @pytest.mark.parametrize("name", ["many chunks", "duplicates", "an outlier makes one cell heavy"])
-def test_the_tree_does_not_depend_on_threads(name):
+def test_the_tree_does_not_depend_on_threads(name, by_medians):
     trees = []
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
@@ -113,15 +118,24 @@ def test_the_tree_does_not_depend_on_threads(name):
         np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("careful", [False, True])
-def test_neighbours_in_rank_are_neighbours_in_space(careful):
+def test_neighbours_in_rank_are_neighbours_in_space(by_medians):
     points = np.random.default_rng(5).uniform(size=(65_536, 2))
-    built = tree.build(points, NONE, careful=careful)
+    built = tree.build(points, NONE)
     # A square that holds sixteen of 65,536 rows in the unit square has a diagonal of 0.022.
     assert built.leaf_width < 0.03
 
 
-def test_one_heavy_cell_is_split_like_any_other():
+def test_crowded_buckets_are_cut_like_any_others(monkeypatch):
+    """A third of each chunk is in one bucket of its widest side, and still spread across it."""
+    rng = np.random.default_rng(5)
+    points = rng.uniform(size=(30_000, 2))
+    points[::3, 0] = 0.5 + 1e-4 * rng.uniform(size=10_000)
+    by_medians = tree.build(points, NONE).leaf_width
+    monkeypatch.setattr(tree, "CAREFUL", 0)
+    assert tree.build(points, NONE).leaf_width < 1.3 * by_medians
+
+
+def test_one_heavy_cell_is_split_like_any_other(by_medians):
     points = np.random.default_rng(5).uniform(size=(65_536, 2))
     alone = tree.build(points, NONE).leaf_width
     points[0] = 1e9
