@@ -32,6 +32,8 @@ _STYLE: dict[Any, Any] = {
 def draw_curves(curves: dict[str, dict[str, float]], path: Path, *, title: str, axis: str) -> None:
     """Draw the seconds of each library against a size, on logarithmic axes.
 
+    Where the seconds lie within a factor of ten, theirs is linear and begins at 0.
+
     Parameters
     ----------
     curves : dict
@@ -56,6 +58,10 @@ def draw_curves(curves: dict[str, dict[str, float]], path: Path, *, title: str, 
         if max(sizes) < 1000:
             axes.set_xticks(sizes, [str(size) for size in sizes])
             axes.minorticks_off()
+        seconds = [second for curve in curves.values() for second in curve.values()]
+        if max(seconds) < 10 * min(seconds):  # there may be no power of ten to put a number to
+            axes.set_yscale("linear")
+            axes.set_ylim(bottom=0)
         axes.set(title=title, xlabel=axis, ylabel="seconds")
         axes.grid(True)
         if len(curves) > 1:

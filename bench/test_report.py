@@ -1,11 +1,14 @@
 """The parts of the bench that judge and write: quick, and without a clock."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bench import agreement, basins, report, streams
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import nearest_race
+from bench.plots import draw_curves
 from bench.targets import Results, Target
 from bench.workloads import WORKLOADS, Settings, Workload, blobs
 
@@ -127,3 +130,10 @@ def test_a_small_picture_comes_out_of_a_stream_as_in_memory() -> None:
     assert found["rows"] == 9955
     assert found["center_distance"] <= 0.05
     assert found["ari"] >= 0.998
+
+
+def test_a_picture_of_less_than_a_decade_has_numbers_beside_it(tmp_path: Path) -> None:
+    for name, seconds in (("narrow", 12.6), ("wide", 0.26)):
+        path = tmp_path / f"{name}.svg"
+        draw_curves({"meanshift_fast": {"1": 20.9, "2": seconds}}, path, title="t", axis="threads")
+        assert path.read_text().count('id="ytick_') >= 2
