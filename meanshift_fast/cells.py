@@ -76,10 +76,6 @@ def _number(points, sizes, n_parts, numbers):
 # arrays, it took 65, 83 and 184.
 
 
-# Numbers of cells are whole, their last bits are zeros, and it takes one more turn at the end for
-# the last bits of the hash to be any: without it a row took 31 ns where it takes 13.
-
-
 @step
 def _number_block(points, start, sizes, n_parts, numbers, words, hashes):
     """Number the cells of some rows from ``start`` on, and hash them; for how many."""
@@ -92,6 +88,8 @@ def _number_block(points, start, sizes, n_parts, numbers, words, hashes):
         code = np.int64(0)
         for f in range(n_features):
             code = mixed(code, words[k, f])
+        # The last bits of whole numbers are zeros: one more turn makes those of the hash be any.
+        # Without it a row took 31 ns where it takes 13.
         hashes[k] = mixed(code, np.int64(0))
     return n_rows
 

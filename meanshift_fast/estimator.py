@@ -41,10 +41,6 @@ from meanshift_fast.units import (
 )
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
-# Fewer seeds climb in the order in which they come: to find another took a fifth of a fit of 1,000
-# rows in one ball.
-MANY_SEEDS = 64
-
 _Rows = tree.MomentTree | sketch.Sketch | slabs.SlabTree
 Polish = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
@@ -350,8 +346,7 @@ default=None
             path = climb_rows()
         else:
             starts = units.enter(readonly_table(seeds))
-            near = tree.order_of(starts) if len(starts) > MANY_SEEDS else None
-            path = follow(starts, order=near, coalesce=self.coalesce)
+            path = follow(starts, order=tree.order_of(starts), coalesce=self.coalesce)
             if self.seeds is None and not np.count_nonzero(path.support):
                 # In 30 columns a bin's centre may be far from all rows, its own included.
                 warn_of_bins(bandwidth)

@@ -57,6 +57,7 @@ CHUNK = 1024  # rows that one task arranges in cache: 4 blocks of 16 leaves of 1
 PER_CELL = 32  # rows in a cell, on average
 PARTS = 8  # of a table that is sorted into cells, at most: each has counts of its own
 CAREFUL = 1 << 18  # rows up to which medians are worth it
+FEW = 64  # rows that need no order of neighbourhood
 BUCKETS = 256  # a power of two: the last bits of a rounded value are its bucket
 
 
@@ -405,13 +406,10 @@ def _pack_leaf(points, weights, n_features, order, leaf, size, weighted, packed,
     start = leaf * LANES
     for f in range(n_features):
         first = start * n_features + f * LANES
-        if size == LANES:  # a count that is known: 8 ns a row for all of them, and not 25
-            for lane in range(LANES):
-                put(packed, first + lane, item(points, item(order, start + lane) * n_features + f))
-        else:
+        if size < LANES:
             store(packed, leaf * n_features + f, full(np.inf))
-            for lane in range(size):
-                put(packed, first + lane, item(points, item(order, start + lane) * n_features + f))
+        for lane in range(size):
+            put(packed, first + lane, item(points, item(order, start + lane) * n_features + f))
     if weighted:
         store(packed_weights, leaf, full(0.0))
         for lane in range(size):
@@ -633,8 +631,10 @@ def order_of(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     Returns
     -------
     int array of shape (n_samples,)
-        Their numbers, in that order.
+        Their numbers, in that order. Up to 64 rows are as good in any, and stay as they are.
     """
+    if len(points) <= FEW:
+        return np.arange(len(points), dtype=np.int32)
     return build(points, UNWEIGHTED).order
 
 
