@@ -407,8 +407,8 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
     -----
     Time, of two threads: some 4 ns a row in two columns where there are fewer bins between the
     extremes than twice a thread's rows; where not, 6 ns if few of them are occupied, 80 ns (in
-    three columns) if as many as there are rows. Memory: some pages for each bin and thread, and no more than 48 bytes
-    a row; for X that is not float64 a copy that is.
+    three columns) if as many as there are rows. Memory: some pages for each bin and thread, and no
+    more than 48 bytes a row; for X that is not float64 a copy that is.
 
     Seeding from a grid is no part of [1]_, where the means start at all rows; it is justified by
     the trajectories of neighbouring rows running together.
