@@ -125,14 +125,23 @@ def test_neighbours_in_rank_are_neighbours_in_space(by_medians):
     assert built.leaf_width < 0.03
 
 
+def leaf_area(points):
+    """The area of all leaves' boxes."""
+    built = tree.build(points, NONE)
+    lower, upper = built.lower[built.n_upper :], built.upper[built.n_upper :]
+    sides = np.where(lower <= upper, upper - lower, 0.0)
+    return (sides[:, 0] * sides[:, 1]).sum()
+
+
 def test_crowded_buckets_are_cut_like_any_others(monkeypatch):
-    """A third of each chunk is in one bucket of its widest side, and still spread across it."""
+    """Half of the rows are in one bucket of their chunk's widest side."""
     rng = np.random.default_rng(5)
     points = rng.uniform(size=(30_000, 2))
-    points[::3, 0] = 0.5 + 1e-4 * rng.uniform(size=10_000)
-    by_medians = tree.build(points, NONE).leaf_width
+    points[::2, 0] = 0.5 + 1e-4 * rng.uniform(size=15_000)
+    by_medians = leaf_area(points)
     monkeypatch.setattr(tree, "CAREFUL", 0)
-    assert tree.build(points, NONE).leaf_width < 1.3 * by_medians
+    # Cut by other rows' values, the boxes overlap: 2.3 times the area.
+    assert leaf_area(points) < 1.6 * by_medians
 
 
 def test_one_heavy_cell_is_split_like_any_other(by_medians):
