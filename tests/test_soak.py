@@ -1,6 +1,7 @@
 """The soak finds nothing where nothing is, and what is planted."""
 
 import re
+import sys
 from itertools import count
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 
 from bench import deeds, soak
 from meanshift_fast import MeanShift
+from meanshift_fast.compiled import Parallel, serial
 
 pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning")
 
@@ -103,6 +105,39 @@ def test_memory_that_is_not_given_back_is_a_fault(leaks, capsys, monkeypatch):
     code, out, _ = run(capsys, "--minutes", "5", "--seed", "50")
     assert code == leaks
     assert ("FAULT, seeds from 50: memory grows" in out) == leaks
+
+
+@pytest.mark.parametrize("loads", [True, False], ids=["loading", "leaking"])
+def test_what_is_loaded_late_is_no_leak(loads, capsys, monkeypatch):
+    kept = []
+
+    def deed(case, rng):
+        if len(kept) < 200:
+            kept.append(np.ones((50, 1000)))
+            if loads:
+                monkeypatch.setitem(sys.modules, f"late_{len(kept)}", SimpleNamespace())
+
+    monkeypatch.setattr(deeds, "DEEDS", {"nothing": deed})
+    code, out, _ = run(capsys, "--minutes", "8", "--seed", "50")
+    assert code == (not loads), out
+    assert f"nothing loaded for {281 if loads else 480} trials" in out
+
+
+def doubled(value):
+    return 2.0 * value
+
+
+def test_a_module_and_a_kernel_for_each_kind_of_call_count_as_loaded(monkeypatch):
+    serial(doubled)(1.0)  # loads what compiling needs
+    before = soak.loaded()
+    module = SimpleNamespace(kernel=serial(doubled), spread=Parallel(doubled))
+    monkeypatch.setitem(sys.modules, "meanshift_fast.late", module)
+    assert soak.loaded() == before + 1
+    for kernel in (module.kernel, module.spread.alone):
+        kernel(1.0)
+        kernel(1)
+        kernel(2.0)
+    assert soak.loaded() == before + 5
 
 
 def test_memory_that_comes_and_goes_is_no_leak():
