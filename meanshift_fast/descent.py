@@ -138,6 +138,31 @@ def _add_parts(
         store(sums, f, feature_sum)
 
 
+@inlined
+def _add_few(points, point_weights, leaf, weights_row, n_features, places, radius_sq, sums):
+    """Add the rows in the balls of a group, row by row, with all sums in registers.
+
+    In two columns and three: shifting 100,000 rows takes one thread 0.46 us and 1.65 us each, and
+    0.64 to 0.85 and 2.3 feature by feature.
+    """
+    zero, few = full(0.0), room()
+    for f in range(n_features + 1):
+        store(few, f, load(sums, f))
+    for row in range(LANES):
+        distance_sq = zero
+        for f in range(n_features):
+            away = item(points, (leaf * n_features + f) * LANES + row) - load(places, f)
+            distance_sq = distance_sq + away * away
+        inside = distance_sq <= radius_sq
+        weight = item(point_weights, weights_row * LANES + row)
+        for f in range(n_features):
+            share = full(item(points, (leaf * n_features + f) * LANES + row) * weight)
+            store(few, f, load(few, f) + where(inside, share, zero))
+        store(few, n_features, load(few, n_features) + where(inside, full(weight), zero))
+    for f in range(n_features + 1):
+        store(sums, f, load(few, f))
+
+
 @step
 def _add_positions(
     points, point_weights, steepness, leaf, weights_row, n_features, places, ball, scratch, hits,
@@ -145,9 +170,16 @@ def _add_positions(
 ):  # fmt: skip
     """Add a leaf's rows to the sums of a group; the lanes are the positions.
 
-    Distances go feature by feature over all sixteen rows, then sums likewise, so that a feature
-    of the positions and a sum stay in registers: 1.2 us a position, against 1.8 us row by row.
+    With more features than fit into registers, distances go feature by feature over all
+    sixteen rows, then sums likewise, so that a feature of the positions and a sum stay there.
     """
+    two, three = np.int64(2), np.int64(3)  # no literals, as in sum_ball
+    if steepness is None and n_features == two:
+        _add_few(points, point_weights, leaf, weights_row, two, places, ball[0], sums)
+        return
+    if steepness is None and n_features == three:
+        _add_few(points, point_weights, leaf, weights_row, three, places, ball[0], sums)
+        return
     for row in range(LANES):
         store(scratch, row, full(0.0))
     for f in range(n_features):

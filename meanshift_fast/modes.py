@@ -412,8 +412,8 @@ def merge_modes(
     if n_waiting > 0:
         rows = waiting[:n_waiting]
         more = kept[n_modes:]
-        n_more = _sift_out(ends[rows], support[rows], bandwidth_sq, more)
+        n_more = _sift_out(ends.take(rows, axis=0), support[rows], bandwidth_sq, more)
         more[:n_more] = rows[more[:n_more]]
         n_modes += n_more
     kept = kept[:n_modes]
-    return ends[kept], support[kept]
+    return ends.take(kept, axis=0), support[kept]

@@ -269,7 +269,7 @@ def whole_rows_once(
     rows, counts = find_bins(points, 1.0, nowhere)
     if 2 * len(rows) > len(points):
         return points, weights
-    distinct, often = points[rows], counts.astype(np.float64)
+    distinct, often = points.take(rows, axis=0), counts.astype(np.float64)
     distinct.flags.writeable = often.flags.writeable = False
     return distinct, often
 
@@ -347,7 +347,7 @@ def bin_seeds(
         warn_of_bins(bin_size)
         return X
     with np.errstate(over="ignore", invalid="ignore"):
-        numbers = np.rint(points[rows] / size)
+        numbers = np.rint(points.take(rows, axis=0) / size)
         seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
         if not np.isfinite(seeds).all() or abs(bin_size) < LEAST_BIN:
             # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.

@@ -101,4 +101,4 @@ def without_weightless(
     counts = weights > 0.0
     weights = weights[counts]
     weights.flags.writeable = False
-    return table[counts], UNWEIGHTED if (weights == 1.0).all() else weights
+    return table.compress(counts, axis=0), UNWEIGHTED if (weights == 1.0).all() else weights
