@@ -201,13 +201,14 @@ class Tracks:
         In one block, which the allocator keeps for the next fit: in five, 10 MB came fresh from the
         system each time, 5 ms of the 45 of 20,000 x 2 rows.
         """
-        lengths = np.array([size * n_features, size, size, size, 2 << size.bit_length()])
-        block = np.empty(lengths.sum())
-        places, self._support, self._moves, onward, slots = np.split(block, lengths.cumsum()[:-1])
-        self._places = places.reshape(size, n_features)
-        self._words, self._onward = self._places.view(np.int64), onward.view(np.int64)
-        self._slots = slots.view(np.int64)
+        n_slots = 2 << size.bit_length()
+        block = np.empty(size * (n_features + 3) + n_slots)
+        self._support, self._moves = block[:size], block[size : 2 * size]
+        self._onward = block[2 * size : 3 * size].view(np.int64)
+        self._slots = block[3 * size : 3 * size + n_slots].view(np.int64)
         self._slots[:] = 0
+        self._places = block[3 * size + n_slots :].reshape(size, n_features)
+        self._words = self._places.view(np.int64)
 
     def _grow(self) -> None:
         old = self._onward, self._support, self._moves
