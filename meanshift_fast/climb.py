@@ -48,8 +48,8 @@ NextSteps = Callable[
     tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
 ]
 
-# So many trajectories keep tracks: more would fill them up. A fit of 30,000 / 60,000 / 100,000 x 2
-# rows takes 66 / 166 / 378 ms with tracks and 78 / 196 / 400 without.
+# So many trajectories keep tracks: more would fill them up. A fit of 60,000 / 100,000 / 200,000 x 2
+# rows takes 133 / 281 / 930 ms with tracks and 141 / 290 / 775 without.
 TRACKED = 1 << 16
 TRACKED_NUMBERS = 1 << 18  # in their positions
 

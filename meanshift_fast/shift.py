@@ -29,7 +29,7 @@ FIRST = 1 << 31  # values that the first piece of a shift reads at most: half a 
 # So many trajectories or fewer take some steps by themselves. A climb of 495 seeds among
 # 1M x 2 rows takes 16 ms so and 34 ms step by step. How many steps matters little: fewer calls
 # against more steps from where another has been. With 2, 4, 8 and 16 a fit of the photograph's 362
-# seeds takes 54 to 59 ms, and one of 20,000 x 2 rows 33 to 39.
+# seeds takes 43 to 46 ms, and one of 20,000 x 2 rows 27 to 29.
 FEW = 4096
 STEPS = 8
 TASKS = 64  # enough to share out, few enough for neighbours to be many
