@@ -1,8 +1,8 @@
 """A sweep for cliffs: shapes of data on which another library would be faster than ours.
 
 A cell of the sweep is a number of rows, of features, and of rows in a ball. Its cost varies by
-seven orders of magnitude, so the others run against a deadline: who has not finished in three
-times our time and a second is slower, and is stopped.
+seven orders of magnitude, so the others run against a deadline: who has not finished in half as
+long again as we took, and a second, is slower, and is stopped.
 """
 
 import multiprocessing
@@ -16,13 +16,15 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from bench.adapters import LIBRARIES, OURS
-from bench.clock import median_seconds
+from bench.clock import median_seconds, seconds
 from bench.workloads import Floats, Settings, blobs, sampled
 from meanshift_fast import get_bin_seeds, warm_up
 
 # Where the bins are more (or reach no row), all climb from so many of the rows, and mlpack, which
 # cannot, sits out: more seeds would say nothing new of a cell and take hours in the largest.
 MOST_SEEDS = 2_000
+PATIENCE = 1.5  # of our time; with 3 a cell waited three minutes for nobody
+LONG = 20.0  # seconds of a first fit that are its figure, whatever it compiled
 
 
 class Cell(NamedTuple):
@@ -33,10 +35,9 @@ class Cell(NamedTuple):
     neighbours: int
 
 
-class Work(NamedTuple):
-    """What a cell asks of a library."""
+class Asked(NamedTuple):
+    """What a cell asks of a library, beside the points."""
 
-    points: Floats
     settings: Settings
     seeds: Floats | None
 
@@ -55,44 +56,52 @@ def _points(rows: int, features: int) -> Floats:
     return blobs(rows, features)
 
 
-@lru_cache(maxsize=1)
-def _work(cell: Cell) -> Work:
-    points = _points(cell.rows, cell.features)
+def _bandwidth(cell: Cell, points: Floats) -> float:
     if cell.neighbours == cell.rows:
-        bandwidth = np.linalg.norm(np.ptp(points, axis=0))
-    else:
-        distances = cdist(sampled(points, 32), points)
-        kth = np.partition(distances, cell.neighbours - 1, axis=1)[:, cell.neighbours - 1]
-        bandwidth = np.median(kth)
+        return float(np.linalg.norm(np.ptp(points, axis=0)))
+    distances = cdist(sampled(points, 32), points)
+    kth = np.partition(distances, cell.neighbours - 1, axis=1)[:, cell.neighbours - 1]
+    return float(np.median(kth))
+
+
+def _asked(cell: Cell) -> Asked:
+    """Find what the libraries are asked for in a cell."""
+    points = _points(cell.rows, cell.features)
+    bandwidth = _bandwidth(cell, points)
     grid = get_bin_seeds(points, bandwidth)
     # In many dimensions the middle of every bin can be more than a bandwidth from all rows, and
     # then there is nothing to climb: scikit-learn refuses, as we do.
     bins = len(grid) <= MOST_SEEDS and bool(cdist(sampled(points, 1_000), grid).min() <= bandwidth)
-    seeds = None if bins else sampled(points, MOST_SEEDS)
-    return Work(points, Settings(float(bandwidth), bin_seeding=bins), seeds)
+    return Asked(
+        Settings(bandwidth, bin_seeding=bins), None if bins else sampled(points, MOST_SEEDS)
+    )
 
 
-def _prepare(cell: Cell) -> bool:
-    """Make the work of a cell in the worker; say whether it climbs from bins."""
-    return _work(cell).settings.bin_seeding
+def _make(cell: Cell) -> None:
+    """Make the points, outside the race."""
+    _points(cell.rows, cell.features)
 
 
-def _time(name: str, cell: Cell) -> float:
+def _time(name: str, cell: Cell, asked: Asked) -> float:
     library = next(library for library in LIBRARIES if library.name == name)
+    points = _points(cell.rows, cell.features)
     if library is OURS:  # what only few cells need compiles now: 1.8 s in a cell that takes 4 ms
-        library.fit(*_work(cell))
+        first = seconds(library.fit, points, *asked)
+        if first > LONG:
+            return first
     # Nine calls of a fifth of a millisecond would be over before the machine is calm.
-    return median_seconds(library.fit, *_work(cell), budget=0.3, most=99)
+    return median_seconds(library.fit, points, *asked, budget=0.3, most=99)
 
 
-def _start() -> None:
+def _start(ours: bool) -> None:
     # As many bins as rows is a warning, and in this sweep a matter of course.
     warnings.simplefilter("ignore")
-    warm_up()
+    if ours:
+        warm_up()
 
 
-def _worker() -> Pool:
-    return multiprocessing.get_context("spawn").Pool(1, _start)
+def _worker(*, ours: bool = False) -> Pool:
+    return multiprocessing.get_context("spawn").Pool(1, _start, (ours,))
 
 
 def sweep(cells: Iterable[Cell]) -> list[dict[str, Any]]:
@@ -105,26 +114,28 @@ def sweep(cells: Iterable[Cell]) -> list[dict[str, Any]]:
         for each library that can do the cell its seconds, None if it was stopped.
     """
     findings = []
-    worker = _worker()
+    own, rival = _worker(ours=True), _worker()
     for cell in cells:
-        bins = worker.apply(_prepare, (cell,))
-        ours = worker.apply(_time, (OURS.name, cell))
+        asked = own.apply(_asked, (cell,))
+        ours = own.apply(_time, (OURS.name, cell, asked))
+        bins = asked.settings.bin_seeding
         others: dict[str, float | None] = {}
         for library in LIBRARIES:
             if library is OURS or not (bins or library.any_seeds):
                 continue
-            worker.apply(_prepare, (cell,))  # a worker that replaced a stopped one has nothing yet
+            rival.apply(_make, (cell,))  # a worker that replaced a stopped one has nothing yet
             try:
-                race = worker.apply_async(_time, (library.name, cell))
-                others[library.name] = race.get(3 * ours + 1)
+                race = rival.apply_async(_time, (library.name, cell, asked))
+                others[library.name] = race.get(PATIENCE * ours + 1)
             except multiprocessing.TimeoutError:
                 others[library.name] = None
-                worker.terminate()
-                worker.join()
-                worker = _worker()
+                rival.terminate()
+                rival.join()
+                rival = _worker()
         findings.append(cell._asdict() | {"bins": bins, "ours_s": ours, "others_s": others})
-    worker.terminate()
-    worker.join()
+    for worker in (own, rival):
+        worker.terminate()
+        worker.join()
     return findings
 
 

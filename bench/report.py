@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 
 from bench import basins, cliffs, curves, process, streams
 from bench.plots import draw_curves
@@ -62,31 +64,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if missed else 0
 
 
+@contextmanager
+def part(name: str) -> Iterator[None]:
+    """Tell on stderr how long a part of the run took."""
+    start = perf_counter()
+    yield
+    print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+
+
 def measure(quick: bool) -> Results:
     """Run everything, in about the order of the README's tables."""
-    speed, cpu = measure_speed(quick)
-    repeats = 3 if quick else 7
-    import_s, sklearn_import_s = process.import_seconds(
-        "meanshift_fast", "sklearn.cluster", repeats=repeats
-    )
-    cold_fit_s, later_fit_s = process.first_fit_seconds(repeats)
-    points_bytes, peak_bytes = process.peak_memory(10**6 if quick else 10**7)
+    with part("speed"):
+        speed, cpu = measure_speed(quick)
+    with part("processes"):
+        repeats = 3 if quick else 7
+        import_s, sklearn_import_s = process.import_seconds(
+            "meanshift_fast", "sklearn.cluster", repeats=repeats
+        )
+        cold_fit_s, later_fit_s = process.first_fit_seconds(repeats)
+        points_bytes, peak_bytes = process.peak_memory(10**6 if quick else 10**7)
 
     warm_up()
-    fit_s, labelling_s = curves.floor(10**6)
     own_rows = 20_000 if quick else 10**6
-    found_basins, found_shifts = basins.basins(own_rows), basins.gaussian_shifts(own_rows)
-    found_curves = {
-        "rows": curves.against_rows(10**power for power in range(3, 6 if quick else 8)),
-        "features": curves.against_features(
-            (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 1_000 if quick else 5_000
-        ),
-        "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
-    }
-    sweep = cliffs.cells(
-        [10**power for power in range(3, 4 if quick else 7)],
-        (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
-    )
+    with part("floor, basins, Gaussian shifts"):
+        fit_s, labelling_s = curves.floor(10**6)
+        found_basins, found_shifts = basins.basins(own_rows), basins.gaussian_shifts(own_rows)
+    with part("curves"):
+        found_curves = {
+            "rows": curves.against_rows(10**power for power in range(3, 6 if quick else 8)),
+            "features": curves.against_features(
+                (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 1_000 if quick else 5_000
+            ),
+            "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
+        }
+    with part("cliffs"):
+        found_cliffs = cliffs.sweep(
+            cliffs.cells(
+                [10**power for power in range(3, 4 if quick else 7)],
+                (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
+            )
+        )
+    with part("streams"):
+        found_streams = streams.measure(quick)
 
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -105,8 +124,8 @@ def measure(quick: bool) -> Results:
         "basins": found_basins,
         "gaussian": found_shifts,
         "curves": found_curves,
-        "cliffs": cliffs.sweep(sweep),
-        "streams": streams.measure(quick),
+        "cliffs": found_cliffs,
+        "streams": found_streams,
     }
 
 
