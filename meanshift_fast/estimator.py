@@ -109,7 +109,8 @@ default=None
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_modes, n_features)
-        The centres, by falling support; X's dtype where that is floating, else float64.
+        The centres, by falling support; float16 or float32 where X is that, else float64, in the
+        machine's byte order.
     labels_ : int64 ndarray of shape (n_samples,)
         The label of each row: the number of its centre, or -1.
     n_iter_ : int
@@ -404,7 +405,7 @@ default=None
             )
         if n_reached < len(support):
             ends, support = ends[support > 0.0], support[support > 0.0]
-        dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
         modes, support = merge_modes(_rounded(ends, units, dtype), support, units.radius)
         places = readonly_table(modes)
         landings = Landings(places, np.arange(len(modes)), places)

@@ -218,7 +218,7 @@ def fit_cells(
     finally:
         model.bandwidth = given
     if dtype.kind == "f" and dtype.itemsize <= 8:
-        model.cluster_centers_ = model.cluster_centers_.astype(dtype)
+        model.cluster_centers_ = model.cluster_centers_.astype(dtype.newbyteorder("="))
     if names is not None:
         model.feature_names_in_ = names
     if known := model._labelled:
