@@ -59,11 +59,11 @@ def _points(rows: int, features: int) -> Floats:
 def _work(cell: Cell) -> Work:
     points = _points(cell.rows, cell.features)
     if cell.neighbours == cell.rows:
-        bandwidth = np.linalg.norm(np.ptp(points, axis=0))
+        bandwidth = float(np.linalg.norm(np.ptp(points, axis=0)))
     else:
         distances = cdist(sampled(points, 32), points)
         kth = np.partition(distances, cell.neighbours - 1, axis=1)[:, cell.neighbours - 1]
-        bandwidth = np.median(kth)
+        bandwidth = float(np.median(kth))
     grid = get_bin_seeds(points, bandwidth)
     # In many dimensions the middle of every bin can be more than a bandwidth from all rows, and
     # then there is nothing to climb: scikit-learn refuses, as we do.

@@ -26,6 +26,7 @@ from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.proxies import find_proxies
+from meanshift_fast.quoting import cut
 from meanshift_fast.seeding import bin_seeds, warn_of_bins, whole_rows_once
 from meanshift_fast.shift import next_steps, shift
 from meanshift_fast.threads import borrowed_threads
@@ -734,4 +735,4 @@ def _rounded(
 
 def _told(bandwidth: float | NDArray[np.float64]) -> str:
     """The bandwidth for a message."""
-    return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else str(bandwidth)
+    return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))
