@@ -173,6 +173,8 @@ def tell_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
         "n_jobs": n_jobs,
     }
     model = meanshift_fast.MeanShift(**settings)
+    if compare:
+        model.fit(pixels)  # kernels load and memory comes at the first fit of a process
     seconds = _fit_seconds(model, pixels)
     say(f"   rows       {len(pixels):,}")
     say(f"   bandwidth  {PHOTOGRAPH_BANDWIDTH:g}; red, green and blue go from 0 to 255")

@@ -681,7 +681,7 @@ def warm_up() -> None:
 
     Call it where a pause is welcome: it takes some seconds with an empty cache, and a fraction of
     one after. ``meanshift-fast warmup`` does the same from the command line. What few fits need
-    (the Gaussian kernel, weights, basins, hundreds of centres) compiles where it is first met.
+    (the Gaussian kernel, ``coalesce``, hundreds of centres) compiles where it is first met.
 
     See Also
     --------
@@ -695,7 +695,11 @@ def warm_up() -> None:
     grid = np.stack(np.meshgrid(np.arange(80.0), np.arange(80.0)), axis=-1).reshape(-1, 2)
     model = MeanShift(bandwidth=20.0, bin_seeding=True, cluster_all=False).fit(grid)
     model.predict(grid)
-    MeanShift(bandwidth=20.0).fit(grid)  # thousands of trajectories shift in blocks, few alone
+    # Thousands of trajectories shift in blocks, few alone; rows of the fit are looked up.
+    MeanShift(bandwidth=20.0, assign="basin").fit(grid).predict(grid[:2] + 0.5)
+    # Large tables have bins in several parts, which are joined, and a tree over cells.
+    large = np.tile(0.3 * grid, (tree.CAREFUL // len(grid) + 1, 1))
+    MeanShift(bandwidth=8.0, bin_seeding=True).fit(large)
     MeanShift().fit(grid[:200])
     # Many columns have a climb of their own, where the rows lie near few axes.
     MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))
