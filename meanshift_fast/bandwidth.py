@@ -23,9 +23,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from meanshift_fast import tree
+from meanshift_fast.checks import checked
 from meanshift_fast.compiled import parallel, step
 from meanshift_fast.lanes import LANES, bits, full, load, lowest, store, total, where
 from meanshift_fast.pieces import pieces
@@ -474,7 +475,7 @@ def rule_of_thumb(
     return np.float64(spread * factor)
 
 
-@validate_params(  # type: ignore[untyped-decorator]
+@checked(
     {
         "X": ["array-like"],
         "quantile": [Interval(Real, 0, 1, closed="both")],
@@ -484,7 +485,6 @@ def rule_of_thumb(
         "sample_weight": ["array-like", None],
         "method": [StrOptions({"quantile", "scott", "silverman"})],
     },
-    prefer_skip_nested_validation=True,
 )
 def estimate_bandwidth(
     X: ArrayLike,

@@ -19,6 +19,7 @@ from sklearn.utils import check_array
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.hashing import mixed
+from meanshift_fast.quoting import quoted
 from meanshift_fast.units import checked_lengths, numeric_table, readonly, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
@@ -418,14 +419,14 @@ def condense(
     weights = checked_weights(sample_weight, len(points), all_zero=True)
     if not np.isfinite(weights.sum() * sizes.max()):
         raise ValueError(
-            f"cell_size={cell_size!r} times the sum of sample_weight, {weights.sum():g}, "
+            f"cell_size={quoted(cell_size)} times the sum of sample_weight, {weights.sum():g}, "
             "overflows; divide the weights by their largest"
         )
     cells = Cells(Grid(sizes, 1))
     inverse = np.empty(len(points), dtype=np.int64)
     if cells.add(points, weights, inverse) < len(points):
         raise ValueError(
-            f"cell_size={cell_size!r} is too small for X, whose largest coordinate is "
+            f"cell_size={quoted(cell_size)} is too small for X, whose largest coordinate is "
             f"{np.abs(points).max():g}: the numbers of the cells overflow. Give a larger cell_size"
         )
     found = cells.condensed()

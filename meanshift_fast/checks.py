@@ -4,16 +4,23 @@ Its checks of parameters and of X take 190 us, most of a fit of a thousand rows;
 25. Whatever does not plainly pass goes to scikit-learn, which says what is wrong with it.
 """
 
+import inspect
 import math
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
+from meanshift_fast.quoting import cut, quoted
 from meanshift_fast.units import numeric_table
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PLAIN = {bool, int, float, str, type(None)}
 _NUMBERS = {np.dtype(np.float32), np.dtype(np.float64)}
@@ -51,7 +58,10 @@ def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True)
                 noted.pop("feature_names_in_", None)
                 noted["n_features_in_"] = n_features
                 return X
-    return numeric_table(validate_data(estimator, X, reset=reset))
+    try:
+        return numeric_table(validate_data(estimator, X, reset=reset))
+    except OverflowError as error:  # Python's whole numbers, in an array of objects
+        raise ValueError("X must be finite as float64, got a larger number; scale it") from error
 
 
 def check_parameters(estimator: BaseEstimator) -> None:
@@ -70,7 +80,37 @@ def check_parameters(estimator: BaseEstimator) -> None:
     if _PLAIN.issuperset(map(type, values.values())):
         _check_once(kind, *values.values())
     else:
-        BaseEstimator._validate_params(estimator)
+        _check(estimator._parameter_constraints, values, kind.__name__)
+
+
+def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]:
+    """Let a function check its parameters first, as those of scikit-learn do.
+
+    Parameters
+    ----------
+    constraints : dict
+        For each parameter what scikit-learn's ``validate_params`` takes.
+
+    Returns
+    -------
+    callable
+        A decorator.
+    """
+
+    def decorated(function: Function) -> Function:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def checking(*args: Any, **kwargs: Any) -> Any:
+            if not get_config()["skip_parameter_validation"]:
+                given = signature.bind(*args, **kwargs)
+                given.apply_defaults()
+                _check(constraints, given.arguments, function.__qualname__)
+            return function(*args, **kwargs)
+
+        return checking  # type: ignore[return-value]
+
+    return decorated
 
 
 @lru_cache(maxsize=64)
@@ -80,6 +120,26 @@ def _parameter_names(kind: Any) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256, typed=True)  # True passes where 1 does not, though they are equal
 def _check_once(kind: Any, *values: Any) -> None:
-    fresh = kind.__new__(kind)
-    vars(fresh).update(zip(_parameter_names(kind), values, strict=True))
-    BaseEstimator._validate_params(fresh)
+    named = dict(zip(_parameter_names(kind), values, strict=True))
+    _check(kind._parameter_constraints, named, kind.__name__)
+
+
+class _Whole(int):
+    """A number whose digits are too many for a message."""
+
+    def __repr__(self) -> str:
+        return quoted(int(self))
+
+
+def _check(constraints: dict[str, list[Any]], values: Mapping[str, Any], name: str) -> None:
+    """Check values by scikit-learn's constraints; its message has a value whole, ours does not."""
+    shown = {
+        key: _Whole(value) if type(value) is int and value.bit_length() > 300 else value
+        for key, value in values.items()
+    }
+    try:
+        validate_parameter_constraints(constraints, shown, name)
+    except InvalidParameterError as error:
+        told, got, value = str(error).partition(" Got ")
+        value = cut(" ".join(value.removesuffix(" instead.").split()))
+        raise InvalidParameterError(f"{told}{got}{value} instead.") from None

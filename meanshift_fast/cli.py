@@ -36,6 +36,7 @@ from meanshift_fast.options import (
     whole,
     words,
 )
+from meanshift_fast.quoting import quoted
 from meanshift_fast.threads import thread_count
 
 _PACKAGES = (
@@ -87,9 +88,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell("interrupted", "\n")
         return 130
     except (ValueError, ImportError, OSError, MemoryError) as error:
-        tell(str(error) or type(error).__name__)
+        tell(_told(error))
         return 1
     return 0
+
+
+def _told(error: Exception) -> str:
+    """An error in words; the system's own without its number."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot open {error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -285,7 +293,8 @@ def _clash(arguments: argparse.Namespace) -> str | None:
     if arguments.keep and arguments.output.suffix.lower() == ".npy":
         return f"--keep needs a csv or parquet output, got {arguments.output}"
     if len({"label", *arguments.keep}) <= len(arguments.keep):
-        return f"--keep must name different columns, none of them label, got {arguments.keep}"
+        told = quoted(arguments.keep)
+        return f"--keep must name different columns, none of them label, got {told}"
     is_read, is_written = [arguments.input], [arguments.output]
     if hasattr(arguments, "centers"):
         is_written += [path for path in (arguments.centers, arguments.model) if path]

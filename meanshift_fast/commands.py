@@ -195,12 +195,17 @@ def tell(message: str, before: str = "") -> None:
 
 
 def _opened(arguments: Namespace) -> Table:
-    return open_table(
+    table = open_table(
         arguments.input,
         columns=arguments.columns,
         weight_column=getattr(arguments, "weight_column", None),
         keep=getattr(arguments, "keep", ()),
     )
+    if table.left_out:
+        told = [f"{name} ({held})" for name, held in table.left_out.items()]
+        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
+        tell(f"left out: {', '.join(told[:5])}{more}")
+    return table
 
 
 def _has_terminal() -> bool:

@@ -35,6 +35,7 @@ from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.climb import climb
 from meanshift_fast.modes import merge_modes
+from meanshift_fast.quoting import quoted
 from meanshift_fast.seeding import find_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
@@ -419,6 +420,7 @@ def _checked_ladder(bandwidths: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"bandwidths must be a list of numbers, got shape {ladder.shape}")
     if not (np.isfinite(ladder).all() and ladder[0] > 0 and (np.diff(ladder) > 0).all()):
         raise ValueError(
-            f"bandwidths must be positive, finite and ascending, got {ladder}; sort them"
+            f"bandwidths must be positive, finite and ascending, got {quoted(bandwidths)}; sort "
+            "them"
         )
     return ladder

@@ -39,6 +39,7 @@ from meanshift_fast.portions import (
     fit_cells,
     sample_portion,
 )
+from meanshift_fast.quoting import quoted
 from meanshift_fast.sample import Sample
 from meanshift_fast.threads import borrowed_threads
 
@@ -283,8 +284,8 @@ def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
     column = sample_weight if isinstance(sample_weight, str) else None
     if column is not None and column not in X.columns:
         raise ValueError(
-            f"sample_weight must name a column of X, got {column!r} where X has the columns "
-            f"{list(X.columns)}"
+            f"sample_weight must name a column of X, got {quoted(column)} where X has the "
+            f"columns {quoted(list(X.columns))}"
         )
     features = X._meta if column is None else X._meta.drop(columns=column)
     blocks = X.to_delayed()
@@ -293,8 +294,9 @@ def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
     else:
         if getattr(sample_weight, "divisions", X.divisions) != X.divisions:
             raise ValueError(
-                f"sample_weight must have the divisions of X, got {sample_weight.divisions} where "
-                f"X has {X.divisions}; repartition it, or make it a column of X"
+                f"sample_weight must have the divisions of X, got "
+                f"{quoted(sample_weight.divisions)} where X has {quoted(X.divisions)}; "
+                "repartition it, or make it a column of X"
             )
         weights = _weights_of(sample_weight, len(blocks), None)
     dtype = np.dtype(np.float32 if (features.dtypes == np.float32).all() else np.float64)

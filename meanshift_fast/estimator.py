@@ -26,6 +26,7 @@ from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
 from meanshift_fast.proxies import find_proxies
+from meanshift_fast.quoting import cut
 from meanshift_fast.seeding import bin_seeds, warn_of_bins, whole_rows_once
 from meanshift_fast.shift import next_steps, shift
 from meanshift_fast.threads import borrowed_threads
@@ -109,7 +110,8 @@ default=None
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_modes, n_features)
-        The centres, by falling support; X's dtype where that is floating, else float64.
+        The centres, by falling support; float16 or float32 where X is that, else float64, in the
+        machine's byte order.
     labels_ : int64 ndarray of shape (n_samples,)
         The label of each row: the number of its centre, or -1.
     n_iter_ : int
@@ -404,7 +406,7 @@ default=None
             )
         if n_reached < len(support):
             ends, support = ends[support > 0.0], support[support > 0.0]
-        dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
         modes, support = merge_modes(_rounded(ends, units, dtype), support, units.radius)
         places = readonly_table(modes)
         landings = Landings(places, np.arange(len(modes)), places)
@@ -679,7 +681,7 @@ def warm_up() -> None:
 
     Call it where a pause is welcome: it takes some seconds with an empty cache, and a fraction of
     one after. ``meanshift-fast warmup`` does the same from the command line. What few fits need
-    (the Gaussian kernel, weights, basins, hundreds of centres) compiles where it is first met.
+    (the Gaussian kernel, ``coalesce``, hundreds of centres) compiles where it is first met.
 
     See Also
     --------
@@ -693,7 +695,11 @@ def warm_up() -> None:
     grid = np.stack(np.meshgrid(np.arange(80.0), np.arange(80.0)), axis=-1).reshape(-1, 2)
     model = MeanShift(bandwidth=20.0, bin_seeding=True, cluster_all=False).fit(grid)
     model.predict(grid)
-    MeanShift(bandwidth=20.0).fit(grid)  # thousands of trajectories shift in blocks, few alone
+    # Thousands of trajectories shift in blocks, few alone; rows of the fit are looked up.
+    MeanShift(bandwidth=20.0, assign="basin").fit(grid).predict(grid[:2] + 0.5)
+    # Large tables have bins in several parts, which are joined, and a tree over cells.
+    large = np.tile(0.3 * grid, (tree.CAREFUL // len(grid) + 1, 1))
+    MeanShift(bandwidth=8.0, bin_seeding=True).fit(large)
     MeanShift().fit(grid[:200])
     # Many columns have a climb of their own, where the rows lie near few axes.
     MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))
@@ -733,4 +739,4 @@ def _rounded(
 
 def _told(bandwidth: float | NDArray[np.float64]) -> str:
     """The bandwidth for a message."""
-    return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else str(bandwidth)
+    return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))

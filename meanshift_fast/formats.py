@@ -16,11 +16,18 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast.quoting import cut, quoted
+
 # Values that a batch may hold: 32 MiB as float64. Larger ones gain no time.
 BATCH_VALUES = 1 << 22
 _CSV_BLOCK_BYTES = 1 << 23
-# A column of text may begin with empty cells. So many rows are searched for one that is not.
+# A column may begin with empty cells. So many rows are searched for what it holds.
 _HEAD_ROWS = 1000
+# What stands, in lower case, where there is no value.
+_MISSING = {"", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--", "?", "."}
+_ENDLESS = {"nan", "inf", "infinity"}
+# A number whose decimal point is a comma, or whose thousands are parted by commas.
+_WITH_COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d*)?")
 
 Complain = Callable[[int, str, object], NoReturn]
 
@@ -62,10 +69,14 @@ class Choice(NamedTuple):
 
 
 class File(Protocol):
-    """A format: the names of the columns, those that hold numbers, and the rows in parts."""
+    """A format: the names of the columns, those that hold numbers, and the rows in parts.
+
+    ``others`` says of columns that hold none what they hold.
+    """
 
     names: list[str]
     numeric: list[str]
+    others: dict[str, str]
     n_rows: int
 
     def check(self, choice: Choice) -> None:
@@ -98,14 +109,16 @@ def import_pyarrow() -> Any:
 def check_name(path: Path, name: str, names: Sequence[str]) -> None:
     """Check that there is one column of a name."""
     if name not in names:
-        raise ValueError(f"{path} has no column {name!r}; {told_columns(names)}")
+        raise ValueError(f"{path} has no column {quoted(name)}; {told_columns(names)}")
     if names.count(name) > 1:
-        raise ValueError(f"{path} has {names.count(name)} columns {name!r}; give each its own name")
+        raise ValueError(
+            f"{path} has {names.count(name)} columns {quoted(name)}; give each its own name"
+        )
 
 
 def told_columns(names: Sequence[str]) -> str:
     """Tell, for an error, which columns there are."""
-    told = ", ".join(map(repr, names[:20])) or "none"
+    told = ", ".join(map(quoted, names[:20])) or "none"
     return f"its columns are {told}" + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
@@ -118,6 +131,7 @@ class Npy:
         self.n_rows = len(self._rows)
         self.names = [str(column) for column in range(self._rows.shape[1])]
         self.numeric = self.names
+        self.others: dict[str, str] = {}
 
     def check(self, choice: Choice) -> None:
         """All columns are numbers of one type."""
@@ -158,7 +172,9 @@ def _check_finite(X: NDArray[Any], names: Sequence[str], complain: Complain) -> 
 
 
 def _complain(path: Path, name: str, value: object, row: int) -> NoReturn:
-    raise ValueError(f"{path}: column {name!r} must hold finite numbers, got {value} at row {row}")
+    raise ValueError(
+        f"{path}: column {quoted(name)} must hold finite numbers, got {value} at row {row}"
+    )
 
 
 def _mapped(path: Path) -> NDArray[Any]:
@@ -178,7 +194,11 @@ def _mapped(path: Path) -> NDArray[Any]:
             ) from error
         raise ValueError(f"{path} is cut off or damaged: {error}") from error
     if rows.dtype.kind not in "biuf":
-        raise ValueError(f"{path} must hold real numbers, got dtype {rows.dtype}")
+        fields = "; numpy.lib.recfunctions.structured_to_unstructured makes a plain table of fields"
+        raise ValueError(
+            f"{path} must hold real numbers, got dtype {cut(str(rows.dtype))}"
+            + (fields if rows.dtype.names else "")
+        )
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(
             f"{path} must hold a table of shape (n_samples, n_features), got shape {rows.shape}; "
@@ -215,18 +235,15 @@ class Csv:
             _, self.names = next(rows)
         except StopIteration:
             raise ValueError(f"{path} is empty; its first line must name the columns") from None
-        if all(map(_is_number, self.names)) and not _are_places(self.names):
+        if _are_numbers(self.names) and not _are_places(self.names):
             raise ValueError(
                 f"{path}: the first line must name the columns, got numbers, "
-                f"{','.join(self.names[:5])}; put a line of names before it"
+                f"{cut(','.join(self.names[:5]))}; put a line of names before it"
             )
-        first_values = [""] * len(self.names)
-        for _, cells in islice(rows, _HEAD_ROWS):
-            first_values = [a or b.strip() for a, b in zip(first_values, cells, strict=False)]
-            if all(first_values):
-                break
-        pairs = zip(self.names, first_values, strict=False)
-        self.numeric = [name for name, value in pairs if _is_number(value)]
+        told = _told_by_values((cells for _, cells in islice(rows, _HEAD_ROWS)), len(self.names))
+        pairs = list(zip(self.names, told, strict=True))
+        self.numeric = [name for name, other in pairs if not other]
+        self.others = {name: other for name, other in pairs if other}
 
     def check(self, choice: Choice) -> None:
         """Text has no types."""
@@ -260,7 +277,9 @@ class Csv:
 
     def _complain(self, row: int, name: str, value: object) -> NoReturn:
         self._find_fault(Choice([name], None, []))
-        raise ValueError(f"{self.path}: column {name!r} must hold finite numbers, got {value}")
+        raise ValueError(
+            f"{self.path}: column {quoted(name)} must hold finite numbers, got {value}"
+        )
 
     def _find_fault(self, choice: Choice) -> None:
         """Raise an error about the first line that cannot be right; return where there is none."""
@@ -273,10 +292,10 @@ class Csv:
                 )
             for place, name in places:
                 if not _is_number(cells[place]):
-                    value = repr(cells[place]) if cells[place].strip() else "an empty cell"
+                    value = quoted(cells[place]) if cells[place].strip() else "an empty cell"
                     raise ValueError(
-                        f"{self.path}: column {name!r} must hold finite numbers, got {value} at "
-                        f"row {row}, line {line}"
+                        f"{self.path}: column {quoted(name)} must hold finite numbers, got "
+                        f"{value} at row {row}, line {line}"
                     )
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
@@ -289,7 +308,8 @@ class Csv:
                         yield reader.line_num, cells
             except UnicodeDecodeError as error:
                 raise ValueError(
-                    f"{self.path} is not UTF-8 text after line {reader.line_num}; save it as UTF-8"
+                    f"{self.path}: line {_foreign_line(self.path)} is not UTF-8 text; save the "
+                    "file as UTF-8"
                 ) from error
             except csv.Error as error:
                 raise ValueError(f"{self.path}: line {reader.line_num}: {error}") from error
@@ -303,11 +323,58 @@ def _guessed_lines(path: Path) -> int:
     return n_lines * path.stat().st_size // max(len(head), 1)
 
 
+def _foreign_line(path: Path) -> int:
+    """Find the first line that is not UTF-8; the decoder knows only blocks of them."""
+    with path.open(encoding="utf-8", errors="surrogateescape") as file:
+        return next(n for n, line in enumerate(file, 1) if re.search("[\udc80-\udcff]", line))
+
+
 def _is_number(text: str) -> bool:
+    """Whether a text is a finite number."""
     try:
         return bool(np.isfinite(float(text))) and "_" not in text
     except ValueError:
         return False
+
+
+def _is_almost_number(text: str) -> bool:
+    """Whether a text may stand among numbers and is no finite one: NaN, -inf, 1e999, 1,5."""
+    if text.lstrip("+-").lower() in _ENDLESS or _WITH_COMMAS.fullmatch(text):
+        return True
+    try:
+        return "_" not in text and bool(np.isinf(float(text)))
+    except ValueError:
+        return False
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    """Whether a line that should name the columns is one of values."""
+    return any(map(_is_number, names)) and all(
+        _is_number(name) or _is_almost_number(name.strip()) for name in names
+    )
+
+
+def _told_by_values(rows: Iterable[list[str]], n_columns: int) -> list[str]:
+    """Tell what each column holds; of one that holds numbers nothing.
+
+    The first number or word decides. Where there is neither but what almost is a number, the column
+    is one of numbers too: the error that follows names the row, and leaving it out would hide it.
+    """
+    told = ["no value"] * n_columns
+    undecided = set(range(n_columns))
+    for cells in rows:
+        for column in list(undecided):
+            value = cells[column].strip() if column < len(cells) else ""
+            if value.lower() in _MISSING:
+                continue
+            if _is_almost_number(value):
+                told[column] = ""
+                continue
+            told[column] = "" if _is_number(value) else f"text, e.g. {quoted(value)}"
+            undecided.remove(column)
+        if not undecided:
+            break
+    return told
 
 
 def _are_places(names: Sequence[str]) -> bool:
@@ -328,11 +395,11 @@ class Parquet:
                 self.schemas.append(opened.schema_arrow)
                 self.n_rows += opened.metadata.num_rows
         self.names = self.schemas[0].names
-        self.numeric = [
-            field.name
-            for field in self.schemas[0]
-            if _numpy_type(field.type) and not re.fullmatch(r"__index_level_\d+__", field.name)
-        ]
+        fields = [f for f in self.schemas[0] if not re.fullmatch(r"__index_level_\d+__", f.name)]
+        self.numeric = [field.name for field in fields if _numpy_type(field.type)]
+        self.others = {
+            field.name: cut(str(field.type)) for field in fields if not _numpy_type(field.type)
+        }
 
     def check(self, choice: Choice) -> None:
         """Check that all files have the columns, of types that fit."""
@@ -342,12 +409,12 @@ class Parquet:
                 kind, first = schema.field(name).type, self.schemas[0].field(name).type
                 if name in choice.numbers and _numpy_type(kind) is None:
                     raise ValueError(
-                        f"{file}: column {name!r} must hold numbers, got {kind} from row 0 on"
+                        f"{file}: column {quoted(name)} must hold numbers, got {kind} from row 0 on"
                     )
                 if name in choice.keep and kind != first:
                     raise ValueError(
-                        f"{file}: column {name!r} must be of one type to be kept, got {kind}, and "
-                        f"{first} in {self.files[0].name}"
+                        f"{file}: column {quoted(name)} must be of one type to be kept, got "
+                        f"{kind}, and {first} in {self.files[0].name}"
                     )
 
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:

@@ -38,6 +38,7 @@ from meanshift_fast.formats import (
     parquet_files,
     told_columns,
 )
+from meanshift_fast.quoting import cut, quoted
 
 FORMATS = (".npy", ".csv", ".parquet")
 
@@ -56,12 +57,16 @@ class Table:
         How many rows; in csv a guess, from the length of the first lines.
     has_names : bool
         Whether the columns have names, not only numbers.
+    left_out : dict of str to str
+        The columns that were left out because they hold no numbers, and what each holds; empty
+        where the features were named.
     """
 
     path: Path
     choice: Choice
     n_rows: int
     has_names: bool
+    left_out: dict[str, str]
     _file: File
 
     def parts(self, most_values: int = BATCH_VALUES) -> Iterator[Batch]:
@@ -77,8 +82,8 @@ class Table:
             if part.weights is not None and (part.weights < 0.0).any():
                 row = int(np.argmax(part.weights < 0.0))
                 raise ValueError(
-                    f"{self.path}: column {self.choice.weight!r} must hold weights of at least 0, "
-                    f"got {part.weights[row]} at row {n_rows + row}"
+                    f"{self.path}: column {quoted(self.choice.weight)} must hold weights of at "
+                    f"least 0, got {part.weights[row]} at row {n_rows + row}"
                 )
             n_rows += len(part.X)
             if len(part.X):
@@ -145,8 +150,9 @@ def open_table(
 
     Notes
     -----
-    A csv column holds numbers if its first value that is not empty is one. An index that pandas
-    left in a parquet file is no column unless it is named.
+    A csv column holds numbers if its first value is one. Cells that are empty or mean it (such as
+    NA and null), a NaN, an infinity and a number with a comma leave that to those below them. An
+    index that pandas left in a parquet file is no column unless it is named.
 
     Examples
     --------
@@ -172,12 +178,14 @@ def open_table(
     else:
         raise ValueError(
             f"{path} must end in {', '.join(FORMATS)} or be a folder of parquet files, "
-            f"got {path.suffix!r}"
+            f"got {quoted(path.suffix)}"
         )
     keep = list(keep)
+    left_out: dict[str, str] = {}
     if columns is None:
         others = {weight_column, *keep}
         columns = [name for name in file.numeric if name not in others]
+        left_out = {name: held for name, held in file.others.items() if name not in others}
         if not columns:
             raise ValueError(
                 f"{path} has no column of numbers to cluster by; {told_columns(file.names)}"
@@ -186,9 +194,14 @@ def open_table(
     for name in choice.all:
         check_name(path, name, file.names)
     if len(set(choice.features)) < len(choice.features):
-        raise ValueError(f"columns must differ, got {', '.join(choice.features)}")
+        raise ValueError(f"columns must differ, got {cut(', '.join(choice.features))}")
+    if weight_column in choice.features:
+        raise ValueError(
+            f"the weight column must be none of the features, got {quoted(weight_column)} as both; "
+            "leave it out of the columns to cluster by, or cluster without weights"
+        )
     file.check(choice)
-    return Table(path, choice, file.n_rows, not isinstance(file, Npy), file)
+    return Table(path, choice, file.n_rows, not isinstance(file, Npy), left_out, file)
 
 
 def real_path(path: Path) -> Path:

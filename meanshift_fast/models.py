@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast.basins import Labelled
 from meanshift_fast.estimator import MeanShift
-from meanshift_fast.io import write_whole
+from meanshift_fast.io import check_target, write_whole
+from meanshift_fast.quoting import quoted
 from meanshift_fast.units import checked_lengths
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
@@ -41,6 +42,8 @@ def save_model(model: MeanShift, path: str | Path) -> None:
     ------
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
+    TypeError
+        If it is another kind of model.
     OSError
         If the file cannot be written.
 
@@ -62,12 +65,20 @@ def save_model(model: MeanShift, path: str | Path) -> None:
     ...     load_model(f"{folder}/a.model").predict([[0], [8]]).tolist()
     [0, 1]
     """
+    if not isinstance(model, MeanShift):
+        kind = model if isinstance(model, type) else type(model)
+        raise TypeError(
+            "model must be a fitted meanshift_fast.MeanShift, got "
+            f"{'the class ' if kind is model else ''}{kind.__module__}.{kind.__qualname__}; "
+            "joblib.dump writes other models"
+        )
+    check_is_fitted(model, "cluster_centers_")
+    check_target(Path(path))
     write_whole({Path(path): lambda part: write_model(model, part)})
 
 
 def write_model(model: MeanShift, part: Path) -> None:
-    """Write a model to a file; for `write_whole`."""
-    check_is_fitted(model, "cluster_centers_")
+    """Write a fitted model to a file; for `write_whole`."""
     parameters = model.get_params()
     if callable(parameters["progress"]):
         parameters["progress"] = False
@@ -128,10 +139,12 @@ def load_model(path: str | Path) -> MeanShift:
     See :func:`save_model`.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
     try:
         words = _read(path)
         if words["format"] != FORMAT:
-            raise ValueError(f"it is a {words['format']!r}")
+            raise ValueError(f"it is a {quoted(words['format'])}")
         version = int(words["version"])
     except OSError:
         raise

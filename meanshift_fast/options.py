@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import FORMATS
+from meanshift_fast.quoting import quoted
 
 _CONSTRAINTS = MeanShift._parameter_constraints
 
@@ -108,7 +109,7 @@ def number(name: str, constraints: Sequence[Any]) -> Callable[[str], float]:
         except ValueError:
             value = None
         if value is None or not interval.is_satisfied_by(value):
-            raise argparse.ArgumentTypeError(f"{name} must be {interval}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"{name} must be {interval}, got {quoted(text)}")
         return value
 
     return read
@@ -145,7 +146,7 @@ def n_jobs(text: str) -> int:
         threads = 0
     if threads == 0:
         raise argparse.ArgumentTypeError(
-            f"n_jobs must be a whole number other than 0, got {text!r}; -1 means all threads"
+            f"n_jobs must be a whole number other than 0, got {quoted(text)}; -1 means all threads"
         )
     return threads
 
@@ -160,7 +161,9 @@ def png(text: str) -> Path:
     """Read the name of a picture."""
     path = Path(text)
     if path.suffix.lower() != ".png":
-        raise argparse.ArgumentTypeError(f"the picture is a PNG file, got {text!r}; name it *.png")
+        raise argparse.ArgumentTypeError(
+            f"the picture is a PNG file, got {quoted(text)}; name it *.png"
+        )
     return path
 
 
@@ -169,6 +172,6 @@ def table_file(text: str) -> Path:
     path = Path(text)
     if path.suffix.lower() not in FORMATS:
         raise argparse.ArgumentTypeError(
-            f"the name chooses the format, got {text!r}; it must end in {', '.join(FORMATS)}"
+            f"the name chooses the format, got {quoted(text)}; it must end in {', '.join(FORMATS)}"
         )
     return path

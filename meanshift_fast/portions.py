@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanshift_fast.cells import Cells, Condensed, Grid
 from meanshift_fast.curve import find_bandwidth
 from meanshift_fast.estimator import MeanShift
+from meanshift_fast.quoting import cut, quoted
 from meanshift_fast.sample import Sample
 from meanshift_fast.slabs import widths_of
 from meanshift_fast.threads import thread_count
@@ -46,13 +47,13 @@ class Resolution(NamedTuple):
         """Refuse what is out of range, by the parameters' names."""
         if not isinstance(self.coarsest, Real) or not 1e-9 <= self.coarsest <= 1.0:
             raise ValueError(
-                f"resolution must be a number between 1e-9 and 1, got {self.coarsest!r}; it is the "
-                "side of a cell in bandwidths"
+                f"resolution must be a number between 1e-9 and 1, got "
+                f"{quoted(self.coarsest)}; it is the side of a cell in bandwidths"
             )
         if not isinstance(self.n_fine, Integral) or self.n_fine < 1:
             raise ValueError(
-                f"n_fine must be a whole number of at least 1, got {self.n_fine!r}; it is a number "
-                "of cells"
+                f"n_fine must be a whole number of at least 1, got {quoted(self.n_fine)}; it is "
+                "a number of cells"
             )
         return self
 
@@ -108,7 +109,9 @@ def checked_portion(table: ArrayLike, weights: ArrayLike | None, name: str) -> P
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must be numbers, got {error}; convert its columns") from None
+            raise ValueError(
+                f"{name} must be numbers, got {cut(str(error))}; convert its columns"
+            ) from None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, got dtype {array.dtype}; convert its columns")
     try:
@@ -218,7 +221,7 @@ def fit_cells(
     finally:
         model.bandwidth = given
     if dtype.kind == "f" and dtype.itemsize <= 8:
-        model.cluster_centers_ = model.cluster_centers_.astype(dtype)
+        model.cluster_centers_ = model.cluster_centers_.astype(dtype.newbyteorder("="))
     if names is not None:
         model.feature_names_in_ = names
     if known := model._labelled:

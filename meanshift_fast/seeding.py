@@ -22,12 +22,14 @@ import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
+from meanshift_fast.checks import checked
 from meanshift_fast.compiled import inlined, parallel, serial, step
 from meanshift_fast.hashing import mixed
 from meanshift_fast.lanes import flat, item, put, words
 from meanshift_fast.pieces import pieces
+from meanshift_fast.quoting import cut
 from meanshift_fast.threads import allowed
 from meanshift_fast.tree import row_type
 from meanshift_fast.units import ANY_FINITE, numeric_table, readonly_table
@@ -290,7 +292,7 @@ def _full_bins(
 
 def warn_of_bins(bin_size: float | NDArray[np.float64]) -> None:
     """Warn, as from three calls further up, that the rows are the seeds."""
-    told = str(bin_size) if isinstance(bin_size, np.ndarray) else f"{float(bin_size):f}"
+    told = cut(str(bin_size) if isinstance(bin_size, np.ndarray) else f"{float(bin_size):f}")
     warnings.warn(
         f"Binning data failed with provided bin_size={told}, using data points as seeds.",
         stacklevel=5,
@@ -356,13 +358,12 @@ def bin_seeds(
     return seeds
 
 
-@validate_params(  # type: ignore[untyped-decorator]
+@checked(
     {
         "X": ["array-like"],
         "bin_size": [ANY_FINITE],
         "min_bin_freq": [Interval(Integral, 1, None, closed="left")],
     },
-    prefer_skip_nested_validation=True,
 )
 def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArray[Any]:
     """Find seeds for mean shift: the centres of the occupied bins of a grid.

@@ -42,7 +42,15 @@ def _tell(what: str) -> None:
         os.write(2, f"\nmeanshift-fast: {what}\n".encode())
 
 
-if os.path.basename(sys.argv[0] if sys.argv else "") in ("meanshift-fast", "meanshift-fast.exe"):
+def _is_command() -> bool:
+    """Whether this process is the command, installed or as `python -m meanshift_fast`."""
+    name = os.path.basename(sys.argv[0] if sys.argv else "")
+    if name == "-m":  # so Python calls a module until it is found; its name is before the arguments
+        return sys.orig_argv[-len(sys.argv)].removeprefix("-m") == "meanshift_fast"
+    return name in ("meanshift-fast", "meanshift-fast.exe")
+
+
+if _is_command():
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)
     for _number in _ENDS:

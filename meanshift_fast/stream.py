@@ -30,6 +30,7 @@ from meanshift_fast.portions import (
     sample_portion,
 )
 from meanshift_fast.progress import Report, reporting
+from meanshift_fast.quoting import quoted
 from meanshift_fast.sample import Sample
 from meanshift_fast.threads import borrowed_threads
 
@@ -79,8 +80,8 @@ class _Passes:
                 )
             if names is not None and self.names is not None and list(names) != list(self.names):
                 raise ValueError(
-                    f"{name} must have the columns of batch 0 in their order, got {list(names)} "
-                    f"where that has {list(self.names)}"
+                    f"{name} must have the columns of batch 0 in their order, got "
+                    f"{quoted(list(names))} where that has {quoted(list(self.names))}"
                 )
             self.dtype = np.result_type(self.dtype, portion.table.dtype)
             n_rows += len(portion.table)

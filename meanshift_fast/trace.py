@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_array
 
+from meanshift_fast.quoting import quoted
 from meanshift_fast.units import NOT_NEGATIVE, POSITIVE, numeric_table
 from meanshift_fast.weights import checked_weights
 
@@ -342,31 +343,31 @@ def _check_parameters(
 ) -> None:
     if kernel not in ("flat", "gaussian"):
         raise ValueError(
-            f'kernel must be "flat" or "gaussian", got {kernel!r}; "flat" counts every row in the '
-            "ball the same"
+            f'kernel must be "flat" or "gaussian", got {quoted(kernel)}; "flat" counts every row '
+            "in the ball the same"
         )
     for name, value in (("bandwidth", bandwidth), ("accuracy", accuracy), ("tol", tol)):
         if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
             raise TypeError(
-                f"{name} must be a real number, got {value!r} of type {type(value).__name__}"
+                f"{name} must be a real number, got {quoted(value)} of type {type(value).__name__}"
             )
     if bandwidth not in POSITIVE:
         raise ValueError(
-            f"bandwidth must be positive and finite, got {bandwidth!r}; it is the radius of the "
-            "ball, in the unit of the columns of X"
+            f"bandwidth must be positive and finite, got {quoted(bandwidth)}; it is the radius "
+            "of the ball, in the unit of the columns of X"
         )
     for name, value in (("accuracy", accuracy), ("tol", tol)):
         if value not in NOT_NEGATIVE:
             raise ValueError(
-                f"{name} must be finite and at least 0, got {value!r}; it is a fraction of the "
-                "bandwidth"
+                f"{name} must be finite and at least 0, got {quoted(value)}; it is a fraction of "
+                "the bandwidth"
             )
     if isinstance(max_iter, bool | np.bool_) or not isinstance(max_iter, Integral):
         raise TypeError(
-            f"max_iter must be an integer, got {max_iter!r} of type {type(max_iter).__name__}"
+            f"max_iter must be an integer, got {quoted(max_iter)} of type {type(max_iter).__name__}"
         )
     if max_iter < 0:
-        raise ValueError(f"max_iter must be at least 0, got {max_iter!r}; 0 allows one move")
+        raise ValueError(f"max_iter must be at least 0, got {quoted(max_iter)}; 0 allows one move")
 
 
 def _climb(

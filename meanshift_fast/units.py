@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
 
+from meanshift_fast.quoting import quoted
+
 FLAT_MOST = float(np.finfo(np.float64).max)
 GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
 
@@ -116,7 +118,7 @@ def units_of(
             each = float(widths[0]) if is_one else widths.astype(np.float64)
             return Units(each, 1.0, GAUSSIAN_MOST if in_bandwidths else FLAT_MOST)
     raise ValueError(
-        f"bandwidth={bandwidth!r} is too small for X: some coordinate is more than {most:g} "
+        f"bandwidth={quoted(bandwidth)} is too small for X: some coordinate is more than {most:g} "
         "bandwidths. Give a larger bandwidth, or leave out the rows or the column so far away"
     )
 
@@ -150,8 +152,8 @@ def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
             numbers: NDArray[np.float64] = table.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"{name} must hold numbers, got dtype {table.dtype} with {table.flat[0]!r} first; "
-            "count times in days or seconds, code words as numbers or leave them out"
+            f"{name} must hold numbers, got dtype {table.dtype} with {quoted(table.flat[0])} "
+            "first; count times in days or seconds, code words as numbers or leave them out"
         ) from error
     if not np.isfinite(numbers).all():
         raise ValueError(
@@ -197,8 +199,8 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
     given = np.asarray(lengths)
     if given.dtype.kind not in "iuf" and not isinstance(lengths, Real):
         raise ValueError(
-            f"{name} must be a number, or one for each column of X, got {lengths!r}; give lengths "
-            "in the unit of the columns"
+            f"{name} must be a number, or one for each column of X, got {quoted(lengths)}; give "
+            "lengths in the unit of the columns"
         )
     if given.shape not in ((), (n_features,)):
         raise ValueError(
@@ -209,7 +211,7 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
     checked = np.broadcast_to(given if fits else np.inf, n_features).astype(np.float64)
     if not ((checked > 0.0) & np.isfinite(checked)).all():
         raise ValueError(
-            f"{name} must be positive and finite, got {lengths!r}; it is a length in the unit of "
-            "the columns of X. Leave out columns that shall not count"
+            f"{name} must be positive and finite, got {quoted(lengths)}; it is a length in the "
+            "unit of the columns of X. Leave out columns that shall not count"
         )
     return checked

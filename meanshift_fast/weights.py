@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanshift_fast.quoting import quoted
+
 UNWEIGHTED: NDArray[np.float64] = np.empty(0)
 UNWEIGHTED.flags.writeable = False
 
@@ -46,8 +48,8 @@ def checked_weights(
             given = given.astype(np.float64)
     if given.dtype.kind not in "biuf":
         raise ValueError(
-            f"sample_weight must be numbers, got {sample_weight!r}; give one number for each row "
-            "of X"
+            f"sample_weight must be numbers, got {quoted(sample_weight)}; give one number for "
+            "each row of X"
         )
     weights = np.array(np.broadcast_to(given, n_samples) if given.ndim == 0 else given, np.float64)
     if weights.shape != (n_samples,):

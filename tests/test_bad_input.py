@@ -18,6 +18,7 @@ from meanshift_fast import (
     mean_shift,
     trace,
 )
+from meanshift_fast.stream import fit_batches
 
 X = samples.blobs(60, 2)
 
@@ -497,6 +498,34 @@ def test_a_whole_number_beyond_float64_is_refused_by_name(name, kernel):
     model = MeanShift(**{"bandwidth": 1.0, "kernel": kernel, name: BEYOND})
     with pytest.raises(ValueError, match=f"The '{name}' parameter of MeanShift must be"):
         model.fit(np.arange(6.0).reshape(3, 2))
+
+
+def test_a_cell_beyond_float64_is_refused():
+    table = np.array([[BEYOND, 1.0]], dtype=object)
+    for given in (table, table.tolist()):
+        with pytest.raises(ValueError, match="X must"):
+            MeanShift(bandwidth=1.0).fit(given)
+
+
+@pytest.mark.parametrize("kernel", ["flat", "gaussian"])
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+@pytest.mark.parametrize(
+    ("dtype", "centers"),
+    [(">f8", "f8"), (">f4", "f4"), (">f2", "f2"), (">i4", "f8"), ("g", "f8"), ("<f4", "f4")],
+)
+def test_what_is_fitted_is_in_the_machine_s_byte_order(dtype, centers, assign, kernel):
+    rows = samples.blobs(60, 2).astype(dtype)
+    settings = {"bin_seeding": True, "assign": assign, "kernel": kernel}
+    for bandwidth in (1.5, np.array([1.5, 1.5], ">f8")):
+        model = MeanShift(bandwidth=bandwidth, **settings).fit(rows)
+        plain = MeanShift(bandwidth=bandwidth, **settings).fit(rows.astype(centers))
+        assert model.cluster_centers_.dtype.str == np.dtype(centers).str
+        np.testing.assert_array_equal(model.cluster_centers_, plain.cluster_centers_)
+        np.testing.assert_array_equal(model.predict(rows), plain.labels_)
+        for name in ("labels_", "bandwidth_", "mode_weight_"):
+            assert np.asarray(getattr(model, name)).dtype.isnative
+    model = fit_batches([rows, rows], bandwidth=1.5, **settings)
+    assert model.cluster_centers_.dtype.str == np.dtype(centers).str
 
 
 def test_functions_refuse_whole_numbers_beyond_float64_too():

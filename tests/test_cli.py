@@ -1,5 +1,6 @@
 """The command line: its exit codes, its messages, its manners."""
 
+import importlib
 import importlib.metadata
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 from meanshift_fast import __version__, demo
 from meanshift_fast.cli import main
 
+MODULE = [sys.executable, "-m", "meanshift_fast"]
 COMMAND = [
     sys.executable,
     "-c",
@@ -33,6 +35,25 @@ def run(*arguments, **options):
 def test_the_installed_command_is_this_one():
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"meanshift-fast": f"{main.__module__}:{main.__name__}"}
+
+
+@pytest.mark.jitless
+def test_the_package_is_the_command_too():
+    ended = subprocess.run(
+        [*MODULE, "--version"], text=True, capture_output=True, timeout=60, check=False
+    )
+    told = (ended.returncode, ended.stdout, ended.stderr)
+    assert told == (0, f"meanshift-fast {__version__}\n", "")
+    ended = subprocess.run(
+        [*MODULE, "dance"], text=True, capture_output=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("usage: meanshift-fast [-h]")
+
+
+@pytest.mark.jitless
+def test_importing_the_module_of_the_command_runs_nothing():
+    assert importlib.import_module("meanshift_fast.__main__").main is main
 
 
 @pytest.mark.jitless
@@ -166,9 +187,25 @@ def test_interruption_is_exit_code_130_without_a_traceback(monkeypatch, capsys):
     ("name", "code", "what"),
     [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")],
 )
-def test_signals_while_the_package_is_imported_are_the_same(name, code, what, tmp_path):
-    script = tmp_path / "meanshift-fast"
-    script.write_text(
+@pytest.mark.parametrize("form", ["script", "module"])
+def test_signals_while_the_package_is_imported_are_the_same(form, name, code, what, tmp_path):
+    ended = interrupted_import(tmp_path, name, form)
+    assert ended.returncode == code
+    assert (ended.stdout, ended.stderr) == ("", f"\nmeanshift-fast: {what}\n")
+
+
+def test_signals_while_another_module_imports_the_package_are_its_own(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "__init__.py").write_text("import meanshift_fast")
+    (tmp_path / "other" / "__main__.py").write_text("")
+    ended = interrupted_import(tmp_path, "SIGINT", "module", "other")
+    assert ended.stderr.endswith("KeyboardInterrupt\n")
+    assert "Traceback" in ended.stderr
+
+
+def interrupted_import(folder, name, form, module="meanshift_fast"):
+    """What the command says that gets a signal when it imports Numba."""
+    (folder / "sitecustomize.py").write_text(
         f"""
 import os, signal, sys
 
@@ -178,15 +215,16 @@ class Interrupt:
             os.kill(os.getpid(), signal.{name})
 
 sys.meta_path.insert(0, Interrupt())
-from meanshift_fast.cli import main
-sys.exit(main())
 """
     )
-    ended = subprocess.run(
-        [sys.executable, script, "info"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.returncode == code
-    assert (ended.stdout, ended.stderr) == ("", f"\nmeanshift-fast: {what}\n")
+    script = folder / "meanshift-fast"
+    script.write_text("import sys; from meanshift_fast.cli import main; sys.exit(main())")
+    command = [script] if form == "script" else ["-m", module]
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, *command, "info"], capture_output=True, text=True, timeout=60,
+        check=False, env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
 
 
 @pytest.mark.jitless

@@ -111,6 +111,43 @@ def test_weights_columns_and_what_is_kept(folder, capsys):
     assert float(found) == estimate_bandwidth(X, sample_weight=weights)
 
 
+@pytest.mark.parametrize("command", ["cluster t.csv -o o.npy --bandwidth 1", "bandwidth t.csv"])
+def test_columns_of_text_that_are_left_out_are_told(command, folder, capsys):
+    text(folder / "t.csv", "id,x,y\na7,1,2\nb8,3,4\nc9,5,7\n")
+    assert run(command, capsys).err == "meanshift-fast: left out: id (text, e.g. 'a7')\n"
+    assert run(f"{command} --columns x,y", capsys).err == ""
+    names = [f"c{i}" for i in range(8)]
+    text(folder / "t.csv", f"{','.join(names)},x\n{'a,' * 8}1\n{'b,' * 8}3\n")
+    told = run(command, capsys).err
+    assert told.endswith("c3 (text, e.g. 'a'), c4 (text, e.g. 'a') and 3 more\n")
+
+
+def test_a_column_that_begins_with_nan_is_no_success(folder, capsys):
+    for cell in ("nan", "inf", "1e999", "NA", '"1,5"'):
+        text(folder / "t.csv", f"x,y\n{cell},2\n3,4\n")
+        printed = run("cluster t.csv -o o.npy --bandwidth 1", capsys, 1)
+        assert printed.out == ""
+        bare = cell.strip('"')
+        assert printed.err == (
+            f"meanshift-fast: t.csv: column 'x' must hold finite numbers, got '{bare}' at row 0, "
+            "line 2\n"
+        )
+
+
+def test_weights_that_are_a_feature_too_are_an_error(folder, capsys):
+    text(folder / "t.csv", "x,w\n1,2\n3,4\n")
+    told = run("cluster t.csv -o o.npy --columns x,w --weight-column w", capsys, 1).err
+    assert "weight column must be none of the features, got 'w' as both; leave it out" in told
+
+
+def test_a_model_that_is_not_there_is_told_as_a_table_is(folder, capsys):
+    told = run("predict nope.model t.csv -o o.npy", capsys, 1).err
+    assert told == "meanshift-fast: there is no file nope.model\n"
+    (folder / "a.model").mkdir()
+    told = run("predict a.model t.csv -o o.npy", capsys, 1).err
+    assert told == "meanshift-fast: cannot open a.model: Is a directory\n"
+
+
 def test_a_model_finds_its_columns_by_name(folder, capsys):
     run("cluster t.csv -o out.npy --bandwidth 1 --model m.model", capsys)
     save("more.parquet", {"id": np.arange(500), "y": X[:, 1], "x": X[:, 0]})

@@ -148,6 +148,21 @@ def test_the_whole_demo_clusters_the_whole_photograph(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("crop")
+@pytest.mark.parametrize(("compare", "n_fits"), [(False, 1), (True, 2)])
+def test_what_is_compared_is_a_second_fit(compare, n_fits, tmp_path, monkeypatch):
+    fits = []
+
+    def noted(self, *rows):
+        fits.append(rows)
+        return fit(self, *rows)
+
+    fit = MeanShift.fit
+    monkeypatch.setattr(MeanShift, "fit", noted)
+    demo.tell_photograph(tmp_path / "demo.png", compare, n_jobs=1)
+    assert len(fits) == n_fits
+
+
+@pytest.mark.usefixtures("crop")
 def test_compare_prints_both_times_their_ratio_and_full_agreement(tmp_path, capsys):
     assert main(["demo", "--compare", "--output", str(tmp_path / "demo.png")]) == 0
     told = capsys.readouterr().out

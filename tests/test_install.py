@@ -82,6 +82,7 @@ import sys
 import numpy as np
 from numba.core.registry import CPUDispatcher
 import meanshift_fast
+from meanshift_fast.datasets import china_pixels
 
 def compiled():
     modules = [m for name, m in sys.modules.items() if name.startswith("meanshift_fast")]
@@ -105,8 +106,30 @@ for X in (
     for params in ({}, {"bandwidth": 1.0, "bin_seeding": True}, {"bandwidth": 1, "seeds": X[:5]}):
         meanshift_fast.MeanShift(cluster_all=False, **params).fit(X).predict(X)
 assert compiled() == warm, set(compiled().items()) - set(warm.items())
+
+pixels = china_pixels()[0]
+for X, bandwidth in [
+    (pixels, 25.0),
+    (pixels[:150_000].astype(np.uint8), 25.0),
+    *[(rng.normal(size=(280_000, n_features)), 2.5) for n_features in (2, 3, 4)],
+    (rng.normal(size=(280_000, 2)).astype(np.float32), 2.0),
+]:
+    model = meanshift_fast.MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
+    assert compiled() == warm, (X.shape, set(compiled().items()) - set(warm.items()))
+    model.predict(X), model.predict(X[:9])
+    assert compiled() == warm, (X.shape, set(compiled().items()) - set(warm.items()))
+
+rows, others = rng.normal(size=(2, 3000, 2))
+for bin_seeding in (False, True):
+    model = meanshift_fast.MeanShift(bandwidth=1.0, bin_seeding=bin_seeding, assign="basin")
+    model.fit(rows).predict(rows)
+    model.predict(others)
+    model.fit(rows, sample_weight=np.abs(others[:, 0])).predict(others)
+meanshift_fast.MeanShift(bandwidth=1.0).fit(rows, sample_weight=np.abs(others[:, 0]))
+assert compiled() == warm, set(compiled().items()) - set(warm.items())
 """,
         NUMBA_DISABLE_JIT="0",
+        NUMBA_NUM_THREADS="2",  # the bins of large tables are joined where there are several
     )
 
 

@@ -1,6 +1,7 @@
 """Tables in files: what goes in comes out, and what is wrong is told with its place."""
 
 import os
+import re
 import resource
 import signal
 import sys
@@ -239,6 +240,72 @@ def test_what_is_no_number_in_csv_is_told_with_its_row_and_line(cell, tmp_path):
         open_table(path).read()
 
 
+ALMOST = ["nan", "NaN", "-NAN", "inf", "+Inf", "-Infinity", "1e999", "-1e999", "1,5", "-1,234.5"]
+MISSING = ["NA", "na", "N/A", "null", "NULL", "None", "<NA>", "?", "-"]
+
+
+@pytest.mark.parametrize("cell", [*ALMOST, *MISSING, ""])
+def test_a_first_value_that_is_no_number_does_not_hide_its_column(cell, tmp_path):
+    told = f"'{cell}'" if cell else "an empty cell"
+    for rest in ("3,4\n", "3,nan\n5,4\n", "3,\n5,4\n"):
+        table = open_table(text(tmp_path / "t.csv", f'x,y\n2,"{cell}"\n{rest}'))
+        assert table.choice.features == ["x", "y"]
+        complaint = rf"column 'y' must hold finite numbers, got {re.escape(told)} at row 0, line 2"
+        with pytest.raises(ValueError, match=complaint):
+            table.read()
+
+
+@pytest.mark.parametrize("cell", ALMOST)
+def test_a_column_of_almost_numbers_alone_is_told_and_not_left_out(cell, tmp_path):
+    table = open_table(text(tmp_path / "t.csv", f'x,y\n2,"{cell}"\n3,"{cell}"\n'))
+    with pytest.raises(ValueError, match=rf"'y' must hold .* got '{re.escape(cell)}' at row 0"):
+        table.read()
+
+
+@pytest.mark.parametrize("cell", [*ALMOST, *MISSING, ""])
+def test_words_are_left_out_whatever_stands_above_them(cell, tmp_path):
+    table = open_table(text(tmp_path / "t.csv", f'x,name\n2,"{cell}"\n3,Nancy\n4,5\n'))
+    assert table.left_out == {"name": "text, e.g. 'Nancy'"}
+    np.testing.assert_array_equal(table.read().X, [[2], [3], [4]])
+
+
+def test_what_is_left_out_is_told_with_what_it_holds(tmp_path):
+    path = text(tmp_path / "t.csv", "id,x,note,kind,w\na7,1,,NA,1\nb8,2,,null,1\n")
+    held = {"id": "text, e.g. 'a7'", "note": "no value", "kind": "no value"}
+    assert open_table(path, weight_column="w").left_out == held
+    del held["id"]
+    assert open_table(path, keep=["id"]).left_out == held
+    assert open_table(path, columns=["x"]).left_out == {}
+    path = save(tmp_path / "t.parquet", {"id": ["a", "b"], "x": [1.0, 2.0], "yes": [True, False]})
+    assert open_table(path).left_out == {"id": "string", "yes": "bool"}
+    assert open_table(path, columns=["x"]).left_out == {}
+    path = save(tmp_path / "t.npy", named(X))
+    assert open_table(path).left_out == {}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, None])
+def test_a_parquet_column_is_one_of_numbers_by_its_type(value, tmp_path):
+    column = pa.array([value, 4.0], pa.float64())
+    table = open_table(save(tmp_path / "t.parquet", {"x": [1.0, 2.0], "y": column}))
+    with pytest.raises(ValueError, match=r"column 'y' must hold finite numbers, got .* at row 0$"):
+        table.read()
+
+
+def test_a_header_of_numbers_is_told_though_one_is_none(tmp_path):
+    with pytest.raises(ValueError, match="must name the columns, got numbers, nan,2"):
+        open_table(text(tmp_path / "t.csv", "nan,2\n3,4\n"))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_weights_are_no_feature(form, tmp_path):
+    path = save(tmp_path / f"t{form}", named(X))
+    x, y = ("0", "1") if form == ".npy" else ("x", "y")
+    complaint = f"must be none of the features, got '{y}' as both; leave it out of the columns"
+    with pytest.raises(ValueError, match=complaint):
+        open_table(path, columns=[x, y], weight_column=y)
+    assert open_table(path, columns=[x], weight_column=y).choice.features == [x]
+
+
 def test_an_empty_cell_is_no_number(tmp_path):
     path = text(tmp_path / "t.csv", "x,y\n1,2\n3,\n")
     with pytest.raises(ValueError, match="'y' must hold finite numbers, got an empty cell at"):
@@ -293,11 +360,24 @@ def test_a_csv_that_cannot_be_right_is_told_why(lines, options, complaint, tmp_p
         open_table(text(tmp_path / "t.csv", lines), **options).read()
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_text_that_is_not_utf8_is_told_so(encoding, tmp_path):
-    (tmp_path / "t.csv").write_bytes("name,x\nJos\u00e9,1\n".encode(encoding))
-    with pytest.raises(ValueError, match=r"t\.csv is not UTF-8 text after line \d"):
-        open_table(tmp_path / "t.csv", columns=["x"]).read()
+@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("utf-16", 1), ("utf-8-sig", None)])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_text_that_is_not_utf8_is_told_with_its_line(encoding, line, end, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(end.join(["name,x", "Jos\u00e9,1", "Anna,2", ""]).encode(encoding))
+    if line is None:
+        assert open_table(path, columns=["x"]).read().X.tolist() == [[1], [2]]
+        return
+    with pytest.raises(ValueError, match=rf"t\.csv: line {line} is not UTF-8 text; save the file"):
+        open_table(path, columns=["x"]).read()
+
+
+def test_a_line_that_is_not_utf8_is_found_far_into_a_text(tmp_path):
+    lines = ["name,x", *[f'"Jos\u00e9\n{i}",{i}' for i in range(3000)], "Caf\u00e9,1"]
+    foreign = lines.pop().encode("latin-1")
+    (tmp_path / "t.csv").write_bytes("\n".join([*lines, ""]).encode() + foreign)
+    with pytest.raises(ValueError, match="line 6002 is not UTF-8 text"):
+        open_table(tmp_path / "t.csv", columns=["x"], keep=["name"]).read()
 
 
 def test_npy_files_that_are_no_table_are_told_why(tmp_path):
@@ -309,7 +389,10 @@ def test_npy_files_that_are_no_table_are_told_why(tmp_path):
         (np.ones((0, 2)), "has no rows"),
         (np.array([["a", "b"]]), "must hold real numbers, got dtype <U1"),
         (np.ones((3, 2), complex), "must hold real numbers, got dtype complex128"),
-        (np.ones(3, [("x", "f8")]), "must hold real numbers, got dtype"),
+        (
+            np.ones(3, [("x", "f8"), ("y", "f8")]),
+            r"must hold real numbers, got dtype \[\('x', .*structured_to_unstructured makes",
+        ),
         (np.array([[1, None]], object), "holds pickled Python objects, which could run code"),
     ]:
         np.save(path, array, allow_pickle=True)

@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 import pandas
 import pytest
+from sklearn import cluster
 from sklearn.exceptions import NotFittedError
 
 from meanshift_fast import MeanShift
@@ -77,6 +78,30 @@ def test_basins_that_were_saved_without_a_grid_of_cells_are_read(tmp_path):
     loaded = load_model(rewritten(tmp_path / "m.model", older))
     model = MeanShift(bandwidth=0.7, assign="basin").fit(X)
     np.testing.assert_array_equal(loaded.predict(NEW), model.predict(NEW))
+
+
+@pytest.mark.parametrize(
+    ("model", "got"),
+    [
+        (cluster.MeanShift(bandwidth=1.0).fit(X), "sklearn.cluster._mean_shift.MeanShift"),
+        (MeanShift, "the class meanshift_fast.estimator.MeanShift"),
+        ({"cluster_centers_": X}, "builtins.dict"),
+    ],
+    ids=["scikit-learn's", "a class", "a dict"],
+)
+def test_only_models_of_ours_are_saved(model, got, tmp_path):
+    complaint = f"model must be a fitted meanshift_fast.MeanShift, got {got};"
+    with pytest.raises(TypeError, match=complaint):
+        save_model(model, tmp_path / "m.model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_and_a_missing_file_are_told(tmp_path):
+    model, path = MeanShift(bandwidth=1.0).fit(X), tmp_path / "none" / "m.model"
+    with pytest.raises(NotADirectoryError, match=r"cannot write .*: there is no folder .*; create"):
+        save_model(model, path)
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*m\.model"):
+        load_model(path)
 
 
 def test_names_of_features_come_back(tmp_path):
