@@ -10,6 +10,10 @@ inequality), which leaves a thin shell: nodes inside it are counted by their wei
 leaves that it cuts are measured. The middle's own k-th distance was found in the same way, as one
 of sixteen in the block above, and so on up to the root.
 
+Where that shell cuts a crowd (the group lies far out and wide apart, or its spheres pass through a
+heavy speck) each row closes in on its own from the root down: of a level's nodes, the k-th of the
+least possible distances and the k-th of the largest bound the row's.
+
 For the result the shell is but a guess. Bounds of boxes are computed by the expression that
 computes distances, and rounding is monotone, so the k-th distance is exact whenever it lies in
 the shell; where it does not, everything is measured.
@@ -505,7 +509,7 @@ def mean_kth_distance(
 
     Notes
     -----
-    Time about n_samples^(1.5) in two dimensions, never more than that of measuring all pairs;
+    Time about n_samples^(1.5) in two dimensions, never much more than that of measuring all pairs;
     memory besides the tree, at most 60 bytes a row and thread.
     """
     weight = float(weights.sum()) if weights.size else len(points)
@@ -623,8 +627,8 @@ def estimate_bandwidth(
 ) -> np.float64:
     """Estimate a bandwidth for mean shift: the mean distance to the k-th nearest row.
 
-    The figure of :func:`sklearn.cluster.estimate_bandwidth`, found without its quadratic time; or
-    a rule of thumb from the spread of the rows, in a pass over them.
+    The figure of :func:`sklearn.cluster.estimate_bandwidth`, in less than quadratic time where
+    there are few columns; or a rule of thumb from the spread of the rows, in a pass over them.
 
     Parameters
     ----------
@@ -669,9 +673,10 @@ def estimate_bandwidth(
 
     Notes
     -----
-    Time: about n^(1.5) for n rows in two dimensions, as a row measures only what its k-th
-    neighbour's sphere cuts; in tens of dimensions n^2, by vector instructions. Memory: twice the
-    table's, and up to 60 bytes a row and thread.
+    Time: about n for n rows in one column, n^(1.5) in two and n^(1.7) in three, as a row measures
+    only what its k-th neighbour's sphere cuts; from five columns on n^2, as the sphere cuts nearly
+    all: 10,000, 20,000 and 40,000 normal rows in ten columns take 0.12, 0.46 and 2.0 s. Equal rows
+    are searched once. Memory: twice the table's, and up to 60 bytes a row and thread.
 
     A fixed share of the rows is a wide ball, wider than most clusters where there are many: try
     a smaller ``quantile`` if few clusters come out. [1]_ section 4 discusses the choice.
