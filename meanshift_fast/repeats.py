@@ -53,8 +53,7 @@ def find_repeats(rows: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
 
     Notes
     -----
-    Time 10 ns a row of two columns where the table is in cache, 60 ns where a million rows are
-    not. Memory 32 to 48 bytes a row.
+    A pass over the rows. Memory 32 to 48 bytes a row.
     """
     n_samples = len(rows)
     slots = np.full(2 << n_samples.bit_length(), -1)
