@@ -10,6 +10,10 @@ inequality), which leaves a thin shell: nodes inside it are counted by their wei
 leaves that it cuts are measured. The middle's own k-th distance was found in the same way, as one
 of sixteen in the block above, and so on up to the root.
 
+Where that shell cuts a crowd (the group lies far out and wide apart, or its spheres pass through a
+heavy speck) each row closes in on its own from the root down: of a level's nodes, the k-th of the
+least possible distances and the k-th of the largest bound the row's.
+
 For the result the shell is but a guess. Bounds of boxes are computed by the expression that
 computes distances, and rounding is monotone, so the k-th distance is exact whenever it lies in
 the shell; where it does not, everything is measured.
@@ -28,8 +32,23 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from meanshift_fast import tree
 from meanshift_fast.checks import checked
 from meanshift_fast.compiled import parallel, step
-from meanshift_fast.lanes import LANES, bits, full, load, lowest, store, total, where
+from meanshift_fast.lanes import (
+    LANES,
+    bits,
+    flat,
+    full,
+    item,
+    load,
+    lowest,
+    mask_of,
+    most,
+    put,
+    store,
+    total,
+    where,
+)
 from meanshift_fast.pieces import pieces
+from meanshift_fast.repeats import find_repeats
 from meanshift_fast.threads import allowed, borrowed_threads
 from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
@@ -42,82 +61,73 @@ FEW = 48  # weight of the distances that are selected from as they are
 SMOOTH = 7  # passes that interpolate. Blobs need no more, and giving up sooner cost them 30 %
 PASSES = 20  # by then only equal distances are left
 TRIES = 64  # looks for a distance inside the bracket, where interpolation fails
+CROWD = 128  # leaves in a group's shell from which its rows may be better off alone
+WORTH = 3  # leaves in it for each node that a row looks at alone
+PATIENCE = 15  # groups that do not try it after one that found it not worth while
 FIRST = 1 << 31  # values that the first piece of a search measures at most: half a second
 
 
-# The shell about a group of sixteen positions.
+# The shell about a group of sixteen positions. All arrays of a step are flat.
 
 
 @step
-def _reach(lower, upper, owner, positions, first, n_features, n_rows, scratch):
+def _reach(lower, upper, own, positions, first, n_features, n_rows):
     """Find how far a group's positions are, at most, from the middle of the group's box."""
-    block, lane = owner
     sum_sq = full(0.0)
     for f in range(n_features):
-        i = block * n_features + f
-        gap = load(positions, first + f) - (0.5 * lower[i, lane] + 0.5 * upper[i, lane])
+        middle = 0.5 * item(lower, own + f * LANES) + 0.5 * item(upper, own + f * LANES)
+        gap = load(positions, first + f) - middle
         sum_sq = sum_sq + gap * gap
-    store(scratch, 0, sum_sq)
-    reach_sq = 0.0
-    for j in range(n_rows):
-        reach_sq = max(reach_sq, scratch[0, j])
-    return math.sqrt(reach_sq)
+    return math.sqrt(most(where(mask_of((1 << n_rows) - 1), sum_sq, full(0.0))))
 
 
 @step
-def _candidates(tree_arrays, owner, inner_sq, outer_sq, stack, leaves, weights):
+def _bounds(lower, upper, block, n_features, lows, highs, own):
+    """The squared distances that all pairs of a block's children and a box lie between.
+
+    The box has its features at every sixteenth value of ``lows`` and ``highs`` from ``own`` on.
+    """
+    near_sq = far_sq = zero = full(0.0)
+    for f in range(n_features):
+        low, high = load(lower, block * n_features + f), load(upper, block * n_features + f)
+        below, above = low - item(highs, own + f * LANES), item(lows, own + f * LANES) - high
+        gap = where(below > above, below, above)
+        gap = where(gap > 0.0, gap, zero)
+        span = where(below > above, above, below)
+        near_sq = near_sq + gap * gap
+        far_sq = far_sq + span * span
+    return near_sq, far_sq
+
+
+@step
+def _candidates(views, n_features, own, inner_sq, outer_sq, stack, leaves, weights):
     """Weigh what is inside the shell, list the leaves in it and their rows' weights.
 
     A node is inside where each of its rows is nearer than ``inner_sq`` to all of the group's box,
     outside where none is as near as ``outer_sq`` to any of it.
     """
-    _, point_weights, lower, upper, weight, first_child, n_upper = tree_arrays
-    n_features = lower.shape[0] // weight.shape[0]
-    own_block, own_lane = owner
-    weighted = point_weights.shape[0] > 1
+    _, point_weights, lower, upper, weight, first_child, n_upper, weighted = views
     zero = full(0.0)
     counted = zero
     n_leaves = 0
-    stack[0] = 0
+    put(stack, 0, 0)
     top = 1
     while top > 0:
         top -= 1
-        block = stack[top]
-        near_sq = zero
-        far_sq = zero
-        extent = zero
-        for f in range(n_features):
-            own = own_block * n_features + f
-            low, high = load(lower, block * n_features + f), load(upper, block * n_features + f)
-            below, above = low - upper[own, own_lane], lower[own, own_lane] - high
-            gap = where(below > above, below, above)
-            gap = where(gap > 0.0, gap, zero)
-            span = where(below > above, above, below)
-            near_sq = near_sq + gap * gap
-            far_sq = far_sq + span * span
-            extent = extent + (high - low)
+        block = item(stack, top)
+        near_sq, far_sq = _bounds(lower, upper, block, n_features, lower, upper, own)
         inside = far_sq < inner_sq
         counted = counted + where(inside, load(weight, block), zero)
         cut = bits(near_sq < outer_sq) & ~bits(inside)
-        flat = bits(extent <= 0.0)
         while cut:
-            lane = lowest(cut)
+            child = item(first_child, block) + lowest(cut)
             cut &= cut - 1
-            child = first_child[block] + lane
-            if block < n_upper and not (flat >> lane) & 1:
-                stack[top] = child
+            if block < n_upper:
+                put(stack, top, child)
                 top += 1
                 continue
-            if block < n_upper:
-                # Equal rows by the hundred: the first of them stands for all.
-                store(weights, n_leaves, zero)
-                weights[n_leaves, 0] = weight[block, lane]
-                parent = block
-                while parent < n_upper:
-                    parent, child = child, first_child[child]
-            else:
-                store(weights, n_leaves, load(point_weights, child if weighted else 0))
-            leaves[n_leaves] = child
+            store(weights, n_leaves, load(point_weights, child * weighted))
+            put(leaves, n_leaves, child)
             n_leaves += 1
     return total(counted), n_leaves
 
@@ -125,14 +135,16 @@ def _candidates(tree_arrays, owner, inner_sq, outer_sq, stack, leaves, weights):
 @step
 def _measure(points, leaves, n_leaves, positions, first, n_features, j, last, distances):
     """Squared distances of a group's rows j to j + 3, none beyond ``last``, to the leaves."""
+    own = first * LANES
     for i in range(n_leaves):
         a_sq = b_sq = c_sq = d_sq = full(0.0)
         for f in range(n_features):
-            values = load(points, leaves[i] * n_features + f)
-            a = values - positions[first + f, j]
-            b = values - positions[first + f, min(j + 1, last)]
-            c = values - positions[first + f, min(j + 2, last)]
-            d = values - positions[first + f, min(j + 3, last)]
+            values = load(points, item(leaves, i) * n_features + f)
+            place = own + f * LANES
+            a = values - item(positions, place + j)
+            b = values - item(positions, place + min(j + 1, last))
+            c = values - item(positions, place + min(j + 2, last))
+            d = values - item(positions, place + min(j + 3, last))
             a_sq, b_sq, c_sq, d_sq = a_sq + a * a, b_sq + b * b, c_sq + c * c, d_sq + d * d
         store(distances, i, a_sq)
         store(distances, n_leaves + i, b_sq)
@@ -149,7 +161,7 @@ def _one_between(distances, first, n_leaves, low, high):
     place = n_leaves
     for _ in range(TRIES):
         place = (place * 69069 + 12345) % (n_leaves * LANES)
-        value = distances[first + place // LANES, place % LANES]
+        value = item(distances, first * LANES + place)
         if low < value < high:
             return value
     return 0.5 * low + 0.5 * high
@@ -160,23 +172,27 @@ def _select(values, weights, stop, target):
     """Find the least of the first ``stop`` values up to which weights sum to the target."""
     start = 0
     while stop - start > 1:
-        a, b, c = values[start], values[(start + stop) // 2], values[stop - 1]
+        a, b, c = item(values, start), item(values, (start + stop) // 2), item(values, stop - 1)
         pivot = max(min(a, b), min(max(a, b), c))
         less, more = start, stop
         weight_less = weight_equal = 0.0
         i = start
         while i < more:
-            value, weight = values[i], weights[i]
+            value, weight = item(values, i), item(weights, i)
             if value < pivot:
-                values[i], weights[i] = values[less], weights[less]
-                values[less], weights[less] = value, weight
+                put(values, i, item(values, less))
+                put(weights, i, item(weights, less))
+                put(values, less, value)
+                put(weights, less, weight)
                 weight_less += weight
                 less += 1
                 i += 1
             elif value > pivot:
                 more -= 1
-                values[i], weights[i] = values[more], weights[more]
-                values[more], weights[more] = value, weight
+                put(values, i, item(values, more))
+                put(weights, i, item(weights, more))
+                put(values, more, value)
+                put(weights, more, weight)
             else:
                 weight_equal += weight
                 i += 1
@@ -187,7 +203,7 @@ def _select(values, weights, stop, target):
         else:
             target -= weight_less + weight_equal
             start = more
-    return values[start]
+    return item(values, start)
 
 
 @step
@@ -234,75 +250,172 @@ def _kth_sq(distances, first, weights, n_leaves, target, shell, kept, kept_weigh
         while left:
             lane = lowest(left)
             left &= left - 1
-            kept[n_kept] = distances[first + i, lane]
-            kept_weights[n_kept] = weights[i, lane]
+            put(kept, n_kept, item(distances, (first + i) * LANES + lane))
+            put(kept_weights, n_kept, item(weights, i * LANES + lane))
             n_kept += 1
     return _select(kept, kept_weights, n_kept, target - below)
+
+
+# One row alone. Where a shell cuts a crowd of rows (they lie far from the group and near each
+# other, or the group lies far out and wide apart) the row has a thinner one.
+
+
+@step
+def _narrow(views, n_features, k, most_sq, positions, place, memory, n_most):
+    """Close in on a row's k-th distance, a level of the tree at a time.
+
+    Of the distances to a level's nodes the least and the largest possible are known, and the k-th
+    of either bounds the row's. Only nodes that may hold it are opened.
+
+    Returns the weight of what is nearer, how many leaves may hold the k-th distance, its shell,
+    and whether it gave up, there being more than ``n_most`` nodes to look at.
+    """
+    _, point_weights, lower, upper, weight, first_child, n_upper, weighted = views
+    blocks, leaves, weights, distances, kept, kept_weights = memory
+    zero = full(0.0)
+    counted, shell = 0.0, (0.0, most_sq, most_sq)
+    n_seen, n_open, is_last = 0, 1, False
+    put(leaves, 0, 0)
+    while not is_last:
+        for i in range(n_open):
+            block = item(leaves, i)
+            near_sq, far_sq = _bounds(lower, upper, block, n_features, positions, positions, place)
+            put(blocks, i, block)
+            store(weights, i, load(weight, block))
+            store(distances, i, near_sq)
+            store(distances, n_open + i, far_sq)
+        target, low_sq, high_sq = k - counted, 0.0, 0.0
+        for side in range(2):
+            low_sq, high_sq = (
+                high_sq,
+                _kth_sq(
+                    distances, side * n_open, weights, n_open, target, shell, kept, kept_weights
+                ),
+            )
+        if low_sq == high_sq:
+            return counted, 0, (low_sq, high_sq, most_sq), low_sq < 0.0
+        shell = (low_sq, high_sq * (1.0 + SLACK) + TINY, most_sq)
+        is_last = item(blocks, 0) >= n_upper
+        inner, n_cut = zero, 0
+        for i in range(n_open):
+            block = item(blocks, i)
+            inside = load(distances, n_open + i) < low_sq
+            inner = inner + where(inside, load(weight, block), zero)
+            cut = bits(load(distances, i) <= high_sq) & ~bits(inside)
+            while cut:
+                child = item(first_child, block) + lowest(cut)
+                cut &= cut - 1
+                if is_last:
+                    store(weights, n_cut, load(point_weights, child * weighted))
+                put(leaves, n_cut, child)
+                n_cut += 1
+        counted += total(inner)
+        n_seen, n_open = n_seen + n_open, n_cut
+        if n_seen + n_open > n_most or low_sq < 0.0 or high_sq < 0.0:
+            return counted, n_cut, shell, True
+    return counted, n_open, shell, False
 
 
 # All groups.
 
 
 @step
-def _search_part(
-    tree_arrays, k, most_sq, first_block, first_group, middle, positions, part, n_parts, found
-):
-    points, _, lower, upper, weight = tree_arrays[:5]
-    n_features = lower.shape[0] // weight.shape[0]
-    n_leaves = points.shape[0] // n_features
-    stack = np.empty(STACK, dtype=np.int64)
-    leaves = np.empty(n_leaves, dtype=np.int64)
-    weights = np.empty((n_leaves, LANES))
-    distances = np.empty((QUAD * n_leaves, LANES))
-    kept = np.empty(n_leaves * LANES)
-    kept_weights = np.empty(n_leaves * LANES)
-    for group in range(part, middle.shape[0], n_parts):
-        first = group * n_features
-        rank = group * LANES
-        n_rows = min(LANES, found.shape[0] - rank)
-        place = first_group + group
-        owner = (first_block + place // LANES, place % LANES)
-        shell = (0.0, most_sq, most_sq)
-        radius = middle[group]
-        if radius >= 0.0:
-            reach = _reach(lower, upper, owner, positions, first, n_features, n_rows, distances)
-            if reach == 0.0:
-                for j in range(n_rows):
-                    found[rank + j] = radius
-                continue
-            slack = SLACK * (radius + reach)
-            inner = max(radius - reach - slack, 0.0)
-            outer = radius + reach + slack
-            shell = (inner * inner, min(outer * outer + TINY, most_sq), most_sq)
-        for _ in range(2):
-            counted, n_cut = _candidates(
-                tree_arrays, owner, shell[0], shell[1], stack, leaves, weights
-            )
-            missed = False
+def _search_group(
+    views, n_features, k, most_sq, own, radius, positions, first, n_rows, may_narrow, stack, memory,
+    found, rank,
+):  # fmt: skip
+    """Find the k-th distances of a group's rows; whether it was in vain to take them one by one."""
+    points, lower, upper = views[0], views[2], views[3]
+    _, leaves, weights, distances, kept, kept_weights = memory
+    everything = (0.0, most_sq, most_sq)
+    shell = everything
+    if radius >= 0.0:
+        reach = _reach(lower, upper, own, positions, first, n_features, n_rows)
+        if reach == 0.0:
             for j in range(n_rows):
-                if j % QUAD == 0:
-                    last = n_rows - 1
-                    _measure(
-                        points, leaves, n_cut, positions, first, n_features, j, last, distances
-                    )
-                offset, target = j % QUAD * n_cut, k - counted
+                put(found, rank + j, radius)
+            return False
+        slack = SLACK * (radius + reach)
+        inner = max(radius - reach - slack, 0.0)
+        outer = radius + reach + slack
+        shell = (inner * inner, min(outer * outer + TINY, most_sq), most_sq)
+    counted, n_cut, n_shared, j = 0.0, 0, 0, 0
+    alone = is_listed = in_vain = missed = False
+    while j < n_rows:
+        stop, bounds = min(j + QUAD, n_rows), shell
+        if not alone and not is_listed:
+            counted, n_cut = _candidates(
+                views, n_features, own, shell[0], shell[1], stack, leaves, weights
+            )
+            is_listed, n_shared = True, n_cut
+            alone = may_narrow and not in_vain and n_cut >= CROWD
+        if alone:
+            counted, n_cut, bounds, gave_up = _narrow(
+                views, n_features, k, most_sq, positions, first * LANES + j, memory,
+                n_shared // WORTH,
+            )  # fmt: skip
+            is_listed, stop = False, j + 1
+            if gave_up:
+                alone, in_vain = False, True
+                continue
+        _measure(points, leaves, n_cut, positions, first, n_features, j, stop - 1, distances)
+        had_missed, missed = missed, False
+        for i in range(j, stop):
+            kth_sq = bounds[0]  # where no leaf may hold it, it is known
+            if n_cut > 0 or not alone:
                 kth_sq = _kth_sq(
-                    distances, offset, weights, n_cut, target, shell, kept, kept_weights
-                )
-                missed |= kth_sq < 0.0
-                found[rank + j] = math.sqrt(max(kth_sq, 0.0))
-            if not missed:
-                break
-            shell = (0.0, most_sq, most_sq)
+                    distances, (i - j) * n_cut, weights, n_cut, k - counted, bounds, kept,
+                    kept_weights,
+                )  # fmt: skip
+            missed |= kth_sq < 0.0
+            put(found, rank + i, math.sqrt(max(kth_sq, 0.0)))
+        if missed and not had_missed:
+            shell, alone, is_listed, in_vain = everything, False, False, True
+        else:
+            j = stop
+    return in_vain
+
+
+@step
+def _search_part(
+    tree_arrays, k, most_sq, first_block, first_group, middle, positions, part, n_parts, found,
+    integers, numbers,
+):  # fmt: skip
+    points, point_weights, lower, upper, weight, first_child, n_upper = tree_arrays
+    n_features = lower.shape[0] // weight.shape[0]
+    views = (
+        flat(points), flat(point_weights), flat(lower), flat(upper), flat(weight),
+        flat(first_child), n_upper, np.int64(point_weights.shape[0] > 1),
+    )  # fmt: skip
+    stack, (blocks, leaves) = integers[0], (integers[1][0], integers[1][1])
+    weights, distances, kept, kept_weights = numbers
+    memory = (
+        flat(blocks), flat(leaves), flat(weights), flat(distances), flat(kept), flat(kept_weights)
+    )  # fmt: skip
+    wait = 0
+    for group in range(part, middle.shape[0], n_parts):
+        rank, place = group * LANES, first_group + group
+        in_vain = _search_group(
+            views, n_features, k, most_sq,
+            (first_block + place // LANES) * n_features * LANES + place % LANES, middle[group],
+            flat(positions), group * n_features, min(LANES, found.shape[0] - rank), wait == 0,
+            flat(stack), memory, flat(found), rank,
+        )  # fmt: skip
+        wait = PATIENCE if in_vain else max(wait - 1, 0)
 
 
 @parallel
 def _search(tree_arrays, k, most_sq, first_block, first_group, middle, positions, n_parts, found):
     for part in prange(n_parts):
         at = np.int64(part)  # prange counts unsigned
+        n_leaves = tree_arrays[0].shape[0] * tree_arrays[4].shape[0] // tree_arrays[2].shape[0]
+        size = n_leaves * LANES
+        integers = np.empty(STACK, np.int64), np.empty((2, n_leaves), np.int64)
+        numbers = np.empty(size), np.empty(QUAD * size), np.empty(size), np.empty(size)
         _search_part(
-            tree_arrays, k, most_sq, first_block, first_group, middle, positions, at, n_parts, found
-        )
+            tree_arrays, k, most_sq, first_block, first_group, middle, positions, at, n_parts,
+            found, integers, numbers,
+        )  # fmt: skip
 
 
 def _flattened(rows: tree.MomentTree) -> tuple[Any, ...]:
@@ -358,6 +471,19 @@ def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
     return search(len(rows.order), parent, radius, tree_arrays[0])
 
 
+def _rows_once(
+    points: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Make of equal rows one of their weight. 200,000 rows of ten binary columns are 1,024."""
+    firsts, numbers = find_repeats(points)
+    if len(firsts) == len(points):
+        return points, weights
+    rows = points.take(firsts, axis=0)
+    together = np.bincount(numbers, weights if weights.size else None).astype(np.float64)
+    rows.flags.writeable = together.flags.writeable = False
+    return rows, together
+
+
 def mean_kth_distance(
     points: NDArray[np.float64],
     *,
@@ -384,16 +510,19 @@ def mean_kth_distance(
 
     Notes
     -----
-    Time about n_samples^(1.5) in two dimensions, never more than that of measuring all pairs;
+    Time about n_samples^(1.5) in two dimensions, never much more than that of measuring all pairs;
     memory besides the tree, at most 60 bytes a row and thread.
     """
     weight = float(weights.sum()) if weights.size else len(points)
     k = float(max(int(weight * quantile), 1))
-    if weights.size:
+    is_weighted = weights.size > 0
+    points, weights = _rows_once(points, weights)
+    if is_weighted:
         if weight * quantile < 1.0:  # as of weights that sum to 1, which are no numbers of rows
             k = weight * quantile or float(weights.min())
         # Sums of fractions come out a little short of a whole number, depending on their order.
         k *= 1.0 - 1e-10
+    if weights.size:
         # The search selects where some rows are left, and counts weight for it: so a row weighs
         # about 1. 20,000 rows x 2 that weigh 1 together took 0.60 s and not 0.15.
         unit = np.ldexp(1.0, -int(np.frexp(weight / len(points))[1]))
@@ -498,8 +627,8 @@ def estimate_bandwidth(
 ) -> np.float64:
     """Estimate a bandwidth for mean shift: the mean distance to the k-th nearest row.
 
-    The figure of :func:`sklearn.cluster.estimate_bandwidth`, found without its quadratic time; or
-    a rule of thumb from the spread of the rows, in a pass over them.
+    The figure of :func:`sklearn.cluster.estimate_bandwidth`, in less than quadratic time where
+    there are few columns; or a rule of thumb from the spread of the rows, in a pass over them.
 
     Parameters
     ----------
@@ -544,9 +673,10 @@ def estimate_bandwidth(
 
     Notes
     -----
-    Time: about n^(1.5) for n rows in two dimensions, as a row measures only what its k-th
-    neighbour's sphere cuts; in tens of dimensions n^2, by vector instructions. Memory: twice the
-    table's, and up to 60 bytes a row and thread.
+    Time: about n for n rows in one column, n^(1.5) in two and n^(1.7) in three, as a row measures
+    only what its k-th neighbour's sphere cuts; from five columns on n^2, as the sphere cuts nearly
+    all: 10,000, 20,000 and 40,000 normal rows in ten columns take 0.12, 0.46 and 2.0 s. Equal rows
+    are searched once. Memory: twice the table's, and up to 60 bytes a row and thread.
 
     A fixed share of the rows is a wide ball, wider than most clusters where there are many: try
     a smaller ``quantile`` if few clusters come out. [1]_ section 4 discusses the choice.

@@ -24,3 +24,12 @@ def hash_of(rows, words, n_features, row):
         k = row * n_features + f
         code = mixed(code, item(words, k) if item(rows, k) != 0.0 else np.int64(0))
     return code
+
+
+@step
+def are_equal(rows, n_features, i, j):
+    """Whether two rows are equal, value by value; ``rows`` is a flat pointer."""
+    f = 0
+    while f < n_features and item(rows, i * n_features + f) == item(rows, j * n_features + f):
+        f += 1
+    return f == n_features

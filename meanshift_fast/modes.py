@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
-from meanshift_fast.hashing import hash_of
+from meanshift_fast.hashing import are_equal, hash_of
 from meanshift_fast.lanes import LANES, bits, flat, full, item, load, lowest, put, where
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import build
@@ -38,21 +38,13 @@ _UNWEIGHTED.flags.writeable = False
 # Equal ends.
 
 
-@step
-def _equal(ends, n_features, i, j):
-    f = 0
-    while f < n_features and item(ends, i * n_features + f) == item(ends, j * n_features + f):
-        f += 1
-    return f == n_features
-
-
 @serial
 def _collapse(ends, words, start, stop, support, slots, waiting, n_distinct):
     """List the first of each new tuple in start:stop, with the support of the last; how many."""
     n_features, last_slot = ends.shape[1], slots.shape[0] - 1
     for row in range(start, stop):
         slot = hash_of(flat(ends), flat(words), n_features, row) & last_slot
-        while slots[slot] >= 0 and not _equal(flat(ends), n_features, slots[slot], row):
+        while slots[slot] >= 0 and not are_equal(flat(ends), n_features, slots[slot], row):
             slot = (slot + 1) & last_slot
         if slots[slot] < 0:
             slots[slot] = row

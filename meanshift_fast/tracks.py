@@ -175,6 +175,8 @@ class Tracks:
         Where they stand.
     rest : float
         A trajectory rests after a move of at most this, or where its ball is empty.
+    numbers : int64 array of shape (n_trajectories,), optional
+        The position of each trajectory; None: one for each position.
 
     Attributes
     ----------
@@ -184,7 +186,12 @@ class Tracks:
         How many steps the live ones have taken.
     """
 
-    def __init__(self, positions: NDArray[np.float64], rest: float) -> None:
+    def __init__(
+        self,
+        positions: NDArray[np.float64],
+        rest: float,
+        numbers: NDArray[np.int64] | None = None,
+    ) -> None:
         n_seeds, n_features = positions.shape
         self.rest = rest
         self.n_steps = 0
@@ -192,6 +199,8 @@ class Tracks:
         self._make_tables(max(min(8 * n_seeds, self._room), 2 * n_seeds), n_features)
         self._stands = np.empty(n_seeds, dtype=np.int64)
         self._n_places = _begin(self._words, self._slots, positions.view(np.int64), self._stands)
+        if numbers is not None:
+            self._stands = self._stands[numbers]
         self.live = np.arange(self._n_places)
         self._onward[: self._n_places] = AHEAD
 

@@ -46,6 +46,11 @@ SHAPES = {
     "two scales": np.vstack([samples.blobs(1500, 2), 1e-6 * samples.blobs(1500, 2)]),
     "a line in 3-d": np.outer(RNG.uniform(size=2000), [1, 2, 3])
     + 1e-9 * RNG.normal(size=(2000, 3)),
+    "a heavy speck": np.vstack(
+        [RNG.uniform(size=(3000, 2)), 0.5 + 1e-6 * RNG.standard_normal((3000, 2))]
+    ),
+    "geometric": np.exp(np.linspace(0, 300, 4000))[:, None],
+    "heaviest tails": RNG.pareto(0.3, (4000, 2)),
     "lattice": samples.lattice(50, 50),
     "crowded lattice": samples.scattered(4000, 2, side=5),
     "thirds": samples.lattice(50, 50) / 3,
@@ -80,6 +85,42 @@ def test_equal_rows_by_the_hundred_stand_for_each_other():
     points = np.repeat([[0.1, 0.7], [3.0, 0.7], [3.0, 4.7]], [290, 300, 3], axis=0)
     for k, expected in ((1, 0.0), (290, 0.0), (291, 2.9), (593, np.hypot(2.9, 4.0))):
         assert kth_distances(points, k)[0] == pytest.approx(expected, rel=1e-15)
+
+
+def signed_zeros(points):
+    """Every other zero with a minus, so that equal rows differ in their bits."""
+    zeros = np.argwhere(points == 0)[::2]
+    points = points.astype(float)
+    points[zeros[:, 0], zeros[:, 1]] = -0.0
+    return points
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda X: X / 3,
+        lambda X: (X / 3).astype(np.float32),
+        lambda X: X.astype(np.int16),
+        signed_zeros,
+    ],
+    ids=["float64", "float32", "integers", "signed zeros"],
+)
+def test_equal_rows_are_searched_once(convert, weighted, monkeypatch):
+    points = convert(samples.scattered(90, 2, side=5))
+    weights = np.random.default_rng(0).exponential(1.0, 90) if weighted else None
+    searched, build = [], tree.build
+    monkeypatch.setattr(
+        tree, "build", lambda rows, each: (searched.append(len(rows)), build(rows, each))[1]
+    )
+    for quantile in (0.0, 0.05, 0.3, 1.0):
+        found = estimate_bandwidth(points, quantile=quantile, sample_weight=weights)
+        assert found == pytest.approx(
+            naive.estimate_bandwidth(points.astype(float), quantile=quantile, weights=weights),
+            rel=1e-13, abs=0,
+        )  # fmt: skip
+    assert set(searched) == {len(np.unique(points.astype(float) + 0.0, axis=0))}
 
 
 @pytest.mark.parametrize("guess", [0.0, 0.5, 0.999, 1.001, 2.0, 1e3])
@@ -161,7 +202,10 @@ def test_distances_beyond_all_floats_are_told():
     assert np.isfinite(estimate_bandwidth(points, quantile=0.6))
 
 
-@pytest.mark.parametrize("name", ["blobs", "40-d", "heavy tails", "a heavy cell and outliers"])
+@pytest.mark.parametrize(
+    "name",
+    ["blobs", "40-d", "heavy tails", "a heavy cell and outliers", "a heavy speck", "geometric"],
+)
 def test_threads_do_not_change_a_bit(name):
     figures = {estimate_bandwidth(SHAPES[name], n_jobs=n_jobs) for n_jobs in (1, 2, None, -1, 1)}
     assert len(figures) == 1

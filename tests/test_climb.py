@@ -97,3 +97,36 @@ def test_next_steps_are_bit_equal_for_every_number_of_threads():
             results.append((places[taken], support[taken], moves[taken], n_steps, positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("tracks", [False, True], ids=["step by step", "on tracks"])
+def test_equal_seeds_beyond_those_with_tracks_climb_once(tracks, monkeypatch):
+    points = scattered(400, 2, side=6)
+    built = tree.build(points, np.empty(0))
+    shifted = []
+
+    def counted(move, positions, *args, **params):
+        shifted.append(len(positions))
+        return move(built, positions, *args, bandwidth=1.5, **params)
+
+    def path():
+        steps = partial(counted, next_steps) if tracks else None
+        return climb(
+            partial(counted, shift), points, 1.5, tol=1e-3, max_iter=300, report=SILENT,
+            next_steps=steps, order=built.order,
+        )  # fmt: skip
+
+    expected = path()
+    shifted.clear()
+    monkeypatch.setattr("meanshift_fast.climb.TRACKED", 40)
+    found = path()
+    assert len(np.unique(points, axis=0)) == 36
+    assert max(shifted) == 36
+    np.testing.assert_array_equal(found.ends, expected.ends)
+    np.testing.assert_array_equal(found.support, expected.support)
+    assert found.n_iter == expected.n_iter
+    assert found.history["n_active"].tolist() == expected.history["n_active"].tolist()
+    assert found.history["n_converged"].tolist() == expected.history["n_converged"].tolist()
+    for name in ("mean_shift", "max_shift"):
+        np.testing.assert_allclose(found.history[name], expected.history[name], rtol=1e-12)
