@@ -48,7 +48,7 @@ from meanshift_fast.lanes import (
     where,
 )
 from meanshift_fast.pieces import pieces
-from meanshift_fast.repeats import find_repeats
+from meanshift_fast.repeats import find_repeats, may_repeat
 from meanshift_fast.threads import allowed, borrowed_threads
 from meanshift_fast.units import numeric_table, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
@@ -475,6 +475,8 @@ def _rows_once(
     points: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Make of equal rows one of their weight. 200,000 rows of ten binary columns are 1,024."""
+    if not may_repeat(points):
+        return points, weights
     firsts, numbers = find_repeats(points)
     if len(firsts) == len(points):
         return points, weights

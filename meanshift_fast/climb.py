@@ -30,7 +30,7 @@ from meanshift_fast.compiled import serial, step
 from meanshift_fast.hashing import mixed
 from meanshift_fast.pieces import pieces
 from meanshift_fast.progress import Report
-from meanshift_fast.repeats import find_repeats
+from meanshift_fast.repeats import find_repeats, may_repeat
 from meanshift_fast.tracks import Outcome, Tracks
 from meanshift_fast.units import readonly
 
@@ -320,7 +320,7 @@ def climb(
     live = np.arange(len(seeds)) if order is None else order.astype(np.int64)
     positions = seeds.take(live, axis=0)  # a tenth of what seeds[live] takes
     # Tracks find who is equal by themselves, and so do cells.
-    repeat = coalesce == 0.0 and len(seeds) > TRACKED
+    repeat = coalesce == 0.0 and len(seeds) > TRACKED and may_repeat(positions)
     if repeat:
         repeat = REPEAT * len(find_repeats(readonly(positions))[0]) <= len(seeds)
     ends = np.empty(seeds.shape)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from meanshift_fast.repeats import find_repeats
+from meanshift_fast.repeats import SAMPLE, find_repeats, may_repeat
 from meanshift_fast.units import readonly
 from samples import blobs, scattered
 
@@ -32,3 +32,11 @@ def test_zeros_of_either_sign_are_equal():
     firsts, numbers = find_repeats(readonly(rows))
     assert firsts.tolist() == [0, 2]
     assert numbers.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("n_rows", [2, 90, SAMPLE, SAMPLE + 1, 300_000])
+def test_rows_that_are_two_of_each_may_repeat_and_distinct_ones_may_not(n_rows):
+    rows = np.random.default_rng(0).normal(size=(n_rows, 2))
+    assert not may_repeat(rows)
+    assert may_repeat(rows[np.random.default_rng(1).permutation(np.arange(n_rows) // 2)])
+    assert not may_repeat(rows[:1])
