@@ -11,6 +11,7 @@ cells know the bins of their rows to the last one. And where the parts are halve
 in each dimension: cells merge to coarser ones, and what they merge to does not depend on when.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -211,6 +212,8 @@ def _moments(table, sizes, n_parts, means, totals, variances):
             first = mean = table[cell, n_features + f]
             if totals[cell] > 0.0:
                 offset = table[cell, 2 * n_features + f] / totals[cell]
+                if not np.isfinite(offset):  # the sum of the largest numbers is none
+                    offset = 0.0
                 mean += offset
                 variances[cell] -= (offset / sizes[f]) * (offset / sizes[f])
             while _cell(mean, sizes[f], n_parts) != table[cell, f]:
@@ -417,10 +420,13 @@ def condense(
     points = readonly_table(numeric_table(check_array(X)))
     sizes = checked_lengths("cell_size", cell_size, points.shape[1])
     weights = checked_weights(sample_weight, len(points), all_zero=True)
-    if not np.isfinite(weights.sum() * sizes.max()):
+    weight = float(weights.sum()) if weights.size else float(len(points))
+    if not math.isfinite(weight * float(sizes.max())) and not math.isfinite(
+        2.0 * weight * float(np.abs(points).max())
+    ):
         raise ValueError(
-            f"cell_size={quoted(cell_size)} times the sum of sample_weight, {weights.sum():g}, "
-            "overflows; divide the weights by their largest"
+            f"cell_size={quoted(cell_size)} times the weight of all rows, {weight:g}, overflows; "
+            "divide the weights by their largest, or X and cell_size by that"
         )
     cells = Cells(Grid(sizes, 1))
     inverse = np.empty(len(points), dtype=np.int64)

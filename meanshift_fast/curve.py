@@ -25,7 +25,7 @@ References
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,13 +39,14 @@ from meanshift_fast.quoting import quoted
 from meanshift_fast.seeding import find_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import numeric_table, readonly_table
+from meanshift_fast.units import FLAT_MOST, Units, numeric_table, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-RATIO = 2.0**0.125  # between rungs: eight an octave
+AN_OCTAVE = 8  # rungs
+LEAST, MOST = 1e-100, 1e150  # bandwidths that one unit serves
 SEEDS = 10_000  # rows that the first rung starts from, and that measure its bandwidth
 STRAGGLER = 0.05  # of the heaviest mode's support
 MOST_SEEDS = 200_000  # rows that are tried as seeds: 12 s in all; a million would take 80
@@ -297,6 +298,35 @@ def stable_bandwidth(
     return _curve(points, weights, None, every_row=every_row, coalesce=coalesce).bandwidth
 
 
+class _Rows(NamedTuple):
+    """The rows, and their tree in the unit that suits a bandwidth."""
+
+    table: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    units: Units
+    entered: NDArray[np.float64]
+    tree: tree.MomentTree
+
+    def at(self, bandwidth: float) -> "_Rows":
+        """The same for another bandwidth: in the same unit, as long as that will do."""
+        radius = bandwidth / self.units.divisor
+        if LEAST <= radius <= MOST:
+            return self._replace(units=self.units._replace(radius=float(radius)))
+        return _rows_of(self.table, self.weights, self.bounds, bandwidth)
+
+
+def _rows_of(
+    table: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    bounds: NDArray[np.float64],
+    bandwidth: float,
+) -> _Rows:
+    units = units_of(bandwidth, bounds)
+    entered = units.enter(table)
+    return _Rows(table, weights, bounds, units, entered, tree.build(entered, weights))
+
+
 def _curve(
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -306,24 +336,32 @@ def _curve(
     coalesce: float = 0.0,
 ) -> BandwidthCurve:
     n_rows, weights = _effective(len(points), weights)
-    rows = tree.build(points, weights)
-    first = rows.order[:: -(-len(points) // SEEDS)]
+    bounds = np.stack([points.min(axis=0), points.max(axis=0)])
+    spread = _spread(points, weights, bounds)
+    rows = _rows_of(points, weights, bounds, 0.0)
+    first = rows.tree.order[:: -(-len(points) // SEEDS)]
     seeds = readonly_table(points[first])
-    mean = np.average(points, axis=0, weights=weights if weights.size else None)
-    spread_sq = np.average((points - mean) ** 2, axis=0, weights=weights if weights.size else None)
-    spread = float(np.sqrt(spread_sq.sum()))
     least = 0.0
     if ladder is None:
         sampled = readonly_table(weights[first]) if weights.size else UNWEIGHTED
         least = float(mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled))
+        varying = bounds[1] > bounds[0]
         # Where most rows are equal the ball has no radius; a thousandth of the spread serves, or
-        # what a mean of equal rows is rounded by. Where all are, their spread is just that.
-        if np.ptp(points, axis=0).any():
-            least = least or max(spread / 1000, 8.0 * float(np.spacing(np.abs(points).max())))
+        # what a mean of equal rows is rounded by. Where all are, there is no spread.
+        if least == 0.0 and varying.any():
+            largest = np.abs(bounds[:, varying]).max()
+            least = max(spread / 1000, 8.0 * float(np.spacing(largest)))
     rungs: list[tuple[float, int, int]] = []
     while True:
-        bandwidth = least * RATIO ** len(rungs) if ladder is None else float(ladder[len(rungs)])
-        seeds, support = _modes(rows, seeds, bandwidth)
+        n = len(rungs)
+        bandwidth = float(_rung(least, n) if ladder is None else ladder[n])
+        if bandwidth == math.inf:
+            raise ValueError(
+                f"X must leave room for distances, got values up to {np.abs(bounds).max():g}, and "
+                "more clusters than one at every bandwidth; divide X by that, or give bandwidths"
+            )
+        rows = rows.at(bandwidth)
+        seeds, support = _modes(rows, seeds)
         enough = min(n_rows**0.5, STRAGGLER * support[0])
         rungs.append((bandwidth, int(np.count_nonzero(support >= enough)), len(seeds)))
         done = len(seeds) == 1 if ladder is None else len(rungs) == len(ladder)
@@ -331,57 +369,94 @@ def _curve(
             break
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
-    bandwidth, n_centers = _tried(rows, points, _longest(plateaus), every_row, coalesce)
+    bandwidth, n_centers = _tried(rows, _longest(plateaus), every_row, coalesce)
     return BandwidthCurve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 
 
+def _rung(first: float, steps: Any) -> Any:
+    """The bandwidth so many steps above the first; infinite beyond the largest number."""
+    octaves, left = np.divmod(steps, AN_OCTAVE)
+    with np.errstate(over="ignore"):
+        return np.ldexp(first * 2.0 ** (left / AN_OCTAVE), octaves.astype(np.int64))
+
+
+def _spread(
+    points: NDArray[np.float64], weights: NDArray[np.float64], bounds: NDArray[np.float64]
+) -> float:
+    """The root mean square distance of the rows from their mean, or the largest number."""
+    each = weights if weights.size else None
+    # Powers of two, which round nothing, keep the squares of every column finite.
+    exponents = np.clip(np.frexp(np.abs(bounds).max(axis=0))[1], -1000, 1000)
+    scales = np.ldexp(1.0, -exponents)
+    offsets = points * scales
+    mean = np.average(offsets, axis=0, weights=each)
+    offsets -= np.clip(mean, *(bounds * scales))  # that of equal rows may be rounded
+    np.multiply(offsets, offsets, out=offsets)
+    variances = np.average(offsets, axis=0, weights=each)
+    unit = int(exponents[variances > 0.0].max(initial=-1000))
+    spread = np.sqrt(np.ldexp(variances, 2 * np.minimum(exponents - unit, 0)).sum())
+    with np.errstate(over="ignore"):
+        return min(float(np.ldexp(spread, unit)), FLAT_MOST)
+
+
 def _modes(
-    rows: tree.MomentTree,
+    rows: _Rows,
     seeds: NDArray[np.float64],
-    bandwidth: float,
     coalesce: float = 0.0,
     order: NDArray[np.signedinteger] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    move = partial(shift, rows, bandwidth=bandwidth)
+    """Climb from some seeds to modes, both in the unit of the columns, and what supports them."""
+    units = rows.units
+    move = partial(shift, rows.tree, bandwidth=units.radius)
     path = climb(
-        move, seeds, bandwidth, tol=1e-3, max_iter=300, report=lambda *_: None, coalesce=coalesce,
-        order=order,
+        move, units.enter(seeds), units.radius, tol=1e-3, max_iter=300, report=lambda *_: None,
+        coalesce=coalesce, order=order,
     )  # fmt: skip
     reached = path.support > 0
     if not reached.any():
         return seeds[:0], path.support[:0]
     ends = readonly_table(path.ends[reached])
-    modes, support = merge_modes(ends, path.support[reached], bandwidth)
-    return readonly_table(modes), support
+    modes, support = merge_modes(ends, path.support[reached], units.radius)
+    return readonly_table(units.leave(modes)), support
 
 
 def _longest(plateaus: NDArray[np.void]) -> np.void:
-    longest: np.void = plateaus[int(np.argmax(plateaus["stability"]))]
+    # Lifetimes of as many rungs differ in their last bits.
+    longest: np.void = plateaus[int(np.argmax(plateaus["stability"].round(9)))]
     return longest
 
 
-def _tried(
-    rows: tree.MomentTree,
-    points: NDArray[np.float64],
-    plateau: np.void,
-    every_row: bool,
-    coalesce: float,
-) -> tuple[float, int]:
+def _middle(low: float, high: float) -> float:
+    """The geometric mean, whose square need not be a number."""
+    exponent = (math.frexp(low)[1] + math.frexp(high)[1]) // 2
+    return math.ldexp(math.sqrt(math.ldexp(low, -exponent) * math.ldexp(high, -exponent)), exponent)
+
+
+def _bins(rows: _Rows, bandwidth: float) -> NDArray[np.float64]:
+    """The centres of the occupied bins, in the unit of the columns."""
+    units_of(bandwidth, rows.bounds, in_bins=True)  # refuses what has no bins
+    radius = rows.units.radius
+    first_rows, _ = find_bins(rows.entered, radius, np.empty(0, dtype=np.int64))
+    return readonly_table(rows.units.leave(np.round(rows.entered[first_rows] / radius) * radius))
+
+
+def _tried(rows: _Rows, plateau: np.void, every_row: bool, coalesce: float) -> tuple[float, int]:
     """Climb afresh at bandwidths of a plateau, from its middle up; the first that agrees."""
     low, high, count = float(plateau["low"]), float(plateau["high"]), int(plateau["n_clusters"])
     if low == 0.0:
         return 0.0, count
-    every_row = every_row and len(points) <= MOST_SEEDS
-    n_tries = max(1, round(8.0 * float(plateau["stability"])))
-    best: tuple[bool, int, float, int] = (True, len(points), 0.0, 0)
-    for bandwidth in np.sqrt(low * high) * RATIO ** (np.arange(n_tries) / 2.0):
-        first_rows, _ = find_bins(points, bandwidth, np.empty(0, dtype=np.int64))
-        bins = readonly_table(np.round(points[first_rows] / bandwidth) * bandwidth)
-        n_centers = len(_modes(rows, bins, bandwidth, order=tree.order_of(bins))[0])
+    n_samples = len(rows.table)
+    every_row = every_row and n_samples <= MOST_SEEDS
+    n_tries = max(1, round(AN_OCTAVE * float(plateau["stability"])))
+    best: tuple[bool, int, float, int] = (True, n_samples, 0.0, 0)
+    for bandwidth in _rung(_middle(low, high), np.arange(n_tries) / 2.0).tolist():
+        rows = rows.at(bandwidth)
+        bins = _bins(rows, bandwidth)
+        n_centers = len(_modes(rows, bins, order=tree.order_of(bins))[0])
         differs = n_centers != count
         if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
-            n_centers = len(_modes(rows, points, bandwidth, coalesce, rows.order)[0])
-        best = min(best, (differs, abs(n_centers - count), float(bandwidth), n_centers))
+            n_centers = len(_modes(rows, rows.table, coalesce, rows.tree.order)[0])
+        best = min(best, (differs, abs(n_centers - count), bandwidth, n_centers))
         if best[:2] == (False, 0):
             break
     return best[2:]
@@ -400,8 +475,9 @@ def _plateaus(
     plateaus["n_clusters"] = counts[firsts]
     plateaus["low"], plateaus["high"] = low, high
     positive = low > 0
+    (highs, octaves), (lows, octaves_below) = np.frexp(high[positive]), np.frexp(low[positive])
     plateaus["stability"] = 0.0
-    plateaus["stability"][positive] = np.log2(high[positive] / low[positive])
+    plateaus["stability"][positive] = np.log2(highs / lows) + (octaves - octaves_below)
     return plateaus
 
 

@@ -213,8 +213,9 @@ def _judge(lower, upper, block, n_features, low, high, ball):
             high_edge = load(upper, block * n_features + f)
             below = low_edge - item(high, f)
             above = item(low, f) - high_edge
+            # A NaN stays one, and is near nothing: there would be no end to what it reaches.
             outside = where(below > above, below, above)
-            outside = where(outside > 0.0, outside, zero)
+            outside = where(outside < 0.0, zero, outside)
             near_sq = near_sq + outside * outside
             to_low = item(high, f) - low_edge
             to_high = high_edge - item(low, f)

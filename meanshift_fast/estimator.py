@@ -262,8 +262,10 @@ default=None
         ------
         ValueError
             Where X is not a finite table, weights are negative, not finite, all 0 or not one for
-            each row, a parameter is out of range, or no seed is left: "No point was within
-            bandwidth=...".
+            each row, a parameter is out of range, no seed is left: "No point was within
+            bandwidth=...", or there are too many bandwidths in X to count: 1e280 between 0 and a
+            row, 1e140 with the Gaussian kernel, and 1.8e308 with bins or where one bandwidth,
+            flat, is for all columns.
         """
         # scikit-learn's decorator does the same and more that nothing here asks for, in 10 us.
         if not get_config()["skip_parameter_validation"]:
@@ -323,11 +325,14 @@ default=None
         points = readonly_table(X)
         report(0, 1, "bandwidth")
         bandwidth = self._bandwidth(points, row_weights)
+        units = units_of(
+            bandwidth, points, in_bandwidths=self.kernel == "gaussian",
+            in_bins=self.bin_seeding and self.seeds is None,
+        )  # fmt: skip
         report(0, 1, "seeds")
         seeds = self._seeds(X, points, row_weights, bandwidth)
 
         report(0, 1, "tree")
-        units = units_of(bandwidth, points, in_bandwidths=self.kernel == "gaussian")
         entered = units.enter(points)
         tree_rows, tree_weights = entered, row_weights
         if seeds is not points and self.assign == "nearest" and not widths.size:
@@ -416,9 +421,9 @@ default=None
             modes, support = merge_modes(polished, density, units.radius)
             became = nearest_labels(polished, modes)
             landings = Landings(landings.places, became, readonly_table(modes))
-        if isinstance(units.divisor, float) and units.divisor != 1.0:
+        if isinstance(units.divisor, float):
             for name in ("mean_shift", "max_shift"):
-                path.history[name] *= units.divisor
+                path.history[name] = units.leave(path.history[name])
         self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
         self.cluster_centers_ = units.leave(modes).astype(dtype)
         self.n_iter_ = path.n_iter

@@ -98,6 +98,7 @@ USUAL = 1.0  # R / rho^4, before any is known
 WIDEST = 1.0  # rho of the widest group, in bandwidths
 ROUNDED = 1e-13  # of the moments about the center, what their differences may be wrong by
 HUGE = 1e300
+FAR = 1e9  # bandwidths, beyond which squares do not tell which row is the nearest
 
 
 # How far a position's sums reach.
@@ -112,7 +113,7 @@ def _gaps_sq(lower, upper, block, n_features, place):
         below = load(lower, block * n_features + f) - item(place, f)
         above = item(place, f) - load(upper, block * n_features + f)
         outside = where(below > above, below, above)
-        outside = where(outside > zero, outside, zero)
+        outside = where(outside < zero, zero, outside)  # a NaN stays one, and is near nothing
         gap_sq = gap_sq + outside * outside
     return gap_sq
 
@@ -673,6 +674,29 @@ def _gaussian_shifts(tree, proxies, positions, size, accuracy, support, moves):
         _shift_block(tree, proxies, positions, at, size, accuracy, support, moves, memory, stack)
 
 
+def _bring_near(
+    tree: MomentTree, positions: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Bring what is far from all rows nearer to them, straight on; which it is, and where it was.
+
+    From so far the same row is the nearest, but for ties that no position is exact enough to tell.
+    """
+    low, high = tree.lower[0].min(axis=1), tree.upper[0].max(axis=1)
+    middle = 0.5 * low + 0.5 * high
+    reach = FAR + float(np.sqrt(((high - middle) ** 2).sum()))
+    none = np.empty(0, dtype=np.intp)
+    most = np.maximum(positions.max(axis=0) - middle, middle - positions.min(axis=0))
+    if most.max() <= reach:
+        return none, positions[none]
+    far = np.flatnonzero((np.abs(positions - middle) > reach).any(axis=1))
+    begun = positions[far]
+    away = begun - middle
+    away /= np.abs(away).max(axis=1)[:, None]
+    away *= reach / np.sqrt((away * away).sum(axis=1))[:, None]
+    positions[far] = middle + away
+    return far, begun
+
+
 def gaussian_shift(
     tree: MomentTree, proxies: Proxies, positions: NDArray[np.float64], *, accuracy: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -705,6 +729,7 @@ def gaussian_shift(
     """
     support = np.empty(len(positions))
     moves = np.empty(len(positions))
+    far, begun = _bring_near(tree, positions)
     # A task for each 64 positions where they are few, so that there is one for each thread.
     size = min(max(len(positions) // 64, 64), BLOCK)
     # A pass may sum every row.
@@ -718,6 +743,8 @@ def gaussian_shift(
             tree, proxies, positions[start:stop], size, min(accuracy, 1.0),
             support[start:stop], moves[start:stop],
         )  # fmt: skip
+    if far.size:
+        moves[far] = np.sqrt(((positions[far] - begun) ** 2).sum(axis=1))
     return support, moves
 
 

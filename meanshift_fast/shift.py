@@ -23,6 +23,7 @@ from meanshift_fast.descent import (
 from meanshift_fast.lanes import LANES, flat, item, put
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
+from meanshift_fast.units import FLAT_MOST
 
 FIRST = 1 << 31  # values that the first piece of a shift reads at most: half a second
 
@@ -96,6 +97,11 @@ def _follow_all(tree, positions, radius_sq, rest, places, support, moves):
         )  # fmt: skip
 
 
+def _square_of(bandwidth: float) -> float:
+    """The square, or the largest number: an infinite ball would reach children that are none."""
+    return min(bandwidth * bandwidth, FLAT_MOST)
+
+
 def shift(
     tree: MomentTree, positions: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -127,7 +133,7 @@ def shift(
     first = FIRST // tree.points.size
     for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
         _flat_shifts(
-            tree, positions[start:stop], bandwidth * bandwidth, support[start:stop],
+            tree, positions[start:stop], _square_of(bandwidth), support[start:stop],
             moves[start:stop],
         )  # fmt: skip
     return support, moves
@@ -180,7 +186,7 @@ def next_steps(
     first = max(FIRST // (tree.points.size * n_steps), 1)
     for start, stop in pieces(len(positions), first=first):
         _follow_all(
-            tree, positions[start:stop], bandwidth * bandwidth, rest, places[start:stop],
+            tree, positions[start:stop], _square_of(bandwidth), rest, places[start:stop],
             support[start:stop], moves[start:stop],
         )  # fmt: skip
     return places, support, moves

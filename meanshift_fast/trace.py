@@ -418,7 +418,8 @@ def _gaussian_mean(
 ) -> tuple[_Floats, float]:
     """Average all rows as the Gaussian kernel counts them, and weigh them."""
     distance_sq = np.concatenate([squares for _, squares, _ in _squares(points, centre, bandwidth)])
-    distance_sq /= (bandwidth * _unit(bandwidth)) ** 2
+    with np.errstate(over="ignore"):
+        distance_sq /= (bandwidth * _unit(bandwidth)) ** 2
     counting = weights > 0.0 if weights.size else np.ones(len(points), dtype=bool)
     # Measured from the nearest row: far from all rows, each count by itself would vanish.
     nearest = distance_sq[counting].min()

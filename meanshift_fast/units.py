@@ -57,23 +57,30 @@ class Units(NamedTuple):
 
         What lies beyond ``most`` in that unit comes as far as that: never infinite.
         """
-        if isinstance(self.divisor, float) and self.divisor == 1.0:
+        is_own = isinstance(self.divisor, float) and self.divisor == 1.0
+        if is_own and (self.most == FLAT_MOST or max(table.max(), -table.min()) <= self.most):
             return table
         with np.errstate(over="ignore"):
             entered = table / self.divisor
         return readonly_table(np.clip(entered, -self.most, self.most, out=entered))
 
     def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Measure in the columns' own units again; itself where they are the engine's."""
+        """Measure in the columns' own units again; itself where they are the engine's.
+
+        What would be infinite, as a move may be, is the largest number.
+        """
         if isinstance(self.divisor, float) and self.divisor == 1.0:
             return table
-        return table * self.divisor
+        with np.errstate(over="ignore"):
+            left: NDArray[np.float64] = table * self.divisor
+        return np.clip(left, -FLAT_MOST, FLAT_MOST, out=left)
 
 
 def units_of(
     bandwidth: float | NDArray[np.float64],
     *tables: NDArray[np.float64],
     in_bandwidths: bool = False,
+    in_bins: bool = False,
 ) -> Units:
     """Choose the unit for a bandwidth and some tables.
 
@@ -85,6 +92,8 @@ def units_of(
         What shall enter.
     in_bandwidths : bool, default=False
         Whether the unit is the bandwidth, where that is not 0.
+    in_bins : bool, default=False
+        Whether rows are to be sorted into bins that are a bandwidth wide.
 
     Returns
     -------
@@ -99,8 +108,10 @@ def units_of(
     is_one = widths.size == 1 or bool((widths == widths[0]).all())
     if is_one and (widths[0] == 0.0 or not in_bandwidths):
         width = float(widths[0])
-        largest = max(max(table.max(), -table.min()) for table in tables)
+        largest = float(max(max(table.max(), -table.min()) for table in tables))
         measure = width or largest
+        if in_bins and width > 0.0 and largest / width > FLAT_MOST:
+            raise _too_small(bandwidth, FLAT_MOST)
         if measure == 0.0 or (1e-100 <= measure <= 1e150 and largest <= 1e280):
             return Units(1.0, width)
         # Near 1 with the bandwidth, as far as the largest coordinate stays finite when summed.
@@ -117,7 +128,11 @@ def units_of(
         if largest <= most:
             each = float(widths[0]) if is_one else widths.astype(np.float64)
             return Units(each, 1.0, GAUSSIAN_MOST if in_bandwidths else FLAT_MOST)
-    raise ValueError(
+    raise _too_small(bandwidth, most)
+
+
+def _too_small(bandwidth: float | NDArray[np.float64], most: float) -> ValueError:
+    return ValueError(
         f"bandwidth={quoted(bandwidth)} is too small for X: some coordinate is more than {most:g} "
         "bandwidths. Give a larger bandwidth, or leave out the rows or the column so far away"
     )

@@ -382,6 +382,24 @@ def test_a_bandwidth_whose_square_vanishes_beside_the_rows_is_refused():
         MeanShift(bandwidth=1e-200).fit(np.vstack([X * 1e-200, [[1e300, 0.0]]]))
 
 
+@pytest.mark.parametrize("bandwidth", [1e-310, 1e-320, [1e-310, 1e-310]], ids=str)
+def test_a_bandwidth_whose_bins_have_no_numbers_is_refused(bandwidth):
+    message = r"bandwidth=.* is too small for X: .* 1.79769e\+308 bandwidths. Give a larger"
+    with pytest.raises(ValueError, match=message):
+        MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
+    model = MeanShift(bandwidth=bandwidth).fit(X)  # which counts no bandwidths
+    assert len(model.cluster_centers_) == len(X)
+    seeded = MeanShift(bandwidth=bandwidth, bin_seeding=True, seeds=X).fit(X)
+    np.testing.assert_array_equal(seeded.labels_, model.labels_)
+
+
+def test_a_move_longer_than_any_number_is_told_as_the_largest():
+    seeds = [[1.7e308, -1.7e308], [0.0, 0.0]]
+    model = MeanShift(kernel="gaussian", bandwidth=1e300, seeds=seeds).fit(X)
+    assert model.history_["max_shift"][0] == np.finfo(np.float64).max
+    np.testing.assert_allclose(model.cluster_centers_, [X.mean(axis=0)])
+
+
 def test_tiny_values_are_told_apart_where_the_bandwidth_is_zero():
     rows = np.repeat([1e-200, 7e-200], [23, 17])[:, None]
     model = MeanShift().fit(rows)

@@ -209,3 +209,13 @@ def test_the_numbers_of_a_grid_are_those_that_rows_are_added_by():
 
 def first_rows(numbers):
     return np.unique(numbers, axis=0, return_index=True)[1]
+
+
+def test_the_largest_rows_condense_or_are_refused():
+    rows = np.repeat([-1.5e308, 1.5e308] * 3, 8)[:, None]  # eight at a time NumPy can sum these
+    with pytest.raises(ValueError, match=r"cell_size=1.7e\+308 times the weight of all rows, 48,"):
+        condense(rows, 1.7e308)
+    points, _, _ = condense(samples.blobs(20, 2), 1.7e308)
+    np.testing.assert_allclose(points, [samples.blobs(20, 2).mean(axis=0)])
+    cells = cells_of(rows, 1.7e308, 1)  # the mean of which was looked for without end
+    assert np.isfinite(cells.condensed().points).all()

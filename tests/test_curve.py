@@ -1,5 +1,7 @@
 """The bandwidth curve: what it counts, where it lasts, and what it picks."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -130,3 +132,67 @@ def test_a_ladder_that_does_not_rise_is_refused(ladder):
 def test_weights_that_are_none_are_refused(weights):
     with pytest.raises(ValueError, match="sample_weight must"):
         bandwidth_curve(demo_table(), sample_weight=weights)
+
+
+# Where squares overflow or vanish. (A curve there was a crash of the interpreter.)
+
+
+def scaled(curve, exponent):
+    """The figures of a curve, lengths times a power of two."""
+    plateaus = {name: curve.plateaus[name].tolist() for name in ("n_clusters", "stability")}
+    lengths = (curve.bandwidths, curve.plateaus["low"], curve.plateaus["high"], curve.bandwidth)
+    counts = (curve.n_clusters.tolist(), curve.n_modes.tolist(), curve.n_centers)
+    return plateaus, counts, [np.ldexp(length, exponent).tolist() for length in lengths]
+
+
+@pytest.mark.parametrize("params", [{}, {"bin_seeding": False, "sample_weight": np.arange(1, 301)}])
+def test_a_curve_scales_by_powers_of_two_to_the_last_bit(params):
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    here = bandwidth_curve(X, **params)
+    for exponent in (-1000, -565, -545, -510, 505, 512, 565, 1000):
+        there = bandwidth_curve(np.ldexp(X, exponent), **params)
+        assert scaled(there, 0) == scaled(here, exponent)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e-150, 1e150, 1e153, 1e300])
+def test_a_curve_scales_with_the_table(scale):
+    X = demo_table()
+    here, there = bandwidth_curve(X), bandwidth_curve(scale * X)
+    np.testing.assert_array_equal(there.n_clusters, here.n_clusters)
+    np.testing.assert_array_equal(there.n_modes, here.n_modes)
+    np.testing.assert_allclose(there.bandwidths / scale, here.bandwidths, rtol=1e-12)
+    assert there.bandwidth / scale == pytest.approx(here.bandwidth, rel=1e-12)
+    assert there.stable["high"] / scale == pytest.approx(here.stable["high"], rel=1e-12)
+    assert MeanShift(bandwidth="stable", bin_seeding=True).fit(scale * X).bandwidth_ == (
+        there.bandwidth
+    )
+
+
+@pytest.mark.parametrize("ladder", [[1e160], [1e308], [1e-320, 1.0], [1e-200, 1e200]], ids=str)
+def test_a_ladder_may_begin_and_end_anywhere(ladder):
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    curve = bandwidth_curve(X, ladder)
+    by_size = {True: 300, False: 1}
+    few = len(MeanShift(bandwidth=1.0).fit(X).cluster_centers_)
+    expected = [few if width == 1.0 else by_size[width < 1.0] for width in ladder]
+    np.testing.assert_array_equal(curve.n_modes, expected)
+
+
+def test_a_bandwidth_too_small_for_bins_is_refused():
+    with pytest.raises(ValueError, match=r"bandwidth=1e-320 is too small for X.*Give a larger"):
+        bandwidth_curve(demo_table(), [1e-320])
+
+
+def test_rows_that_no_ball_holds_are_refused():
+    ends = np.array([-1.7e308, 1.7e308])
+    X = np.repeat(ends, 50)[:, None] * np.linspace(0.99, 1.0, 100)[:, None]
+    with pytest.raises(ValueError, match=r"X must leave room for distances, got .*divide X"):
+        bandwidth_curve(X)
+
+
+def test_the_finest_of_plateaus_that_last_as_long_is_the_longest():
+    curve = bandwidth_curve(demo_table(), [0.5, 1.0, 2.0, 4.0, 8.0])
+    plateaus = curve.plateaus.copy()
+    plateaus["stability"] = np.array([1.0, 1.0 + 1e-15, 1.0, 0.5, 0.0])
+    tied = dataclasses.replace(curve, plateaus=plateaus)
+    assert tied.stable["n_clusters"] == plateaus["n_clusters"][0]

@@ -382,3 +382,27 @@ def test_rows_and_seeds_beyond_all_kernels_still_climb():
 def test_a_bad_accuracy_is_refused(accuracy):
     with pytest.raises(ValueError, match="'accuracy' parameter"):
         MeanShift(kernel="gaussian", accuracy=accuracy).fit(blobs(30, 2))
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 5])
+@pytest.mark.parametrize("distance", [1e8, 1e12, 1e16, 1e60, 1e139])
+def test_from_far_away_a_shift_goes_to_the_row_that_lies_farthest_that_way(n_features, distance):
+    rng = np.random.default_rng(1)
+    points = 3.0 * rng.normal(size=(500, n_features))
+    built = tree.build(points, UNWEIGHTED)
+    ways = rng.normal(size=(40, n_features))
+    ways /= np.linalg.norm(ways, axis=1)[:, None]
+    positions = distance * ways
+    _, moves = gaussian_shift(built, find_proxies(built), positions, accuracy=1e-3)
+    np.testing.assert_allclose(positions, points[(points @ ways.T).argmax(axis=0)], atol=1e-3)
+    np.testing.assert_allclose(moves, distance, rtol=1e-6)
+
+
+def test_a_bandwidth_of_one_counts_far_rows_as_any_other():
+    points = blobs(200, 2)
+    seeds = np.vstack([points[:5], [[1.7e308, -1.7e308]]])
+    model = MeanShift(kernel="gaussian", bandwidth=1.0, assign="basin", seeds=seeds).fit(points)
+    assert np.isfinite(model.history_["max_shift"]).all()
+    assert np.isfinite(model.cluster_centers_).all()
+    far, near = model.predict([[1.7e308, 0.0], points[points[:, 0].argmax()]])
+    assert far == near

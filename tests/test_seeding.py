@@ -6,10 +6,12 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.cluster
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import naive
 import samples
-from meanshift_fast import get_bin_seeds, seeding
+from meanshift_fast import MeanShift, get_bin_seeds, mean_shift, seeding
 
 RNG = np.random.default_rng(0)
 
@@ -270,3 +272,42 @@ def test_bins_that_hash_to_one_slot_are_told_apart():
     assert n_bins == [12]
     np.testing.assert_array_equal(rows[:12], np.arange(12))
     np.testing.assert_array_equal(counts[:12], 2)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize(
+    ("dtype", "bin_size", "far"), [(np.float32, 1e-10, 1e30), (np.float16, 1e-3, 100.0)]
+)
+def test_bins_whose_numbers_the_tables_precision_cannot_hold_are_told_apart(dtype, bin_size, far):
+    X = np.array([[far], [1.5 * far], [far], [-far], [2 * far]], dtype=dtype)
+    np.testing.assert_allclose(get_bin_seeds(X, bin_size), X[[0, 1, 3, 4]], rtol=1e-3)
+
+
+# The warning is about the line that called, by whatever way.
+
+
+def pipeline_fit(X):
+    return make_pipeline(FunctionTransformer(), MeanShift(bandwidth=1e-5, bin_seeding=True)).fit(X)
+
+
+CALLS = {
+    "get_bin_seeds": lambda X: get_bin_seeds(X, 1e-5),
+    "mean_shift": lambda X: mean_shift(X, bandwidth=1e-5, bin_seeding=True),
+    "fit": lambda X: MeanShift(bandwidth=1e-5, bin_seeding=True).fit(X),
+    "fit_predict": lambda X: MeanShift(bandwidth=1e-5, bin_seeding=True).fit_predict(X),
+    "an array": lambda X: MeanShift(bandwidth=[1e-5, 2e-5], bin_seeding=True).fit(X),
+    "a pipeline": pipeline_fit,
+    "balls that are empty": lambda X: MeanShift(bandwidth=4.0, bin_seeding=True).fit(
+        np.random.default_rng(0).normal(size=(30, 60)).repeat(2, axis=0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*CALLS])
+def test_the_warning_points_at_the_line_that_called(name):
+    call = CALLS[name]
+    with pytest.warns(UserWarning, match="Binning data failed") as caught:
+        call(samples.blobs(30, 2))
+    lines = {line for _, _, line in call.__code__.co_lines() if line}
+    assert [warning.filename for warning in caught] == [__file__]
+    assert caught[0].lineno in lines

@@ -101,3 +101,30 @@ def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, we
         assert moves[i, 0] == pytest.approx(np.linalg.norm(mean - position), rel=1e-9, abs=1e-12)
     assert support[-1, 0] == moves[-1, 0] == 0.0
     np.testing.assert_array_equal(places[-1, 0], positions[-1])
+
+
+# No child of a block tells that it is none: what is near to all of them, or to whom all are near,
+# would be led beyond the tree.
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("n_features", [1, 2, 3, 5, 12])
+@pytest.mark.parametrize("places", [[np.nan], [np.nan, 0.5], [np.inf, np.nan, -np.inf]], ids=str)
+def test_a_position_that_is_no_number_has_an_empty_ball(n_features, places):
+    built = tree.build(blobs(300, n_features), np.empty(0))
+    positions = np.repeat(places, 17)[:, None] * np.ones(n_features)
+    support, _ = shift.shift(built, positions.copy(), 0.5)
+    assert not support[~np.isfinite(positions).all(axis=1)].any()
+    _, support, _ = shift.next_steps(built, positions.copy(), 1, 1e-3, 0.5)
+    assert not support[~np.isfinite(positions).all(axis=1)].any()
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("bandwidth", [1e160, 1e308, np.inf])
+def test_a_ball_whose_square_is_no_number_holds_all_rows(bandwidth):
+    points = blobs(300, 2)
+    built = tree.build(points, np.empty(0))
+    support, _ = shift.shift(built, points[:20].copy(), bandwidth)
+    assert support.tolist() == [300.0] * 20
+    _, support, _ = shift.next_steps(built, points[:20].copy(), 1, 1e-3, bandwidth)
+    assert support[:, 0].tolist() == [300.0] * 20

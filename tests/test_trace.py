@@ -173,3 +173,10 @@ def test_a_gaussian_story_begins_however_far_away():
     assert np.isfinite(story.positions[0]).all()
     assert np.isfinite(story.shifts[0]).all()
     assert story.support[0][0] == 0.0
+
+
+def test_rows_that_no_square_reaches_count_nothing():
+    points = samples.blobs(60, 2) * 1e-153
+    story = trace(points, points[0], bandwidth=1e-310, kernel="gaussian")
+    np.testing.assert_array_equal(story.positions[0][-1], points[0])
+    assert story.support[0].tolist() == [1.0]
