@@ -101,7 +101,10 @@ def _start(ours: bool) -> None:
 
 
 def _worker(*, ours: bool = False) -> Pool:
-    return multiprocessing.get_context("spawn").Pool(1, _start, (ours,))
+    """Start a worker, and wait until it has imported all: it would disturb the next race."""
+    worker = multiprocessing.get_context("spawn").Pool(1, _start, (ours,))
+    worker.apply(int)
+    return worker
 
 
 def sweep(cells: Iterable[Cell]) -> list[dict[str, Any]]:
