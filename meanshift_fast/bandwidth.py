@@ -31,7 +31,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from meanshift_fast import tree
 from meanshift_fast.checks import checked
-from meanshift_fast.compiled import parallel, step
+from meanshift_fast.compiled import new_integers, new_numbers, parallel, step
 from meanshift_fast.lanes import (
     LANES,
     bits,
@@ -285,12 +285,11 @@ def _narrow(views, n_features, k, most_sq, positions, place, memory, n_most):
             store(distances, i, near_sq)
             store(distances, n_open + i, far_sq)
         target, low_sq, high_sq = k - counted, 0.0, 0.0
+        n_all = np.int64(n_open)  # the literal that it begins as would compile `_kth_sq` twice
         for side in range(2):
             low_sq, high_sq = (
                 high_sq,
-                _kth_sq(
-                    distances, side * n_open, weights, n_open, target, shell, kept, kept_weights
-                ),
+                _kth_sq(distances, side * n_all, weights, n_all, target, shell, kept, kept_weights),
             )
         if low_sq == high_sq:
             return counted, 0, (low_sq, high_sq, most_sq), low_sq < 0.0
@@ -358,7 +357,8 @@ def _search_group(
             if gave_up:
                 alone, in_vain = False, True
                 continue
-        _measure(points, leaves, n_cut, positions, first, n_features, j, stop - 1, distances)
+        at = np.int64(j)  # likewise
+        _measure(points, leaves, n_cut, positions, first, n_features, at, stop - 1, distances)
         had_missed, missed = missed, False
         for i in range(j, stop):
             kth_sq = bounds[0]  # where no leaf may hold it, it is known
@@ -387,7 +387,7 @@ def _search_part(
         flat(points), flat(point_weights), flat(lower), flat(upper), flat(weight),
         flat(first_child), n_upper, np.int64(point_weights.shape[0] > 1),
     )  # fmt: skip
-    stack, (blocks, leaves) = integers[0], (integers[1][0], integers[1][1])
+    stack, blocks, leaves = integers
     weights, distances, kept, kept_weights = numbers
     memory = (
         flat(blocks), flat(leaves), flat(weights), flat(distances), flat(kept), flat(kept_weights)
@@ -410,8 +410,8 @@ def _search(tree_arrays, k, most_sq, first_block, first_group, middle, positions
         at = np.int64(part)  # prange counts unsigned
         n_leaves = tree_arrays[0].shape[0] * tree_arrays[4].shape[0] // tree_arrays[2].shape[0]
         size = n_leaves * LANES
-        integers = np.empty(STACK, np.int64), np.empty((2, n_leaves), np.int64)
-        numbers = np.empty(size), np.empty(QUAD * size), np.empty(size), np.empty(size)
+        integers = new_integers(STACK), new_integers(n_leaves), new_integers(n_leaves)
+        numbers = new_numbers(size), new_numbers(QUAD * size), new_numbers(size), new_numbers(size)
         _search_part(
             tree_arrays, k, most_sq, first_block, first_group, middle, positions, at, n_parts,
             found, integers, numbers,

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from numpy.typing import NDArray
 
 from meanshift_fast import lanes, linking, threads
 from meanshift_fast.cache import SealedCache
@@ -27,8 +28,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 def _files_of_steps(function: Callable[..., Any]) -> list[str]:
     """The other files whose steps a kernel's file imports by name, and so on from theirs."""
-    own = function.__code__.co_filename
-    found, waiting = {own}, [function]
+    known = {function.__code__.co_filename, __file__}
+    found, waiting = set(known), [function]
     while waiting:
         for value in waiting.pop().__globals__.values():
             if isinstance(value, Dispatcher):
@@ -36,7 +37,7 @@ def _files_of_steps(function: Callable[..., Any]) -> list[str]:
                 if file not in found:
                     found.add(file)
                     waiting.append(value.py_func)
-    return sorted(found - {own})
+    return sorted(found - known)
 
 
 def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
@@ -91,6 +92,22 @@ def _step(function: Kernel, *, forceinline: bool = False) -> Kernel:
         pipeline_class=PartCompiler,
         forceinline=forceinline,
     )(function)
+
+
+@step
+def new_numbers(n: int) -> NDArray[np.float64]:
+    """Memory for ``n`` float64 values, for a task.
+
+    The same for all kernels: Numba compiles `np.empty` anew for each one that asks for it with
+    options of its own.
+    """
+    return np.empty(n)
+
+
+@step
+def new_integers(n: int) -> NDArray[np.int64]:
+    """Memory for ``n`` int64 values."""
+    return np.empty(n, np.int64)
 
 
 class Parallel:

@@ -24,7 +24,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast.compiled import parallel, serial, step
+from meanshift_fast.compiled import new_numbers, parallel, serial, step
 from meanshift_fast.lanes import LANES, bits, flat, full, item, load, lowest, put, store, where
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree, build
@@ -89,7 +89,7 @@ def _label_all_by_all(points, modes, numbers, limit_sq, labels):
     n_rows = ROWS if points.shape[0] > ROWS else PART
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
-        group = np.empty((points.shape[1], LANES))
+        group = new_numbers(points.shape[1] * LANES)
         _label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels)
 
 

@@ -26,7 +26,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 
 from meanshift_fast.checks import checked
-from meanshift_fast.compiled import inlined, parallel, serial, step
+from meanshift_fast.compiled import inlined, new_numbers, parallel, serial, step
 from meanshift_fast.hashing import mixed
 from meanshift_fast.lanes import flat, item, put, words
 from meanshift_fast.pieces import pieces
@@ -160,7 +160,7 @@ def _count_bins(
     """
     for part in prange(parts.shape[0] - 1):
         first, last = parts[part], parts[part + 1]
-        bins = np.empty(points.shape[1])
+        bins = new_numbers(points.shape[1])
         n_bins[part] = _count_part(
             points, min(first + start, last), min(first + stop, last), bin_size, origin, stride,
             slots[slot_starts[part] : slot_starts[part + 1]], n_bins[part], rows[first:],

@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast.compiled import parallel, step
+from meanshift_fast.compiled import new_integers, new_numbers, parallel, step
 from meanshift_fast.descent import (
     BLOCK,
     STACK,
@@ -20,7 +20,7 @@ from meanshift_fast.descent import (
     sum_ball,
     views_of,
 )
-from meanshift_fast.lanes import LANES, flat, item, put
+from meanshift_fast.lanes import LANES, flat, full, item, put, store
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
 from meanshift_fast.units import FLAT_MOST
@@ -58,6 +58,8 @@ def _follow_some(
     n_features, n_steps = positions.shape[1], support.shape[1]
     views, stack, at, led_to = views_of(tree), flat(stack), flat(positions), flat(places)
     shared, own, place = flat(memory[0]), flat(memory[1]), flat(memory[2])
+    for f in range(n_features + 1):
+        store(own, f, full(0.0))  # one alone has nothing to itself
     for i in range(first, stop):
         for number in range(n_steps):
             for f in range(n_features):
@@ -88,8 +90,11 @@ def _follow_all(tree, positions, radius_sq, rest, places, support, moves):
     n_positions = positions.shape[0]
     n_tasks = min(n_positions, TASKS)
     for task in prange(n_tasks):
-        memory = np.zeros((3, positions.shape[1] + 1, LANES))  # nothing is one member's own
-        stack = np.empty(STACK, np.int64)
+        size = (positions.shape[1] + 1) * LANES
+        memory, stack = (
+            (new_numbers(size), new_numbers(size), new_numbers(size)),
+            new_integers(STACK),
+        )
         part = _part_of(np.int64(task), n_tasks)  # prange counts unsigned: compiled twice
         first, stop = part * n_positions // n_tasks, (part + 1) * n_positions // n_tasks
         _follow_some(

@@ -59,7 +59,7 @@ def _enter(words, n_features, n_places, slots, last_slot, arrivals, first):
 @serial
 def _begin(words, slots, arrivals, stands):
     """Enter the first places, and note the number of each; how many are distinct."""
-    n_features, n_places = arrivals.shape[1], 0
+    n_features, n_places = arrivals.shape[1], np.int64(0)  # a literal: `_enter` twice
     words, table, arriving = flat(words), flat(slots), flat(arrivals)
     for i in range(arrivals.shape[0]):
         stands[i] = _enter(

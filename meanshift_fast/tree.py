@@ -27,7 +27,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast.compiled import parallel, serial, step
+from meanshift_fast.compiled import new_integers, new_numbers, parallel, serial, step
 from meanshift_fast.lanes import (
     LANES,
     ROUNDER,
@@ -436,9 +436,7 @@ def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments,
 
 
 @step
-def _arrange_chunk(
-    points, weights, order, chunk, careful, n_upper, tree_arrays, values, rounded, integers
-):
+def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, numbers, integers):
     packed, packed_weights, lower, upper, weight, weighted_sum = tree_arrays
     moments = (flat(lower), flat(upper), flat(weight), flat(weighted_sum))
     n_rows, n_features = points.shape
@@ -446,8 +444,8 @@ def _arrange_chunk(
     start = chunk * CHUNK
     stop = min(start + CHUNK, n_rows)
     _split_into_leaves(
-        flat(points), n_features, flat(order), start, stop, careful, flat(values),
-        flat(rounded), flat(integers[0]), flat(integers[1]), flat(integers[2]),
+        flat(points), n_features, flat(order), start, stop, careful, flat(numbers[0]),
+        flat(numbers[1]), flat(integers[0]), flat(integers[1]), flat(integers[2]),
     )  # fmt: skip
     for leaf in range(start // LANES, (stop + LANES - 1) // LANES):
         size = min(LANES, stop - leaf * LANES)
@@ -464,11 +462,10 @@ def _arrange_chunk(
 @parallel
 def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays):
     for chunk in prange(last - first):
-        values, rounded, integers = np.empty(CHUNK), np.empty(CHUNK), np.empty((3, CHUNK), np.int64)
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
-        _arrange_chunk(
-            points, weights, order, at, careful, n_upper, tree_arrays, values, rounded, integers
-        )
+        numbers = new_numbers(CHUNK), new_numbers(CHUNK)
+        integers = new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)
+        _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, numbers, integers)
 
 
 @serial
