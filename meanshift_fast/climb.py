@@ -196,8 +196,9 @@ class _Meetings:
     """Who follows whom, and the cells that trajectories have come into.
 
     A trajectory is known by its rank in the order of the climb: neighbours in space are neighbours
-    in all arrays. So are the cells of a block in their table. Meetings of the climb of a million
-    rows took 260 ms by the numbers of the seeds, with cells anywhere.
+    in all arrays. So are the cells of a block in their table. All but the shifts takes 133 ms of
+    the climb of a million rows in 20 blobs, and took 217 by the numbers of the seeds, with cells
+    anywhere in their table.
 
     A cell is known by a key of 63 bits: that two of a million cells share one, and are taken for
     one, has a chance of 1 in 18 million.
@@ -259,7 +260,12 @@ class _Meetings:
 def _anew(
     order_of: OrderOf, move: Callable[..., Any], positions: NDArray[np.float64], *args: Any
 ) -> Any:
-    """Move positions in an order of neighbourhood of their own; what is answered is in theirs."""
+    """Move positions in an order of neighbourhood found anew; what is answered is in their own.
+
+    The 8,128 rows of a million that climb again, along the borders of 20 basins, take 210 ms so for
+    their 24 rounds and 350 in the order that they began in. The 159,360 trajectories of a million
+    that take a second step gain nothing.
+    """
     if not np.isfinite(positions).all():
         return move(positions, *args)
     order = order_of(readonly(positions))
