@@ -21,7 +21,8 @@ from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_
 from meanshift_fast.checks import check_parameters, checked_table
 from meanshift_fast.climb import Climb, climb
 from meanshift_fast.curve import find_bandwidth
-from meanshift_fast.gaussian import gaussian_shift, polish
+from meanshift_fast.descent import MANY
+from meanshift_fast.gaussian import GROUPED, gaussian_shift, polish
 from meanshift_fast.labels import nearest_labels
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.progress import Report, reporting
@@ -47,9 +48,10 @@ Polish = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.f
 
 
 class _Kernel(NamedTuple):
-    """A kernel on some rows: the climb, one with more patience, the polish of its modes."""
+    """A kernel on some rows: the climb, that of rows again, a patient one, its modes' polish."""
 
     follow: Follow
+    again: Follow
     patient: Follow | None
     polish: Polish | None
 
@@ -378,7 +380,7 @@ default=None
         if seeds is not points:
             path = climb_rows()
         self.labels_ = row_labels(
-            path, entered, landings, order=_order_of(rows), limit=limit, follow=follow,
+            path, entered, landings, order=_order_of(rows), limit=limit, follow=kernel.again,
             patient=kernel.patient, side=self.coalesce * units.radius,
         )  # fmt: skip
         kept = Labelled(
@@ -453,18 +455,26 @@ default=None
         if isinstance(rows, sketch.Sketch):
             once = partial(sketch.shift, rows, bandwidth=radius)
             some = partial(sketch.next_steps, rows, bandwidth=radius)
-            return _Kernel(partial(follow, once, next_steps=some), None, None)
+            follow = partial(follow, once, next_steps=some)
+            return _Kernel(follow, follow, None, None)
         if isinstance(rows, slabs.SlabTree):
-            once = partial(slabs.shift, rows, bandwidth=radius)
-            return _Kernel(partial(follow, once), None, None)
+            follow = partial(follow, partial(slabs.shift, rows, bandwidth=radius))
+            return _Kernel(follow, follow, None, None)
         if self.kernel == "flat" or radius == 0.0:
             once = partial(shift, rows, bandwidth=radius)
             some = partial(next_steps, rows, bandwidth=radius)
-            return _Kernel(partial(follow, once, next_steps=some), None, None)
+            follow = partial(follow, once, next_steps=some)
+            grouped = rows.points.shape[1] <= MANY
+            again = partial(follow, order_of=tree.order_of) if grouped else follow
+            return _Kernel(follow, again, None, None)
+        if rows.points.shape[1] <= GROUPED:
+            follow = partial(follow, order_of=tree.order_of)
         among = partial(gaussian_shift, rows, find_proxies(rows))
         patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
+        follow = partial(follow, partial(among, accuracy=float(self.accuracy)))
         return _Kernel(
-            partial(follow, partial(among, accuracy=float(self.accuracy))),
+            follow,
+            follow,
             partial(patient, tol=self.tol / 100.0),
             partial(polish, *among.args),
         )

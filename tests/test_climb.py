@@ -130,3 +130,47 @@ def test_equal_seeds_beyond_those_with_tracks_climb_once(tracks, monkeypatch):
     assert found.history["n_converged"].tolist() == expected.history["n_converged"].tolist()
     for name in ("mean_shift", "max_shift"):
         np.testing.assert_allclose(found.history[name], expected.history[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("how", ["on tracks", "step by step", "coalescing"])
+def test_positions_that_are_put_in_order_anew_come_to_the_same_ends(how):
+    points = blobs(6_000, 2)
+    built = tree.build(points, np.empty(0))
+    asked = []
+
+    def order_of(positions):
+        asked.append(len(positions))
+        return tree.order_of(positions)
+
+    def path(order_of):
+        steps = partial(next_steps, built, bandwidth=0.8) if how == "on tracks" else None
+        return climb(
+            partial(shift, built, bandwidth=0.8), points, 0.8, tol=1e-3, max_iter=300,
+            report=SILENT, next_steps=steps, order=built.order, order_of=order_of,
+            coalesce=0.01 if how == "coalescing" else 0.0,
+        )  # fmt: skip
+
+    found, expected = path(order_of), path(None)
+    assert asked
+    np.testing.assert_allclose(found.ends, expected.ends, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(found.support, expected.support)
+    for name in ("n_active", "n_converged"):
+        np.testing.assert_array_equal(found.history[name], expected.history[name])
+
+
+def test_a_shift_of_what_was_put_in_order_anew_sees_neighbours_together():
+    """Of two heaps of seeds that take turns, each is together after the first round."""
+    seeds = np.tile([[0.0, 0.0], [100.0, 0.0]], (200, 1)) + 1e-3 * blobs(400, 2)
+    seen = []
+
+    def step(positions):
+        seen.append(positions.copy())
+        positions += 0.5
+        return np.ones(len(positions)), np.full(len(positions), float(len(seen) < 3))
+
+    path = climb(step, seeds, 1.0, tol=1e-3, max_iter=300, report=SILENT, order_of=tree.order_of)
+    np.testing.assert_allclose(path.ends, seeds + 1.5)
+    jumps = [int((np.abs(np.diff(positions[:, 0])) > 50).sum()) for positions in seen]
+    assert len(jumps) == 3
+    assert jumps[0] == 399
+    assert max(jumps[1:]) <= 3  # a leaf of sixteen rows may hold some of both

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 import naive
 import samples
 from meanshift_fast import MeanShift, tree
-from meanshift_fast.climb import climb
+from meanshift_fast.climb import _cell_keys, climb
 from meanshift_fast.shift import shift
 
 
@@ -116,3 +116,26 @@ def test_a_bandwidth_of_zero_has_no_cells():
     X = np.repeat([[0.1], [0.7]], [20, 17], axis=0)
     model = MeanShift(coalesce=0.5).fit(X)
     np.testing.assert_array_equal(model.cluster_centers_, [[0.1], [0.7]])
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("n_features", [1, 2, 3, 5])
+def test_cells_side_by_side_have_slots_side_by_side_and_keys_of_their_own(n_features):
+    """Also beyond all whole numbers, and where a coordinate in cells is beyond all floats."""
+    rng = np.random.default_rng(n_features)
+    cells = np.unique(rng.integers(-20, 20, (3000, n_features)).astype(float), axis=0)
+    tables = [cells, cells + 2.0**60, 1e300 * cells]
+    for positions in [table for table in tables if len(table)]:
+        positions = np.unique(positions, axis=0)
+        keys, scratch = np.empty(len(positions), dtype=np.int64), np.empty(n_features)
+        _cell_keys(positions, 1e-10, scratch, scratch.view(np.int64), keys)
+        assert len(np.unique(keys)) == len(positions)
+        assert (keys & 1 == 1).all()
+    keys = np.empty(len(cells), dtype=np.int64)
+    _cell_keys(cells, 1.0, scratch, scratch.view(np.int64), keys)
+    sizes = [8] if n_features == 1 else [4, 2] if n_features == 2 else [2, 2, 2]
+    blocks = cells.copy()
+    blocks[:, : len(sizes)] //= sizes
+    _, block = np.unique(blocks, axis=0, return_inverse=True)
+    _, shared = np.unique(keys >> 4, return_inverse=True)
+    assert len(np.unique(np.column_stack([block.ravel(), shared]), axis=0)) == block.max() + 1

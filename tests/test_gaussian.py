@@ -406,3 +406,20 @@ def test_a_bandwidth_of_one_counts_far_rows_as_any_other():
     assert np.isfinite(model.cluster_centers_).all()
     far, near = model.predict([[1.7e308, 0.0], points[points[:, 0].argmax()]])
     assert far == near
+
+
+def test_groups_part_where_positions_are_far_apart():
+    """Two heaps in a block are two groups, each shifted as it is without the other."""
+    points = blobs(6000, 2, box=8.0)
+    built = tree.build(points, UNWEIGHTED)
+    proxies = find_proxies(built)
+    rng = np.random.default_rng(0)
+    heaps = [
+        place + 1e-3 * rng.standard_normal((size, 2))
+        for place, size in (([2.0, 2.0], 18), ([6.0, 5.0], 46))
+    ]
+    together = np.concatenate(heaps)
+    gaussian_shift(built, proxies, together, accuracy=1e-3)
+    for heap in heaps:
+        gaussian_shift(built, proxies, heap, accuracy=1e-3)
+    np.testing.assert_array_equal(together, np.concatenate(heaps))
