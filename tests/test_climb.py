@@ -132,6 +132,32 @@ def test_equal_seeds_beyond_those_with_tracks_climb_once(tracks, monkeypatch):
         np.testing.assert_allclose(found.history[name], expected.history[name], rtol=1e-12)
 
 
+@pytest.mark.jitless
+@pytest.mark.parametrize("max_iter", [0, 1, 12, 300])
+@pytest.mark.parametrize("start", ["in a blob", "far away"])
+def test_a_seed_alone_takes_the_steps_of_one_in_company(start, max_iter):
+    points = blobs(300, 2)
+    built = tree.build(points, np.empty(0))
+    seed = points[7] + 0.5 if start == "in a blob" else points[0] + 100.0
+    told = []
+
+    def path(seeds, steps):
+        return climb(
+            partial(shift, built, bandwidth=0.4), seeds, 0.4, tol=1e-6, max_iter=max_iter,
+            report=lambda *numbers: told.append(numbers), next_steps=steps,
+        )  # fmt: skip
+
+    steps = partial(next_steps, built, bandwidth=0.4)
+    alone, expected = path(seed[None], steps), path(seed[None], None)
+    assert told[-1] == (1, 1, "climb")
+    np.testing.assert_array_equal(alone.ends, expected.ends)
+    np.testing.assert_array_equal(alone.support, expected.support)
+    np.testing.assert_array_equal(alone.history, expected.history)
+    in_company = path(np.stack([seed, points[1]]), steps)
+    np.testing.assert_array_equal(alone.ends[0], in_company.ends[0])
+    assert alone.n_iter == expected.n_iter
+
+
 @pytest.mark.parametrize("how", ["on tracks", "step by step", "coalescing"])
 def test_positions_that_are_put_in_order_anew_come_to_the_same_ends(how):
     points = blobs(6_000, 2)
