@@ -2,7 +2,7 @@
 
 A cell of the sweep is a number of rows, of features, and of rows in a ball. Its cost varies by
 seven orders of magnitude, so the others run against a deadline: who has not finished in half as
-long again as we took, and a second, is slower, and is stopped.
+long again as we took (a tenth, where we took long), and a second, is slower, and is stopped.
 """
 
 import multiprocessing
@@ -21,13 +21,15 @@ from bench.clock import median_seconds, seconds
 from bench.workloads import Floats, Settings, blobs, sampled
 from meanshift_fast import get_bin_seeds, warm_up
 
-# Where the bins are more (or reach no row), all climb from so many of the rows, and mlpack, which
+# Where the bins are more (or reach no row), all climb from some of the rows, and mlpack, which
 # cannot, sits out: more seeds would say nothing new of a cell and take hours in the largest.
-MOST_SEEDS = 2_000
+MOST_BINS = 2_000
+N_SEEDS = 1_000
 PATIENCE = 1.5  # of our time; with 3 a cell waited three minutes for nobody
+LESS = 1.1  # of it, where that is long: no mood of the machine lasts
 NEAR = 1.5  # times ours: such a race is run again, both sides by turns, and medians count
 AGAIN = 4  # for the machine has moods: 0.23 and 0.39 ms for the same fit within a minute
-LONG = 20.0  # seconds of a first fit that are its figure, whatever it compiled
+LONG = 10.0  # seconds of a first fit that are its figure, whatever it compiled
 
 
 class Cell(NamedTuple):
@@ -74,10 +76,8 @@ def _asked(cell: Cell) -> Asked:
     grid = get_bin_seeds(points, bandwidth)
     # In many dimensions the middle of every bin can be more than a bandwidth from all rows, and
     # then there is nothing to climb: scikit-learn refuses, as we do.
-    bins = len(grid) <= MOST_SEEDS and bool(cdist(sampled(points, 1_000), grid).min() <= bandwidth)
-    return Asked(
-        Settings(bandwidth, bin_seeding=bins), None if bins else sampled(points, MOST_SEEDS)
-    )
+    bins = len(grid) <= MOST_BINS and bool(cdist(sampled(points, 1_000), grid).min() <= bandwidth)
+    return Asked(Settings(bandwidth, bin_seeding=bins), None if bins else sampled(points, N_SEEDS))
 
 
 def _make(cell: Cell) -> None:
@@ -132,7 +132,8 @@ def sweep(cells: Iterable[Cell]) -> list[dict[str, Any]]:
             rival.apply(_make, (cell,))  # a worker that replaced a stopped one has nothing yet
             try:
                 race = rival.apply_async(_time, (library.name, cell, asked))
-                others[library.name] = race.get(PATIENCE * ours + 1)
+                patience = PATIENCE if ours < LONG else LESS
+                others[library.name] = race.get(patience * ours + 1)
             except multiprocessing.TimeoutError:
                 others[library.name] = None
                 rival.terminate()

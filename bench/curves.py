@@ -1,6 +1,7 @@
 """How time grows: with the rows, with the features, with the threads; and the floor beneath it."""
 
 from collections.abc import Iterable
+from statistics import median
 from typing import NamedTuple
 
 import numba
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.adapters import LIBRARIES, OURS, SCIKIT_LEARN, Library
-from bench.clock import median_seconds
+from bench.clock import median_seconds, seconds
 from bench.workloads import BINS, Floats, Settings, blobs
 from meanshift_fast import MeanShift
 from meanshift_fast.compiled import parallel
@@ -17,6 +18,7 @@ from meanshift_fast.compiled import parallel
 Curves = dict[str, dict[str, float]]
 
 PATIENCE_S = 60.0
+TURNS = 3  # of each number of threads
 
 
 class Case(NamedTuple):
@@ -58,15 +60,17 @@ def against_features(sizes: Iterable[int], rows: int) -> Curves:
 
 
 def against_threads(rows: int) -> dict[str, float]:
-    """Time ours on blobs in the plane with every row a seed, on 1, 2, 4, ... threads and all."""
+    """Time ours on blobs in the plane with every row a seed, on 1, 2, 4, ... threads and all.
+
+    By turns: what slows the machine down for a minute slows down all of them.
+    """
     points, all_threads = blobs(rows), numba.get_num_threads()
     counts = {2**power for power in range(all_threads.bit_length())} | {all_threads}
-    return {
-        str(count): median_seconds(
-            MeanShift(bandwidth=BINS.bandwidth, n_jobs=count).fit, points, budget=30, most=3
-        )
-        for count in sorted(counts)
-    }
+    taken: dict[int, list[float]] = {count: [] for count in sorted(counts)}
+    for _ in range(TURNS):
+        for count, times in taken.items():
+            times.append(seconds(MeanShift(bandwidth=BINS.bandwidth, n_jobs=count).fit, points))
+    return {str(count): median(times) for count, times in taken.items()}
 
 
 @parallel

@@ -127,6 +127,13 @@ def room():
     return np.empty(ROOM * LANES)
 
 
+def draw(counter, n):
+    """Take the next ``n`` numbers of a flat counter that threads share; the first of them."""
+    first = counter[0]
+    counter[0] += n
+    return first
+
+
 def words(rows):
     """A flat pointer to float64 as one to the int64 of the same bits."""
     return rows.view(np.int64)
@@ -333,6 +340,17 @@ def _type_room(context):
 def _lower_room(context, builder, sig, args):
     rows = alloca_once(builder, ir.ArrayType(_VECTOR, ROOM))
     return builder.bitcast(rows, ir.DoubleType().as_pointer())
+
+
+@type_callable(draw)
+def _type_draw(context):
+    return lambda counter, n: types.int64 if counter == FlatType(types.int64) else None
+
+
+@lower_builtin(draw, FlatType, types.Integer)
+def _lower_draw(context, builder, sig, args):
+    n = context.cast(builder, args[1], sig.args[1], types.int64)
+    return builder.atomic_rmw("add", args[0], n, "monotonic")
 
 
 @type_callable(words)

@@ -7,6 +7,7 @@ import pytest
 from meanshift_fast import lanes
 from meanshift_fast.lanes import (
     bits,
+    draw,
     flat,
     full,
     fused,
@@ -123,6 +124,29 @@ def test_a_room_keeps_rows_of_lanes():
 
 def a_word(rows, i):
     return item(words(flat(rows)), i)
+
+
+def draw_all(counter, drawn, n_numbers, sums, taker):
+    """Draw until all numbers have been, and sum up what was drawn."""
+    first = draw(flat(counter), drawn)
+    while first < n_numbers:
+        sums[taker] += first
+        first = draw(flat(counter), drawn)
+
+
+def draw_together(counter, drawn, n_numbers, sums):
+    for taker in numba.prange(sums.shape[0]):
+        draw_all(counter, drawn, n_numbers, sums, taker)
+
+
+def test_what_one_thread_draws_no_other_draws(monkeypatch):
+    # A tenth of a second, or the first thread is done before the second one is awake.
+    n_numbers = 3_000 if numba.config.DISABLE_JIT else 90_000_000
+    counter, sums = np.zeros(1, dtype=np.int64), np.zeros(8, dtype=np.int64)
+    monkeypatch.setitem(globals(), "draw_all", numba.njit(draw_all))
+    numba.njit(draw_together, parallel=True)(counter, 3, n_numbers, sums)
+    assert counter[0] == n_numbers + 3 * len(sums)
+    assert sums.sum() == 3 * (n_numbers // 3) * (n_numbers // 3 - 1) // 2
 
 
 def test_words_are_the_bits_of_numbers():
