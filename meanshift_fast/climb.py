@@ -315,7 +315,7 @@ def _follow_one(
     while is_open and len(rounds) < n_rounds:
         _, support, moves = next_steps(position, n_rounds - len(rounds), rest)
         for weight, move in zip(support[0].tolist(), moves[0].tolist(), strict=True):
-            is_open = move > rest and weight > 0.0
+            is_open = not (move <= rest or weight == 0.0)
             rounds.append((1, move, move, int(not is_open)))
             if not is_open:
                 break

@@ -467,7 +467,7 @@ default=None
             grouped = rows.points.shape[1] <= MANY
             again = partial(follow, order_of=tree.order_of) if grouped else follow
             return _Kernel(follow, again, None, None)
-        if rows.points.shape[1] <= GROUPED:
+        if self.coalesce and rows.points.shape[1] <= GROUPED:  # without, they are the rows
             follow = partial(follow, order_of=tree.order_of)
         among = partial(gaussian_shift, rows, find_proxies(rows))
         patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))

@@ -28,14 +28,14 @@ from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler import Compiler
 
 
-class _Kernel(JITCodeLibrary):
+class _Whole(JITCodeLibrary):
     """Code that Python calls. It is optimised as a whole, with all its parts, and not before."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
 
 
-class _Part(_Kernel):
+class _Part(_Whole):
     """Code to be linked into other code. It is not optimised by itself and has no address."""
 
     def _optimize_final_module(self) -> None:
@@ -98,7 +98,7 @@ class KernelCompiler(PartCompiler):
 
     def compile_extra(self, func: Any) -> Any:
         """Compile ``func`` into a library of Numba's own kind."""
-        self.state.library = _Kernel(self._codegen, func.__qualname__)
+        self.state.library = _Whole(self._codegen, func.__qualname__)
         self.state.library.enable_object_caching()
         with _collector_rests():
             return super().compile_extra(func)

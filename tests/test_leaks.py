@@ -130,6 +130,10 @@ PEAK_CASES = {
         200_000, 2, {"few": False, "kernel": "gaussian", "assign": "basin", "coalesce": 0.01},
         lambda d: (ROWS + COLUMNS + SEEDS) * d + 130,
     ),
+    "Gaussian, every row": (
+        400_000, 1, {"few": False, "kernel": "gaussian", "bandwidth": 1.5, "accuracy": 1e-2},
+        lambda d: (ROWS + COLUMNS + SEEDS) * d + 70,
+    ),
     "bins, each of a few rows": (
         1_000_000, 2, {"few": False, "bandwidth": 0.005, "bin_seeding": True},
         lambda d: (ROWS + SEEDS) * d + 70 + 48,
