@@ -43,6 +43,11 @@ from meanshift_fast.units import (
 )
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
+# Values of a table that one thread fits from bins in fractions of a millisecond. A second one gains
+# nothing, and where all processors are busy they wait for each other: 1,000 x 2 rows take 24 ms,
+# and alone 0.2.
+TINY = 4096
+
 _Rows = tree.MomentTree | sketch.Sketch | slabs.SlabTree
 Polish = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
@@ -105,7 +110,7 @@ default=None
         most, in bandwidths. 0 sums every row.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
-        does not depend on it.
+        does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread.
     progress : bool or callable, default=False
         True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
 
@@ -284,7 +289,8 @@ default=None
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
-            with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
+            alone = table.size <= TINY and self._is_plain()
+            with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress) as report:
                 self._fit_table(table, weights, widths, report)
         except BaseException:
             # No model is left: the old centres, with another number of columns than `predict`
@@ -292,6 +298,16 @@ default=None
             self.__dict__.pop("cluster_centers_", None)
             raise
         return self
+
+    def _is_plain(self) -> bool:
+        """Whether nothing is asked for but the flat kernel's climb from bins of a given side."""
+        return (
+            self.bin_seeding
+            and self.seeds is None
+            and self.kernel == "flat"
+            and self.assign == "nearest"
+            and isinstance(self.bandwidth, Real)
+        )
 
     def fit_predict(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None

@@ -93,9 +93,14 @@ def thread_count(n_jobs: int | None) -> int:
 
 
 @contextmanager
-def borrowed_threads(n_jobs: int | None) -> Iterator[int]:
-    """Let Numba use the threads that ``n_jobs`` stands for, and restore its setting after."""
+def borrowed_threads(n_jobs: int | None, *, alone: bool = False) -> Iterator[int]:
+    """Let Numba use the threads that ``n_jobs`` stands for, and restore its setting after.
+
+    ``alone`` asks for one thread, whatever ``n_jobs`` would allow.
+    """
     count = thread_count(n_jobs)
+    if alone:
+        count = 1
     if _is_forked:
         yield 1
         return

@@ -182,3 +182,25 @@ def test_jobs_of_joblib_answer_right_and_share_the_processors(backend):
             assert at_work <= max(joblib.cpu_count() // 2, 1)
         else:
             assert at_work <= max(MOST, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "params", "alone"),
+    [
+        (1_000, {}, True),
+        (3_000, {}, False),
+        (1_000, {"bin_seeding": False}, False),
+        (1_000, {"kernel": "gaussian"}, False),
+        (1_000, {"assign": "basin"}, False),
+        (1_000, {"bandwidth": None}, False),
+    ],
+)
+def test_a_tiny_table_is_fitted_from_bins_by_one_thread(rows, params, alone):
+    """On busy processors two threads would wait a hundred times as long for each other."""
+    seen, most = set(), numba.get_num_threads()
+    settings = {"bandwidth": 1.0, "bin_seeding": True} | params
+    MeanShift(**settings, progress=lambda *_: seen.add(numba.get_num_threads())).fit(
+        np.random.default_rng(0).normal(size=(rows, 2))
+    )
+    assert seen == ({1} if alone else {most})
+    assert numba.get_num_threads() == most
