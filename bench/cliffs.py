@@ -26,7 +26,7 @@ from meanshift_fast import get_bin_seeds, warm_up
 MOST_BINS = 2_000
 N_SEEDS = 1_000
 PATIENCE = 1.5  # of our time; with 3 a cell waited three minutes for nobody
-LESS = 1.1  # of it, where that is long: no mood of the machine lasts
+LESS = 1.1  # of it, where that is long, and a tenth of it a second or more
 NEAR = 1.5  # times ours: such a race is run again, both sides by turns, and medians count
 AGAIN = 4  # for the machine has moods: 0.23 and 0.39 ms for the same fit within a minute
 LONG = 10.0  # seconds of a first fit that are its figure, whatever it compiled

@@ -398,7 +398,8 @@ def climb(
     Climb
         The same for every number of threads.
     """
-    live = np.arange(len(seeds)) if order is None else order.astype(np.int64)
+    ranked = np.arange(len(seeds)) if order is None else order
+    live = ranked.astype(np.int64)
     positions = seeds.take(live, axis=0)  # a tenth of what seeds[live] takes
     # Tracks find who is equal by themselves, and so do cells.
     repeat = coalesce == 0.0 and len(seeds) > TRACKED and may_repeat(positions)
@@ -434,8 +435,10 @@ def climb(
             else:
                 taken = _follow_tracks(next_steps, starts, numbers, n_rounds, rest, tell, order_of)
         else:
-            move = partial(_anew, order_of, shift_positions) if order_of and rounds else None
-            taken = _take_step(move or shift_positions, starts, numbers, bandwidth, rest)
+            move = shift_positions
+            if order_of and rounds:
+                move = partial(_anew, order_of, shift_positions)
+            taken = _take_step(move, starts, numbers, bandwidth, rest)
         positions, weights, at_rest, told = taken
         is_over = len(rounds) + len(told) > max_iter
         leaving = np.ones_like(at_rest) if is_over else at_rest
@@ -455,7 +458,6 @@ def climb(
         tell(live.size)
     stories = None
     if meetings:
-        numbers = np.arange(len(seeds)) if order is None else order.astype(np.int64)
-        stories, leading = meetings.tell(numbers)
+        stories, leading = meetings.tell(ranked.astype(np.int64))
         ends, support = ends.take(leading, axis=0), support.take(leading)
     return Climb(ends, support, stories, len(rounds) - 1, np.array(rounds, dtype=HISTORY_DTYPE))
