@@ -10,9 +10,9 @@ the whole loop again:
 
 What is linked in stays plain LLVM code, a part, and LLVM optimises the kernel with all its parts.
 On a quiet machine a first fit with an empty cache takes 8.6 s and took 13.3 s; the kernels run as
-fast as they did. On a slower day two things more left 9.2 s of 11.4: no function is optimised
-before it is in its kernel, where that would be done again, and Python's garbage collector rests
-while the compiler makes its millions of objects, of which few are garbage.
+fast as they did. On a slower day two things more made 10.7 to 11.9 s of 11.6 to 13.2: no function
+is optimised before it is in its kernel, where that would be done again, and Python's garbage
+collector rests while the compiler makes its millions of objects, of which few are garbage.
 
 This rests on three of Numba's joints: `pipeline_class` of ``njit``, a target context's
 `subtarget` with a code generator of its own, and the steps in which a code library is finalised.
