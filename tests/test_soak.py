@@ -1,5 +1,6 @@
 """The soak finds nothing where nothing is, and what is planted."""
 
+import mmap
 import re
 import sys
 from itertools import count
@@ -121,6 +122,14 @@ def test_what_is_loaded_late_is_no_leak(loads, capsys, monkeypatch):
     code, out, _ = run(capsys, "--minutes", "8", "--seed", "50")
     assert code == (not loads), out
     assert f"nothing loaded for {281 if loads else 480} trials" in out
+
+
+def test_tables_have_pages_of_their_own_which_go_with_them():
+    np.ones(1 << 21)  # 16 MB; when they go, glibc begins to take tables from among all else
+    assert soak._frugal()(0) in (0, 1)
+    tables = [np.ones(50_000) for _ in range(300)]  # the first of them fill holes
+    alone = [table.ctypes.data % mmap.PAGESIZE == 16 for table in tables]  # behind glibc's words
+    assert sum(alone) > 200
 
 
 def doubled(value):
