@@ -33,6 +33,7 @@ from sklearn.utils import check_array
 
 from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
+from meanshift_fast.bounds import bounds_of
 from meanshift_fast.climb import climb
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.quoting import quoted
@@ -336,7 +337,7 @@ def _curve(
     coalesce: float = 0.0,
 ) -> BandwidthCurve:
     n_rows, weights = _effective(len(points), weights)
-    bounds = np.stack([points.min(axis=0), points.max(axis=0)])
+    bounds = bounds_of(points)
     spread = _spread(points, weights, bounds)
     rows = _rows_of(points, weights, bounds, 0.0)
     first = rows.tree.order[:: -(-len(points) // SEEDS)]

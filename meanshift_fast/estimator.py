@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast import sketch, slabs, tree
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
+from meanshift_fast.bounds import extremes
 from meanshift_fast.checks import check_parameters, checked_table
 from meanshift_fast.climb import Climb, climb
 from meanshift_fast.curve import find_bandwidth
@@ -344,7 +345,7 @@ default=None
         report(0, 1, "bandwidth")
         bandwidth = self._bandwidth(points, row_weights)
         units = units_of(
-            bandwidth, points, in_bandwidths=self.kernel == "gaussian",
+            bandwidth, extremes(points), in_bandwidths=self.kernel == "gaussian",
             in_bins=self.bin_seeding and self.seeds is None,
         )  # fmt: skip
         report(0, 1, "seeds")

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 
+from meanshift_fast.bounds import extremes
 from meanshift_fast.checks import checked
 from meanshift_fast.compiled import inlined, new_numbers, parallel, serial, step
 from meanshift_fast.hashing import mixed
@@ -219,7 +220,7 @@ def find_bins(
     slots = np.zeros(slot_starts[-1], dtype=row_type(n_samples))
     origin, stride = np.empty(points.shape[1]), np.empty(points.shape[1])
     rows, counts = np.empty(n_samples, dtype=np.int64), np.empty(n_samples, dtype=np.int64)
-    if not _span_bins(points, bin_size, origin, stride) <= min(n_slots):
+    if not _span_bins(extremes(points), bin_size, origin, stride) <= min(n_slots):
         stride = stride[:0]
     parts, n_found = np.array(starts), np.zeros(len(n_slots), dtype=np.int64)
     for start, stop in pieces(part, first=FIRST):

@@ -27,6 +27,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast.bounds import PARTS, bounds_of
 from meanshift_fast.compiled import new_integers, new_numbers, parallel, serial, step
 from meanshift_fast.lanes import (
     LANES,
@@ -36,7 +37,6 @@ from meanshift_fast.lanes import (
     item,
     least,
     load,
-    load_from,
     mask_of,
     most,
     put,
@@ -55,7 +55,6 @@ RANKS = 1 << 24  # ranks that are split at medians in one go: as much
 # thread: what the cells do not sort, a chunk must, by a level more of cuts.
 CHUNK = 1024  # rows that one task arranges in cache: 4 blocks of 16 leaves of 16 rows
 PER_CELL = 32  # rows in a cell, on average
-PARTS = 8  # of a table that is sorted into cells, at most: each has counts of its own
 CAREFUL = 1 << 18  # rows up to which medians are worth it; of one chunk they take 65 us, and not 43
 FEW = 64  # rows that need no order of neighbourhood
 BUCKETS = 256  # a power of two: the last bits of a rounded value are its bucket
@@ -99,40 +98,6 @@ class MomentTree(NamedTuple):
 
 
 # Order: rows into cells.
-
-
-@step
-def _bounds_of(points, start, stop, lower, upper, lows, highs):
-    """Bound rows start:stop: sixteen rows are n_features rows of lanes, whatever lane is whose."""
-    n_features = points.shape[1]
-    values, lows, highs = flat(points), flat(lows), flat(highs)
-    for k in range(n_features):
-        store(lows, k, full(np.inf))
-        store(highs, k, full(-np.inf))
-    whole = start + (stop - start) // LANES * LANES
-    for i in range(start, whole, LANES):
-        for k in range(n_features):
-            row = load_from(values, i * n_features + k * LANES)
-            store(lows, k, where(row < load(lows, k), row, load(lows, k)))
-            store(highs, k, where(row > load(highs, k), row, load(highs, k)))
-    for k in range(n_features * LANES):
-        f = k % n_features
-        lower[f] = min(lower[f], item(lows, k))
-        upper[f] = max(upper[f], item(highs, k))
-    for k in range(whole * n_features, stop * n_features):
-        f = k % n_features
-        lower[f] = min(lower[f], item(values, k))
-        upper[f] = max(upper[f], item(values, k))
-
-
-@parallel
-def _bounds(points, lower, upper):
-    n_parts = lower.shape[0]
-    for part in prange(n_parts):
-        start = part * points.shape[0] // n_parts
-        stop = (part + 1) * points.shape[0] // n_parts
-        lanes = np.empty((2, points.shape[1], LANES))
-        _bounds_of(points, start, stop, lower[part], upper[part], lanes[0], lanes[1])
 
 
 @step
@@ -568,19 +533,14 @@ def row_type(n_samples: int) -> type[np.signedinteger]:
 
 def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     """The rows sorted into cells, ready to be arranged in chunks."""
-    n_samples, n_features = points.shape
+    n_samples = len(points)
     if n_samples <= CHUNK:
         return np.arange(n_samples, dtype=np.int32)
-    n_parts = min(allowed(), PARTS)
-    lower = np.full((n_parts, n_features), np.inf)
-    upper = np.full((n_parts, n_features), -np.inf)
-    _bounds(points, lower, upper)
-    features, origin, scale, bit_table = _cell_grid(
-        lower.min(axis=0), upper.max(axis=0), n_samples // PER_CELL
-    )
+    lower, upper = bounds_of(points)
+    features, origin, scale, bit_table = _cell_grid(lower, upper, n_samples // PER_CELL)
     n_cells = 1 << sum(int(bits.max()).bit_count() for bits in bit_table)
     cells = np.empty(n_samples, dtype=np.int32)
-    counts = np.zeros((n_parts, n_cells), dtype=row_type(n_samples))
+    counts = np.zeros((min(allowed(), PARTS), n_cells), dtype=row_type(n_samples))
     cell_start = np.empty(n_cells + 1, dtype=np.int64)
     order = np.empty(n_samples, dtype=row_type(n_samples))
     _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, cell_start, order)

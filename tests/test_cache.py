@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import meanshift_fast
-from meanshift_fast import cache, compiled, descent, shift, slabs, tree
+from meanshift_fast import bounds, cache, compiled, descent, shift, slabs
 
 KERNELS = """
 from numba import prange
@@ -173,7 +173,7 @@ def test_the_files_of_the_steps_that_kernels_share_are_told_from_the_imports():
         return compiled._files_of_steps(kernel._function)
 
     assert files(shift._flat_shifts) == files(slabs._shift_all) == [descent.__file__]
-    assert files(tree._bounds) == []
+    assert files(bounds._bound_parts) == []
 
 
 def test_what_other_sources_or_another_numba_made_is_not_loaded(kernels, tmp_path, monkeypatch):
