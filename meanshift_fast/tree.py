@@ -398,6 +398,8 @@ def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments,
 
 # Of a chunk's 20 ns a row the first look at each row, far away in the table, is 7. To copy the rows
 # in before they are cut, and cut the copy, took as long: what it spared, moving them again cost.
+# To prefetch the next chunk's rows, leaf by leaf, took longer: by turns, medians of fifteen, 436 ms
+# of 10M rows without and 492 with, 39 and 45 of 1M (into the second cache 395 and 442, 39 and 42).
 
 
 @step
