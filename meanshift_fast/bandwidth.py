@@ -64,7 +64,7 @@ TRIES = 64  # looks for a distance inside the bracket, where interpolation fails
 CROWD = 128  # leaves in a group's shell from which its rows may be better off alone
 WORTH = 3  # leaves in it for each node that a row looks at alone
 PATIENCE = 15  # groups that do not try it after one that found it not worth while
-FIRST = 1 << 31  # values that the first piece of a search measures at most: half a second
+FIRST = 1 << 30  # values that the first piece of a search measures at most: some tenths of a second
 
 
 # The shell about a group of sixteen positions. All arrays of a step are flat.

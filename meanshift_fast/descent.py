@@ -348,21 +348,16 @@ def _bound_group(positions, first, size, n_features, places, low, high):
 
 
 @step
-def n_blocks_of(positions):
-    """How many blocks of positions there are for :func:`shift_block`."""
-    return (positions.shape[0] + BLOCK - 1) // BLOCK
-
-
-@step
 def room_for(n_features):
     """Memory for :func:`shift_block`, of numbers and of integers."""
     return np.empty((6, n_features + LANES, LANES)), np.empty(STACK + LANES, np.int64)
 
 
 @step
-def shift_block(tree, steepness, positions, block, ball, support, moves, numbers, integers):
-    """Shift a block of positions in place; one whose ball is empty stays, with support 0.
+def shift_block(tree, steepness, positions, first, stop, ball, support, moves, numbers, integers):
+    """Shift positions first:stop in place; one whose ball is empty stays, with support 0.
 
+    Who goes with whom, and with it the last bits, depends on where they begin, up to MANY features.
     ``numbers`` and ``integers`` are from :func:`room_for`; ``steepness`` is None or an array.
     """
     n_features = positions.shape[1]
@@ -375,8 +370,6 @@ def shift_block(tree, steepness, positions, block, ball, support, moves, numbers
     )  # fmt: skip
     widest = WIDE_GROUP * tree.leaf_width  # squared by hand: compiling a power takes 0.6 s
     widest_sq = widest * widest
-    first = block * BLOCK
-    stop = min(first + BLOCK, positions.shape[0])
     while first < stop:
         size = min(LANES, stop - first)
         width_sq = _bound_group(at, first, size, n_features, places, low, high)

@@ -30,12 +30,12 @@ from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree, build
 
 LEAVES = 256  # leaves of one task: those of a block of blocks
-ROWS = LEAVES * LANES  # rows of one task
+ROWS = LEAVES * LANES  # rows of one task; fewer where each meets so much that a task takes long
 PART = 512  # and where all rows would be one: 1,797 digits and 342 modes take 1.6 ms and not 3
 SMALL = 1 << 23  # rows times modes that take a millisecond or so whatever the way
 FEW_MODES = 64  # no tree of the rows is faster than that
 FEW_ROWS = 4096  # no tree of the modes pays for them
-FIRST = 1 << 32  # values that the first piece of rows meets at most: half a second
+FIRST = 1 << 31  # values that the first piece of rows meets at most: some tenths of a second
 TRIES = 8  # leaves that try it block by block, and eight times as many rows row by row
 
 _UNWEIGHTED = np.empty(0)
@@ -85,8 +85,7 @@ def _label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels):
 
 
 @parallel
-def _label_all_by_all(points, modes, numbers, limit_sq, labels):
-    n_rows = ROWS if points.shape[0] > ROWS else PART
+def _label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
         group = new_numbers(points.shape[1] * LANES)
@@ -148,7 +147,7 @@ def _label_by_blocks(
 ):
     """Label the rows of leaves start:stop; how many modes these met, all in all.
 
-    The leaves are of one block of blocks, and the first is the first of it.
+    The leaves are of one block of blocks, and the first is the first of a block.
     """
     low, high, wide_low, wide_high = boxes
     n_features = points.shape[1]
@@ -175,9 +174,11 @@ def _label_by_blocks(
 
 
 @parallel
-def _label_all_by_blocks(points, order, begin, end, boxes, modes, numbers, limit_sq, labels):
-    for task in prange((end - begin + LEAVES - 1) // LEAVES):
-        start, stop = begin + task * LEAVES, min(begin + (task + 1) * LEAVES, end)
+def _label_all_by_blocks(
+    points, order, begin, end, n_leaves, boxes, modes, numbers, limit_sq, labels
+):
+    for task in prange((end - begin + n_leaves - 1) // n_leaves):
+        start, stop = begin + task * n_leaves, min(begin + (task + 1) * n_leaves, end)
         fewer = np.empty((2, modes.shape[0] * modes.shape[1] + 1, LANES))
         fewer_numbers = np.empty((2, numbers.shape[0]))
         _label_by_blocks(
@@ -270,9 +271,9 @@ def _label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratc
 
 
 @parallel
-def _label_all_by_tree(points, modes, n_nodes, limit_sq, labels):
-    for task in prange((points.shape[0] + ROWS - 1) // ROWS):
-        start, stop = task * ROWS, min((task + 1) * ROWS, points.shape[0])
+def _label_all_by_tree(points, n_rows, modes, n_nodes, limit_sq, labels):
+    for task in prange((points.shape[0] + n_rows - 1) // n_rows):
+        start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
         queue_sq, queue = np.empty(n_nodes), np.empty(n_nodes, dtype=np.int64)
         scratch = np.empty(LANES)
         _label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch, labels)
@@ -341,6 +342,11 @@ def _blocks_opened(points: NDArray[np.float64], modes: tuple[Any, ...], n_nodes:
     return float(n_opened / len(tried))
 
 
+def _rows_a_task(n_rows: int, most: int) -> int:
+    """How many rows are one task's where so many are the first piece."""
+    return min(max(n_rows // (16 * LANES), 1) * LANES, most)
+
+
 def nearest_labels(
     points: NDArray[np.float64],
     modes: NDArray[np.float64],
@@ -402,19 +408,25 @@ def nearest_labels(
         nodes = (
             built.points, built.order, built.lower, built.upper, built.first_child, built.n_upper,
         )  # fmt: skip
-        if _blocks_opened(points, nodes, n_nodes) * modes_for_a_block < n_met:
-            for start, stop in pieces(n_samples, first=16 * ROWS, multiple=ROWS):
+        n_like = _blocks_opened(points, nodes, n_nodes) * modes_for_a_block
+        if n_like < n_met:
+            first = min(16 * ROWS, int(FIRST / max(n_like * n_features, 1.0)))
+            n_rows = _rows_a_task(first, ROWS)
+            for start, stop in pieces(n_samples, first=first, multiple=n_rows):
                 some = points[start:stop], labels[start:stop]
-                _label_all_by_tree(some[0], nodes, n_nodes, limit_sq, some[1])
+                _label_all_by_tree(some[0], n_rows, nodes, n_nodes, limit_sq, some[1])
             return labels
     first = FIRST // packed.size
     if tree is None or boxes is None:
-        for start, stop in pieces(n_samples, first=first, multiple=ROWS):
+        n_rows = _rows_a_task(first, ROWS if n_samples > ROWS else PART)
+        for start, stop in pieces(n_samples, first=first, multiple=n_rows):
             some = points[start:stop], labels[start:stop]
-            _label_all_by_all(some[0], packed, numbers, limit_sq, some[1])
+            _label_all_by_all(some[0], n_rows, packed, numbers, limit_sq, some[1])
     else:
-        for start, stop in pieces(len(tree.points), first=first // LANES, multiple=LEAVES):
+        n_leaves = LEAVES if ROWS * n_met * n_features < FIRST else LANES
+        for start, stop in pieces(len(tree.points), first=first // LANES, multiple=n_leaves):
             _label_all_by_blocks(
-                tree.points, tree.order, start, stop, boxes, packed, numbers, limit_sq, labels
-            )
+                tree.points, tree.order, start, stop, n_leaves, boxes, packed, numbers, limit_sq,
+                labels,
+            )  # fmt: skip
     return labels

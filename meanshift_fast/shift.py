@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from meanshift_fast.compiled import new_integers, new_numbers, parallel, step
 from meanshift_fast.descent import (
     BLOCK,
+    MANY,
     STACK,
     move_to_mean,
-    n_blocks_of,
     room_for,
     shift_block,
     sum_ball,
@@ -26,7 +26,7 @@ from meanshift_fast.threads import allowed
 from meanshift_fast.tree import MomentTree
 from meanshift_fast.units import FLAT_MOST
 
-FIRST = 1 << 31  # values that the first piece of a shift reads at most: half a second
+FIRST = 1 << 30  # values that the first piece of a shift reads at most: some tenths of a second
 
 # So many trajectories or fewer take some steps by themselves. A climb of 495 seeds among
 # 1M x 2 rows takes 16 ms so and 34 ms step by step. How many steps matters little: fewer calls
@@ -34,7 +34,8 @@ FIRST = 1 << 31  # values that the first piece of a shift reads at most: half a 
 # seeds takes 43 to 46 ms, and one of 20,000 x 2 rows 27 to 29.
 FEW = 4096
 STEPS = 8
-DRAWN = 16  # blocks that a thread draws at a time: 1,024 positions, neighbours
+DRAWN = 1024  # positions that a thread draws at a time, at most: neighbours
+DRAWS = 8  # of a thread, at least, where there are so many to draw
 TASKS = 64  # enough to share out, few enough for neighbours to be many
 
 
@@ -43,24 +44,25 @@ TASKS = 64  # enough to share out, few enough for neighbours to be many
 
 
 @step
-def _shift_some(tree, positions, radius_sq, support, moves, counter, numbers, integers):
-    """Shift blocks of positions until none is left to draw."""
-    n_blocks, places = n_blocks_of(positions), flat(counter)
-    first = draw(places, DRAWN)
-    while first < n_blocks:
-        for block in range(first, min(first + DRAWN, n_blocks)):
+def _shift_some(tree, positions, radius_sq, support, moves, counter, n_drawn, numbers, integers):
+    """Shift positions, block by block, until none is left to draw."""
+    places = flat(counter)
+    start = draw(places, n_drawn)
+    while start < positions.shape[0]:
+        end = min(start + n_drawn, positions.shape[0])
+        for first in range(start, end, BLOCK):
             shift_block(
-                tree, None, positions, block, (radius_sq, radius_sq), support, moves, numbers,
-                integers,
+                tree, None, positions, first, min(first + BLOCK, end), (radius_sq, radius_sq),
+                support, moves, numbers, integers,
             )  # fmt: skip
-        first = draw(places, DRAWN)
+        start = draw(places, n_drawn)
 
 
 @parallel
-def _flat_shifts(tree, positions, radius_sq, support, moves, counter, n_threads):
+def _flat_shifts(tree, positions, radius_sq, support, moves, counter, n_drawn, n_threads):
     for _ in prange(n_threads):
         numbers, integers = room_for(positions.shape[1])
-        _shift_some(tree, positions, radius_sq, support, moves, counter, numbers, integers)
+        _shift_some(tree, positions, radius_sq, support, moves, counter, n_drawn, numbers, integers)
 
 
 @step
@@ -120,6 +122,12 @@ def _square_of(bandwidth: float) -> float:
     return min(bandwidth * bandwidth, FLAT_MOST)
 
 
+def _drawn_at_once(n_positions: int, multiple: int) -> int:
+    """How many positions a thread draws: of few, few, so that no thread is left without."""
+    share = n_positions // (DRAWS * allowed())
+    return max(min(share, DRAWN) // multiple, 1) * multiple
+
+
 def shift(
     tree: MomentTree, positions: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -149,10 +157,13 @@ def shift(
     support = np.empty(len(positions))
     moves = np.empty(len(positions))
     first = FIRST // tree.points.size
-    for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
+    # Positions in many columns go alone, each for as long as a block in few: up to seconds.
+    multiple = BLOCK if positions.shape[1] <= MANY else 1
+    for start, stop in pieces(len(positions), first=first, multiple=multiple):
+        n_drawn = _drawn_at_once(stop - start, multiple)
         _flat_shifts(
             tree, positions[start:stop], _square_of(bandwidth), support[start:stop],
-            moves[start:stop], np.zeros(1, dtype=np.int64), allowed(),
+            moves[start:stop], np.zeros(1, dtype=np.int64), n_drawn, allowed(),
         )  # fmt: skip
     return support, moves
 

@@ -28,12 +28,12 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import parallel
-from meanshift_fast.descent import BLOCK, n_blocks_of, room_for, shift_block
+from meanshift_fast.descent import BLOCK, room_for, shift_block
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import MomentTree
 from meanshift_fast.weights import UNWEIGHTED
 
-FIRST = 1 << 31  # values that the first piece of a shift reads at most: half a second
+FIRST = 1 << 30  # values that the first piece of a shift reads at most: some tenths of a second
 NARROW = 1 / 256  # bandwidths: cells no wider than this are points, and shift.py's
 
 
@@ -57,10 +57,13 @@ class SlabTree(NamedTuple):
 
 @parallel
 def _shift_all(tree, steepness, positions, ball, support, moves):
-    for block in prange(n_blocks_of(positions)):
-        at = np.int64(block)  # prange counts unsigned, which would compile the block twice
+    for block in prange((positions.shape[0] + BLOCK - 1) // BLOCK):
+        first = np.int64(block) * BLOCK  # prange counts unsigned: the block would compile twice
+        stop = min(first + BLOCK, positions.shape[0])
         numbers, integers = room_for(positions.shape[1])
-        shift_block(tree, steepness, positions, at, ball, support, moves, numbers, integers)
+        shift_block(
+            tree, steepness, positions, first, stop, ball, support, moves, numbers, integers
+        )  # fmt: skip
 
 
 def widths_of(variances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import pytest
 
 import naive
 import samples
-from meanshift_fast import MeanShift, labels
+from meanshift_fast import MeanShift, labels, pieces
 from meanshift_fast.threads import borrowed_threads
 from meanshift_fast.tree import build
 
@@ -84,7 +84,7 @@ def way(request, monkeypatch):
     for name in WAYS.values():
         monkeypatch.setattr(labels, name, spied(name))
     modes_met, blocks_opened = labels._modes_met, labels._blocks_opened
-    met = {"all": 0.0, "blocks": 0.0, "rows": np.inf}[request.param]
+    met = {"all": 0.0, "blocks": 1.0, "rows": np.inf}[request.param]
     monkeypatch.setattr(labels, "SMALL", 0 if request.param != "all" else np.inf)
     monkeypatch.setattr(labels, "_modes_met", lambda *args: min(modes_met(*args), 0.0) + met)
     monkeypatch.setattr(labels, "_blocks_opened", lambda *args: min(blocks_opened(*args), 0.0))
@@ -115,6 +115,22 @@ def test_each_way_takes_the_nearest_of_a_thousand(way, n_features):
     rows = samples.blobs(5000, n_features, n_blobs=9, spread=1.5)
     modes = np.random.default_rng(0).permutation(rows)[:1000]
     assert_labels_are_the_twins(rows, modes, None)
+
+
+def test_each_way_takes_few_rows_at_a_time_where_they_meet_much(way, monkeypatch):
+    sizes = []
+
+    def told(*args, **kwargs):
+        for start, stop in pieces.pieces(*args, **kwargs):
+            sizes.append(stop - start)
+            yield start, stop
+
+    monkeypatch.setattr(labels, "pieces", told)
+    monkeypatch.setattr(labels, "FIRST", 1)
+    monkeypatch.setattr(pieces, "PIECE", 0.0)  # whatever a piece takes is too long
+    rows = samples.blobs(5000, 3, n_blobs=9, spread=1.5)
+    assert_labels_are_the_twins(rows, np.random.default_rng(0).permutation(rows)[:300], None)
+    assert max(sizes) == 16  # rows, or block by block leaves
 
 
 def test_each_way_is_bit_equal_for_one_thread_and_two(way):

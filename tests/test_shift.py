@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import naive
-from meanshift_fast import shift, tree
+from meanshift_fast import pieces, shift, tree
+from meanshift_fast.descent import BLOCK, MANY
 from meanshift_fast.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
@@ -128,3 +129,36 @@ def test_a_ball_whose_square_is_no_number_holds_all_rows(bandwidth):
     assert support.tolist() == [300.0] * 20
     _, support, _ = shift.next_steps(built, points[:20].copy(), 1, 1e-3, bandwidth)
     assert support[:, 0].tolist() == [300.0] * 20
+
+
+@pytest.mark.parametrize(("n_positions", "n_features"), [(64, 2), (6000, 2), (40_000, 2), (90, 9)])
+def test_each_thread_draws_often_what_others_wait_for(n_positions, n_features, monkeypatch):
+    drawn = []
+
+    def spy(tree, positions, *args):
+        drawn.append((len(positions), args[4]))
+        kernel(tree, positions, *args)
+
+    kernel = shift._flat_shifts
+    monkeypatch.setattr(shift, "_flat_shifts", spy)
+    points = blobs(700, n_features)
+    built = tree.build(points, np.empty(0))
+    positions = np.resize(points, (n_positions, n_features))
+    with borrowed_threads(2):
+        shift.shift(built, positions, 0.7)
+    assert sum(n_shifted for n_shifted, _ in drawn) == n_positions
+    for n_shifted, at_once in drawn:
+        assert at_once * 2 * shift.DRAWS <= n_shifted or at_once == BLOCK
+        assert at_once % BLOCK == 0 or n_features > MANY
+
+
+@pytest.mark.parametrize("n_features", [2, 9])
+def test_a_shift_cut_small_gives_the_same_bits(n_features, monkeypatch):
+    points = blobs(700, n_features)
+    built = tree.build(points, np.empty(0))
+    whole, cut = points.copy(), points.copy()
+    shift.shift(built, whole, 1.5)
+    monkeypatch.setattr(shift, "FIRST", 1)
+    monkeypatch.setattr(pieces, "PIECE", 0.0)  # whatever a call takes is too long
+    shift.shift(built, cut, 1.5)
+    assert whole.tobytes() == cut.tobytes() != points.tobytes()
