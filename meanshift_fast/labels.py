@@ -423,6 +423,7 @@ def nearest_labels(
             some = points[start:stop], labels[start:stop]
             _label_all_by_all(some[0], n_rows, packed, numbers, limit_sq, some[1])
     else:
+        # A task of 4,096 rows that meet 60,000 modes in 48 columns took 1.5 s; Ctrl-C waits for it.
         n_leaves = LEAVES if ROWS * n_met * n_features < FIRST else LANES
         for start, stop in pieces(len(tree.points), first=first // LANES, multiple=n_leaves):
             _label_all_by_blocks(

@@ -123,7 +123,11 @@ def _square_of(bandwidth: float) -> float:
 
 
 def _drawn_at_once(n_positions: int, multiple: int) -> int:
-    """How many positions a thread draws: of few, few, so that no thread is left without."""
+    """How many positions a thread draws: of few, few, so that no thread is left without.
+
+    A piece of 120,000 x 48 rows is some 80 positions. Where a draw was 1,024, one thread took all:
+    1,000 positions took two threads 5.3 s, and take 1.5.
+    """
     share = n_positions // (DRAWS * allowed())
     return max(min(share, DRAWN) // multiple, 1) * multiple
 
@@ -157,7 +161,7 @@ def shift(
     support = np.empty(len(positions))
     moves = np.empty(len(positions))
     first = FIRST // tree.points.size
-    # Positions in many columns go alone, each for as long as a block in few: up to seconds.
+    # Positions in many columns go alone, and each may take as long as blocks of them in few.
     multiple = BLOCK if positions.shape[1] <= MANY else 1
     for start, stop in pieces(len(positions), first=first, multiple=multiple):
         n_drawn = _drawn_at_once(stop - start, multiple)
