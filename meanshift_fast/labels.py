@@ -31,6 +31,7 @@ from meanshift_fast.tree import MomentTree, build
 
 LEAVES = 256  # leaves of one task: those of a block of blocks
 ROWS = LEAVES * LANES  # rows of one task; fewer where each meets so much that a task takes long
+TASKS = 16  # of the first piece, where tasks are of fewer rows
 PART = 512  # and where all rows would be one: 1,797 digits and 342 modes take 1.6 ms and not 3
 SMALL = 1 << 23  # rows times modes that take a millisecond or so whatever the way
 FEW_MODES = 64  # no tree of the rows is faster than that
@@ -344,7 +345,7 @@ def _blocks_opened(points: NDArray[np.float64], modes: tuple[Any, ...], n_nodes:
 
 def _rows_a_task(n_rows: int, most: int) -> int:
     """How many rows are one task's where so many are the first piece."""
-    return min(max(n_rows // (16 * LANES), 1) * LANES, most)
+    return min(max(n_rows // (TASKS * LANES), 1) * LANES, most)
 
 
 def nearest_labels(
@@ -410,7 +411,7 @@ def nearest_labels(
         )  # fmt: skip
         n_like = _blocks_opened(points, nodes, n_nodes) * modes_for_a_block
         if n_like < n_met:
-            first = min(16 * ROWS, int(FIRST / max(n_like * n_features, 1.0)))
+            first = min(TASKS * ROWS, int(FIRST / max(n_like * n_features, 1.0)))
             n_rows = _rows_a_task(first, ROWS)
             for start, stop in pieces(n_samples, first=first, multiple=n_rows):
                 some = points[start:stop], labels[start:stop]
@@ -423,7 +424,8 @@ def nearest_labels(
             some = points[start:stop], labels[start:stop]
             _label_all_by_all(some[0], n_rows, packed, numbers, limit_sq, some[1])
     else:
-        # A task of 4,096 rows that meet 60,000 modes in 48 columns took 1.5 s; Ctrl-C waits for it.
+        # A task of 4,096 rows that meet 60,000 modes in 48 columns took 1.5 s, and Ctrl-C waits for
+        # it. With tasks of 256, four such take 6.0 s and not 4.8: that is what it costs.
         n_leaves = LEAVES if ROWS * n_met * n_features < FIRST else LANES
         for start, stop in pieces(len(tree.points), first=first // LANES, multiple=n_leaves):
             _label_all_by_blocks(
