@@ -77,7 +77,7 @@ def measure(quick: bool) -> Results:
     with part("speed"):
         speed, cpu = measure_speed(quick)
     with part("processes"):
-        repeats = 3 if quick else 7
+        repeats = 1 if quick else 7
         import_s, sklearn_import_s = process.import_seconds(
             "meanshift_fast", "sklearn.cluster", repeats=repeats
         )
@@ -91,16 +91,16 @@ def measure(quick: bool) -> Results:
         found_basins, found_shifts = basins.basins(own_rows), basins.gaussian_shifts(own_rows)
     with part("curves"):
         found_curves = {
-            "rows": curves.against_rows(10**power for power in range(3, 6 if quick else 8)),
+            "rows": curves.against_rows(10**power for power in range(3, 5 if quick else 8)),
             "features": curves.against_features(
-                (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 1_000 if quick else 5_000
+                (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 500 if quick else 5_000
             ),
             "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
         }
     with part("cliffs"):
         found_cliffs = cliffs.sweep(
             cliffs.cells(
-                [10**power for power in range(3, 4 if quick else 7)],
+                (500,) if quick else [10**power for power in range(3, 7)],
                 (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
             )
         )
