@@ -179,9 +179,11 @@ def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
 
 
 def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A read-only view: a kernel would be compiled again for an array that it might write to."""
+    """Itself or a view, read-only: a kernel would compile again for what it might write to."""
+    if not array.flags.writeable:
+        return array
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
