@@ -106,8 +106,8 @@ def _start(ours: bool) -> None:
 def _worker(*, ours: bool = False) -> Pool:
     """Start a worker, and wait until it is there: it would disturb the next race.
 
-    From a server that has imported all once, where there can be one. Ninety of a hundred races end
-    with a stopped worker, and one that imports for itself takes four seconds to come.
+    From a server that has imported all once, where there can be one. 90 of 175 races end with
+    a stopped worker, and one that imports for itself takes four seconds to come.
     """
     has_server = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if has_server else "spawn")

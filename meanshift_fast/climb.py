@@ -308,7 +308,8 @@ def _follow_one(
 ) -> Outcome:
     """Let the only trajectory take so many steps, or until it rests: it meets nobody.
 
-    A fit of 1,000 x 2 rows from one seed takes 191 us so, and 216 along tracks.
+    A fit of 1,000 x 2 rows from one seed takes 191 us so, and 216 along tracks. From four seeds,
+    each by itself, it took 536 and along tracks 543, for thirty lines more: dropped.
     """
     rounds: list[tuple[int, float, float, int]] = []
     is_open = True

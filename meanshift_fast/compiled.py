@@ -41,6 +41,8 @@ def _files_of_steps(function: Callable[..., Any]) -> list[str]:
 
 
 def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
+    # Without the wrappers for C, which nobody calls, a first fit takes as long: 12.7 to 16.2 s, and
+    # 13.5 to 15.5 with them.
     dispatcher = numba.njit(
         nogil=True, error_model="numpy", pipeline_class=KernelCompiler, **options
     )(function)
