@@ -106,11 +106,10 @@ def _start(ours: bool) -> None:
 def _worker(*, ours: bool = False) -> Pool:
     """Start a worker, and wait until it is there: it would disturb the next race.
 
-    From a server that has imported all once, where there can be one. 90 of 175 races end with
-    a stopped worker, and one that imports for itself takes four seconds to come.
+    From a server that has imported all once. 90 of 175 races end with a stopped worker, and the
+    next takes 0.02 s to come, where one that imports for itself takes 3 s.
     """
-    has_server = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if has_server else "spawn")
+    context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     worker = context.Pool(1, _start, (ours,))
     worker.apply(int)

@@ -443,8 +443,8 @@ def climb(
         positions, weights, at_rest, told = taken
         is_over = len(rounds) + len(told) > max_iter
         leaving = np.ones_like(at_rest) if is_over else at_rest
-        gone = live[leaving]
-        ends[gone], support[gone] = positions.compress(leaving, axis=0), weights[leaving]
+        ends[live[leaving]] = positions.compress(leaving, axis=0)
+        support[live[leaving]] = weights[leaving]
         for n_active, mean, largest, n_rested in told[:-1]:
             rounds.append((len(rounds) + 1, n_active, mean, largest, n_resting + n_rested))
         n_resting += meetings.rest(live[at_rest]) if meetings else told[-1][3]

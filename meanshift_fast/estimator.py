@@ -564,8 +564,8 @@ default=None
 
     def _keep(self, known: Labelled | None) -> None:
         """Keep what labels other rows, if anything: arrays and a number, as every format can."""
-        for name in [name for name in self.__dict__ if name.startswith("_kept_")]:
-            del self.__dict__[name]
+        for name in Labelled._fields:
+            self.__dict__.pop(f"_kept_{name}", None)
         if known:
             self.__dict__ |= {f"_kept_{name}": value for name, value in known._asdict().items()}
 

@@ -35,9 +35,6 @@ def pieces(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int
     start, stop : int
         The next piece; the caller works on it before it asks for another.
     """
-    if 0 < n_items <= max(first // multiple, 1) * multiple:  # as a rule: no look at the clock
-        yield 0, n_items
-        return
     start, size = 0, first
     while start < n_items:
         stop = start + max(size // multiple, 1) * multiple

@@ -179,11 +179,9 @@ def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
 
 
 def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Itself or a view, read-only: a kernel would compile again for what it might write to."""
-    if not array.flags.writeable:
-        return array
+    """A read-only view: a kernel would be compiled again for an array that it might write to."""
     view = array.view()
-    view.setflags(write=False)
+    view.flags.writeable = False
     return view
 
 
