@@ -73,8 +73,6 @@ class Climb(NamedTuple):
         The weight in the ball that the last mean was computed from; 0 where it was empty.
     stories : int64 array of shape (n_seeds,), or None
         The story that each seed is part of; None where each has its own.
-    n_iter : int
-        The most moves that a trajectory made before its last.
     history : structured array of shape (n_rounds,)
         For each round its number (from 1), how many trajectories took a step, their mean and
         largest move, and how many seeds' stories have come to rest so far.
@@ -83,8 +81,12 @@ class Climb(NamedTuple):
     ends: NDArray[np.float64]
     support: NDArray[np.float64]
     stories: NDArray[np.int64] | None
-    n_iter: int
     history: NDArray[np.void]
+
+    @property
+    def n_iter(self) -> int:
+        """The most moves that a trajectory made before its last."""
+        return len(self.history) - 1
 
 
 # Coalescing: a forest of seeds, each leading to whom it follows, and a table of cells.
@@ -461,4 +463,4 @@ def climb(
     if meetings:
         stories, leading = meetings.tell(ranked.astype(np.int64))
         ends, support = ends.take(leading, axis=0), support.take(leading)
-    return Climb(ends, support, stories, len(rounds) - 1, np.array(rounds, dtype=HISTORY_DTYPE))
+    return Climb(ends, support, stories, np.array(rounds, dtype=HISTORY_DTYPE))

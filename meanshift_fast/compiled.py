@@ -76,6 +76,11 @@ def step(function: Kernel) -> Kernel:
     return _step(function)
 
 
+def as_step(kernel: Kernel) -> Kernel:
+    """What a `serial` kernel does, as a step of other kernels."""
+    return step(getattr(kernel, "py_func", kernel))
+
+
 def inlined(function: Kernel) -> Kernel:
     """Compile a step that is copied to wherever it is called, and made for what is known there.
 

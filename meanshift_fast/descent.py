@@ -249,7 +249,8 @@ def sum_balls(
 
     ``low`` and ``high`` bound the positions. What all balls share goes to ``shared``, in lanes
     that are still to be added up; what a member has to itself, to its lane of ``own``. One alone
-    needs neither ``scratch`` nor ``hits``, and has nothing to itself.
+    needs neither ``scratch`` nor ``hits``, and has nothing to itself; where ``hits`` is None, Numba
+    does not compile what positions in a group need.
     """
     points, point_weights, lower, upper, weight, weighted_sum, first_child, weighted, n_upper = (
         views
@@ -279,7 +280,7 @@ def sum_balls(
             if block < n_upper:
                 put(stack, waiting, opened)
                 waiting += 1
-            elif alone:
+            elif hits is None or alone:
                 _add_rows(
                     points, point_weights, steepness, opened, opened * weighted, n_features, low,
                     ball, shared,
@@ -299,16 +300,16 @@ def sum_ball(views, n_features, place, ball, stack, sums):
     one thread 29 ms and not 34, one of the photograph's 362 in three columns 46 and not 59.
     """
     # Literals would make Numba compile the descent for each of them anew.
-    two, three, few, none = np.int64(2), np.int64(3), room(), stack
+    two, three, few = np.int64(2), np.int64(3), room()
     if n_features != two and n_features != three:
         sum_balls(
-            views, None, n_features, place, place, place, True, ball, stack, sums, none, sums, sums
+            views, None, n_features, place, place, place, True, ball, stack, sums, None, sums, sums
         )
         return
     if n_features == two:
-        sum_balls(views, None, two, place, place, place, True, ball, stack, sums, none, few, sums)
+        sum_balls(views, None, two, place, place, place, True, ball, stack, sums, None, few, sums)
     else:
-        sum_balls(views, None, three, place, place, place, True, ball, stack, sums, none, few, sums)
+        sum_balls(views, None, three, place, place, place, True, ball, stack, sums, None, few, sums)
     for f in range(n_features + 1):
         store(sums, f, load(few, f))
 

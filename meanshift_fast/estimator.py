@@ -16,7 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast import sketch, slabs, tree
+from meanshift_fast import sketch, slabs, small, tree
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.bounds import extremes
 from meanshift_fast.checks import check_parameters, checked_table
@@ -111,7 +111,8 @@ default=None
         most, in bandwidths. 0 sums every row.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
-        does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread.
+        does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread;
+        1,024 rows in up to 64 bins take one anyway.
     progress : bool or callable, default=False
         True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
 
@@ -290,7 +291,8 @@ default=None
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
-            alone = table.size <= TINY and self._is_plain()
+            is_given = isinstance(self.bandwidth, Real)
+            alone = table.size <= TINY and is_given and self._is_plain()
             with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress) as report:
                 self._fit_table(table, weights, widths, report)
         except BaseException:
@@ -301,13 +303,12 @@ default=None
         return self
 
     def _is_plain(self) -> bool:
-        """Whether nothing is asked for but the flat kernel's climb from bins of a given side."""
+        """Whether nothing is asked for but the flat kernel's climb from bins."""
         return (
             self.bin_seeding
             and self.seeds is None
             and self.kernel == "flat"
             and self.assign == "nearest"
-            and isinstance(self.bandwidth, Real)
         )
 
     def fit_predict(
@@ -344,6 +345,9 @@ default=None
         points = readonly_table(X)
         report(0, 1, "bandwidth")
         bandwidth = self._bandwidth(points, row_weights)
+        is_whole = X is table and not row_weights.size and not widths.size
+        if is_whole and self._fit_small(points, bandwidth, X.dtype):
+            return
         units = units_of(
             bandwidth, extremes(points), in_bandwidths=self.kernel == "gaussian",
             in_bins=self.bin_seeding and self.seeds is None,
@@ -412,6 +416,27 @@ default=None
             kept = kept._replace(points=kept.points.copy())
         self._keep(kept)
 
+    def _fit_small(
+        self,
+        points: NDArray[np.float64],
+        bandwidth: float | NDArray[np.float64],
+        dtype: np.dtype[Any],
+    ) -> bool:
+        """Fit a small table in one call, if no more is asked for than that does; whether it did."""
+        is_narrow = dtype.kind == "f" and dtype.itemsize < 8  # its centres are rounded
+        if is_narrow or not self._is_plain() or self.coalesce or self.progress:
+            return False
+        found = small.fit(
+            points, bandwidth, min_bin_freq=self.min_bin_freq, tol=self.tol,
+            max_iter=self.max_iter, cluster_all=bool(self.cluster_all),
+        )  # fmt: skip
+        if found is None:
+            return False
+        self._keep(None)
+        self._note(bandwidth, found.modes, found.support, found.history)
+        self.labels_ = found.labels
+        return True
+
     def _keep_modes(
         self,
         path: Climb,
@@ -420,7 +445,7 @@ default=None
         dtype: np.dtype[Any],
         polish_modes: Polish | None,
     ) -> Landings:
-        """Merge the ends of a climb, and set all fitted attributes but the labels."""
+        """Merge the ends of a climb, and note what there is to tell of it."""
         ends, support = path.ends, path.support
         n_reached = np.count_nonzero(support)
         if n_reached == 0:
@@ -443,12 +468,22 @@ default=None
         if isinstance(units.divisor, float):
             for name in ("mean_shift", "max_shift"):
                 path.history[name] = units.leave(path.history[name])
-        self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
-        self.cluster_centers_ = units.leave(modes).astype(dtype)
-        self.n_iter_ = path.n_iter
-        self.mode_weight_ = support
-        self.history_ = path.history
+        self._note(bandwidth, units.leave(modes).astype(dtype), support, path.history)
         return landings
+
+    def _note(
+        self,
+        bandwidth: float | NDArray[np.float64],
+        centers: NDArray[Any],
+        support: NDArray[np.float64],
+        history: NDArray[np.void],
+    ) -> None:
+        """Set all fitted attributes but the labels."""
+        self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
+        self.cluster_centers_ = centers
+        self.n_iter_ = len(history) - 1
+        self.mode_weight_ = support
+        self.history_ = history
 
     def _bandwidth(
         self, points: NDArray[np.float64], weights: NDArray[np.float64]
@@ -732,7 +767,9 @@ def warm_up() -> None:
     # Large tables have bins in several parts, which are joined, and a tree over cells.
     large = np.tile(0.3 * grid, (tree.CAREFUL // len(grid) + 1, 1))
     MeanShift(bandwidth=8.0, bin_seeding=True).fit(large)
-    MeanShift().fit(grid[:200])
+    MeanShift().fit(grid[:1100])
+    # Small ones are fitted in one call, and their bandwidth is estimated in another.
+    MeanShift(bin_seeding=True).fit(grid[:200])
     # Many columns have a climb of their own, where the rows lie near few axes.
     MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))
 

@@ -74,7 +74,8 @@ def _nearest(rows, group, n_features, modes, numbers, n_modes):
 
 
 @step
-def _label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels):
+def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels):
+    """Label rows start:stop by the nearest of all modes, which are laid out in lanes."""
     n_features, n_modes = points.shape[1], numbers.shape[0]
     rows = flat(group)
     for first in range(start, stop, LANES):
@@ -90,7 +91,7 @@ def _label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
         group = new_numbers(points.shape[1] * LANES)
-        _label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels)
+        label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels)
 
 
 # Block by block.
@@ -283,8 +284,10 @@ def _label_all_by_tree(points, n_rows, modes, n_nodes, limit_sq, labels):
 # The labels.
 
 
-def _square_of(limit: float) -> float:
-    """Find the largest number whose square root is at most ``limit``."""
+def limit_square(limit: float | None) -> float:
+    """Find the largest number whose square root is at most ``limit``; None is no limit."""
+    if limit is None:
+        return math.inf
     square = limit * limit
     while math.sqrt(square) > limit:
         square = math.nextafter(square, 0.0)
@@ -293,12 +296,12 @@ def _square_of(limit: float) -> float:
     return square
 
 
-def _in_lanes(modes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lay out the modes as the leaves of a moment tree are, in their own order."""
-    n_modes, n_features = modes.shape
-    rows = np.full((-(-n_modes // LANES) * LANES, n_features), np.inf)
-    rows[:n_modes] = modes
-    return np.ascontiguousarray(rows.reshape(-1, LANES, n_features).swapaxes(1, 2))
+def in_lanes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lay out rows as the leaves of a moment tree are, in their own order."""
+    n_rows, n_features = rows.shape
+    full_leaves = np.full((-(-n_rows // LANES) * LANES, n_features), np.inf)
+    full_leaves[:n_rows] = rows
+    return np.ascontiguousarray(full_leaves.reshape(-1, LANES, n_features).swapaxes(1, 2))
 
 
 def _boxes(rows: MomentTree) -> tuple[NDArray[np.float64], ...]:
@@ -389,9 +392,9 @@ def nearest_labels(
     (n_samples, n_features), n_modes = points.shape, len(modes)
     if n_modes == 1 and limit is None:  # which takes 2 us of a thousand rows, and a search 15
         return np.zeros(n_samples, dtype=np.int64)
-    limit_sq = math.inf if limit is None else _square_of(float(limit))
+    limit_sq = limit_square(limit)
     labels = np.empty(n_samples, dtype=np.int64)
-    packed, numbers = _in_lanes(modes), np.arange(float(n_modes))
+    packed, numbers = in_lanes(modes), np.arange(float(n_modes))
     is_small = n_samples * n_modes < SMALL
 
     boxes, n_met = None, float(n_modes)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.hashing import are_equal, hash_of
-from meanshift_fast.lanes import LANES, bits, flat, full, item, load, lowest, put, where
+from meanshift_fast.lanes import LANES, bits, flat, full, item, load, lowest, put, where, words
 from meanshift_fast.pieces import pieces
 from meanshift_fast.tree import build
 
@@ -39,11 +39,11 @@ _UNWEIGHTED.flags.writeable = False
 
 
 @serial
-def _collapse(ends, words, start, stop, support, slots, waiting, n_distinct):
+def collapse(ends, start, stop, support, slots, waiting, n_distinct):
     """List the first of each new tuple in start:stop, with the support of the last; how many."""
     n_features, last_slot = ends.shape[1], slots.shape[0] - 1
     for row in range(start, stop):
-        slot = hash_of(flat(ends), flat(words), n_features, row) & last_slot
+        slot = hash_of(flat(ends), words(flat(ends)), n_features, row) & last_slot
         while slots[slot] >= 0 and not are_equal(flat(ends), n_features, slots[slot], row):
             slot = (slot + 1) & last_slot
         if slots[slot] < 0:
@@ -80,7 +80,7 @@ def _is_beyond(ends, n_features, i, j, bandwidth_sq):
 
 
 @serial
-def _first(ends, support, waiting, n_waiting):
+def first_of(ends, support, waiting, n_waiting):
     """Find the first of the ends that wait."""
     first = waiting[0]
     for k in range(1, n_waiting):
@@ -90,7 +90,7 @@ def _first(ends, support, waiting, n_waiting):
 
 
 @serial
-def _sweep(ends, support, bandwidth_sq, waiting, n_waiting, first, n_visits, modes, n_modes):
+def sweep(ends, support, bandwidth_sq, waiting, n_waiting, first, n_visits, modes, n_modes):
     """Keep modes until none waits or the visits are spent.
 
     Returns how many are kept, how many still wait and the first of these.
@@ -388,15 +388,15 @@ def merge_modes(
     support = support.copy()
     slots = np.full(2 << n_seeds.bit_length(), -1)
     waiting = np.empty(n_seeds, dtype=np.int64)
-    words, n_waiting = ends.view(np.int64), 0
+    n_waiting = 0
     for start, stop in pieces(n_seeds, first=FIRST):
-        n_waiting = _collapse(ends, words, start, stop, support, slots, waiting, n_waiting)
+        n_waiting = collapse(ends, start, stop, support, slots, waiting, n_waiting)
     n_visits = max(SWEEPS * n_waiting, VISITS)
     kept = np.empty(n_waiting, dtype=np.int64)
-    n_modes, first = 0, _first(ends, support, waiting, n_waiting)
+    n_modes, first = 0, first_of(ends, support, waiting, n_waiting)
     while n_waiting > 0 and n_visits > 0:
         n_left = n_visits - max(n_waiting, AT_ONCE)
-        n_modes, n_waiting, first = _sweep(
+        n_modes, n_waiting, first = sweep(
             ends, support, bandwidth_sq, waiting, n_waiting, first, min(n_visits, AT_ONCE), kept,
             n_modes,
         )  # fmt: skip

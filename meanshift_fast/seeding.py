@@ -58,7 +58,7 @@ def _bin(value, bin_size):
 
 
 @serial
-def _span_bins(points, bin_size, origin, stride):
+def span_bins(points, bin_size, origin, stride):
     """Find the lowest bin and, for each feature, how far apart the numbers of neighbours are.
 
     Returns how many bins lie between the extremes: all that there are have numbers below.
@@ -130,7 +130,7 @@ def _enter(table, row, n_features, bin_size, grid, slots, last_slot, rows, count
 
 
 @step
-def _count_part(
+def count_part(
     points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, inverse, bins
 ):
     """Note the first of rows start:stop in each new bin, and count each bin's; how many bins."""
@@ -162,7 +162,7 @@ def _count_bins(
     for part in prange(parts.shape[0] - 1):
         first, last = parts[part], parts[part + 1]
         bins = new_numbers(points.shape[1])
-        n_bins[part] = _count_part(
+        n_bins[part] = count_part(
             points, min(first + start, last), min(first + stop, last), bin_size, origin, stride,
             slots[slot_starts[part] : slot_starts[part + 1]], n_bins[part], rows[first:],
             counts[first:], inverse, bins,
@@ -220,7 +220,7 @@ def find_bins(
     slots = np.zeros(slot_starts[-1], dtype=row_type(n_samples))
     origin, stride = np.empty(points.shape[1]), np.empty(points.shape[1])
     rows, counts = np.empty(n_samples, dtype=np.int64), np.empty(n_samples, dtype=np.int64)
-    if not _span_bins(extremes(points), bin_size, origin, stride) <= min(n_slots):
+    if not span_bins(extremes(points), bin_size, origin, stride) <= min(n_slots):
         stride = stride[:0]
     parts, n_found = np.array(starts), np.zeros(len(n_slots), dtype=np.int64)
     for start, stop in pieces(part, first=FIRST):

@@ -403,7 +403,8 @@ def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments,
 
 
 @step
-def _arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, numbers, integers):
+def arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, numbers, integers):
+    """Put a chunk of the rows in order, and write its leaves and their moments."""
     packed, packed_weights, lower, upper, weight, weighted_sum = tree_arrays
     moments = (flat(lower), flat(upper), flat(weight), flat(weighted_sum))
     n_rows, n_features = points.shape
@@ -432,18 +433,20 @@ def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays)
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
         numbers = new_numbers(CHUNK), new_numbers(CHUNK)
         integers = new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)
-        _arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, numbers, integers)
+        arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, numbers, integers)
 
 
 @serial
-def _sum_blocks(level_starts, n_leaves, first_child, lower, upper, weight, weighted_sum):
+def sum_blocks(
+    level_starts, n_leaves, n_features, first_child, lower, upper, weight, weighted_sum
+):  # fmt: skip
     """Write the moments of blocks from the bottom up, and the number of each one's first child.
 
     Blocks of leaves have those of their leaves, and miss those of children that are not there.
     One kernel: with this and `_leaf_widths` in place of a dozen calls of NumPy the tree of a
     thousand rows takes 61 us and not 81.
     """
-    n_levels, n_features = level_starts.shape[0] - 1, lower.shape[1]
+    n_levels = level_starts.shape[0] - 1
     lows, highs, weights, sums = flat(lower), flat(upper), flat(weight), flat(weighted_sum)
     for level in range(n_levels - 1, -1, -1):
         start, stop = level_starts[level], level_starts[level + 1]
@@ -645,6 +648,6 @@ def build(
     for start, stop in pieces(-(-n_samples // CHUNK), first=FIRST // (CHUNK * n_features)):
         _arrange(points, weights, order, start, stop, careful, n_upper, tree_arrays)
     first_child = np.empty(n_blocks, dtype=np.int64)
-    _sum_blocks(np.array(level_starts), n_leaves, first_child, *moments)
+    sum_blocks(np.array(level_starts), n_leaves, n_features, first_child, *moments)
     leaf_width = _leaf_width(lower, upper, n_upper)
     return MomentTree(packed, packed_weights, order, *moments, first_child, n_upper, leaf_width)

@@ -1,0 +1,332 @@
+"""A small table in one call: bins, tree, climb, modes and labels, by the steps of those files.
+
+    stage by stage      input -> | bins | -> | tree | -> | climb | -> | modes | -> | labels |
+    here                input -> | bins  ->  tree  ->  climb  ->  modes  ->  labels |
+
+A fit of a thousand rows is a dozen kernels of a few microseconds each, and the interpreter takes
+ten times as long between them. One kernel in their place takes 1,000 x 2 rows in one ball from 562
+us to 153, and finds the same to the last bit. A first fit with an empty cache, most of which is
+compiling, takes 12.0 s and not 18.8: no kernel is parallel, and no tracks are kept.
+
+It fits what is plain. Of whatever is not (many bins, no row near any seed, a number near the end
+of its range) it makes nothing, and the stages do it.
+"""
+
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast.climb import HISTORY_DTYPE
+from meanshift_fast.compiled import as_step, new_integers, new_numbers, serial, step
+from meanshift_fast.descent import STACK, move_to_mean, sum_balls
+from meanshift_fast.labels import label_by_all, limit_square
+from meanshift_fast.lanes import LANES, flat, full, item, put, store
+from meanshift_fast.modes import VISITS, collapse, first_of, sweep
+from meanshift_fast.seeding import LEAST_BIN, count_part, span_bins
+from meanshift_fast.tree import CHUNK, FEW, arrange_chunk, sum_blocks
+from meanshift_fast.weights import UNWEIGHTED
+
+ROWS = CHUNK  # at most: so many are arranged at once
+VALUES = 1 << 16  # at most: a few milliseconds, which one thread takes and Ctrl-C waits for
+SEEDS = FEW  # at most: so few need no order
+ROUNDS = 512  # of a climb, at most
+FIELDS = 5  # of the history: round, how many move, their mean and largest move, how many rest
+WIDEST = 1e38  # bandwidth: float32 holds it, as it does the narrowest
+LARGEST = 1e150  # coordinate, whose square is a number
+
+_span_bins = as_step(span_bins)
+_sum_blocks = as_step(sum_blocks)
+_collapse = as_step(collapse)
+_first_of = as_step(first_of)
+_sweep = as_step(sweep)
+_SINGLE = np.empty(0, dtype=np.float32)
+
+
+class Fit(NamedTuple):
+    """What a fit finds.
+
+    Attributes
+    ----------
+    modes : float64 array of shape (n_modes, n_features)
+        The modes, by falling support.
+    support : float64 array of shape (n_modes,)
+        The weight in the ball that each is the mean of.
+    labels : int64 array of shape (n_samples,)
+        The number of each row's nearest mode; -1 beyond the limit.
+    history : structured array of shape (n_rounds,)
+        The rounds of the climb, as in :class:`meanshift_fast.climb.Climb`.
+    """
+
+    modes: NDArray[np.float64]
+    support: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    history: NDArray[np.void]
+
+
+# A step for each stage. The arrays come from outside: a pointer keeps nothing alive.
+
+
+@step
+def _largest(values, n_values):
+    """The largest absolute value."""
+    largest = 0.0
+    for i in range(n_values):
+        largest = max(largest, abs(item(values, i)))
+    return largest
+
+
+@step
+def _find_seeds(
+    points, bandwidth, min_bin_freq, is_single, origin, stride, none, bins, slots, rows, counts,
+    inverse, seeds,
+):  # fmt: skip
+    """Put seeds at the centres of the bins that hold enough rows; how many, or 0."""
+    n_rows, n_features = points.shape
+    if not _span_bins(points, bandwidth, origin, stride) <= slots.shape[0]:
+        stride = none
+    n_bins = count_part(
+        points, np.int64(0), n_rows, bandwidth, origin, stride, slots, np.int64(0), rows, counts,
+        inverse, bins,
+    )  # fmt: skip
+    if n_bins > SEEDS or n_bins == n_rows:
+        return 0
+    table, first_rows, sizes, places = flat(points), flat(rows), flat(counts), flat(seeds)
+    n_values = 0
+    for k in range(n_bins):
+        if item(sizes, k) >= min_bin_freq:
+            for f in range(n_features):
+                value = item(table, item(first_rows, k) * n_features + f)
+                number = np.float32(np.rint(value / bandwidth))
+                place = np.float64(number) * bandwidth
+                if is_single:
+                    place = np.float64(number * np.float32(bandwidth))
+                if not abs(place) <= LARGEST:
+                    return 0
+                put(places, n_values, place)
+                n_values += 1
+    return n_values // n_features
+
+
+@step
+def _arrange(
+    points, unweighted, order, careful, tree_arrays, level_starts, first_child, numbers, integers
+):  # fmt: skip
+    """Build the tree of the rows."""
+    n_rows, n_features = points.shape
+    n_leaves, n_upper = (n_rows + LANES - 1) // LANES, level_starts[-2]
+    _, ones, lower, upper, weight, sums = tree_arrays
+    store(flat(ones), 0, full(1.0))
+    arrange_chunk(
+        points, unweighted, order, np.int64(0), careful, n_upper, tree_arrays, numbers, integers
+    )
+    _sum_blocks(level_starts, n_leaves, n_features, first_child, lower, upper, weight, sums)
+
+
+@step
+def _climb(
+    tree_arrays, first_child, n_upper, places, n_seeds, radius_sq, rest, n_rounds, stack, numbers,
+    support, told, counted,
+):  # fmt: skip
+    """Let seeds climb, one after the other; how many rounds that are, or 0 for too many.
+
+    ``told`` and ``counted`` are the history, by its numbers and by its integers: zeros.
+    """
+    packed, ones, lower, upper, weight, sums = tree_arrays
+    views = (
+        flat(packed), flat(ones), flat(lower), flat(upper), flat(weight), flat(sums),
+        flat(first_child), np.int64(0), n_upper,
+    )  # fmt: skip
+    n_features, most_rounds, n_told = places.shape[1], told.shape[0], 0
+    at, weights, tale, counts = flat(places), flat(support), flat(told), flat(counted)
+    place, shared, own = flat(numbers[0]), flat(numbers[1]), flat(numbers[2])
+    for f in range(n_features + 1):
+        store(own, f, full(0.0))  # one alone has nothing to itself
+    for i in range(n_seeds):
+        number, rests = 0, False
+        while not rests and number < n_rounds:
+            if number == most_rounds:
+                return 0
+            for f in range(n_features):
+                put(place, f, item(at, i * n_features + f))
+            sum_balls(
+                views, None, n_features, place, place, place, True, (radius_sq, radius_sq),
+                flat(stack), shared, None, shared, shared,
+            )  # fmt: skip
+            weight_near, move = move_to_mean(at, i, n_features, shared, own, 0)
+            rests = move <= rest or weight_near == 0.0
+            put(weights, i, weight_near)
+            record = FIELDS * number
+            put(counts, record + 1, item(counts, record + 1) + 1)
+            put(tale, record + 2, item(tale, record + 2) + move)
+            put(tale, record + 3, max(item(tale, record + 3), move))
+            put(counts, record + 4, item(counts, record + 4) + rests)
+            number += 1
+        n_told = max(n_told, number)
+    n_rested = 0
+    for number in range(n_told):
+        record = FIELDS * number
+        n_rested += item(counts, record + 4)
+        put(counts, record, number + 1)
+        put(tale, record + 2, item(tale, record + 2) / item(counts, record + 1))
+        put(counts, record + 4, n_rested)
+    return n_told
+
+
+@step
+def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mode_support):
+    """Merge the ends that any row is near; how many modes they come to, or 0."""
+    n_features, n_ends = ends.shape[1], np.int64(0)  # a literal would compile `collapse` twice
+    at, weights, numbers, found = flat(ends), flat(support), flat(kept), flat(modes)
+    for i in range(n_seeds):
+        if item(weights, i) > 0.0:
+            put(weights, n_ends, item(weights, i))
+            for f in range(n_features):
+                put(at, n_ends * n_features + f, item(at, i * n_features + f))
+            n_ends += 1
+    if n_ends == 0:
+        return 0
+    for k in range(slots.shape[0]):
+        put(flat(slots), k, -1)
+    n_waiting = _collapse(ends, np.int64(0), n_ends, support, slots, waiting, np.int64(0))
+    first = _first_of(ends, support, waiting, n_waiting)
+    n_modes, _, _ = _sweep(
+        ends, support, bandwidth_sq, waiting, n_waiting, first, VISITS, kept, np.int64(0)
+    )
+    for k in range(n_modes):
+        end = item(numbers, k)
+        put(flat(mode_support), k, item(weights, end))
+        for f in range(n_features):
+            put(found, k * n_features + f, item(at, end * n_features + f))
+    return n_modes
+
+
+@step
+def _label(points, modes, n_modes, limit_sq, packed, numbers, group, labels):
+    """Label each row with its nearest mode."""
+    n_rows, n_features = points.shape
+    for k in range(packed.shape[0]):
+        put(flat(packed), k, np.inf)
+    for k in range(n_modes):
+        put(flat(numbers), k, np.float64(k))
+        for f in range(n_features):
+            place = (k // LANES * n_features + f) * LANES + k % LANES
+            put(flat(packed), place, item(flat(modes), k * n_features + f))
+    label_by_all(points, np.int64(0), n_rows, packed, numbers, limit_sq, group, labels)
+
+
+@serial
+def _fit(
+    points, bandwidth, min_bin_freq, is_single, rest, n_rounds, limit_sq, unweighted, order, slots,
+    places, modes, support, told, counted, labels,
+):  # fmt: skip
+    """Fit; how many modes there are and how many rounds they took, or 0 and 0."""
+    n_rows, n_features = points.shape
+    if not _largest(flat(points), n_rows * n_features) <= LARGEST:
+        return 0, 0
+    n_seeds = _find_seeds(
+        points, bandwidth, min_bin_freq, is_single, new_numbers(n_features),
+        new_numbers(n_features), new_numbers(0), new_numbers(n_features), slots,
+        new_integers(n_rows), new_integers(n_rows), new_integers(0), places,
+    )  # fmt: skip
+    if n_seeds == 0:
+        return 0, 0
+
+    n_leaves = (n_rows + LANES - 1) // LANES
+    n_lowest = (n_leaves + LANES - 1) // LANES
+    n_upper = int(n_lowest > 1)
+    n_blocks = n_upper + n_lowest
+    level_starts, first_child = new_integers(2 + n_upper), new_integers(n_blocks)
+    level_starts[0], level_starts[1], level_starts[-1] = 0, 1, n_blocks
+    size = n_blocks * n_features * LANES
+    tree_arrays = (
+        new_numbers(n_leaves * n_features * LANES), new_numbers(LANES), new_numbers(size),
+        new_numbers(size), new_numbers(n_blocks * LANES), new_numbers(size),
+    )  # fmt: skip
+    _arrange(
+        points, unweighted, order, n_seeds > n_rows // 16, tree_arrays, level_starts, first_child,
+        (new_numbers(CHUNK), new_numbers(CHUNK)),
+        (new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)),
+    )  # fmt: skip
+
+    size = (n_features + 1) * LANES
+    weights, radius_sq = new_numbers(SEEDS), bandwidth * bandwidth
+    n_told = _climb(
+        tree_arrays, first_child, n_upper, places, n_seeds, radius_sq, rest, n_rounds,
+        new_integers(STACK), (new_numbers(size), new_numbers(size), new_numbers(size)), weights,
+        told, counted,
+    )  # fmt: skip
+    if n_told == 0:
+        return 0, 0
+    n_modes = _merge(
+        places, n_seeds, weights, radius_sq, new_integers(4 * SEEDS), new_integers(SEEDS),
+        new_integers(SEEDS), modes, support,
+    )  # fmt: skip
+    n_groups = (n_modes + LANES - 1) // LANES
+    _label(
+        points, modes, n_modes, limit_sq, new_numbers(n_groups * n_features * LANES),
+        new_numbers(n_modes), new_numbers(n_features * LANES), labels,
+    )  # fmt: skip
+    return n_modes, n_told
+
+
+def fit(
+    points: NDArray[np.float64],
+    bandwidth: Any,
+    *,
+    min_bin_freq: int,
+    tol: float,
+    max_iter: int,
+    cluster_all: bool,
+) -> Fit | None:
+    """Fit a table with the flat kernel, from its bins, and label by the nearest mode.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows, each of weight 1; finite, at least one.
+    bandwidth : float, or float64 array of shape (n_features,)
+        Radius of the ball and side of the bins, of the type in which seeds are computed.
+    min_bin_freq : int
+        Only bins that hold at least so many rows are seeds.
+    tol : float
+        A trajectory rests when its move is at most ``tol * bandwidth``.
+    max_iter : int
+        At most ``max_iter + 1`` means are taken.
+    cluster_all : bool
+        Whether rows farther than the bandwidth from every mode get a label.
+
+    Returns
+    -------
+    Fit or None
+        What the stages would find, to the last bit; None where they must.
+
+    Notes
+    -----
+    Up to 1,024 rows and 64 bins. What it costs to find that there are more is a pass over the rows.
+    """
+    n_rows, n_features = points.shape
+    if n_rows > ROWS or points.size > VALUES or not isinstance(bandwidth, Real):
+        return None
+    radius = float(bandwidth)
+    if not LEAST_BIN <= radius <= WIDEST:
+        return None
+    product = np.asarray(_SINGLE * bandwidth).dtype
+    if product not in (np.float32, np.float64):
+        return None
+    limit_sq = limit_square(None if cluster_all else radius)
+    places, modes = np.empty((2, SEEDS, n_features))
+    told, support = np.zeros((ROUNDS, FIELDS)), np.empty(SEEDS)
+    counted, labels = told.view(np.int64), np.empty(n_rows, dtype=np.int64)
+    order = np.arange(n_rows, dtype=np.int32)
+    slots = np.zeros(1 << (2 * n_rows).bit_length(), dtype=np.int32)
+    n_modes, n_told = _fit(
+        points, radius, min(min_bin_freq, n_rows + 1), product == np.float32, tol * radius,
+        min(max_iter, ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots, places, modes, support,
+        told, counted, labels,
+    )  # fmt: skip
+    if n_modes == 0:
+        return None
+    history = told[:n_told].copy().view(HISTORY_DTYPE)[:, 0]
+    return Fit(modes[:n_modes].copy(), support[:n_modes].copy(), labels, history)
