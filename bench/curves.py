@@ -18,7 +18,7 @@ from meanshift_fast.compiled import parallel
 Curves = dict[str, dict[str, float]]
 
 PATIENCE_S = 60.0
-TURNS = 3  # of each number of threads
+TURNS = 5  # of what is compared with itself
 
 
 class Case(NamedTuple):
@@ -71,6 +71,21 @@ def against_threads(rows: int) -> dict[str, float]:
         for count, times in taken.items():
             times.append(seconds(MeanShift(bandwidth=BINS.bandwidth, n_jobs=count).fit, points))
     return {str(count): median(times) for count, times in taken.items()}
+
+
+def tenfold(rows: int) -> tuple[float, float]:
+    """Time fits with bins of blobs in the plane, and of ten times as many, by turns.
+
+    Returns
+    -------
+    once, tenfold : float
+        Seconds.
+    """
+    tables = blobs(rows), blobs(10 * rows)
+    model = MeanShift(bandwidth=BINS.bandwidth, bin_seeding=BINS.bin_seeding)
+    turns = [[seconds(model.fit, points) for points in tables] for _ in range(TURNS + 1)]
+    once, ten = zip(*turns[1:], strict=True)  # the first was the warm-up
+    return median(once), median(ten)
 
 
 @parallel

@@ -88,6 +88,7 @@ def measure(quick: bool) -> Results:
     own_rows = 20_000 if quick else 10**6
     with part("floor, basins, Gaussian shifts"):
         fit_s, labelling_s = curves.floor(10**6)
+        once_s, tenfold_s = curves.tenfold(10**5 if quick else 10**6)
         found_basins, found_shifts = basins.basins(own_rows), basins.gaussian_shifts(own_rows)
     with part("curves"):
         found_curves = {
@@ -121,6 +122,8 @@ def measure(quick: bool) -> Results:
         "peak_bytes": peak_bytes,
         "fit_s": fit_s,
         "labelling_s": labelling_s,
+        "once_s": once_s,
+        "tenfold_s": tenfold_s,
         "basins": found_basins,
         "gaussian": found_shifts,
         "curves": found_curves,

@@ -17,6 +17,8 @@ least possible distances and the k-th of the largest bound the row's.
 For the result the shell is but a guess. Bounds of boxes are computed by the expression that
 computes distances, and rounding is monotone, so the k-th distance is exact whenever it lies in
 the shell; where it does not, everything is measured.
+
+Few rows need none of this: all pairs are measured.
 """
 
 import math
@@ -32,7 +34,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from meanshift_fast import tree
 from meanshift_fast.checks import checked
 from meanshift_fast.compiled import new_integers, new_numbers, parallel, serial, step
-from meanshift_fast.labels import in_lanes
 from meanshift_fast.lanes import (
     LANES,
     bits,
@@ -58,9 +59,9 @@ QUAD = 4  # rows measured at once: 64 columns take half the time that one at a t
 STACK = 256  # blocks waiting in a depth-first walk: at most 15 a level and one
 SLACK = 1e-9  # relative, around a shell: far more than rounding takes from it
 TINY = 1e-300  # lets a shell of no width hold the distance 0
-# Rows, and values of theirs, of which all pairs are measured, by one thread. 20 x 2 rows take 0.07
-# ms and with a tree 0.45, 300 take 0.7 and 0.8, 1,000 take 3.5 and, of two threads, 1.7: that is
-# the price of 3 s less in a first fit of them.
+# Rows, and values, up to which one thread measures all pairs: 20 x 2 rows take 0.07 ms (with a tree
+# 0.45), 300 take 0.7 (0.8), 1,000 take 3.5 (1.7, with two threads). In return a first fit of them
+# compiles 3 s less.
 FEW_ROWS = 1024
 FEW_VALUES = 1 << 14
 FEW = 48  # weight of the distances that are selected from as they are
@@ -424,26 +425,27 @@ def _search(tree_arrays, k, most_sq, first_block, first_group, middle, positions
         )  # fmt: skip
 
 
-# Few rows: all pairs are measured. There is neither a tree to build nor a kernel over threads to
-# compile, which is 3 s of a first fit with an empty cache.
+# Few rows: all pairs are measured, with no tree and no kernel over threads.
 
 
 @serial
 def _search_pairs(leaves, weights, k, most_sq, every_leaf, distances, kept, kept_weights, found):
     """Find the k-th distance of each row, the rows being in leaves in their own order."""
     n_leaves, n_features, n_rows = leaves.shape[0], leaves.shape[1], found.shape[0]
-    points, measured, everything = flat(leaves), flat(distances), (0.0, most_sq, most_sq)
+    points, lane_weights, listed = flat(leaves), flat(weights), flat(every_leaf)
+    measured, left, left_weights = flat(distances), flat(kept), flat(kept_weights)
+    everything = (0.0, most_sq, most_sq)
     for first in range(0, n_rows, QUAD):
         stop, leaf = min(first + QUAD, n_rows), first // LANES
-        at = leaf * LANES
+        own = leaf * LANES
         _measure(
-            points, flat(every_leaf), n_leaves, points, leaf * n_features, n_features, first - at,
-            stop - 1 - at, measured,
+            points, listed, n_leaves, points, leaf * n_features, n_features, first - own,
+            stop - 1 - own, measured,
         )  # fmt: skip
         for row in range(first, stop):
             kth_sq = _kth_sq(
-                measured, (row - first) * n_leaves, flat(weights), n_leaves, k, everything,
-                flat(kept), flat(kept_weights),
+                measured, (row - first) * n_leaves, lane_weights, n_leaves, k, everything, left,
+                left_weights,
             )  # fmt: skip
             found[row] = math.sqrt(kth_sq)
 
@@ -452,7 +454,7 @@ def _kth_distances_of_few(
     points: NDArray[np.float64], weights: NDArray[np.float64], k: float
 ) -> NDArray[np.float64]:
     """Measure each row's distance to its k-th neighbour, in the order of the rows."""
-    leaves = in_lanes(points)
+    leaves = tree.in_lanes(points)
     n_lanes = len(leaves) * LANES
     lane_weights = np.zeros(n_lanes)
     lane_weights[: len(points)] = weights if weights.size else 1.0
@@ -562,8 +564,9 @@ def mean_kth_distance(
 
     Notes
     -----
-    Time about n_samples^(1.5) in two dimensions, never much more than that of measuring all pairs;
-    memory besides the tree, at most 60 bytes a row and thread.
+    Of up to 1,024 rows of 16,384 values all pairs are measured. Beyond that the time is about
+    n_samples^(1.5) in two dimensions, and never much more than that of measuring all pairs; memory
+    besides the tree, at most 60 bytes a row and thread.
     """
     weight = float(weights.sum()) if weights.size else len(points)
     k = float(max(int(weight * quantile), 1))
@@ -729,10 +732,11 @@ def estimate_bandwidth(
 
     Notes
     -----
-    Time: about n for n rows in one column, n^(1.5) in two and n^(1.7) in three, as a row measures
-    only what its k-th neighbour's sphere cuts; from five columns on n^2, as the sphere cuts nearly
-    all: 10,000, 20,000 and 40,000 normal rows in ten columns take 0.12, 0.50 and 1.9 s. Equal rows
-    are searched once. Memory: twice the table's, and up to 60 bytes a row and thread.
+    Time: n^2 for n rows up to 1,024 of 16,384 values; beyond that about n in one column, n^(1.5) in
+    two and n^(1.7) in three, as a row measures only what its k-th neighbour's sphere cuts; from
+    five columns on n^2, as the sphere cuts nearly all: 10,000, 20,000 and 40,000 normal rows in ten
+    columns take 0.12, 0.50 and 1.9 s. Equal rows are searched once. Memory: twice the table's, and
+    up to 60 bytes a row and thread.
 
     A fixed share of the rows is a wide ball, wider than most clusters where there are many: try
     a smaller ``quantile`` if few clusters come out. [1]_ section 4 discusses the choice.

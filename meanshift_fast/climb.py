@@ -83,11 +83,6 @@ class Climb(NamedTuple):
     stories: NDArray[np.int64] | None
     history: NDArray[np.void]
 
-    @property
-    def n_iter(self) -> int:
-        """The most moves that a trajectory made before its last."""
-        return len(self.history) - 1
-
 
 # Coalescing: a forest of seeds, each leading to whom it follows, and a table of cells.
 

@@ -77,7 +77,10 @@ def step(function: Kernel) -> Kernel:
 
 
 def as_step(kernel: Kernel) -> Kernel:
-    """What a `serial` kernel does, as a step of other kernels."""
+    """Compile a `serial` kernel of another file as a step of a kernel that does several stages.
+
+    Its source stays in one place, and is sealed into the cache as that of other steps is.
+    """
     return step(getattr(kernel, "py_func", kernel))
 
 

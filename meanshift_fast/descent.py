@@ -249,8 +249,8 @@ def sum_balls(
 
     ``low`` and ``high`` bound the positions. What all balls share goes to ``shared``, in lanes
     that are still to be added up; what a member has to itself, to its lane of ``own``. One alone
-    needs neither ``scratch`` nor ``hits``, and has nothing to itself; where ``hits`` is None, Numba
-    does not compile what positions in a group need.
+    has nothing to itself, and needs neither ``scratch`` nor ``hits``; None for ``hits`` leaves what
+    a group needs uncompiled.
     """
     points, point_weights, lower, upper, weight, weighted_sum, first_child, weighted, n_upper = (
         views
@@ -280,7 +280,7 @@ def sum_balls(
             if block < n_upper:
                 put(stack, waiting, opened)
                 waiting += 1
-            elif hits is None or alone:
+            elif hits is None or alone:  # the first is known to the compiler
                 _add_rows(
                     points, point_weights, steepness, opened, opened * weighted, n_features, low,
                     ball, shared,

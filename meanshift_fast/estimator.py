@@ -111,8 +111,8 @@ default=None
         most, in bandwidths. 0 sums every row.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
-        does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread;
-        1,024 rows in up to 64 bins take one anyway.
+        does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread,
+        and so do up to 1,024 rows of 65,536 values in 64 bins, without weights.
     progress : bool or callable, default=False
         True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
 
@@ -303,7 +303,7 @@ default=None
         return self
 
     def _is_plain(self) -> bool:
-        """Whether nothing is asked for but the flat kernel's climb from bins."""
+        """Whether nothing is asked for but the flat kernel's climb from bins, coalescing or not."""
         return (
             self.bin_seeding
             and self.seeds is None
@@ -345,8 +345,8 @@ default=None
         points = readonly_table(X)
         report(0, 1, "bandwidth")
         bandwidth = self._bandwidth(points, row_weights)
-        is_whole = X is table and not row_weights.size and not widths.size
-        if is_whole and self._fit_small(points, bandwidth, X.dtype):
+        is_bare = X is table and not row_weights.size and not widths.size  # rows, each of weight 1
+        if is_bare and self._fit_small(points, bandwidth, X.dtype):
             return
         units = units_of(
             bandwidth, extremes(points), in_bandwidths=self.kernel == "gaussian",
@@ -423,17 +423,16 @@ default=None
         dtype: np.dtype[Any],
     ) -> bool:
         """Fit a small table in one call, if no more is asked for than that does; whether it did."""
-        is_narrow = dtype.kind == "f" and dtype.itemsize < 8  # its centres are rounded
-        if is_narrow or not self._is_plain() or self.coalesce or self.progress:
+        if not self._is_plain() or self.coalesce or self.progress:
             return False
         found = small.fit(
-            points, bandwidth, min_bin_freq=self.min_bin_freq, tol=self.tol,
+            points, bandwidth, dtype, min_bin_freq=self.min_bin_freq, tol=self.tol,
             max_iter=self.max_iter, cluster_all=bool(self.cluster_all),
         )  # fmt: skip
         if found is None:
             return False
         self._keep(None)
-        self._note(bandwidth, found.modes, found.support, found.history)
+        self._set_fitted(bandwidth, found.modes, found.support, found.history)
         self.labels_ = found.labels
         return True
 
@@ -445,7 +444,7 @@ default=None
         dtype: np.dtype[Any],
         polish_modes: Polish | None,
     ) -> Landings:
-        """Merge the ends of a climb, and note what there is to tell of it."""
+        """Merge the ends of a climb into modes, and set what a fit finds but for the labels."""
         ends, support = path.ends, path.support
         n_reached = np.count_nonzero(support)
         if n_reached == 0:
@@ -468,17 +467,17 @@ default=None
         if isinstance(units.divisor, float):
             for name in ("mean_shift", "max_shift"):
                 path.history[name] = units.leave(path.history[name])
-        self._note(bandwidth, units.leave(modes).astype(dtype), support, path.history)
+        self._set_fitted(bandwidth, units.leave(modes).astype(dtype), support, path.history)
         return landings
 
-    def _note(
+    def _set_fitted(
         self,
         bandwidth: float | NDArray[np.float64],
         centers: NDArray[Any],
         support: NDArray[np.float64],
         history: NDArray[np.void],
     ) -> None:
-        """Set all fitted attributes but the labels."""
+        """Set what a fit finds, but for the labels."""
         self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
         self.cluster_centers_ = centers
         self.n_iter_ = len(history) - 1

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from meanshift_fast.compiled import new_numbers, parallel, serial, step
 from meanshift_fast.lanes import LANES, bits, flat, full, item, load, lowest, put, store, where
 from meanshift_fast.pieces import pieces
-from meanshift_fast.tree import MomentTree, build
+from meanshift_fast.tree import MomentTree, build, in_lanes
 
 LEAVES = 256  # leaves of one task: those of a block of blocks
 ROWS = LEAVES * LANES  # rows of one task; fewer where each meets so much that a task takes long
@@ -294,14 +294,6 @@ def limit_square(limit: float | None) -> float:
     while square < math.inf and math.sqrt(math.nextafter(square, math.inf)) <= limit:
         square = math.nextafter(square, math.inf)
     return square
-
-
-def in_lanes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lay out rows as the leaves of a moment tree are, in their own order."""
-    n_rows, n_features = rows.shape
-    full_leaves = np.full((-(-n_rows // LANES) * LANES, n_features), np.inf)
-    full_leaves[:n_rows] = rows
-    return np.ascontiguousarray(full_leaves.reshape(-1, LANES, n_features).swapaxes(1, 2))
 
 
 def _boxes(rows: MomentTree) -> tuple[NDArray[np.float64], ...]:

@@ -4,9 +4,9 @@
     here                input -> | bins  ->  tree  ->  climb  ->  modes  ->  labels |
 
 A fit of a thousand rows is a dozen kernels of a few microseconds each, and the interpreter takes
-ten times as long between them. One kernel in their place takes 1,000 x 2 rows in one ball from 562
-us to 153, and finds the same to the last bit. A first fit with an empty cache, most of which is
-compiling, takes 12.0 s and not 18.8: no kernel is parallel, and no tracks are kept.
+ten times as long between them. One kernel in their place takes a fit of 1,000 x 2 rows that are all
+in one ball from 562 us to 153, and finds the same to the last bit. A first fit with an empty cache,
+most of which is compiling, takes 12.0 s and not 18.8: no kernel is parallel, no tracks are kept.
 
 It fits what is plain. Of whatever is not (many bins, no row near any seed, a number near the end
 of its range) it makes nothing, and the stages do it.
@@ -30,9 +30,9 @@ from meanshift_fast.weights import UNWEIGHTED
 
 ROWS = CHUNK  # at most: so many are arranged at once
 VALUES = 1 << 16  # at most: a few milliseconds, which one thread takes and Ctrl-C waits for
-SEEDS = FEW  # at most: so few need no order
+SEEDS = FEW  # and bins, at most: so few need no order
 ROUNDS = 512  # of a climb, at most
-FIELDS = 5  # of the history: round, how many move, their mean and largest move, how many rest
+FIELDS = len(HISTORY_DTYPE.names or ())  # of the history, in its order
 WIDEST = 1e38  # bandwidth: float32 holds it, as it does the narrowest
 LARGEST = 1e150  # coordinate, whose square is a number
 
@@ -41,7 +41,7 @@ _sum_blocks = as_step(sum_blocks)
 _collapse = as_step(collapse)
 _first_of = as_step(first_of)
 _sweep = as_step(sweep)
-_SINGLE = np.empty(0, dtype=np.float32)
+_SINGLE = np.empty(0, dtype=np.float32)  # bins' numbers: times a bandwidth, seeds in their type
 
 
 class Fit(NamedTuple):
@@ -65,7 +65,8 @@ class Fit(NamedTuple):
     history: NDArray[np.void]
 
 
-# A step for each stage. The arrays come from outside: a pointer keeps nothing alive.
+# A step for each stage. The caller makes the arrays: steps go on with flat pointers, which keep no
+# array alive.
 
 
 @step
@@ -79,13 +80,13 @@ def _largest(values, n_values):
 
 @step
 def _find_seeds(
-    points, bandwidth, min_bin_freq, is_single, origin, stride, none, bins, slots, rows, counts,
-    inverse, seeds,
+    points, bandwidth, min_bin_freq, is_single, origin, stride, no_stride, bins, slots, rows,
+    counts, inverse, seeds,
 ):  # fmt: skip
-    """Put seeds at the centres of the bins that hold enough rows; how many, or 0."""
+    """Put seeds where `bin_seeds` does, in the bins that hold enough rows; how many, or 0."""
     n_rows, n_features = points.shape
     if not _span_bins(points, bandwidth, origin, stride) <= slots.shape[0]:
-        stride = none
+        stride = no_stride  # too many for a slot each: they are hashed
     n_bins = count_part(
         points, np.int64(0), n_rows, bandwidth, origin, stride, slots, np.int64(0), rows, counts,
         inverse, bins,
@@ -111,11 +112,11 @@ def _find_seeds(
 
 @step
 def _arrange(
-    points, unweighted, order, careful, tree_arrays, level_starts, first_child, numbers, integers
+    points, unweighted, order, careful, n_leaves, n_upper, tree_arrays, level_starts, first_child,
+    numbers, integers,
 ):  # fmt: skip
     """Build the tree of the rows."""
-    n_rows, n_features = points.shape
-    n_leaves, n_upper = (n_rows + LANES - 1) // LANES, level_starts[-2]
+    n_features = points.shape[1]
     _, ones, lower, upper, weight, sums = tree_arrays
     store(flat(ones), 0, full(1.0))
     arrange_chunk(
@@ -126,23 +127,21 @@ def _arrange(
 
 @step
 def _climb(
-    tree_arrays, first_child, n_upper, places, n_seeds, radius_sq, rest, n_rounds, stack, numbers,
-    support, told, counted,
+    tree_arrays, first_child, n_upper, positions, n_seeds, radius_sq, rest, n_rounds, stack,
+    numbers, support, history, history_counts,
 ):  # fmt: skip
     """Let seeds climb, one after the other; how many rounds that are, or 0 for too many.
 
-    ``told`` and ``counted`` are the history, by its numbers and by its integers: zeros.
+    ``history`` and ``history_counts`` are one array of zeros, seen as numbers and as integers.
     """
     packed, ones, lower, upper, weight, sums = tree_arrays
     views = (
         flat(packed), flat(ones), flat(lower), flat(upper), flat(weight), flat(sums),
         flat(first_child), np.int64(0), n_upper,
     )  # fmt: skip
-    n_features, most_rounds, n_told = places.shape[1], told.shape[0], 0
-    at, weights, tale, counts = flat(places), flat(support), flat(told), flat(counted)
+    n_features, most_rounds, n_told = positions.shape[1], history.shape[0], 0
+    at, weights, moves, counts = flat(positions), flat(support), flat(history), flat(history_counts)
     place, shared, own = flat(numbers[0]), flat(numbers[1]), flat(numbers[2])
-    for f in range(n_features + 1):
-        store(own, f, full(0.0))  # one alone has nothing to itself
     for i in range(n_seeds):
         number, rests = 0, False
         while not rests and number < n_rounds:
@@ -150,17 +149,18 @@ def _climb(
                 return 0
             for f in range(n_features):
                 put(place, f, item(at, i * n_features + f))
+            # Not `sum_ball`, whose three descents take 0.5 s more to compile.
             sum_balls(
                 views, None, n_features, place, place, place, True, (radius_sq, radius_sq),
-                flat(stack), shared, None, shared, shared,
+                flat(stack), shared, None, shared, own,
             )  # fmt: skip
             weight_near, move = move_to_mean(at, i, n_features, shared, own, 0)
             rests = move <= rest or weight_near == 0.0
             put(weights, i, weight_near)
             record = FIELDS * number
             put(counts, record + 1, item(counts, record + 1) + 1)
-            put(tale, record + 2, item(tale, record + 2) + move)
-            put(tale, record + 3, max(item(tale, record + 3), move))
+            put(moves, record + 2, item(moves, record + 2) + move)
+            put(moves, record + 3, max(item(moves, record + 3), move))
             put(counts, record + 4, item(counts, record + 4) + rests)
             number += 1
         n_told = max(n_told, number)
@@ -169,7 +169,7 @@ def _climb(
         record = FIELDS * number
         n_rested += item(counts, record + 4)
         put(counts, record, number + 1)
-        put(tale, record + 2, item(tale, record + 2) / item(counts, record + 1))
+        put(moves, record + 2, item(moves, record + 2) / item(counts, record + 1))
         put(counts, record + 4, n_rested)
     return n_told
 
@@ -178,7 +178,7 @@ def _climb(
 def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mode_support):
     """Merge the ends that any row is near; how many modes they come to, or 0."""
     n_features, n_ends = ends.shape[1], np.int64(0)  # a literal would compile `collapse` twice
-    at, weights, numbers, found = flat(ends), flat(support), flat(kept), flat(modes)
+    at, weights, kept_ends, found = flat(ends), flat(support), flat(kept), flat(modes)
     for i in range(n_seeds):
         if item(weights, i) > 0.0:
             put(weights, n_ends, item(weights, i))
@@ -195,7 +195,7 @@ def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mo
         ends, support, bandwidth_sq, waiting, n_waiting, first, VISITS, kept, np.int64(0)
     )
     for k in range(n_modes):
-        end = item(numbers, k)
+        end = item(kept_ends, k)
         put(flat(mode_support), k, item(weights, end))
         for f in range(n_features):
             put(found, k * n_features + f, item(at, end * n_features + f))
@@ -203,36 +203,40 @@ def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mo
 
 
 @step
-def _label(points, modes, n_modes, limit_sq, packed, numbers, group, labels):
+def _label(points, modes, n_modes, limit_sq, packed, mode_numbers, group, labels):
     """Label each row with its nearest mode."""
     n_rows, n_features = points.shape
     for k in range(packed.shape[0]):
         put(flat(packed), k, np.inf)
     for k in range(n_modes):
-        put(flat(numbers), k, np.float64(k))
+        put(flat(mode_numbers), k, np.float64(k))
         for f in range(n_features):
             place = (k // LANES * n_features + f) * LANES + k % LANES
             put(flat(packed), place, item(flat(modes), k * n_features + f))
-    label_by_all(points, np.int64(0), n_rows, packed, numbers, limit_sq, group, labels)
+    label_by_all(points, np.int64(0), n_rows, packed, mode_numbers, limit_sq, group, labels)
 
 
 @serial
 def _fit(
     points, bandwidth, min_bin_freq, is_single, rest, n_rounds, limit_sq, unweighted, order, slots,
-    places, modes, support, told, counted, labels,
+    positions, modes, support, history, history_counts, labels,
 ):  # fmt: skip
-    """Fit; how many modes there are and how many rounds they took, or 0 and 0."""
+    """Fit; how many modes there are and after how many rounds, or 0 and 0 where the stages must.
+
+    ``positions`` has room for the seeds, and in the end those that any row is near.
+    """
     n_rows, n_features = points.shape
     if not _largest(flat(points), n_rows * n_features) <= LARGEST:
         return 0, 0
     n_seeds = _find_seeds(
         points, bandwidth, min_bin_freq, is_single, new_numbers(n_features),
         new_numbers(n_features), new_numbers(0), new_numbers(n_features), slots,
-        new_integers(n_rows), new_integers(n_rows), new_integers(0), places,
+        new_integers(n_rows), new_integers(n_rows), new_integers(0), positions,
     )  # fmt: skip
     if n_seeds == 0:
         return 0, 0
 
+    # As in `tree.build`: at most four blocks of leaves, and one above where there are several.
     n_leaves = (n_rows + LANES - 1) // LANES
     n_lowest = (n_leaves + LANES - 1) // LANES
     n_upper = int(n_lowest > 1)
@@ -245,24 +249,26 @@ def _fit(
         new_numbers(size), new_numbers(n_blocks * LANES), new_numbers(size),
     )  # fmt: skip
     _arrange(
-        points, unweighted, order, n_seeds > n_rows // 16, tree_arrays, level_starts, first_child,
-        (new_numbers(CHUNK), new_numbers(CHUNK)),
+        points, unweighted, order, n_seeds > n_rows // 16, n_leaves, n_upper, tree_arrays,
+        level_starts, first_child, (new_numbers(CHUNK), new_numbers(CHUNK)),
         (new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)),
     )  # fmt: skip
 
-    size = (n_features + 1) * LANES
+    n_lanes = (n_features + 1) * LANES
     weights, radius_sq = new_numbers(SEEDS), bandwidth * bandwidth
     n_told = _climb(
-        tree_arrays, first_child, n_upper, places, n_seeds, radius_sq, rest, n_rounds,
-        new_integers(STACK), (new_numbers(size), new_numbers(size), new_numbers(size)), weights,
-        told, counted,
+        tree_arrays, first_child, n_upper, positions, n_seeds, radius_sq, rest, n_rounds,
+        new_integers(STACK), (new_numbers(n_lanes), new_numbers(n_lanes), new_numbers(n_lanes)),
+        weights, history, history_counts,
     )  # fmt: skip
     if n_told == 0:
         return 0, 0
     n_modes = _merge(
-        places, n_seeds, weights, radius_sq, new_integers(4 * SEEDS), new_integers(SEEDS),
+        positions, n_seeds, weights, radius_sq, new_integers(4 * SEEDS), new_integers(SEEDS),
         new_integers(SEEDS), modes, support,
     )  # fmt: skip
+    if n_modes == 0:
+        return 0, 0
     n_groups = (n_modes + LANES - 1) // LANES
     _label(
         points, modes, n_modes, limit_sq, new_numbers(n_groups * n_features * LANES),
@@ -274,6 +280,7 @@ def _fit(
 def fit(
     points: NDArray[np.float64],
     bandwidth: Any,
+    dtype: np.dtype[Any],
     *,
     min_bin_freq: int,
     tol: float,
@@ -288,6 +295,8 @@ def fit(
         The rows, each of weight 1; finite, at least one.
     bandwidth : float, or float64 array of shape (n_features,)
         Radius of the ball and side of the bins, of the type in which seeds are computed.
+    dtype : dtype
+        Of the rows, before they became float64.
     min_bin_freq : int
         Only bins that hold at least so many rows are seeds.
     tol : float
@@ -304,7 +313,8 @@ def fit(
 
     Notes
     -----
-    Up to 1,024 rows and 64 bins. What it costs to find that there are more is a pass over the rows.
+    Up to 1,024 rows, 65,536 values and 64 occupied bins. To find that there are more bins costs
+    three passes over the rows: 32 us of 1,000 x 2.
     """
     n_rows, n_features = points.shape
     if n_rows > ROWS or points.size > VALUES or not isinstance(bandwidth, Real):
@@ -312,21 +322,28 @@ def fit(
     radius = float(bandwidth)
     if not LEAST_BIN <= radius <= WIDEST:
         return None
+    if dtype != np.float64:
+        # Centres of narrow floats are rounded; and where NumPy divides in less than float64, as it
+        # does bytes by a bandwidth of float32, bins are others.
+        is_narrow = dtype.kind == "f" and dtype.itemsize < 8
+        quotient = np.asarray(np.empty(0, dtype) / bandwidth)
+        if is_narrow or quotient.dtype != np.float64:
+            return None
     product = np.asarray(_SINGLE * bandwidth).dtype
     if product not in (np.float32, np.float64):
         return None
     limit_sq = limit_square(None if cluster_all else radius)
-    places, modes = np.empty((2, SEEDS, n_features))
-    told, support = np.zeros((ROUNDS, FIELDS)), np.empty(SEEDS)
-    counted, labels = told.view(np.int64), np.empty(n_rows, dtype=np.int64)
-    order = np.arange(n_rows, dtype=np.int32)
+    positions, modes = np.empty((2, SEEDS, n_features))
+    history, support = np.zeros((ROUNDS, FIELDS)), np.empty(SEEDS)
+    labels, order = np.empty(n_rows, dtype=np.int64), np.arange(n_rows, dtype=np.int32)
     slots = np.zeros(1 << (2 * n_rows).bit_length(), dtype=np.int32)
-    n_modes, n_told = _fit(
-        points, radius, min(min_bin_freq, n_rows + 1), product == np.float32, tol * radius,
-        min(max_iter, ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots, places, modes, support,
-        told, counted, labels,
+    # Of Python's types, for which `_fit` is compiled, and no larger than int64 holds.
+    n_modes, n_rounds = _fit(
+        points, radius, min(int(min_bin_freq), n_rows + 1), bool(product == np.float32),
+        float(tol * radius), min(int(max_iter), ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots,
+        positions, modes, support, history, history.view(np.int64), labels,
     )  # fmt: skip
     if n_modes == 0:
         return None
-    history = told[:n_told].copy().view(HISTORY_DTYPE)[:, 0]
-    return Fit(modes[:n_modes].copy(), support[:n_modes].copy(), labels, history)
+    rounds = history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
+    return Fit(modes[:n_modes].copy(), support[:n_modes].copy(), labels, rounds)

@@ -502,6 +502,14 @@ def _aligned(*shapes: tuple[int, ...]) -> list[NDArray[np.float64]]:
     ]
 
 
+def in_lanes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lay rows out as the leaves of a tree are, in their own order."""
+    n_rows, n_features = rows.shape
+    leaves = np.full((-(-n_rows // LANES) * LANES, n_features), np.inf)
+    leaves[:n_rows] = rows
+    return np.ascontiguousarray(leaves.reshape(-1, LANES, n_features).swapaxes(1, 2))
+
+
 def _cell_grid(lower, upper, n_cells):
     """Halve the widest side until there are ``n_cells`` cells.
 
