@@ -371,12 +371,12 @@ default=None
         kernel = self._kernel_on(rows, units.radius, report)
         follow = kernel.follow
         order = _order_of(rows) if tree_rows is entered else None
-        climb_rows = partial(follow, entered, order=order, coalesce=self.coalesce)
+        climb_rows = partial(follow, entered, order=order, coalesce=float(self.coalesce))
         if seeds is points:
             path = climb_rows()
         else:
             starts = units.enter(readonly_table(seeds))
-            path = follow(starts, order=tree.order_of(starts), coalesce=self.coalesce)
+            path = follow(starts, order=tree.order_of(starts), coalesce=float(self.coalesce))
             if self.seeds is None and not np.count_nonzero(path.support):
                 # In 30 columns a bin's centre may be far from all rows, its own included.
                 warn_of_bins(bandwidth)
@@ -402,7 +402,7 @@ default=None
             path = climb_rows()
         self.labels_ = row_labels(
             path, entered, landings, order=_order_of(rows), limit=limit, follow=kernel.again,
-            patient=kernel.patient, side=self.coalesce * units.radius,
+            patient=kernel.patient, side=float(self.coalesce) * units.radius,
         )  # fmt: skip
         kept = Labelled(
             points, row_weights, self.labels_, *landings.within(units.leave), widths=row_widths
@@ -426,8 +426,8 @@ default=None
         if not self._is_plain() or self.coalesce or self.progress:
             return False
         found = small.fit(
-            points, bandwidth, dtype, min_bin_freq=self.min_bin_freq, tol=self.tol,
-            max_iter=self.max_iter, cluster_all=bool(self.cluster_all),
+            points, bandwidth, dtype, min_bin_freq=int(self.min_bin_freq), tol=float(self.tol),
+            max_iter=int(self.max_iter), cluster_all=bool(self.cluster_all),
         )  # fmt: skip
         if found is None:
             return False
@@ -492,7 +492,7 @@ default=None
             every_row = self.seeds is None and not self.bin_seeding and self.kernel == "flat"
             return find_bandwidth(
                 self.bandwidth, self.kernel, points, weights,
-                every_row=every_row, coalesce=self.coalesce,
+                every_row=every_row, coalesce=float(self.coalesce),
             )  # fmt: skip
         if isinstance(self.bandwidth, Real):
             return self.bandwidth  # type: ignore[return-value]
@@ -501,7 +501,7 @@ default=None
     def _kernel_on(self, rows: _Rows, radius: float, report: Report) -> _Kernel:
         """What the kernel does on some rows: a kernel is a way to shift positions."""
         follow = partial(
-            climb, bandwidth=radius, tol=self.tol, max_iter=self.max_iter, report=report
+            climb, bandwidth=radius, tol=float(self.tol), max_iter=int(self.max_iter), report=report
         )
         if isinstance(rows, sketch.Sketch):
             once = partial(sketch.shift, rows, bandwidth=radius)
@@ -526,7 +526,7 @@ default=None
         return _Kernel(
             follow,
             follow,
-            partial(patient, tol=self.tol / 100.0),
+            partial(patient, tol=float(self.tol) / 100.0),
             partial(polish, *among.args),
         )
 

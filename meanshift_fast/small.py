@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast import sketch
 from meanshift_fast.climb import HISTORY_DTYPE
 from meanshift_fast.compiled import as_step, new_integers, new_numbers, serial, step
 from meanshift_fast.descent import STACK, move_to_mean, sum_balls
@@ -313,14 +314,14 @@ def fit(
 
     Notes
     -----
-    Up to 1,024 rows, 65,536 values and 64 occupied bins. To find that there are more bins costs
-    three passes over the rows: 32 us of 1,000 x 2.
+    Up to 1,024 rows, 65,536 values and 64 occupied bins, and not where there may be sketches. To
+    find that there are more bins costs three passes over the rows: 32 us of 1,000 x 2.
     """
     n_rows, n_features = points.shape
     if n_rows > ROWS or points.size > VALUES or not isinstance(bandwidth, Real):
         return None
     radius = float(bandwidth)
-    if not LEAST_BIN <= radius <= WIDEST:
+    if not LEAST_BIN <= radius <= WIDEST or sketch.is_worth(points, SEEDS):
         return None
     if dtype != np.float64:
         # Centres of narrow floats are rounded; and where NumPy divides in less than float64, as it
@@ -337,10 +338,10 @@ def fit(
     history, support = np.zeros((ROUNDS, FIELDS)), np.empty(SEEDS)
     labels, order = np.empty(n_rows, dtype=np.int64), np.arange(n_rows, dtype=np.int32)
     slots = np.zeros(1 << (2 * n_rows).bit_length(), dtype=np.int32)
-    # Of Python's types, for which `_fit` is compiled, and no larger than int64 holds.
+    # Numbers that int64 holds, of Python's types: for others `_fit` would compile anew, for 8 s.
     n_modes, n_rounds = _fit(
-        points, radius, min(int(min_bin_freq), n_rows + 1), bool(product == np.float32),
-        float(tol * radius), min(int(max_iter), ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots,
+        points, radius, min(min_bin_freq, n_rows + 1), bool(product == np.float32),
+        tol * radius, min(max_iter, ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots,
         positions, modes, support, history, history.view(np.int64), labels,
     )  # fmt: skip
     if n_modes == 0:

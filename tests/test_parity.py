@@ -524,3 +524,24 @@ def test_centres_just_a_bandwidth_apart_are_one_cluster():
     assert np.isin(ours.cluster_centers_, theirs.cluster_centers_).all()
     assert abs(1.6 - 0.5) <= 1.1
     assert (ours.cluster_centers_[0], len(ours.cluster_centers_)) == (1.6, 3)
+
+
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"tol": np.float16(0.125), "max_iter": np.int8(127), "coalesce": np.float16(0.0)},
+        {"tol": np.longdouble(0.125), "max_iter": np.uint8(255), "coalesce": np.float16(0.25)},
+        {"tol": 1, "max_iter": np.int64(3), "coalesce": np.float32(0.25)},
+    ],
+    ids=str,
+)
+def test_numbers_of_every_type_do_what_pythons_do(numbers, assign):
+    X, asked = samples.blobs(300, 2), {"bandwidth": 1.0, "assign": assign}
+    as_pythons = {name: float(value) for name, value in numbers.items()}
+    as_pythons["max_iter"] = int(numbers["max_iter"])
+    found = MeanShift(**asked, **numbers).fit(X)
+    expected = MeanShift(**asked, **as_pythons).fit(X)
+    np.testing.assert_array_equal(found.cluster_centers_, expected.cluster_centers_)
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    np.testing.assert_array_equal(found.history_, expected.history_)

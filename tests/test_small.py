@@ -25,7 +25,7 @@ TABLES = {
     "2-d": samples.blobs(500, 2),
     "3-d": samples.blobs(500, 3),
     "6-d": samples.blobs(400, 6),
-    "40-d": samples.blobs(100, 40),
+    "40-d": samples.blobs(600, 40),
     "sixteen rows": samples.blobs(16, 2),
     "seventeen rows": samples.blobs(17, 2),
     "256 rows, a block": samples.blobs(256, 2),
@@ -127,7 +127,7 @@ def test_whatever_the_numbers_one_call_does_as_the_stages_do(X, bandwidth, clust
             assert_equal_fits(MeanShift(**params).fit(X), expected)
 
 
-@pytest.mark.parametrize("name", sorted(set(TABLES) - {"40-d"}))
+@pytest.mark.parametrize("name", sorted(set(TABLES) - {"40-d"}))  # a bin for each row
 def test_a_plain_fit_is_one_call(name, calls):
     MeanShift(**PLAIN).fit(TABLES[name])
     assert calls[0] is not None
@@ -156,6 +156,7 @@ LEFT = {
     "a bin for each row": (samples.blobs(100, 2), {"bandwidth": 1e-3}),
     "a row more": (samples.blobs(small.ROWS + 1, 2), {}),
     "many columns": (samples.blobs(small.ROWS, 65), {}),
+    "columns that sketches are for": (samples.blobs(100, 40), {}),
     "a coordinate whose square is none": (far, {}),
     "a bandwidth below float32's": (1e-39 * samples.blobs(100, 2), {"bandwidth": 2e-39}),
     "a bandwidth above float32's": (1e39 * samples.blobs(100, 2), {"bandwidth": 2e39}),
