@@ -44,9 +44,9 @@ from meanshift_fast.units import (
 )
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
-# Values of a table that one thread fits from bins in fractions of a millisecond. A second one gains
-# nothing, and where all processors are busy they wait for each other: 1,000 x 2 rows take 24 ms,
-# and alone 0.24 to 0.36.
+# Values of a table that one thread fits from bins in a millisecond or so. A second one gains
+# nothing, and where all processors are busy they wait for each other: beside two processes that do
+# the same, 1,000 x 2 rows in 133 bins take two threads 5.7 ms and one 1.6.
 TINY = 4096
 
 _Rows = tree.MomentTree | sketch.Sketch | slabs.SlabTree
