@@ -18,7 +18,7 @@ import {module}
 print(perf_counter() - start)
 """
 
-# The estimated bandwidth and the bins are there so that every kernel is needed.
+# The estimated bandwidth and the bins are there so that every kernel of a stage is needed.
 _FIRST_FIT = """
 import sys
 from time import perf_counter
@@ -75,8 +75,15 @@ def import_seconds(*modules: str, repeats: int) -> list[float]:
     return [median(times) for times in zip(*rounds[1:], strict=True)]
 
 
-def first_fit_seconds(repeats: int) -> tuple[float, float]:
+def first_fit_seconds(rows: int, repeats: int) -> tuple[float, float]:
     """Time the first fit of a process, without the import.
+
+    Parameters
+    ----------
+    rows : int
+        Of blobs in the plane. Up to 1,024 are fitted in one call, more stage by stage.
+    repeats : int
+        Processes with a filled cache.
 
     Returns
     -------
@@ -87,7 +94,7 @@ def first_fit_seconds(repeats: int) -> tuple[float, float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "points.npy")
-        np.save(table, blobs(1_000))
+        np.save(table, blobs(rows))
         cache = Path(folder, "cache")
         cold, *later = (_figure(_FIRST_FIT, str(table), cache=cache) for _ in range(repeats + 1))
     return cold, median(later)

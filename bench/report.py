@@ -81,7 +81,12 @@ def measure(quick: bool) -> Results:
         import_s, sklearn_import_s = process.import_seconds(
             "meanshift_fast", "sklearn.cluster", repeats=repeats
         )
-        cold_fit_s, later_fit_s = process.first_fit_seconds(repeats)
+        first_fits = {
+            str(rows): dict(
+                zip(("cold_s", "later_s"), process.first_fit_seconds(rows, repeats), strict=True)
+            )
+            for rows in (1_000, 5_000)
+        }
         points_bytes, peak_bytes = process.peak_memory(10**6 if quick else 10**7)
 
     warm_up()
@@ -116,8 +121,7 @@ def measure(quick: bool) -> Results:
         "speed": speed,
         "import_s": import_s,
         "sklearn_import_s": sklearn_import_s,
-        "cold_fit_s": cold_fit_s,
-        "later_fit_s": later_fit_s,
+        "first_fits": first_fits,
         "points_bytes": points_bytes,
         "peak_bytes": peak_bytes,
         "fit_s": fit_s,
@@ -210,8 +214,10 @@ def tables(results: Results) -> Iterator[str]:
     yield "| --- | ---: |"
     yield f"| `import meanshift_fast` | {spoken(results['import_s'])} |"
     yield f"| `import sklearn.cluster` | {spoken(results['sklearn_import_s'])} |"
-    yield f"| first fit ever, kernels compiled | {spoken(results['cold_fit_s'])} |"
-    yield f"| first fit of a later process | {spoken(results['later_fit_s'])} |"
+    for rows, first in results["first_fits"].items():
+        what = f"{int(rows):,} rows"
+        yield f"| first fit ever, of {what}, kernels compiled | {spoken(first['cold_s'])} |"
+        yield f"| first fit of a later process, of {what} | {spoken(first['later_s'])} |"
     yield (
         f"| peak memory of a process that fits {results['points_bytes'] / 1e6:,.0f} MB of points "
         f"| {results['peak_bytes'] / 1e6:,.0f} MB |"
