@@ -178,7 +178,7 @@ def test_rows_far_from_all_centres_have_a_nearest_one():
 @pytest.mark.jitless
 @pytest.mark.parametrize("limit", [0.0, 5e-324, 1e-200, 0.1, 1 / 3, 2.0, 1e100, 1e200, np.inf])
 def test_a_limit_has_a_square_that_decides_as_its_root_does(limit):
-    square = labels._square_of(limit)
+    square = labels.limit_square(limit)
     assert math.sqrt(square) <= limit
     assert square == math.inf or math.sqrt(math.nextafter(square, math.inf)) > limit
 
