@@ -12,7 +12,9 @@ What is linked in stays plain LLVM code, a part, and LLVM optimises the kernel w
 On a quiet machine a first fit with an empty cache takes 8.6 s and took 13.3 s; the kernels run as
 fast as they did. On a slower day two things more made 10.7 to 11.9 s of 11.6 to 13.2: no function
 is optimised before it is in its kernel, where that would be done again, and Python's garbage
-collector rests while the compiler makes its millions of objects, of which few are garbage.
+collector rests while the compiler makes its millions of objects, of which few are garbage. Parts
+are linked once, into the kernel, and not into each part on the way, which spares 8 % more: a first
+fit of 5,000 rows takes 6.3 times as long as its types take to infer, and took 6.9.
 
 This rests on three of Numba's joints: `pipeline_class` of ``njit``, a target context's
 `subtarget` with a code generator of its own, and the steps in which a code library is finalised.
@@ -28,26 +30,69 @@ from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler import Compiler
 
 
+def _all_parts(libraries: list[Any]) -> list[Any]:
+    """Libraries, and the parts that any of them needs, once each; of a part its own code alone."""
+    found: dict[int, Any] = {}
+    waiting = libraries[::-1]
+    while waiting:
+        library = waiting.pop()
+        if id(library) not in found:
+            is_part = isinstance(library, _Part)
+            found[id(library)] = _OwnCode(library) if is_part else library
+            waiting += library._linking_libraries[::-1] if is_part else []
+    return list(found.values())
+
+
 class _Whole(JITCodeLibrary):
     """Code that Python calls. It is optimised as a whole, with all its parts, and not before."""
+
+    _linking_libraries: list[Any]
 
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
 
+    def finalize(self) -> None:
+        """Link all parts, and make machine code."""
+        self._linking_libraries = _all_parts(self._linking_libraries)
+        super().finalize()
+
 
 class _Part(_Whole):
-    """Code to be linked into other code. It is not optimised by itself and has no address."""
+    """Code to be linked into other code, once and not into the parts between.
 
-    def _optimize_final_module(self) -> None:
-        pass
+    It is not optimised by itself and has no address.
+    """
 
-    def _finalize_final_module(self) -> None:
+    def finalize(self) -> None:
+        """Note that there is no more to come."""
+        self._raise_if_finalized()
         self._finalize_dynamic_globals()
-        self._verify_declare_only_symbols()
         self._finalized = True
+
+    def own_module(self) -> Any:
+        """Its code without that of other parts."""
+        return super()._get_module_for_linking()
+
+    def _get_module_for_linking(self) -> Any:
+        """Its code with that of all parts, for functions of Numba's own kind."""
+        module = self.own_module().clone()
+        for library in _all_parts(self._linking_libraries):
+            module.link_in(library._get_module_for_linking(), preserve=True)
+        return module
 
     def get_pointer_to_function(self, name: str) -> int:
         return 0  # Numba's word for a function that Python cannot call
+
+
+class _OwnCode:
+    """A part as a kernel links it."""
+
+    def __init__(self, part: _Part) -> None:
+        self._part = part
+        self._reload_init = part._reload_init
+
+    def _get_module_for_linking(self) -> Any:
+        return self._part.own_module()
 
 
 class _PartCodegen(JITCPUCodegen):

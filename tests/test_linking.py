@@ -47,6 +47,25 @@ def test_a_step_runs_as_part_of_serial_and_parallel_kernels_and_has_no_machine_c
     assert not _has_machine_code(_tenfold)
 
 
+@step
+def _hundredfold(value):
+    return 10.0 * _tenfold(value, 1)
+
+
+@step
+def _thousandfold(value):
+    return 10.0 * _hundredfold(value) + 0.0 * _tenfold(value, 2)
+
+
+def _far(value):
+    return _thousandfold(value) + _hundredfold(value) + _tenfold(value, 1)
+
+
+def test_steps_of_steps_are_linked_once_whoever_calls_them():
+    assert serial(_far)(2.3) == 2220.0
+    assert numba.njit(_far)(2.3) == 2220.0
+
+
 def test_what_a_step_raises_reaches_the_caller():
     one = serial(_one)
     with pytest.raises(ValueError, match="too many times"):
