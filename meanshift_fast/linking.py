@@ -85,11 +85,13 @@ class _Part(_Whole):
 
 
 class _OwnCode:
-    """A part as a kernel links it."""
+    """A part as a kernel links it: what else Numba asks of a library, the part itself tells."""
 
     def __init__(self, part: _Part) -> None:
         self._part = part
-        self._reload_init = part._reload_init
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part, name)
 
     def _get_module_for_linking(self) -> Any:
         return self._part.own_module()
