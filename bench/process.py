@@ -18,7 +18,10 @@ import {module}
 print(perf_counter() - start)
 """
 
-# The estimated bandwidth and the bins are there so that every kernel of a stage is needed.
+# Up to 1,024 rows are fitted in one call, more stage by stage.
+FIRST_FITS = (1_000, 5_000)
+
+# The estimated bandwidth and the bins are there so that no stage is left out.
 _FIRST_FIT = """
 import sys
 from time import perf_counter
@@ -81,7 +84,7 @@ def first_fit_seconds(rows: int, repeats: int) -> tuple[float, float]:
     Parameters
     ----------
     rows : int
-        Of blobs in the plane. Up to 1,024 are fitted in one call, more stage by stage.
+        Of blobs in the plane.
     repeats : int
         Processes with a filled cache.
 

@@ -85,7 +85,7 @@ def measure(quick: bool) -> Results:
             str(rows): dict(
                 zip(("cold_s", "later_s"), process.first_fit_seconds(rows, repeats), strict=True)
             )
-            for rows in (1_000, 5_000)
+            for rows in process.FIRST_FITS[: 1 if quick else None]
         }
         points_bytes, peak_bytes = process.peak_memory(10**6 if quick else 10**7)
 

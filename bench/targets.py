@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bench.cliffs import nearest_race
+from bench.process import FIRST_FITS
 
 # What report.py writes to results.json.
 Results = dict[str, Any]
@@ -134,7 +135,7 @@ TARGETS = (
         Target(
             "T10", f"first fit of {rows:,} rows, {when}", _first_fit(rows, key), most, "s", False
         )
-        for rows in (1_000, 5_000)
+        for rows in FIRST_FITS
         for when, key, most in (("empty cache", "cold_s", 12), ("later process", "later_s", 0.5))
     ),
     Target(
