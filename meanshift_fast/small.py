@@ -26,12 +26,13 @@ from meanshift_fast.labels import label_by_all, limit_square
 from meanshift_fast.lanes import LANES, flat, full, item, put, store
 from meanshift_fast.modes import VISITS, collapse, first_of, sweep
 from meanshift_fast.seeding import LEAST_BIN, count_part, span_bins
-from meanshift_fast.tree import CHUNK, FEW, arrange_chunk, sum_blocks
+from meanshift_fast.tree import CHUNK, FEW, arrange_chunk, split_into_leaves, sum_blocks
 from meanshift_fast.weights import UNWEIGHTED
 
 ROWS = CHUNK  # at most: so many are arranged at once
 VALUES = 1 << 16  # at most: a few milliseconds, which one thread takes and Ctrl-C waits for
-SEEDS = FEW  # and bins, at most: so few need no order
+SEEDS = 256  # and bins, at most
+CLIMBS = 1 << 22  # values times bins, at most: as long
 ROUNDS = 512  # of a climb, at most
 FIELDS = len(HISTORY_DTYPE.names or ())  # of the history, in its order
 WIDEST = 1e38  # bandwidth: float32 holds it, as it does the narrowest
@@ -81,7 +82,7 @@ def _largest(values, n_values):
 
 @step
 def _find_seeds(
-    points, bandwidth, min_bin_freq, is_single, origin, stride, no_stride, bins, slots, rows,
+    points, bandwidth, min_bin_freq, is_single, most, origin, stride, no_stride, bins, slots, rows,
     counts, inverse, seeds,
 ):  # fmt: skip
     """Put seeds where `bin_seeds` does, in the bins that hold enough rows; how many, or 0."""
@@ -92,7 +93,7 @@ def _find_seeds(
         points, np.int64(0), n_rows, bandwidth, origin, stride, slots, np.int64(0), rows, counts,
         inverse, bins,
     )  # fmt: skip
-    if n_bins > SEEDS or n_bins == n_rows:
+    if n_bins > most or n_bins == n_rows:
         return 0
     table, first_rows, sizes, places = flat(points), flat(rows), flat(counts), flat(seeds)
     n_values = 0
@@ -127,8 +128,21 @@ def _arrange(
 
 
 @step
+def _order(positions, n_seeds, order, numbers, integers):
+    """Order the seeds as `order_of` does."""
+    for i in range(n_seeds):
+        put(flat(order), i, i)
+    if n_seeds > FEW:
+        split_into_leaves(
+            flat(positions), positions.shape[1], flat(order), np.int64(0), n_seeds, np.bool_(False),
+            flat(numbers[0]), flat(numbers[1]), flat(integers[0]), flat(integers[1]),
+            flat(integers[2]),
+        )  # fmt: skip
+
+
+@step
 def _climb(
-    tree_arrays, first_child, n_upper, positions, n_seeds, radius_sq, rest, n_rounds, stack,
+    tree_arrays, first_child, n_upper, positions, n_seeds, order, radius_sq, rest, n_rounds, stack,
     numbers, support, history, history_counts,
 ):  # fmt: skip
     """Let seeds climb, one after the other; how many rounds that are, or 0 for too many.
@@ -143,8 +157,8 @@ def _climb(
     n_features, most_rounds, n_told = positions.shape[1], history.shape[0], 0
     at, weights, moves, counts = flat(positions), flat(support), flat(history), flat(history_counts)
     place, shared, own = flat(numbers[0]), flat(numbers[1]), flat(numbers[2])
-    for i in range(n_seeds):
-        number, rests = 0, False
+    for rank in range(n_seeds):
+        i, number, rests = item(order, rank), 0, False
         while not rests and number < n_rounds:
             if number == most_rounds:
                 return 0
@@ -219,8 +233,8 @@ def _label(points, modes, n_modes, limit_sq, packed, mode_numbers, group, labels
 
 @serial
 def _fit(
-    points, bandwidth, min_bin_freq, is_single, rest, n_rounds, limit_sq, unweighted, order, slots,
-    positions, modes, support, history, history_counts, labels,
+    points, bandwidth, min_bin_freq, is_single, most, rest, n_rounds, limit_sq, unweighted, order,
+    slots, positions, modes, support, history, history_counts, labels,
 ):  # fmt: skip
     """Fit; how many modes there are and after how many rounds, or 0 and 0 where the stages must.
 
@@ -230,7 +244,7 @@ def _fit(
     if not _largest(flat(points), n_rows * n_features) <= LARGEST:
         return 0, 0
     n_seeds = _find_seeds(
-        points, bandwidth, min_bin_freq, is_single, new_numbers(n_features),
+        points, bandwidth, min_bin_freq, is_single, most, new_numbers(n_features),
         new_numbers(n_features), new_numbers(0), new_numbers(n_features), slots,
         new_integers(n_rows), new_integers(n_rows), new_integers(0), positions,
     )  # fmt: skip
@@ -249,18 +263,21 @@ def _fit(
         new_numbers(n_leaves * n_features * LANES), new_numbers(LANES), new_numbers(size),
         new_numbers(size), new_numbers(n_blocks * LANES), new_numbers(size),
     )  # fmt: skip
+    numbers = new_numbers(CHUNK), new_numbers(CHUNK)
+    integers = new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)
     _arrange(
         points, unweighted, order, n_seeds > n_rows // 16, n_leaves, n_upper, tree_arrays,
-        level_starts, first_child, (new_numbers(CHUNK), new_numbers(CHUNK)),
-        (new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)),
+        level_starts, first_child, numbers, integers,
     )  # fmt: skip
 
     n_lanes = (n_features + 1) * LANES
     weights, radius_sq = new_numbers(SEEDS), bandwidth * bandwidth
+    _order(positions, n_seeds, order, numbers, integers)  # the rows' own is not needed any more
     n_told = _climb(
-        tree_arrays, first_child, n_upper, positions, n_seeds, radius_sq, rest, n_rounds,
-        new_integers(STACK), (new_numbers(n_lanes), new_numbers(n_lanes), new_numbers(n_lanes)),
-        weights, history, history_counts,
+        tree_arrays, first_child, n_upper, positions, n_seeds, flat(order), radius_sq, rest,
+        n_rounds, new_integers(STACK),
+        (new_numbers(n_lanes), new_numbers(n_lanes), new_numbers(n_lanes)), weights, history,
+        history_counts,
     )  # fmt: skip
     if n_told == 0:
         return 0, 0
@@ -314,14 +331,15 @@ def fit(
 
     Notes
     -----
-    Up to 1,024 rows, 65,536 values and 64 occupied bins, and not where there may be sketches. To
-    find that there are more bins costs three passes over the rows: 32 us of 1,000 x 2.
+    Up to 1,024 rows, 65,536 values and 256 occupied bins (64 of the most values), and not where
+    sketches pay. To find that there are more bins costs three passes over the rows: 32 us of
+    1,000 x 2.
     """
     n_rows, n_features = points.shape
     if n_rows > ROWS or points.size > VALUES or not isinstance(bandwidth, Real):
         return None
     radius = float(bandwidth)
-    if not LEAST_BIN <= radius <= WIDEST or sketch.is_worth(points, SEEDS):
+    if not LEAST_BIN <= radius <= WIDEST:
         return None
     if dtype != np.float64:
         # Centres of narrow floats are rounded; and where NumPy divides in less than float64, as it
@@ -333,6 +351,7 @@ def fit(
     product = np.asarray(_SINGLE * bandwidth).dtype
     if product not in (np.float32, np.float64):
         return None
+    most = min(SEEDS, CLIMBS // points.size, sketch.most_without(points))
     limit_sq = limit_square(None if cluster_all else radius)
     positions, modes = np.empty((2, SEEDS, n_features))
     history, support = np.zeros((ROUNDS, FIELDS)), np.empty(SEEDS)
@@ -340,7 +359,7 @@ def fit(
     slots = np.zeros(1 << (2 * n_rows).bit_length(), dtype=np.int32)
     # Numbers that int64 holds, of Python's types: for others `_fit` would compile anew, for 8 s.
     n_modes, n_rounds = _fit(
-        points, radius, min(min_bin_freq, n_rows + 1), bool(product == np.float32),
+        points, radius, min(min_bin_freq, n_rows + 1), bool(product == np.float32), most,
         tol * radius, min(max_iter, ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots,
         positions, modes, support, history, history.view(np.int64), labels,
     )  # fmt: skip

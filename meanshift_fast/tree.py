@@ -282,7 +282,7 @@ def _sort_into_buckets(values, order, start, stop, rounded, counts, spare):
 
 
 @step
-def _split_into_leaves(
+def split_into_leaves(
     points, n_features, order, start, stop, careful, values, rounded, spare, counts, stack
 ):
     """Arrange a chunk: cut its widest side, and the parts' widest sides, down to the leaves."""
@@ -411,7 +411,7 @@ def arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, 
     weighted = np.int64(weights.shape[0] > 0)
     start = chunk * CHUNK
     stop = min(start + CHUNK, n_rows)
-    _split_into_leaves(
+    split_into_leaves(
         flat(points), n_features, flat(order), start, stop, careful, flat(numbers[0]),
         flat(numbers[1]), flat(integers[0]), flat(integers[1]), flat(integers[2]),
     )  # fmt: skip
