@@ -168,7 +168,7 @@ def test_a_curve_scales_with_the_table(scale):
     )
 
 
-@pytest.mark.parametrize("ladder", [[1e160], [1e308], [1e-320, 1.0], [1e-200, 1e200]], ids=str)
+@pytest.mark.parametrize("ladder", [[1e160], [1e308], [1e-320, 1e-290], [1e-200, 1e200]], ids=str)
 def test_a_ladder_may_begin_and_end_anywhere(ladder):
     X = np.random.default_rng(0).normal(size=(300, 2))
     curve = bandwidth_curve(X, ladder)
