@@ -16,9 +16,9 @@ def processor_times():
 
 
 def threads_at_work(work, seconds=1.0):
-    """Repeat some work for so long on processors: how many threads did a part of it.
+    """Repeat some work for so long: how many threads did a third as much as the busiest.
 
-    A worker's event loop does a tenth of what the work does, and a quarter if it must.
+    A worker's event loop does a tenth as much, and did a quarter once.
     """
     work()  # whatever compiles does so now
     before, end = processor_times(), time.process_time() + seconds
