@@ -37,7 +37,6 @@ def test_the_installed_command_is_this_one():
     assert project["scripts"] == {"meanshift-fast": f"{main.__module__}:{main.__name__}"}
 
 
-@pytest.mark.jitless
 def test_the_package_is_the_command_too():
     ended = subprocess.run(
         [*MODULE, "--version"], text=True, capture_output=True, timeout=60, check=False
@@ -237,7 +236,6 @@ def test_closed_streams_are_no_error(monkeypatch, tmp_path):
     assert main(["cluster", table, "-o", labels, "--columns", "x"]) == 1
 
 
-@pytest.mark.jitless
 def test_a_reader_that_has_left_ends_the_command_quietly():
     reading, writing = os.pipe()
     os.close(reading)
@@ -250,7 +248,6 @@ def test_a_reader_that_has_left_ends_the_command_quietly():
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
-@pytest.mark.jitless
 def test_output_is_ascii_where_the_terminal_knows_nothing_else(tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     ended = run("demo", "--output", str(tmp_path / "caf\u00e9" / "x.png"), env=environment)

@@ -1,5 +1,6 @@
 """The demo: what it tells, what it draws, what it does when something is missing."""
 
+import contextlib
 import io
 import re
 import subprocess
@@ -27,11 +28,12 @@ def crop(monkeypatch):
     return small
 
 
-@pytest.fixture
-def table_lines(capsys):
+@pytest.fixture(scope="module")
+def table_lines():
     """What the demo says about the table."""
-    demo.tell_table(demo_table(), n_jobs=1)
-    return capsys.readouterr().out.splitlines()
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        demo.tell_table(demo_table(), n_jobs=1)
+    return told.getvalue().splitlines()
 
 
 @pytest.mark.jitless

@@ -34,6 +34,8 @@ CASES = {
     "a row far off": (np.vstack([blobs(300, 48), np.full((1, 48), 1e9)]), 4.0),
 }
 
+SMALL = ["a cluster in each ball", "equal rows", "everything in the ball", "rows on the sphere"]
+
 
 def drawn(points, weights=UNWEIGHTED):
     points = np.ascontiguousarray(points)
@@ -72,8 +74,10 @@ def check_paths(points, weights, positions, bandwidth, row_weights):
         assert at_rest or n_steps[i] == n_rounds
 
 
-@pytest.mark.jitless
-@pytest.mark.parametrize("name", [*CASES])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.jitless] * (name in SMALL)) for name in CASES],
+)
 def test_a_path_goes_from_mean_to_mean_of_the_closed_ball(name):
     points, bandwidth = CASES[name]
     check_paths(points, np.ones(len(points)), places_near(points), bandwidth, UNWEIGHTED)
