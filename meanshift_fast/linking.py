@@ -129,7 +129,7 @@ class PartCompiler(Compiler):
 
 
 @contextmanager
-def _collector_rests() -> Iterator[None]:
+def collector_rests() -> Iterator[None]:
     """Collect no garbage for as long as this lasts, which is seconds; after that as before."""
     was_at_work = gc.isenabled()
     gc.disable()
@@ -147,5 +147,5 @@ class KernelCompiler(PartCompiler):
         """Compile ``func`` into a library of Numba's own kind."""
         self.state.library = _Whole(self._codegen, func.__qualname__)
         self.state.library.enable_object_caching()
-        with _collector_rests():
+        with collector_rests():
             return super().compile_extra(func)

@@ -1,5 +1,6 @@
 """Whatever lies in the cache, the code that runs is the code of the sources."""
 
+import gc
 import importlib
 import os
 import random
@@ -91,6 +92,20 @@ def test_a_later_process_loads_what_an_earlier_one_compiled(kernels):
     first, second = load(kernels).shifted, load(kernels).shifted
     assert (first(2), hits(first)) == (7, 0)
     assert (second(2), hits(second)) == (7, 1)
+
+
+def test_no_garbage_is_collected_while_code_is_loaded_and_after_that_as_before(
+    kernels, monkeypatch
+):
+    load(kernels).shifted(2)
+    worked, read = [], cache._SealedFiles.load
+    monkeypatch.setattr(
+        cache._SealedFiles, "load", lambda *args: worked.append(gc.isenabled()) or read(*args)
+    )
+    kernel = load(kernels).shifted
+    assert gc.isenabled()
+    assert (kernel(2), hits(kernel), gc.isenabled()) == (7, 1, True)
+    assert worked == [False]
 
 
 def flipped(content, place):
