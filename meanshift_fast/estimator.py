@@ -112,7 +112,7 @@ default=None
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread,
-        and so do up to 1,024 rows of 65,536 values in 256 bins, without weights.
+        and so do up to 1,024 rows of 65,536 values, without weights.
     progress : bool or callable, default=False
         True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
 
