@@ -24,7 +24,7 @@ from meanshift_fast.compiled import as_step, new_integers, new_numbers, serial, 
 from meanshift_fast.descent import STACK, move_to_mean, sum_balls
 from meanshift_fast.labels import label_by_all, limit_square
 from meanshift_fast.lanes import LANES, flat, full, item, put, store
-from meanshift_fast.modes import VISITS, collapse, first_of, sweep
+from meanshift_fast.modes import collapse, first_of, sweep
 from meanshift_fast.seeding import LEAST_BIN, count_part, span_bins
 from meanshift_fast.tree import CHUNK, FEW, arrange_chunk, split_into_leaves, sum_blocks
 from meanshift_fast.weights import UNWEIGHTED
@@ -193,7 +193,7 @@ def _climb(
 
 @step
 def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mode_support):
-    """Merge the ends that any row is near; how many modes they come to, or 0."""
+    """Merge the ends that any row is near, by sweeps alone; how many modes that makes, or 0."""
     n_features, n_ends = ends.shape[1], np.int64(0)  # a literal would compile `collapse` twice
     at, weights, kept_ends, found = flat(ends), flat(support), flat(kept), flat(modes)
     for i in range(n_seeds):
@@ -209,7 +209,7 @@ def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mo
     n_waiting = _collapse(ends, np.int64(0), n_ends, support, slots, waiting, np.int64(0))
     first = _first_of(ends, support, waiting, n_waiting)
     n_modes, _, _ = _sweep(
-        ends, support, bandwidth_sq, waiting, n_waiting, first, VISITS, kept, np.int64(0)
+        ends, support, bandwidth_sq, waiting, n_waiting, first, n_ends * n_ends, kept, np.int64(0)
     )
     for k in range(n_modes):
         end = item(kept_ends, k)

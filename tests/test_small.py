@@ -35,6 +35,7 @@ TABLES = {
     "as many rows as there may be": samples.blobs(small.ROWS, 2),
     "rows on the sphere": samples.lattice(9, 9),
     "bins that need an order": 5.0 * samples.blobs(700, 2),
+    "nearly as many modes as rows": 7.0 * (np.arange(1020.0)[:, None] % 1000.0),
     "nearly as many bins as rows": 10.0 * samples.blobs(small.ROWS, 2),
     "equal rows": np.repeat(samples.scattered(30, 2), 5, axis=0),
     "whole numbers": samples.scattered(200, 3).astype(np.int16),
