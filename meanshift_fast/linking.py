@@ -130,7 +130,7 @@ class PartCompiler(Compiler):
 
 @contextmanager
 def collector_rests() -> Iterator[None]:
-    """Collect no garbage for as long as this lasts, which is seconds; after that as before."""
+    """Collect no garbage for as long as this lasts, seconds at most; after that as before."""
     was_at_work = gc.isenabled()
     gc.disable()
     try:

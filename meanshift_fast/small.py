@@ -84,7 +84,7 @@ def _largest(values, n_values):
 
 @step
 def _find_seeds(
-    points, bandwidth, min_bin_freq, is_single, most, origin, stride, no_stride, bins, slots, rows,
+    points, bandwidth, min_bin_freq, is_single, origin, stride, no_stride, bins, slots, rows,
     counts, inverse, seeds,
 ):  # fmt: skip
     """Put seeds where `bin_seeds` does, in the bins that hold enough rows; how many, or 0."""
@@ -95,7 +95,7 @@ def _find_seeds(
         points, np.int64(0), n_rows, bandwidth, origin, stride, slots, np.int64(0), rows, counts,
         inverse, bins,
     )  # fmt: skip
-    if n_bins > most or n_bins == n_rows:
+    if n_bins > seeds.shape[0] or n_bins == n_rows:
         return 0
     table, first_rows, sizes, places = flat(points), flat(rows), flat(counts), flat(seeds)
     n_values = 0
@@ -235,18 +235,19 @@ def _label(points, modes, n_modes, limit_sq, packed, mode_numbers, group, labels
 
 @serial
 def _fit(
-    points, bandwidth, min_bin_freq, is_single, most, rest, n_rounds, limit_sq, unweighted, order,
-    slots, positions, modes, support, history, history_counts, labels,
+    points, bandwidth, min_bin_freq, is_single, rest, n_rounds, limit_sq, unweighted, order, slots,
+    positions, modes, support, history, history_counts, labels,
 ):  # fmt: skip
     """Fit; how many modes there are and after how many rounds, or 0 and 0 where the stages must.
 
-    ``positions`` has room for the seeds, and in the end those that any row is near.
+    ``positions`` has room for as many seeds as there may be, and in the end holds those that any
+    row is near.
     """
     n_rows, n_features = points.shape
     if not _largest(flat(points), n_rows * n_features) <= LARGEST:
         return 0, 0
     n_seeds = _find_seeds(
-        points, bandwidth, min_bin_freq, is_single, most, new_numbers(n_features),
+        points, bandwidth, min_bin_freq, is_single, new_numbers(n_features),
         new_numbers(n_features), new_numbers(0), new_numbers(n_features), slots,
         new_integers(n_rows), new_integers(n_rows), new_integers(0), positions,
     )  # fmt: skip
@@ -364,7 +365,7 @@ def fit(
     slots = np.zeros(1 << (2 * n_rows).bit_length(), dtype=np.int32)
     # Numbers that int64 holds, of Python's types: for others `_fit` would compile anew, for 8 s.
     n_modes, n_rounds = _fit(
-        points, radius, min(min_bin_freq, n_rows + 1), bool(product == np.float32), most,
+        points, radius, min(min_bin_freq, n_rows + 1), bool(product == np.float32),
         tol * radius, min(max_iter, ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots,
         positions, modes, support, history, history.view(np.int64), labels,
     )  # fmt: skip
