@@ -1,11 +1,12 @@
 """The parts of the bench that judge and write: quick, and without a clock."""
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import agreement, basins, report, streams
+from bench import agreement, basins, cliffs, report, streams
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import nearest_race
 from bench.plots import draw_curves
@@ -97,13 +98,26 @@ def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
     results: Results = {
         "basins": basins.basins(2_000),
         "gaussian": basins.gaussian_shifts(2_000),
-        "speed": {"rows-1m": {"meanshift_fast": {"seconds": 10.0}}},
     }
     assert results["basins"]["ari"] >= basins.LEAST_ARI
     assert results["gaussian"]["error"] <= basins.ACCURACY
-    *_, kernel, shift = report.basin_rows(results)
+    *_, flat, kernel, shift = report.basin_rows(results)
+    assert report.spoken(results["basins"]["plain_s"]) in flat
     assert 'kernel="gaussian"' in kernel
     assert f"{results['gaussian']['ours_us']:.2f} us" in shift
+
+
+def test_a_sweep_races_the_libraries_in_processes_of_their_own() -> None:
+    cells = [cliffs.Cell(200, 2, 3), cliffs.Cell(200, 2, 200)]
+    findings = cliffs.sweep(cells)
+    assert [(found["rows"], found["neighbours"]) for found in findings] == [(200, 3), (200, 200)]
+    for found in findings:
+        assert found["ours_s"] > 0.0
+        assert set(found["others_s"]) == {"scikit-learn", "mlpack"}
+    ratio, where = nearest_race(findings)
+    assert ratio > 0.0
+    assert where.startswith("200 x 2, ")
+    assert multiprocessing.active_children() == []
 
 
 def test_each_part_of_the_readme_has_markers_of_its_own() -> None:

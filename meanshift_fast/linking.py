@@ -130,10 +130,10 @@ class PartCompiler(Compiler):
 
 @contextmanager
 def collector_rests() -> Iterator[None]:
-    """Collect no garbage for as long as this lasts, seconds at most; after that as before."""
+    """Collect no garbage within, where much would be looked at for little; after it as before."""
     was_at_work = gc.isenabled()
-    gc.disable()
-    try:
+    try:  # where Ctrl-C comes after the first line, the second is undone
+        gc.disable()
         yield
     finally:
         if was_at_work:

@@ -565,12 +565,24 @@ def draw(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Sketch | 
 
 
 def is_worth(points: NDArray[np.float64], n_seeds: int) -> bool:
-    """Whether so many seeds pay for the sketches of a table."""
+    """Whether so many seeds pay for the sketches of a table: more than go best without."""
     return n_seeds > most_without(points)
 
 
 def most_without(points: NDArray[np.float64]) -> int:
-    """How many seeds do not pay for the sketches of a table."""
+    """Find the largest number of seeds that sketches of a table do not pay for.
+
+    Parameters
+    ----------
+    points : float64 array of shape (n_samples, n_features)
+        The rows.
+
+    Returns
+    -------
+    int
+        An eighth of the rows, at least 16; in fewer columns than sketches are for, as many as
+        there can be.
+    """
     n_samples, n_features = points.shape
     return max(n_samples // 8, LANES) if n_features >= FEATURES else sys.maxsize
 

@@ -30,11 +30,13 @@ from meanshift_fast.tree import CHUNK, FEW, arrange_chunk, split_into_leaves, su
 from meanshift_fast.weights import UNWEIGHTED
 
 ROWS = CHUNK  # at most: so many are arranged at once
-VALUES = 1 << 16  # at most: a few milliseconds, which one thread takes and Ctrl-C waits for
-# Values times bins, at most: ten milliseconds. 1,000 x 16 rows from 809 bins take 1.4 ms, and stage
-# by stage 2.2. Where clusters are wide two threads and tracks can gain more than one call: 1,000 x
-# 8 rows from 630 bins take 4.2 ms and stage by stage 3.2, if nobody wants the second processor.
-CLIMBS = 1 << 24
+VALUES = 1 << 16  # at most
+# Values times bins, at most: what a round of the climb may read. One thread takes some ten
+# milliseconds for as many rounds as are usual, and Ctrl-C waits for it. 1,000 x 16 rows from 809
+# bins take 1.4 ms, and stage by stage 2.2. Where clusters are wide the stages can be faster, by a
+# second thread and by tracks: 1,000 x 8 rows from 630 bins take 4.2 ms here and 3.2 there, if
+# nobody else wants the second processor.
+A_ROUND = 1 << 24
 ROUNDS = 512  # of a climb, at most
 FIELDS = len(HISTORY_DTYPE.names or ())  # of the history, in its order
 WIDEST = 1e38  # bandwidth: float32 holds it, as it does the narrowest
@@ -87,7 +89,10 @@ def _find_seeds(
     points, bandwidth, min_bin_freq, is_single, origin, stride, no_stride, bins, slots, rows,
     counts, inverse, seeds,
 ):  # fmt: skip
-    """Put seeds where `bin_seeds` does, in the bins that hold enough rows; how many, or 0."""
+    """Put seeds where `bin_seeds` does, in the bins that hold enough rows; how many.
+
+    0 where there is no room for all bins, each row has its own, none is full or a seed is too far.
+    """
     n_rows, n_features = points.shape
     if not _span_bins(points, bandwidth, origin, stride) <= slots.shape[0]:
         stride = no_stride  # too many for a slot each: they are hashed
@@ -131,7 +136,7 @@ def _arrange(
 
 @step
 def _order(positions, n_seeds, order, numbers, integers):
-    """Order the seeds as `order_of` does."""
+    """Write the seeds' numbers in the order of `order_of`, in which a history adds up moves."""
     for i in range(n_seeds):
         put(flat(order), i, i)
     if n_seeds > FEW:
@@ -147,7 +152,7 @@ def _climb(
     tree_arrays, first_child, n_upper, positions, n_seeds, order, radius_sq, rest, n_rounds, stack,
     numbers, support, history, history_counts,
 ):  # fmt: skip
-    """Let seeds climb, one after the other; how many rounds that are, or 0 for too many.
+    """Let seeds climb, one after the other in an order; how many rounds it took, 0 for too many.
 
     ``history`` and ``history_counts`` are one array of zeros, seen as numbers and as integers.
     """
@@ -156,11 +161,13 @@ def _climb(
         flat(packed), flat(ones), flat(lower), flat(upper), flat(weight), flat(sums),
         flat(first_child), np.int64(0), n_upper,
     )  # fmt: skip
-    n_features, most_rounds, n_told = positions.shape[1], history.shape[0], 0
+    n_features, n_told = positions.shape[1], 0
+    most_rounds, n_fields = history.shape
     at, weights, moves, counts = flat(positions), flat(support), flat(history), flat(history_counts)
     place, shared, own = flat(numbers[0]), flat(numbers[1]), flat(numbers[2])
+    ranked = flat(order)
     for rank in range(n_seeds):
-        i, number, rests = item(order, rank), 0, False
+        i, number, rests = item(ranked, rank), 0, False
         while not rests and number < n_rounds:
             if number == most_rounds:
                 return 0
@@ -174,7 +181,7 @@ def _climb(
             weight_near, move = move_to_mean(at, i, n_features, shared, own, 0)
             rests = move <= rest or weight_near == 0.0
             put(weights, i, weight_near)
-            record = FIELDS * number
+            record = n_fields * number
             put(counts, record + 1, item(counts, record + 1) + 1)
             put(moves, record + 2, item(moves, record + 2) + move)
             put(moves, record + 3, max(item(moves, record + 3), move))
@@ -183,7 +190,7 @@ def _climb(
         n_told = max(n_told, number)
     n_rested = 0
     for number in range(n_told):
-        record = FIELDS * number
+        record = n_fields * number
         n_rested += item(counts, record + 4)
         put(counts, record, number + 1)
         put(moves, record + 2, item(moves, record + 2) / item(counts, record + 1))
@@ -208,6 +215,7 @@ def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mo
         put(flat(slots), k, -1)
     n_waiting = _collapse(ends, np.int64(0), n_ends, support, slots, waiting, np.int64(0))
     first = _first_of(ends, support, waiting, n_waiting)
+    # So many visits are enough though each end were a mode.
     n_modes, _, _ = _sweep(
         ends, support, bandwidth_sq, waiting, n_waiting, first, n_ends * n_ends, kept, np.int64(0)
     )
@@ -240,8 +248,8 @@ def _fit(
 ):  # fmt: skip
     """Fit; how many modes there are and after how many rounds, or 0 and 0 where the stages must.
 
-    ``positions`` has room for as many seeds as there may be, and in the end holds those that any
-    row is near.
+    ``positions`` has room for as many seeds as there may be. The seeds become their ends, of which
+    those that any row is near move to the front.
     """
     n_rows, n_features = points.shape
     if not _largest(flat(points), n_rows * n_features) <= LARGEST:
@@ -275,16 +283,16 @@ def _fit(
 
     n_lanes = (n_features + 1) * LANES
     weights, radius_sq = new_numbers(n_seeds), bandwidth * bandwidth
-    _order(positions, n_seeds, order, numbers, integers)  # the rows' own is not needed any more
+    _order(positions, n_seeds, order, numbers, integers)  # over that of the rows, which has served
     n_told = _climb(
-        tree_arrays, first_child, n_upper, positions, n_seeds, flat(order), radius_sq, rest,
+        tree_arrays, first_child, n_upper, positions, n_seeds, order, radius_sq, rest,
         n_rounds, new_integers(STACK),
         (new_numbers(n_lanes), new_numbers(n_lanes), new_numbers(n_lanes)), weights, history,
         history_counts,
     )  # fmt: skip
     if n_told == 0:
         return 0, 0
-    n_slots = 1
+    n_slots = 1  # a power of two, and more than twice the seeds
     while n_slots <= 2 * n_seeds:
         n_slots *= 2
     n_modes = _merge(
@@ -337,9 +345,10 @@ def fit(
 
     Notes
     -----
-    Up to 1,024 rows of 65,536 values, from any number of bins in sixteen columns or fewer, and not
-    where sketches pay. To find that there are too many bins costs three passes over the rows: 32 us
-    of 1,000 x 2.
+    Up to 1,024 rows and 65,536 values, from fewer bins than rows: in sixteen columns or fewer any
+    number of them, in more up to 2^24 by the number of values, and no more than do without
+    sketches. To find that each row has a bin of its own, or that there are too many, costs three
+    passes over the rows: 32 us of 1,000 x 2.
     """
     n_rows, n_features = points.shape
     if n_rows > ROWS or points.size > VALUES or not isinstance(bandwidth, Real):
@@ -357,7 +366,7 @@ def fit(
     product = np.asarray(_SINGLE * bandwidth).dtype
     if product not in (np.float32, np.float64):
         return None
-    most = min(n_rows, CLIMBS // points.size, sketch.most_without(points))
+    most = min(n_rows, A_ROUND // points.size, sketch.most_without(points))
     limit_sq = limit_square(None if cluster_all else radius)
     positions, modes = np.empty((2, most, n_features))
     history, support = np.zeros((ROUNDS, FIELDS)), np.empty(most)

@@ -285,7 +285,10 @@ def _sort_into_buckets(values, order, start, stop, rounded, counts, spare):
 def split_into_leaves(
     points, n_features, order, start, stop, careful, values, rounded, spare, counts, stack
 ):
-    """Arrange a chunk: cut its widest side, and the parts' widest sides, down to the leaves."""
+    """Arrange ranks start:stop, a chunk at most: cut the widest side again and again, to leaves.
+
+    ``careful`` splits at medians. The last five are memory for a chunk.
+    """
     put(stack, 0, start)
     put(stack, 1, stop)
     waiting = 2

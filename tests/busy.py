@@ -17,10 +17,10 @@ def processor_times():
 
 
 def threads_at_work(work, seconds=1.0):
-    """Repeat some work for so long on processors: how many threads did a fifth of it or more.
+    """Repeat some work for so long on processors: how many threads took over a fifth of the time.
 
-    In a worker the main thread is an event loop, which takes a twentieth and once took a fifth. It
-    has no part in the work that another thread repeats.
+    The main thread does not count where another one works: in a worker it is an event loop, which
+    takes a twentieth of the time and once took a fifth.
     """
     work()  # whatever compiles does so now
     before, end = processor_times(), time.process_time() + seconds

@@ -34,7 +34,7 @@ CASES = {
     "a row far off": (np.vstack([blobs(300, 48), np.full((1, 48), 1e9)]), 4.0),
 }
 
-SMALL = ["a cluster in each ball", "equal rows", "everything in the ball", "rows on the sphere"]
+JITLESS = ["a cluster in each ball", "equal rows", "everything in the ball", "rows on the sphere"]
 
 
 def drawn(points, weights=UNWEIGHTED):
@@ -76,7 +76,7 @@ def check_paths(points, weights, positions, bandwidth, row_weights):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.jitless] * (name in SMALL)) for name in CASES],
+    [pytest.param(name, marks=[pytest.mark.jitless] * (name in JITLESS)) for name in CASES],
 )
 def test_a_path_goes_from_mean_to_mean_of_the_closed_ball(name):
     points, bandwidth = CASES[name]
