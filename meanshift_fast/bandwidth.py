@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from meanshift_fast import tree
-from meanshift_fast.checks import checked
+from meanshift_fast.checks import checked, plain_table
 from meanshift_fast.compiled import new_integers, new_numbers, parallel, serial, step
 from meanshift_fast.lanes import (
     LANES,
@@ -52,7 +52,7 @@ from meanshift_fast.lanes import (
 from meanshift_fast.pieces import pieces
 from meanshift_fast.repeats import find_repeats, may_repeat
 from meanshift_fast.threads import allowed, borrowed_threads
-from meanshift_fast.units import numeric_table, readonly_table
+from meanshift_fast.units import readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 QUAD = 4  # rows measured at once: 64 columns take half the time that one at a time takes
@@ -761,7 +761,7 @@ def estimate_bandwidth(
     >>> round(float(estimate_bandwidth(X, quantile=0.5)), 6)
     1.619129
     """
-    table = numeric_table(check_array(X))
+    table = plain_table(X)
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     random_state = check_random_state(random_state)
     if n_samples is not None:

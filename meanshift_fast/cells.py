@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array
 
+from meanshift_fast.checks import plain_table
 from meanshift_fast.compiled import serial, step
 from meanshift_fast.hashing import mixed
 from meanshift_fast.quoting import quoted
-from meanshift_fast.units import checked_lengths, numeric_table, readonly, readonly_table
+from meanshift_fast.units import checked_lengths, readonly, readonly_table
 from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 BLOCK = 512  # rows whose cells are numbered at a time
@@ -417,7 +417,7 @@ def condense(
     >>> inverse
     array([0, 0, 1, 0])
     """
-    points = readonly_table(numeric_table(check_array(X)))
+    points = readonly_table(plain_table(X))
     sizes = checked_lengths("cell_size", cell_size, points.shape[1])
     weights = checked_weights(sample_weight, len(points), all_zero=True)
     weight = float(weights.sum()) if weights.size else float(len(points))

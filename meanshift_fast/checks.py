@@ -7,18 +7,18 @@ Its checks of parameters and of X take 190 us, most of a fit of a thousand rows;
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
 from meanshift_fast.quoting import cut, quoted
-from meanshift_fast.units import numeric_table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -46,7 +46,8 @@ def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True)
     Raises
     ------
     ValueError
-        As scikit-learn's ``validate_data`` and :func:`numeric_table` say it.
+        As scikit-learn's ``validate_data`` says it; "X must hold numbers, ..." or "X must be finite
+        as float64, ...".
     """
     if type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in _NUMBERS:
         noted = vars(estimator)
@@ -58,10 +59,71 @@ def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True)
                 noted.pop("feature_names_in_", None)
                 noted["n_features_in_"] = n_features
                 return X
+    return _checked_by(partial(validate_data, estimator, reset=reset), X, "X")
+
+
+def plain_table(X: ArrayLike, name: str = "X", **said: Any) -> NDArray[Any]:
+    """Check rows that no estimator is fitted to.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        The rows.
+    name : str, default="X"
+        The parameter's name, for messages.
+    **said : Any
+        What else scikit-learn's ``check_array`` shall say.
+
+    Returns
+    -------
+    numeric array of shape (n_rows, n_features)
+        X itself where it is a plain array of numbers that float64 holds.
+
+    Raises
+    ------
+    ValueError
+        As scikit-learn's ``check_array`` says it; "X must hold numbers, ..." or "X must be finite
+        as float64, ...".
+    """
+    return _checked_by(partial(check_array, input_name=name, **said), X, name)
+
+
+def _checked_by(
+    check: Callable[[ArrayLike], NDArray[Any]], X: ArrayLike, name: str
+) -> NDArray[Any]:
+    """Let scikit-learn check X, and make numbers of what it lets pass."""
     try:
-        return numeric_table(validate_data(estimator, X, reset=reset))
+        return _numeric(check(X), name)
     except OverflowError as error:  # Python's whole numbers, in an array of objects
-        raise ValueError("X must be finite as float64, got a larger number; scale it") from error
+        raise ValueError(
+            f"{name} must be finite as float64, got a larger number; scale the columns"
+        ) from error
+
+
+def _numeric(table: NDArray[Any], name: str) -> NDArray[Any]:
+    """Refuse what would become numbers without being asked, and convert what must.
+
+    Times and objects, that is: they pass scikit-learn's checks. The table itself where its dtype is
+    one of numbers that float64 holds.
+    """
+    if table.dtype.kind in "biuf" and table.dtype.itemsize <= 8:
+        return table
+    try:
+        if table.dtype.kind in "mM":
+            raise TypeError
+        with np.errstate(over="ignore"):
+            numbers: NDArray[np.float64] = table.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must hold numbers, got dtype {table.dtype} with {quoted(table.flat[0])} "
+            "first; count times in days or seconds, code words as numbers or leave them out"
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{name} must be finite as float64, got dtype {table.dtype} with a larger number or "
+            "none; scale the columns, fill or drop the rows"
+        )
+    return numbers
 
 
 def check_parameters(estimator: BaseEstimator) -> None:

@@ -29,18 +29,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array
 
 from meanshift_fast import tree
 from meanshift_fast.bandwidth import mean_kth_distance, rule_of_thumb
 from meanshift_fast.bounds import bounds_of
+from meanshift_fast.checks import plain_table
 from meanshift_fast.climb import climb
 from meanshift_fast.modes import merge_modes
 from meanshift_fast.quoting import quoted
 from meanshift_fast.seeding import find_bins
 from meanshift_fast.shift import shift
 from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import FLAT_MOST, Units, numeric_table, readonly_table, units_of
+from meanshift_fast.units import FLAT_MOST, Units, readonly_table, units_of
 from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def bandwidth_curve(
     >>> int(bandwidth_curve(demo_table()).stable["n_clusters"])
     3
     """
-    table = numeric_table(check_array(X))
+    table = plain_table(X)
     points, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     ladder = None if bandwidths is None else _checked_ladder(bandwidths)
     with borrowed_threads(n_jobs):

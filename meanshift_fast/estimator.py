@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast import sketch, slabs, small, tree
 from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
 from meanshift_fast.bounds import extremes
-from meanshift_fast.checks import check_parameters, checked_table
+from meanshift_fast.checks import check_parameters, checked_table, plain_table
 from meanshift_fast.climb import Climb, climb
 from meanshift_fast.curve import find_bandwidth
 from meanshift_fast.descent import MANY
@@ -37,7 +36,6 @@ from meanshift_fast.units import (
     POSITIVE,
     Units,
     checked_lengths,
-    numeric_table,
     readonly,
     readonly_table,
     units_of,
@@ -271,11 +269,11 @@ default=None
         Raises
         ------
         ValueError
-            Where X is not a finite table, weights are negative, not finite, all 0 or not one for
-            each row, a parameter is out of range, no seed is left: "No point was within
-            bandwidth=...", or there are too many bandwidths in X to count: 1e280 between 0 and a
-            row, 1e140 with the Gaussian kernel, and 1.8e308 with bins or where one bandwidth,
-            flat, is for all columns.
+            Where X is not a finite table, weights are negative, not finite, all 0, not one for
+            each row or their sum not between 1e-25 and 1e25, a parameter is out of range, no seed
+            is left: "No point was within bandwidth=...", or there are too many bandwidths in X to
+            count: 1e280 between 0 and a row, 1e140 with the Gaussian kernel, and 1.8e308 with bins
+            or where one bandwidth, flat, is for all columns.
         """
         # scikit-learn's decorator does the same and more that nothing here asks for, in 10 us.
         if not get_config()["skip_parameter_validation"]:
@@ -451,7 +449,7 @@ default=None
         if n_reached == 0:
             raise ValueError(
                 f"No point was within bandwidth={_told(bandwidth)} of any seed: every ball is "
-                "empty. Give seeds nearer to the rows, or a larger bandwidth."
+                f"empty. {_remedy(bandwidth, units.leave(ends))}"
             )
         if n_reached < len(support):
             ends, support = ends[support > 0.0], support[support > 0.0]
@@ -545,7 +543,7 @@ default=None
                     f"seeds must be a table of at least one row and {points.shape[1]} columns, got "
                     f"shape {np.shape(self.seeds)}; seeds=None starts from the rows of X"
                 )
-            seeds = numeric_table(check_array(self.seeds, input_name="seeds"), "seeds")
+            seeds = plain_table(self.seeds, "seeds")
             if seeds.shape[1] != points.shape[1]:
                 raise ValueError(
                     f"seeds must have as many columns as X, got {seeds.shape[1]} columns where "
@@ -804,6 +802,18 @@ def _rounded(
     Not inside its caller, where NDArray[np.float64] is made anew at every call: 13 us.
     """
     return units.enter(readonly_table(units.leave(places).astype(dtype, copy=False)))
+
+
+def _remedy(bandwidth: float | NDArray[np.float64], ends: NDArray[np.float64]) -> str:
+    """What helps where every ball at the end of a climb is empty."""
+    largest = float(np.abs(ends).max())
+    step = float(np.spacing(largest))
+    if not 0.0 < np.min(bandwidth) < step:
+        return "Give seeds nearer to the rows, or a larger bandwidth."
+    return (
+        f"Numbers as large as {largest:g} are {step:.2g} apart in float64, and the mean of rows "
+        "may be as far from all of them. Subtract a row from all rows, or give a larger bandwidth."
+    )
 
 
 def _told(bandwidth: float | NDArray[np.float64]) -> str:

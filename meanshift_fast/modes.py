@@ -80,22 +80,18 @@ def _is_beyond(ends, n_features, i, j, bandwidth_sq):
 
 
 @serial
-def first_of(ends, support, waiting, n_waiting):
-    """Find the first of the ends that wait."""
-    first = waiting[0]
-    for k in range(1, n_waiting):
-        if _is_before(flat(ends), ends.shape[1], flat(support), waiting[k], first):
-            first = waiting[k]
-    return first
-
-
-@serial
 def sweep(ends, support, bandwidth_sq, waiting, n_waiting, first, n_visits, modes, n_modes):
     """Keep modes until none waits or the visits are spent.
 
-    Returns how many are kept, how many still wait and the first of these.
+    Returns how many are kept, how many still wait and the first of these. ``first`` is -1 as long
+    as nobody knows who that is.
     """
     n_features = ends.shape[1]
+    if first < 0:
+        first = waiting[0]
+        for k in range(1, n_waiting):
+            if _is_before(flat(ends), n_features, flat(support), waiting[k], first):
+                first = waiting[k]
     while n_waiting > 0 and n_visits > 0:
         mode = first
         modes[n_modes] = mode
@@ -393,7 +389,7 @@ def merge_modes(
         n_waiting = collapse(ends, start, stop, support, slots, waiting, n_waiting)
     n_visits = max(SWEEPS * n_waiting, VISITS)
     kept = np.empty(n_waiting, dtype=np.int64)
-    n_modes, first = 0, first_of(ends, support, waiting, n_waiting)
+    n_modes, first = 0, -1
     while n_waiting > 0 and n_visits > 0:
         n_left = n_visits - max(n_waiting, AT_ONCE)
         n_modes, n_waiting, first = sweep(

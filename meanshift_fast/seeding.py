@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 
 from meanshift_fast.bounds import extremes
-from meanshift_fast.checks import checked
+from meanshift_fast.checks import checked, plain_table
 from meanshift_fast.compiled import inlined, new_numbers, parallel, serial, step
 from meanshift_fast.hashing import mixed
 from meanshift_fast.lanes import flat, item, put, words
@@ -34,7 +33,7 @@ from meanshift_fast.pieces import pieces
 from meanshift_fast.quoting import cut
 from meanshift_fast.threads import allowed
 from meanshift_fast.tree import row_type
-from meanshift_fast.units import ANY_FINITE, numeric_table, readonly_table
+from meanshift_fast.units import ANY_FINITE, readonly_table
 from meanshift_fast.weights import UNWEIGHTED
 
 SAMPLE = 8192  # rows that tell whether rows repeat; a table of no more is built before they do
@@ -443,6 +442,6 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
     """
     if bin_size == 0:
         return X  # type: ignore[return-value]
-    table = numeric_table(check_array(X))
+    table = plain_table(X)
     seeds = bin_seeds(table, bin_size, min_bin_freq)
     return X if seeds is table else seeds  # type: ignore[return-value]

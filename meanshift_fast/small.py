@@ -24,7 +24,7 @@ from meanshift_fast.compiled import as_step, new_integers, new_numbers, serial, 
 from meanshift_fast.descent import STACK, move_to_mean, sum_balls
 from meanshift_fast.labels import label_by_all, limit_square
 from meanshift_fast.lanes import LANES, flat, full, item, put, store
-from meanshift_fast.modes import collapse, first_of, sweep
+from meanshift_fast.modes import collapse, sweep
 from meanshift_fast.seeding import LEAST_BIN, count_part, span_bins
 from meanshift_fast.tree import CHUNK, FEW, arrange_chunk, split_into_leaves, sum_blocks
 from meanshift_fast.weights import UNWEIGHTED
@@ -43,9 +43,7 @@ WIDEST = 1e38  # bandwidth: float32 holds it, as it does the narrowest
 LARGEST = 1e150  # coordinate, whose square is a number
 
 _span_bins = as_step(span_bins)
-_sum_blocks = as_step(sum_blocks)
 _collapse = as_step(collapse)
-_first_of = as_step(first_of)
 _sweep = as_step(sweep)
 _SINGLE = np.empty(0, dtype=np.float32)  # bins' numbers: times a bandwidth, seeds in their type
 
@@ -131,7 +129,7 @@ def _arrange(
     arrange_chunk(
         points, unweighted, order, np.int64(0), careful, n_upper, tree_arrays, numbers, integers
     )
-    _sum_blocks(level_starts, n_leaves, n_features, first_child, lower, upper, weight, sums)
+    sum_blocks(level_starts, n_leaves, n_features, first_child, lower, upper, weight, sums)
 
 
 @step
@@ -214,11 +212,11 @@ def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mo
     for k in range(slots.shape[0]):
         put(flat(slots), k, -1)
     n_waiting = _collapse(ends, np.int64(0), n_ends, support, slots, waiting, np.int64(0))
-    first = _first_of(ends, support, waiting, n_waiting)
     # So many visits are enough though each end were a mode.
     n_modes, _, _ = _sweep(
-        ends, support, bandwidth_sq, waiting, n_waiting, first, n_ends * n_ends, kept, np.int64(0)
-    )
+        ends, support, bandwidth_sq, waiting, n_waiting, np.int64(-1), n_ends * n_ends, kept,
+        np.int64(0),
+    )  # fmt: skip
     for k in range(n_modes):
         end = item(kept_ends, k)
         put(flat(mode_support), k, item(weights, end))

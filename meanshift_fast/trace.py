@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import check_array
 
+from meanshift_fast.checks import plain_table
 from meanshift_fast.quoting import quoted
-from meanshift_fast.units import NOT_NEGATIVE, POSITIVE, numeric_table
+from meanshift_fast.units import NOT_NEGATIVE, POSITIVE
 from meanshift_fast.weights import checked_weights
 
 if TYPE_CHECKING:
@@ -323,7 +323,7 @@ def trace(
 
 def _checked_table(table: npt.ArrayLike, name: str) -> _Floats:
     # Asked for float64 at once, scikit-learn would read words such as "1.5" as numbers.
-    given = numeric_table(check_array(table, input_name=name, estimator="trace"), name)
+    given = plain_table(table, name, estimator="trace")
     return np.asarray(given, dtype=np.float64)
 
 

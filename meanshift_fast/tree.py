@@ -439,15 +439,13 @@ def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays)
         arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, numbers, integers)
 
 
-@serial
+@step
 def sum_blocks(
     level_starts, n_leaves, n_features, first_child, lower, upper, weight, weighted_sum
 ):  # fmt: skip
     """Write the moments of blocks from the bottom up, and the number of each one's first child.
 
     Blocks of leaves have those of their leaves, and miss those of children that are not there.
-    One kernel: with this and `_leaf_widths` in place of a dozen calls of NumPy the tree of a
-    thousand rows takes 61 us and not 81.
     """
     n_levels = level_starts.shape[0] - 1
     lows, highs, weights, sums = flat(lower), flat(upper), flat(weight), flat(weighted_sum)
@@ -469,7 +467,7 @@ def sum_blocks(
                 put(sums, to, total(load(sums, of)) if is_there else 0.0)
 
 
-@serial
+@step
 def _leaf_widths(lower, upper, first, stride, widths_sq):
     """List the squared diagonals of the leaves in every stride-th block; how many they are."""
     lows, highs, widths = flat(lower), flat(upper), flat(widths_sq)
@@ -485,6 +483,22 @@ def _leaf_widths(lower, upper, first, stride, widths_sq):
                 put(widths, n_widths, width_sq)
                 n_widths += 1
     return n_widths
+
+
+@serial
+def _sum_and_measure(
+    level_starts, n_leaves, first_child, lower, upper, weight, weighted_sum, n_upper, stride,
+    widths_sq,
+):  # fmt: skip
+    """Write the moments of blocks, and list the squared diagonals of some leaves; of how many.
+
+    One kernel: in place of a dozen calls of NumPy the tree of a thousand rows takes 61 us and not
+    81; the diagonals alone by NumPy take 15 of these.
+    """
+    sum_blocks(
+        level_starts, n_leaves, lower.shape[1], first_child, lower, upper, weight, weighted_sum
+    )
+    return _leaf_widths(lower, upper, n_upper, stride, widths_sq)
 
 
 # The build.
@@ -583,16 +597,6 @@ def _split_at_medians(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     return order
 
 
-def _leaf_width(lower: NDArray[np.float64], upper: NDArray[np.float64], first: int) -> float:
-    """The median diagonal of the leaves' boxes, from a thousand blocks spread over the tree."""
-    stride = -(-(len(lower) - first) // 1000)
-    widths_sq = np.empty(min(len(lower) - first, 1000) * LANES)
-    n_widths = _leaf_widths(lower, upper, first, stride, widths_sq)
-    middle, known = n_widths // 2, widths_sq[:n_widths]
-    known.partition(middle)
-    return math.sqrt(known[middle])
-
-
 def order_of(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     """Put rows in an order in which neighbours in space follow one another.
 
@@ -659,6 +663,14 @@ def build(
     for start, stop in pieces(-(-n_samples // CHUNK), first=FIRST // (CHUNK * n_features)):
         _arrange(points, weights, order, start, stop, careful, n_upper, tree_arrays)
     first_child = np.empty(n_blocks, dtype=np.int64)
-    sum_blocks(np.array(level_starts), n_leaves, n_features, first_child, *moments)
-    leaf_width = _leaf_width(lower, upper, n_upper)
+    # The median diagonal of the leaves' boxes, from a thousand blocks spread over the tree.
+    n_lowest = n_blocks - n_upper
+    widths_sq = np.empty(min(n_lowest, 1000) * LANES)
+    n_widths = _sum_and_measure(
+        np.array(level_starts), n_leaves, first_child, *moments, n_upper, -(-n_lowest // 1000),
+        widths_sq,
+    )  # fmt: skip
+    middle, known = n_widths // 2, widths_sq[:n_widths]
+    known.partition(middle)
+    leaf_width = math.sqrt(known[middle])
     return MomentTree(packed, packed_weights, order, *moments, first_child, n_upper, leaf_width)

@@ -5,6 +5,7 @@ and the bandwidth is 1; so they are for the Gaussian kernel, always. And where d
 small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
 """
 
+import math
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -138,46 +139,6 @@ def _too_small(bandwidth: float | NDArray[np.float64], most: float) -> ValueErro
     )
 
 
-def numeric_table(table: NDArray[Any], name: str = "X") -> NDArray[Any]:
-    """Refuse what would become numbers without being asked, and convert what must.
-
-    Parameters
-    ----------
-    table : array of shape (n_rows, n_features)
-        As scikit-learn's checks leave it: real numbers, but also times, and objects.
-    name : str, default="X"
-        The parameter's name, for the message.
-
-    Returns
-    -------
-    array of shape (n_rows, n_features)
-        The table itself where its dtype is one of numbers that float64 holds.
-
-    Raises
-    ------
-    ValueError
-        "X must hold numbers, ..." or "X must be finite as float64, ..."
-    """
-    if table.dtype.kind in "biuf" and table.dtype.itemsize <= 8:
-        return table
-    try:
-        if table.dtype.kind in "mM":
-            raise TypeError
-        with np.errstate(over="ignore"):
-            numbers: NDArray[np.float64] = table.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"{name} must hold numbers, got dtype {table.dtype} with {quoted(table.flat[0])} "
-            "first; count times in days or seconds, code words as numbers or leave them out"
-        ) from error
-    if not np.isfinite(numbers).all():
-        raise ValueError(
-            f"{name} must be finite as float64, got dtype {table.dtype} with a larger number or "
-            "none; scale the columns, fill or drop the rows"
-        )
-    return numbers
-
-
 def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """A read-only view: a kernel would be compiled again for an array that it might write to."""
     view = array.view()
@@ -188,6 +149,26 @@ def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
     """A table as the kernels take it: read-only, C-ordered, float64."""
     return readonly(np.ascontiguousarray(table, dtype=np.float64))
+
+
+def numbers_of(objects: NDArray[Any]) -> NDArray[Any]:
+    """Make float64 of an array of objects; the array itself where some are no numbers.
+
+    Python's whole numbers that float64 does not hold become infinite.
+    """
+    try:
+        return np.array([_number(value) for value in objects.flat]).reshape(objects.shape)
+    except (TypeError, ValueError):
+        return objects
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes):  # which float() would read
+        raise TypeError
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:
@@ -212,6 +193,8 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
         "bandwidth must ...", with the value.
     """
     given = np.asarray(lengths)
+    if given.dtype.kind == "O" and given.ndim:
+        given = numbers_of(given)
     if given.dtype.kind not in "iuf" and not isinstance(lengths, Real):
         raise ValueError(
             f"{name} must be a number, or one for each column of X, got {quoted(lengths)}; give "

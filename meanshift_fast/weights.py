@@ -4,13 +4,13 @@ They enter as anything that looks like a column of numbers, and travel as a read
 array of shape (n_samples,), or of shape (0,) where every row counts once.
 """
 
-import contextlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast.quoting import quoted
+from meanshift_fast.units import numbers_of
 
 UNWEIGHTED: NDArray[np.float64] = np.empty(0)
 UNWEIGHTED.flags.writeable = False
@@ -44,8 +44,7 @@ def checked_weights(
         return UNWEIGHTED
     given = np.asarray(sample_weight)
     if given.dtype.kind == "O":
-        with contextlib.suppress(TypeError, ValueError, OverflowError):
-            given = given.astype(np.float64)
+        given = numbers_of(given)
     if given.dtype.kind not in "biuf":
         raise ValueError(
             f"sample_weight must be numbers, got {quoted(sample_weight)}; give one number for "

@@ -1,6 +1,7 @@
 """Bad input gets an error that names the parameter and the value; extreme input an answer."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import naive
 import samples
 from meanshift_fast import (
     MeanShift,
+    bandwidth_curve,
     condense,
     estimate_bandwidth,
     get_bin_seeds,
@@ -276,6 +278,12 @@ def test_seeds_out_of_reach_are_told_as_scikit_learn_does():
         MeanShift(bandwidth=0.1, seeds=[[-900.0, 0.0], [0.0, 900.0]]).fit(X)
 
 
+@pytest.mark.jitless
+def test_numbers_farther_apart_than_the_bandwidth_are_told():
+    with pytest.raises(ValueError, match=r"1\.3e\+308 are 2e\+292 apart .* Subtract a row"):
+        MeanShift(bandwidth=1.0).fit(np.full((9, 1), 1.3e308))
+
+
 # Extremes that must work.
 
 
@@ -518,11 +526,41 @@ def test_a_whole_number_beyond_float64_is_refused_by_name(name, kernel):
         model.fit(np.arange(6.0).reshape(3, 2))
 
 
-def test_a_cell_beyond_float64_is_refused():
-    table = np.array([[BEYOND, 1.0]], dtype=object)
-    for given in (table, table.tolist()):
-        with pytest.raises(ValueError, match="X must"):
-            MeanShift(bandwidth=1.0).fit(given)
+TABLE_BEYOND = np.array([[BEYOND, 1], [0, 1]], dtype=object)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize(
+    "work",
+    [
+        MeanShift(bandwidth=1.0).fit,
+        estimate_bandwidth,
+        bandwidth_curve,
+        partial(get_bin_seeds, bin_size=1.0),
+        partial(condense, cell_size=1.0),
+        partial(trace, start=[0.0, 0.0], bandwidth=1.0),
+    ],
+)
+def test_a_whole_number_that_float64_does_not_hold_is_told(work):
+    with pytest.raises(ValueError, match=r"^X must be finite as float64, got a larger number"):
+        work(TABLE_BEYOND)
+    with pytest.raises(ValueError, match=r"^X must be finite as float64, got a larger number"):
+        work(TABLE_BEYOND.tolist())
+
+
+@pytest.mark.jitless
+def test_so_it_is_in_seeds_starts_weights_and_bandwidths():
+    larger = "must be finite as float64, got a larger number"
+    with pytest.raises(ValueError, match=f"^seeds {larger}"):
+        MeanShift(bandwidth=1.0, seeds=TABLE_BEYOND).fit(X)
+    with pytest.raises(ValueError, match=f"^start {larger}"):
+        trace(X, TABLE_BEYOND, bandwidth=1.0)
+    with pytest.raises(ValueError, match=r"^sample_weight must be finite .* got inf at row 1;"):
+        MeanShift(bandwidth=1.0).fit([[0.0], [1.0]], sample_weight=[1, BEYOND])
+    with pytest.raises(ValueError, match=r"^bandwidth must be positive and finite, got \["):
+        MeanShift(bandwidth=[BEYOND, 1]).fit(X)
+    with pytest.raises(ValueError, match=r"^bandwidth must be a number, or one for each column"):
+        MeanShift(bandwidth=[BEYOND, "wide"]).fit(X)
 
 
 @pytest.mark.parametrize("kernel", ["flat", "gaussian"])
