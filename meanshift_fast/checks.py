@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import InvalidParameterError, validate_para
 from sklearn.utils.validation import validate_data
 
 from meanshift_fast.quoting import cut, quoted
+from meanshift_fast.units import too_large
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -95,9 +96,7 @@ def _checked_by(
     try:
         return _numeric(check(X), name)
     except OverflowError as error:  # Python's whole numbers, in an array of objects
-        raise ValueError(
-            f"{name} must be finite as float64, got a larger number; scale the columns"
-        ) from error
+        raise too_large(name, X) from error
 
 
 def _numeric(table: NDArray[Any], name: str) -> NDArray[Any]:

@@ -5,7 +5,6 @@ and the bandwidth is 1; so they are for the Gaussian kernel, always. And where d
 small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
 """
 
-import math
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -24,11 +23,7 @@ class Finite(Interval):
 
     def __contains__(self, value: Any) -> bool:
         """Whether it is in the interval and float64 can hold it."""
-        try:
-            float(value)
-        except OverflowError:
-            return False
-        return bool(super().__contains__(value))
+        return not overflows(value) and bool(super().__contains__(value))
 
 
 POSITIVE = Finite(Real, 0, None, closed="neither")
@@ -151,24 +146,21 @@ def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
     return readonly(np.ascontiguousarray(table, dtype=np.float64))
 
 
-def numbers_of(objects: NDArray[Any]) -> NDArray[Any]:
-    """Make float64 of an array of objects; the array itself where some are no numbers.
-
-    Python's whole numbers that float64 does not hold become infinite.
-    """
+def overflows(value: Any) -> bool:
+    """Whether a value is a number, such as Python's whole ones, that float64 does not hold."""
     try:
-        return np.array([_number(value) for value in objects.flat]).reshape(objects.shape)
-    except (TypeError, ValueError):
-        return objects
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, str | bytes):  # which float() would read
-        raise TypeError
-    try:
-        return float(value)
+        float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        return True
+    except (TypeError, ValueError):
+        return False
+    return False
+
+
+def too_large(name: str, objects: ArrayLike) -> ValueError:
+    """The error for a parameter of which some value overflows."""
+    value = next(filter(overflows, np.asarray(objects, dtype=object).flat))
+    return ValueError(f"{name} must be finite as float64, got {quoted(value)}; scale it")
 
 
 def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:
@@ -193,8 +185,8 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
         "bandwidth must ...", with the value.
     """
     given = np.asarray(lengths)
-    if given.dtype.kind == "O" and given.ndim:
-        given = numbers_of(given)
+    if given.dtype.kind == "O" and given.ndim and any(map(overflows, given.flat)):
+        raise too_large(name, given)
     if given.dtype.kind not in "iuf" and not isinstance(lengths, Real):
         raise ValueError(
             f"{name} must be a number, or one for each column of X, got {quoted(lengths)}; give "

@@ -542,25 +542,23 @@ TABLE_BEYOND = np.array([[BEYOND, 1], [0, 1]], dtype=object)
     ],
 )
 def test_a_whole_number_that_float64_does_not_hold_is_told(work):
-    with pytest.raises(ValueError, match=r"^X must be finite as float64, got a larger number"):
+    with pytest.raises(ValueError, match=r"^X must be finite as float64, got 1000.*000; scale it"):
         work(TABLE_BEYOND)
-    with pytest.raises(ValueError, match=r"^X must be finite as float64, got a larger number"):
+    with pytest.raises(ValueError, match=r"^X must be finite as float64, got 1000.*000; scale it"):
         work(TABLE_BEYOND.tolist())
 
 
 @pytest.mark.jitless
 def test_so_it_is_in_seeds_starts_weights_and_bandwidths():
-    larger = "must be finite as float64, got a larger number"
+    larger = r"must be finite as float64, got 1000.*000; scale it"
     with pytest.raises(ValueError, match=f"^seeds {larger}"):
         MeanShift(bandwidth=1.0, seeds=TABLE_BEYOND).fit(X)
     with pytest.raises(ValueError, match=f"^start {larger}"):
         trace(X, TABLE_BEYOND, bandwidth=1.0)
-    with pytest.raises(ValueError, match=r"^sample_weight must be finite .* got inf at row 1;"):
+    with pytest.raises(ValueError, match=f"^sample_weight {larger}"):
         MeanShift(bandwidth=1.0).fit([[0.0], [1.0]], sample_weight=[1, BEYOND])
-    with pytest.raises(ValueError, match=r"^bandwidth must be positive and finite, got \["):
+    with pytest.raises(ValueError, match=f"^bandwidth {larger}"):
         MeanShift(bandwidth=[BEYOND, 1]).fit(X)
-    with pytest.raises(ValueError, match=r"^bandwidth must be a number, or one for each column"):
-        MeanShift(bandwidth=[BEYOND, "wide"]).fit(X)
 
 
 @pytest.mark.parametrize("kernel", ["flat", "gaussian"])
