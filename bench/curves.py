@@ -29,7 +29,8 @@ class Case(NamedTuple):
     settings: Settings
 
 
-def _curves(libraries: Iterable[Library], cases: Iterable[Case]) -> Curves:
+def _curves(libraries: Iterable[Library], cases: Iterable[Case], *, grow: bool) -> Curves:
+    """Time libraries; who is slow leaves, by a guess of how long the next size would take."""
     curves: Curves = {library.name: {} for library in libraries}
     for size, points, settings in cases:
         for library in libraries:
@@ -37,7 +38,7 @@ def _curves(libraries: Iterable[Library], cases: Iterable[Case]) -> Curves:
             if not curve:
                 library.fit(points[:100], settings)  # starting its processes takes seconds
             last, took = next(reversed(curve.items()), (str(size), 0.0))
-            if took * size / int(last) <= PATIENCE_S:
+            if took * (size / int(last) if grow else 1.0) <= PATIENCE_S:
                 curve[str(size)] = median_seconds(library.fit, points, settings)
     return curves
 
@@ -47,16 +48,17 @@ def against_rows(sizes: Iterable[int]) -> Curves:
 
     A library leaves where its next fit would take a minute, were time to grow as the rows.
     """
-    return _curves(LIBRARIES, (Case(rows, blobs(rows), BINS) for rows in sizes))
+    return _curves(LIBRARIES, (Case(rows, blobs(rows), BINS) for rows in sizes), grow=True)
 
 
 def against_features(sizes: Iterable[int], rows: int) -> Curves:
     """Time ours and scikit-learn on blobs with every row a seed.
 
     The bandwidth grows as the root of the number of features, as the width of a blob does.
+    scikit-learn leaves where its last fit took a minute: its time may well fall with the features.
     """
     cases = (Case(d, blobs(rows, d), Settings(1.5 * d**0.5, n_jobs=-1)) for d in sizes)
-    return _curves((SCIKIT_LEARN, OURS), cases)
+    return _curves((SCIKIT_LEARN, OURS), cases, grow=False)
 
 
 def against_threads(rows: int) -> dict[str, float]:

@@ -99,7 +99,7 @@ def measure(quick: bool) -> Results:
         found_curves = {
             "rows": curves.against_rows(10**power for power in range(3, 5 if quick else 8)),
             "features": curves.against_features(
-                (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 500 if quick else 5_000
+                (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 500 if quick else 2_000
             ),
             "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
         }
