@@ -16,9 +16,9 @@ collector rests while the compiler makes its millions of objects, of which few a
 are linked once, into the kernel, and not into each part on the way, which spares 8 % more: a first
 fit of 5,000 rows takes 6.3 times as long as its types take to infer, and took 6.9.
 
-This rests on three of Numba's joints: `pipeline_class` of ``njit``, a target context's
-`subtarget` with a code generator of its own, and the steps in which a code library is finalised.
-They are the same in Numba 0.60 and 0.68.
+This rests on four of Numba's joints: `pipeline_class` of ``njit``, the passes of such a pipeline, a
+target context's `subtarget` with a code generator of its own, and the steps in which a code library
+is finalised. They are the same in Numba 0.60 and 0.68.
 """
 
 import gc
