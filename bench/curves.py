@@ -30,7 +30,11 @@ class Case(NamedTuple):
 
 
 def _curves(libraries: Iterable[Library], cases: Iterable[Case], *, grow: bool) -> Curves:
-    """Time libraries; who is slow leaves, by a guess of how long the next size would take."""
+    """Time libraries in all cases.
+
+    A library leaves where its last fit took a minute or, where times ``grow``, where its next one
+    would if time grew as the size.
+    """
     curves: Curves = {library.name: {} for library in libraries}
     for size, points, settings in cases:
         for library in libraries:

@@ -565,7 +565,7 @@ def draw(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Sketch | 
 
 
 def is_worth(points: NDArray[np.float64], n_seeds: int) -> bool:
-    """Whether so many seeds pay for the sketches of a table: more than go best without."""
+    """Whether so many seeds pay for the sketches of a table."""
     return n_seeds > most_without(points)
 
 

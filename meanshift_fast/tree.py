@@ -493,7 +493,7 @@ def _sum_and_measure(
     """Write the moments of blocks, and list the squared diagonals of some leaves; of how many.
 
     One kernel: in place of a dozen calls of NumPy the tree of a thousand rows takes 61 us and not
-    81; the diagonals alone by NumPy take 15 of these.
+    81. With the diagonals alone by NumPy it takes 155 us where it takes 127.
     """
     sum_blocks(
         level_starts, n_leaves, lower.shape[1], first_child, lower, upper, weight, weighted_sum

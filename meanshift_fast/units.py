@@ -153,13 +153,13 @@ def overflows(value: Any) -> bool:
     except OverflowError:
         return True
     except (TypeError, ValueError):
-        return False
+        pass
     return False
 
 
 def too_large(name: str, objects: ArrayLike) -> ValueError:
     """The error for a parameter of which some value overflows."""
-    value = next(filter(overflows, np.asarray(objects, dtype=object).flat))
+    value = next(filter(overflows, np.asarray(objects, dtype=object).flat), objects)
     return ValueError(f"{name} must be finite as float64, got {quoted(value)}; scale it")
 
 
