@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast.compiled import serial, step
-from meanshift_fast.hashing import mixed
+from meanshift_fast.hashing import hash_of_words
 from meanshift_fast.lanes import flat, item, put
 from meanshift_fast.pieces import pieces
 
@@ -38,10 +38,7 @@ def _enter(words, n_features, n_places, slots, last_slot, arrivals, first):
 
     Places are compared bit by bit: 0.0 and -0.0 are two, which costs a shift and no more.
     """
-    code = np.int64(0)
-    for f in range(n_features):
-        code = mixed(code, item(arrivals, first + f))
-    slot = code & last_slot
+    slot = hash_of_words(arrivals, first, n_features) & last_slot
     while item(slots, slot) > 0:
         known = item(slots, slot) - 1
         f = 0

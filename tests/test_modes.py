@@ -85,6 +85,17 @@ def test_an_end_exactly_a_bandwidth_from_a_mode_is_removed():
 
 
 @pytest.mark.jitless
+@pytest.mark.parametrize("n_features", [15, 16, 33, 64])
+def test_in_many_columns_the_border_falls_as_in_the_sum_over_the_features(n_features):
+    rng = np.random.default_rng(n_features)
+    for _ in range(20):
+        heavy, light = ends = rng.normal(size=(2, n_features))
+        edge = np.sqrt(naive.distances_sq(light[None], heavy)[0])
+        for bandwidth in (edge, np.nextafter(edge, 0.0), np.nextafter(edge, 9.0)):
+            assert_merges_as_the_twin(ends, np.array([2.0, 1.0]), bandwidth)
+
+
+@pytest.mark.jitless
 def test_what_a_removed_end_was_near_to_stays():
     ends = np.array([[0.0], [0.9], [1.8], [2.7]])
     kept, support = merge_modes(ends, np.array([4.0, 3.0, 2.0, 1.0]), 1.0)

@@ -105,6 +105,26 @@ def test_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
                 assert support[0] == weight
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_late_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
+    """Where a path leads is found first; then the ball there gets a row for its border."""
+    points = digits(400) + np.random.default_rng(seed).choice([0.0, 1e3, 1e6])
+    weights, on, on_the_border = np.ones(len(points)), drawn(points), 0
+    for start in range(seed, 400, 40):
+        places, _, _ = sketch.next_steps(on, points[[start]], 6, 0.0, 22.0)
+        for number in (1, 2, 3, 4):
+            to_rows = np.sqrt(naive.distances_sq(points, places[0, number]))
+            bandwidth = to_rows[np.argmin(np.abs(to_rows - 22.0))]
+            led_to, support, moves = sketch.next_steps(on, points[[start]], 6, 0.0, bandwidth)
+            n_steps = naive.steps_taken(support, moves, 0.0)[0]
+            for later in range(1, n_steps):
+                at = led_to[0, later - 1]
+                assert support[0, later] == naive.shift(points, weights, at, bandwidth)[1]
+                gaps = np.abs(np.sqrt(naive.distances_sq(points, at)) - bandwidth)
+                on_the_border += gaps.min() <= 1e-12 * bandwidth
+    assert on_the_border >= 10
+
+
 def test_many_steps_at_once_end_where_single_steps_end():
     points, bandwidth = CASES["digits"]
     on, rest, round_by_round = drawn(points), 1e-3 * bandwidth, points.copy()
