@@ -30,9 +30,10 @@ at again, until the position has left the slack:
     bandwidth - slack    <    looked at in every shift    <=    bandwidth + slack
     summed once                                                 passed over
 
-Of the shell's rows their distances are known from where it was made. One that is farther from the
-sphere than the position has gone since is still on its side of it, and is not measured: of the
-22 rows in a shell of digits, 14.
+Of the shell's rows the distances are known from where it was made. One that lay farther from the
+sphere than the position has gone since is still on its side of it, and is not measured: of the 22
+rows in a shell of digits, 14. A fit of 3,000 x 128 rows of six factors, a tenth of them in a ball,
+takes 518 ms so, and 620 with all of the shell measured.
 
 The climb of 1,797 digits of 64 pixels takes 69 ms by the tree and 13 ms by sketches with shells.
 """
@@ -65,7 +66,9 @@ from meanshift_fast.pieces import pieces
 from meanshift_fast.threads import allowed
 
 AXES = 16
-BLOCK = 4  # positions that a thread takes at a time: neighbours in space, where so given
+# Positions that a thread draws at a time: neighbours in space, where they were so given. The fit of
+# the digits takes 22.3 ms so, and 24.1 if each of two threads has half; with 1 or 16 as with 4.
+BLOCK = 4
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 HELD = 64  # rows that wait to be summed, a feature's sum then staying in registers
 EARLY = 8  # numbers of a sketch between two looks at whether a partial distance is too large
@@ -457,7 +460,7 @@ def _follow_one(
 def _follow_some(
     sketch, positions, radius, rest, places, support, moves, counter, memory, integers, distances
 ):  # fmt: skip
-    """Follow positions, block by block, until none is left to draw."""
+    """Follow positions, some at a time, until none is left to draw."""
     views = (
         flat(sketch.rows), flat(sketch.row_weights), sketch.row_weights.shape[0] > 0,
         flat(sketch.sums), flat(sketch.sketches), flat(sketch.lower), flat(sketch.upper),
