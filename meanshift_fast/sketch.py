@@ -314,10 +314,11 @@ def _scan(
 ):  # fmt: skip
     """Sum the rows nearer than ``inner`` and list those up to ``outer``: weight, and how many.
 
-    To be listed is to have one's rank and one's distance in the two parts of ``shell``.
+    To be listed is to have one's rank and one's distance in the two parts of ``shell``. No row
+    is nearer than a negative ``inner``, not even one whose sketch is that of the position.
     """
     rows, row_weights, weighted, child_sums, sketches, lower, upper, weight = views
-    outer_sq, inner_sq = outer * outer, inner * inner
+    outer_sq, inner_sq = outer * outer, inner * abs(inner)
     for k in range(chunks):
         store(sums, k, full(0.0))
     support, n_held, n_shell, waiting = 0.0, 0, 0, 1
@@ -429,8 +430,7 @@ def _follow_one(
             unsure = sketch.blur * (radius + sketch.reach + distance)
             base_support, n_shell = _scan(
                 views, first_child, sketch.n_upper, chunks, n_axes + 1, place, drawn,
-                radius + slack + unsure, max(radius - slack - unsure, 0.0), stack, held, shell,
-                base,
+                radius + slack + unsure, radius - slack - unsure, stack, held, shell, base,
             )  # fmt: skip
             for k in range(chunks):
                 store(home, k, load(place, k))

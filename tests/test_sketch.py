@@ -105,6 +105,24 @@ def test_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
                 assert support[0] == weight
 
 
+@pytest.mark.parametrize("far", [1e9, 1e14, 1e20, 1e30])
+@pytest.mark.parametrize("step", [1e-9, 1.0])
+def test_a_ball_narrower_than_sketches_can_tell_holds_its_own_rows_alone(far, step):
+    """Beside a row so far off the sketches of all others may be one."""
+    points = np.zeros((121, 36))
+    points[:-1, 0] = step * (np.arange(120) % 9)
+    points[-1, 0] = -far
+    on = drawn(points)
+    for bandwidth in (0.1 * step, 1.5 * step):
+        positions = points.copy()
+        support, moves = sketch.shift(on, positions, bandwidth)
+        for i, point in enumerate(points):
+            mean, weight = naive.shift(points, np.ones(len(points)), point, bandwidth)
+            assert support[i] == weight
+            np.testing.assert_allclose(positions[i], mean, rtol=1e-12)
+            assert moves[i] == pytest.approx(np.linalg.norm(mean - point), rel=1e-9, abs=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_late_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
     """Where a path leads is found first; then the ball there gets a row for its border."""
