@@ -129,9 +129,9 @@ def test_late_balls_through_rows_hold_just_those_that_the_definition_tells(seed)
     points = digits(400) + np.random.default_rng(seed).choice([0.0, 1e3, 1e6])
     weights, on, on_the_border = np.ones(len(points)), drawn(points), 0
     for start in range(seed, 400, 40):
-        places, _, _ = sketch.next_steps(on, points[[start]], 6, 0.0, 22.0)
-        for number in (1, 2, 3, 4):
-            to_rows = np.sqrt(naive.distances_sq(points, places[0, number]))
+        places, support, moves = sketch.next_steps(on, points[[start]], 5, 0.0, 22.0)
+        for place in places[0, 1 : naive.steps_taken(support, moves, 0.0)[0]]:
+            to_rows = np.sqrt(naive.distances_sq(points, place))
             bandwidth = to_rows[np.argmin(np.abs(to_rows - 22.0))]
             led_to, support, moves = sketch.next_steps(on, points[[start]], 6, 0.0, bandwidth)
             n_steps = naive.steps_taken(support, moves, 0.0)[0]
