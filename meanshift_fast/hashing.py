@@ -19,8 +19,8 @@ def mixed(code, word):
 def hash_of_words(words, first, n_words):
     """Mix some words of a flat pointer, where they are many in four chains.
 
-    Each word of a chain waits for the one before: places of 64 features enter their tracks in 0.15
-    us by one chain, and in 0.07 by four.
+    Each word of a chain waits for the one before: 12,100 places of 64 features enter their tracks
+    in 1.8 ms by one chain, and in 1.3 by four.
     """
     code, k, stop = np.int64(0), first, first + n_words
     if n_words >= WIDE:

@@ -43,7 +43,7 @@ from meanshift_fast.tree import build
 SWEEPS = 16
 VISITS = 1 << 18
 FIRST = 1 << 20  # ends of the first piece that is looked for equals
-SURE = 1.0 + 1e-9  # times a square: a sum beyond that, in any order, is beyond it in the features'
+SURE = 1.0 + 1e-9  # times a square: what exceeds that in some order of adding exceeds it in any
 AT_ONCE = 1 << 23  # visits, or ends sorted, in one go: some tenths of a second
 
 _UNWEIGHTED = np.empty(0)
