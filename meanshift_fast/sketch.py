@@ -366,13 +366,14 @@ def _scan(
 
 @step
 def _sum_shell(
-    views, n_features, chunks, place, radius, doubt, settled, shell, n_shell, held, base, sums
+    views, n_features, chunks, place, radius, settled, shell, n_shell, held, base, sums
 ):  # fmt: skip
     """Add the listed rows in the ball to the sum of those surely inside; returns their weight.
 
     Rows whose listed distances differ from the radius by more than ``settled`` are not measured.
     """
     radius_sq = radius * radius
+    doubt = radius_sq * (n_features + 8) * 2.0**-50
     rows, row_weights, weighted = views[0], views[1], views[2]
     for k in range(chunks):
         store(sums, k, load(base, k))
@@ -420,7 +421,6 @@ def _follow_one(
     place, off, drawn, sums, base, home = memory
     width, n_axes = sketch.rows.shape[1], sketch.axes.shape[0]
     chunks = width // LANES
-    doubt = radius * radius * (n_features + 8) * 2.0**-50
     slack = unsure = moved = base_support = 0.0
     n_shell = 0
     for number in range(support.shape[0]):
@@ -437,9 +437,18 @@ def _follow_one(
             slack *= 1.0 - sketch.blur
             moved = 0.0
         weight = base_support + _sum_shell(
-            views, n_features, chunks, place, radius, doubt, moved + unsure, shell, n_shell, held,
-            base, sums,
-        )  # fmt: skip
+            views,
+            n_features,
+            chunks,
+            place,
+            radius,
+            moved + unsure,
+            shell,
+            n_shell,
+            held,
+            base,
+            sums,
+        )
         move_sq = moved_sq = 0.0
         if weight > 0.0:
             for f in range(n_features):

@@ -5,6 +5,7 @@ and the bandwidth is 1; so they are for the Gaussian kernel, always. And where d
 small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
 """
 
+from decimal import Decimal
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -163,6 +164,24 @@ def too_large(name: str, objects: ArrayLike) -> ValueError:
     return ValueError(f"{name} must be finite as float64, got {quoted(value)}; scale it")
 
 
+def numbers_of(name: str, given: NDArray[Any]) -> NDArray[Any]:
+    """Make float64 of an array of objects that are all numbers; any other is left as it is.
+
+    Raises
+    ------
+    ValueError
+        "... must be finite as float64", with the value.
+    """
+    if given.dtype.kind != "O" or not all(
+        isinstance(value, Real | Decimal) for value in given.flat
+    ):
+        return given
+    try:
+        return given.astype(np.float64)
+    except OverflowError as error:
+        raise too_large(name, given) from error
+
+
 def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:
     """Check a parameter that is a positive length, or one for each feature.
 
@@ -185,8 +204,8 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
         "bandwidth must ...", with the value.
     """
     given = np.asarray(lengths)
-    if given.dtype.kind == "O" and given.ndim and any(map(overflows, given.flat)):
-        raise too_large(name, given)
+    if given.ndim:
+        given = numbers_of(name, given)
     if given.dtype.kind not in "iuf" and not isinstance(lengths, Real):
         raise ValueError(
             f"{name} must be a number, or one for each column of X, got {quoted(lengths)}; give "

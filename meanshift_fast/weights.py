@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast.quoting import quoted
-from meanshift_fast.units import too_large
+from meanshift_fast.units import numbers_of
 
 UNWEIGHTED: NDArray[np.float64] = np.empty(0)
 UNWEIGHTED.flags.writeable = False
@@ -42,14 +42,7 @@ def checked_weights(
     """
     if sample_weight is None:
         return UNWEIGHTED
-    given = np.asarray(sample_weight)
-    if given.dtype.kind == "O":
-        try:
-            given = given.astype(np.float64)
-        except OverflowError as error:
-            raise too_large("sample_weight", given) from error
-        except (TypeError, ValueError):
-            pass  # told below
+    given = numbers_of("sample_weight", np.asarray(sample_weight))
     if given.dtype.kind not in "biuf":
         raise ValueError(
             f"sample_weight must be numbers, got {quoted(sample_weight)}; give one number for "

@@ -1,6 +1,8 @@
 """Bad input gets an error that names the parameter and the value; extreme input an answer."""
 
 import re
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -559,6 +561,28 @@ def test_so_it_is_in_seeds_starts_weights_and_bandwidths():
         MeanShift(bandwidth=1.0).fit([[0.0], [1.0]], sample_weight=[1, BEYOND])
     with pytest.raises(ValueError, match=f"^bandwidth {larger}"):
         MeanShift(bandwidth=[BEYOND, 1]).fit(X)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("number", [float, Fraction, Decimal, np.float32])
+def test_objects_that_are_numbers_are_read_as_numbers(number):
+    objects = np.array([number(1), number(2)], dtype=object)
+    plain = MeanShift(bandwidth=[1.0, 2.0]).fit(X)
+    found = MeanShift(bandwidth=objects).fit(X)
+    np.testing.assert_array_equal(found.cluster_centers_, plain.cluster_centers_)
+    plain = MeanShift(bandwidth=1.5).fit(X[:2], sample_weight=[1.0, 2.0])
+    found = MeanShift(bandwidth=1.5).fit(X[:2], sample_weight=objects)
+    np.testing.assert_array_equal(found.cluster_centers_, plain.cluster_centers_)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("other", ["2", None, b"2", 2j])
+def test_objects_that_are_no_numbers_are_told(other):
+    objects = np.array([1.0, other], dtype=object)
+    with pytest.raises(ValueError, match=r"^bandwidth must be a number, or one for each column"):
+        MeanShift(bandwidth=objects).fit(X)
+    with pytest.raises(ValueError, match=r"^sample_weight must be numbers, got"):
+        MeanShift(bandwidth=1.0).fit(X[:2], sample_weight=objects)
 
 
 @pytest.mark.parametrize("kernel", ["flat", "gaussian"])

@@ -108,7 +108,7 @@ def test_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
 @pytest.mark.parametrize("far", [1e9, 1e14, 1e20, 1e30])
 @pytest.mark.parametrize("step", [1e-9, 1.0])
 def test_a_ball_narrower_than_sketches_can_tell_holds_its_own_rows_alone(far, step):
-    """Beside a row so far off the sketches of all others may be one."""
+    """Beside a row so far off, the sketches of all others may be one."""
     points = np.zeros((121, 36))
     points[:-1, 0] = step * (np.arange(120) % 9)
     points[-1, 0] = -far
