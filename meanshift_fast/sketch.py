@@ -437,18 +437,9 @@ def _follow_one(
             slack *= 1.0 - sketch.blur
             moved = 0.0
         weight = base_support + _sum_shell(
-            views,
-            n_features,
-            chunks,
-            place,
-            radius,
-            moved + unsure,
-            shell,
-            n_shell,
-            held,
-            base,
+            views, n_features, chunks, place, radius, moved + unsure, shell, n_shell, held, base,
             sums,
-        )
+        )  # fmt: skip
         move_sq = moved_sq = 0.0
         if weight > 0.0:
             for f in range(n_features):
