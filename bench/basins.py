@@ -12,10 +12,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from bench.clock import median_seconds, seconds
 from bench.workloads import BINS, Floats, blobs
-from meanshift_fast import MeanShift, tree
-from meanshift_fast.gaussian import gaussian_shift
-from meanshift_fast.proxies import find_proxies
-from meanshift_fast.weights import UNWEIGHTED
+from meanshift_fast import MeanShift
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.gaussian import gaussian_shift
+from meanshift_fast._index.sigma_points import find_proxies
+from meanshift_fast._input.weights import UNWEIGHTED
 
 LEAST_ARI = 0.9995  # to the basins of trajectories that all go to their own end
 COALESCE = 0.01

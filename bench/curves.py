@@ -12,7 +12,7 @@ from bench.adapters import LIBRARIES, OURS, SCIKIT_LEARN, Library
 from bench.clock import median_seconds, seconds
 from bench.workloads import BINS, Floats, Settings, blobs
 from meanshift_fast import MeanShift
-from meanshift_fast.compiled import parallel
+from meanshift_fast._jit.compiler import parallel
 
 # Library -> size -> seconds. JSON has no numbers for keys, so the sizes are text.
 Curves = dict[str, dict[str, float]]

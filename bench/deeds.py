@@ -26,13 +26,13 @@ import numpy.typing as npt
 from meanshift_fast import (
     MeanShift,
     bandwidth_curve,
-    cli,
     condense,
     estimate_bandwidth,
     get_bin_seeds,
     mean_shift,
     trace,
 )
+from meanshift_fast._cli import main as cli
 from meanshift_fast.dask import MeanShift as DaskMeanShift
 from meanshift_fast.models import load_model, save_model
 from meanshift_fast.stream import fit_batches

@@ -25,7 +25,7 @@ from numba.core.dispatcher import Dispatcher
 
 from bench import deeds
 from meanshift_fast import warm_up
-from meanshift_fast.compiled import Parallel
+from meanshift_fast._jit.compiler import Parallel
 
 HANGS = 300.0  # seconds of one trial; most take milliseconds, the longest of 22,306 took a minute
 FEWEST = 200  # trials since the last load before memory is judged

@@ -1,9 +1,8 @@
 """Mean shift clustering at the speed of compiled code, with scikit-learn's own answers."""
 
-from meanshift_fast import starting  # noqa: F401 (first, before all that is slow)
-from meanshift_fast.bandwidth import estimate_bandwidth
-from meanshift_fast.cells import condense
-from meanshift_fast.curve import BandwidthCurve, bandwidth_curve
+from meanshift_fast._cli import signals as starting  # noqa: F401 (first, before all that is slow)
+from meanshift_fast._summaries.grid_cells import condense
+from meanshift_fast.bandwidth import BandwidthCurve, bandwidth_curve, estimate_bandwidth
 from meanshift_fast.estimator import MeanShift, mean_shift, warm_up
 from meanshift_fast.seeding import get_bin_seeds
 from meanshift_fast.trace import Trace, trace

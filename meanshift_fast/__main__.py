@@ -2,7 +2,7 @@
 
 import sys
 
-from meanshift_fast.cli import main
+from meanshift_fast._cli.main import main
 
 if __name__ == "__main__":  # processes that are spawned import it by another name
     sys.exit(main())

@@ -26,8 +26,10 @@ from sklearn.utils.validation import (
 )
 
 from meanshift_fast import estimator
-from meanshift_fast.cells import ROOM, Cells, Condensed, Grid
-from meanshift_fast.portions import (
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._jit.threads import borrowed_threads
+from meanshift_fast._summaries.grid_cells import ROOM, Cells, Condensed, Grid
+from meanshift_fast._summaries.partitions import (
     Portion,
     Resolution,
     cells_of,
@@ -39,9 +41,7 @@ from meanshift_fast.portions import (
     fit_cells,
     sample_portion,
 )
-from meanshift_fast.quoting import quoted
-from meanshift_fast.sample import Sample
-from meanshift_fast.threads import borrowed_threads
+from meanshift_fast._summaries.priority_sample import Sample
 
 try:
     import dask

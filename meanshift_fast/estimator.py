@@ -15,23 +15,25 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast import sketch, slabs, small, tree
-from meanshift_fast.basins import Follow, Labelled, Landings, basin_labels, row_labels
-from meanshift_fast.bounds import extremes
-from meanshift_fast.checks import check_parameters, checked_table, plain_table
-from meanshift_fast.climb import Climb, climb
-from meanshift_fast.curve import find_bandwidth
-from meanshift_fast.descent import MANY
-from meanshift_fast.gaussian import GROUPED, gaussian_shift, polish
-from meanshift_fast.labels import nearest_labels
-from meanshift_fast.modes import merge_modes
-from meanshift_fast.progress import Report, reporting
-from meanshift_fast.proxies import find_proxies
-from meanshift_fast.quoting import cut
-from meanshift_fast.seeding import bin_seeds, warn_of_bins, whole_rows_once
-from meanshift_fast.shift import next_steps, shift
-from meanshift_fast.threads import borrowed_threads
-from meanshift_fast.units import (
+from meanshift_fast._cluster import small_tables as small
+from meanshift_fast._cluster.ascent import Climb, climb
+from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._cluster.basins import Follow, Labelled, Landings, basin_labels, row_labels
+from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._cluster.seeding import bin_seeds, warn_of_bins, whole_rows_once
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index import projected as sketch
+from meanshift_fast._index import soft_cells as slabs
+from meanshift_fast._index.flat import next_steps, shift
+from meanshift_fast._index.gaussian import GROUPED, gaussian_shift, polish
+from meanshift_fast._index.nearest import nearest_labels
+from meanshift_fast._index.sigma_points import find_proxies
+from meanshift_fast._index.traversal import MANY
+from meanshift_fast._input.checks import check_parameters, checked_table, plain_table
+from meanshift_fast._input.extent import extremes
+from meanshift_fast._input.messages import cut
+from meanshift_fast._input.progress import Report, reporting
+from meanshift_fast._input.scaling import (
     NOT_NEGATIVE,
     POSITIVE,
     Units,
@@ -40,7 +42,8 @@ from meanshift_fast.units import (
     readonly_table,
     units_of,
 )
-from meanshift_fast.weights import UNWEIGHTED, checked_weights, without_weightless
+from meanshift_fast._input.weights import UNWEIGHTED, checked_weights, without_weightless
+from meanshift_fast._jit.threads import borrowed_threads
 
 # Values of a table that one thread fits from bins in a millisecond or so. A second one gains
 # nothing, and where all processors are busy they wait for each other: beside two processes that do

@@ -25,7 +25,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast.formats import (
+from meanshift_fast._files.formats import (
     BATCH_VALUES,
     Batch,
     Choice,
@@ -38,7 +38,7 @@ from meanshift_fast.formats import (
     parquet_files,
     told_columns,
 )
-from meanshift_fast.quoting import cut, quoted
+from meanshift_fast._input.messages import cut, quoted
 
 FORMATS = (".npy", ".csv", ".parquet")
 

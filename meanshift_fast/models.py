@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast.basins import Labelled
+from meanshift_fast._cluster.basins import Labelled
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.scaling import checked_lengths
+from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import check_target, write_whole
-from meanshift_fast.quoting import quoted
-from meanshift_fast.units import checked_lengths
-from meanshift_fast.weights import UNWEIGHTED, checked_weights
 
 FORMAT = "meanshift_fast model"
 VERSION = 1

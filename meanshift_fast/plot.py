@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from meanshift_fast.page import (
+from meanshift_fast._input.weights import checked_weights
+from meanshift_fast._pictures.page import (
     COLOURS,
     GREY,
     Page,
@@ -33,9 +34,8 @@ from meanshift_fast.page import (
     rgb_of,
     told,
 )
-from meanshift_fast.paths import paths_of
+from meanshift_fast._pictures.trajectories import paths_of
 from meanshift_fast.trace import counted
-from meanshift_fast.weights import checked_weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

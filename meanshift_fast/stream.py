@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _get_feature_names
 
-from meanshift_fast.estimator import MeanShift
-from meanshift_fast.portions import (
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.progress import Report, reporting
+from meanshift_fast._jit.threads import borrowed_threads
+from meanshift_fast._summaries.partitions import (
     Portion,
     Resolution,
     cells_of,
@@ -29,10 +31,8 @@ from meanshift_fast.portions import (
     fit_cells,
     sample_portion,
 )
-from meanshift_fast.progress import Report, reporting
-from meanshift_fast.quoting import quoted
-from meanshift_fast.sample import Sample
-from meanshift_fast.threads import borrowed_threads
+from meanshift_fast._summaries.priority_sample import Sample
+from meanshift_fast.estimator import MeanShift
 
 Batch = ArrayLike | tuple[ArrayLike, ArrayLike]
 MakeBatches = Iterable[Batch] | Callable[[], Iterable[Batch]]

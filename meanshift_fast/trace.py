@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from meanshift_fast.checks import plain_table
-from meanshift_fast.quoting import quoted
-from meanshift_fast.units import NOT_NEGATIVE, POSITIVE
-from meanshift_fast.weights import checked_weights
+from meanshift_fast._input.checks import plain_table
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE
+from meanshift_fast._input.weights import checked_weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,7 +152,7 @@ class Trace:
         ImportError
             If matplotlib is not installed.
         """
-        from meanshift_fast.paths import draw_trace
+        from meanshift_fast._pictures.trajectories import draw_trace
 
         return draw_trace(self, ax)
 

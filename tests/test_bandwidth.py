@@ -7,8 +7,10 @@ import sklearn.cluster
 
 import naive
 import samples
-from meanshift_fast import bandwidth, estimate_bandwidth, tree
-from meanshift_fast.bandwidth import mean_kth_distance
+from meanshift_fast import estimate_bandwidth
+from meanshift_fast._index import kth_neighbors as bandwidth
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.kth_neighbors import mean_kth_distance
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ import pytest
 import naive
 import samples
 from meanshift_fast import MeanShift, mean_shift
-from meanshift_fast.basins import beside_others, equal_rows
+from meanshift_fast._cluster.basins import beside_others, equal_rows
 
 
 def rings(n_samples=600, seed=0):

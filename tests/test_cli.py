@@ -13,14 +13,15 @@ import numba
 import numpy as np
 import pytest
 
-from meanshift_fast import __version__, demo
-from meanshift_fast.cli import main
+from meanshift_fast import __version__
+from meanshift_fast._cli import demo
+from meanshift_fast._cli.main import main
 
 MODULE = [sys.executable, "-m", "meanshift_fast"]
 COMMAND = [
     sys.executable,
     "-c",
-    "import sys; from meanshift_fast.cli import main; sys.exit(main())",
+    "import sys; from meanshift_fast._cli.main import main; sys.exit(main())",
 ]
 
 
@@ -112,7 +113,11 @@ def test_info_says_when_a_package_is_missing(capsys, monkeypatch):
 def warmed_up(script, **environment):
     """What a warm-up in a process of its own says."""
     ended = subprocess.run(
-        [sys.executable, "-c", f"{script}; from meanshift_fast.cli import main; main(['warmup'])"],
+        [
+            sys.executable,
+            "-c",
+            f"{script}; from meanshift_fast._cli import main; main.main(['warmup'])",
+        ],
         env=os.environ | {"NUMBA_DISABLE_JIT": "0"} | environment,
         capture_output=True,
         text=True,
@@ -217,7 +222,7 @@ sys.meta_path.insert(0, Interrupt())
 """
     )
     script = folder / "meanshift-fast"
-    script.write_text("import sys; from meanshift_fast.cli import main; sys.exit(main())")
+    script.write_text("import sys; from meanshift_fast._cli.main import main; sys.exit(main())")
     command = [script] if form == "script" else ["-m", module]
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(

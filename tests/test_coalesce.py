@@ -8,9 +8,10 @@ from sklearn.metrics import adjusted_rand_score
 
 import naive
 import samples
-from meanshift_fast import MeanShift, tree
-from meanshift_fast.climb import _cell_keys, climb
-from meanshift_fast.shift import shift
+from meanshift_fast import MeanShift
+from meanshift_fast._cluster.ascent import _cell_keys, climb
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.flat import shift
 
 
 def SILENT(*_):

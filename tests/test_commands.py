@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, trace
-from meanshift_fast.cli import main
+from meanshift_fast._cli.main import main
 from meanshift_fast.io import FORMATS, open_table
 from meanshift_fast.models import load_model
 from meanshift_fast.stream import fit_batches
@@ -209,7 +209,7 @@ def test_json_is_one_line_on_stdout_with_everything(folder, capsys):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Streams in parts of 45 rows of two columns."""
-    monkeypatch.setattr("meanshift_fast.commands.Table.parts.__defaults__", (90,))
+    monkeypatch.setattr("meanshift_fast._cli.commands.Table.parts.__defaults__", (90,))
 
 
 def leave_free(n_bytes, monkeypatch):
@@ -511,7 +511,7 @@ SIGNALS = {
 SLOW = """
 import sys, time
 from meanshift_fast import io
-from meanshift_fast.cli import main
+from meanshift_fast._cli.main import main
 
 def slow(file, piece, n_rows, header=io._npy_header):
     header(file, piece, n_rows)

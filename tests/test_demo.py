@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from meanshift_fast import MeanShift, demo, estimate_bandwidth, trace
-from meanshift_fast.cli import main
+from meanshift_fast import MeanShift, estimate_bandwidth, trace
+from meanshift_fast._cli import demo
+from meanshift_fast._cli.main import main
 from meanshift_fast.datasets import china_pixels, demo_table
 
 

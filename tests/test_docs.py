@@ -11,7 +11,11 @@ from numpydoc.validate import validate
 import meanshift_fast
 
 PACKAGE = Path(meanshift_fast.__file__).parent
-WITH_EXAMPLES = [path.stem for path in PACKAGE.glob("*.py") if ">>> " in path.read_text()]
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text()
+]
 PUBLIC = [
     *(f"meanshift_fast.{name}" for name in meanshift_fast.__all__),
     "meanshift_fast.dask.MeanShift",
@@ -58,7 +62,7 @@ def test_a_docstring_is_whole(name):
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_show_what_happens(name):
-    failed, tried = doctest.testmod(import_module(f"meanshift_fast.{name}"))
+    failed, tried = doctest.testmod(import_module(name))
     assert tried > 0
     assert failed == 0
 

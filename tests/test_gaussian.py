@@ -7,11 +7,13 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 
 import naive
-from meanshift_fast import MeanShift, gaussian, tree
-from meanshift_fast.gaussian import gaussian_shift, polish
-from meanshift_fast.lanes import LANES, full
-from meanshift_fast.proxies import find_proxies
-from meanshift_fast.threads import borrowed_threads
+from meanshift_fast import MeanShift
+from meanshift_fast._index import gaussian
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.gaussian import gaussian_shift, polish
+from meanshift_fast._index.sigma_points import find_proxies
+from meanshift_fast._jit.simd import LANES, full
+from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
 UNWEIGHTED = np.empty(0)

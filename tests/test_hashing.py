@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from meanshift_fast.compiled import serial
-from meanshift_fast.hashing import hash_of_words
-from meanshift_fast.lanes import flat
+from meanshift_fast._jit.compiler import serial
+from meanshift_fast._jit.hashing import hash_of_words
+from meanshift_fast._jit.simd import flat
 
 BITS = 20  # of a slot
 

@@ -54,8 +54,8 @@ def text(path, lines):
 @pytest.fixture
 def small_batches(monkeypatch):
     """Parts of a few rows, so that a small file has many."""
-    monkeypatch.setattr("meanshift_fast.formats.BATCH_VALUES", 300)
-    monkeypatch.setattr("meanshift_fast.formats._CSV_BLOCK_BYTES", 4096)
+    monkeypatch.setattr("meanshift_fast._files.formats.BATCH_VALUES", 300)
+    monkeypatch.setattr("meanshift_fast._files.formats._CSV_BLOCK_BYTES", 4096)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -88,7 +88,8 @@ print(json.dumps(resident[220] - resident[20]))
 PEAKS = """
 import json, sys
 import numpy as np
-from meanshift_fast import MeanShift, tree
+from meanshift_fast import MeanShift
+from meanshift_fast._index import moment_tree as tree
 
 def resident(name):
     lines = dict(line.split(":") for line in open("/proc/self/status"))

@@ -5,7 +5,7 @@ import numba
 import numpy as np
 import pytest
 
-from meanshift_fast.compiled import parallel, serial, step
+from meanshift_fast._jit.compiler import parallel, serial, step
 
 
 def _has_machine_code(dispatcher):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from meanshift_fast.memory import free_memory
+from meanshift_fast._cli.memory import free_memory
 
 MACHINE = 10_000
 

@@ -8,9 +8,9 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 import samples
-from meanshift_fast import modes
-from meanshift_fast.modes import merge_modes
-from meanshift_fast.threads import borrowed_threads
+from meanshift_fast._cluster import modes
+from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._jit.threads import borrowed_threads
 
 
 def assert_merges_as_the_twin(ends, support, bandwidth):

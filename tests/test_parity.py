@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 
 import naive
 import samples
-from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds, mean_shift, tree
+from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds, mean_shift
+from meanshift_fast._index import moment_tree as tree
 
 
 def far_blobs(offset):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from skops import io as skops
 
-from meanshift_fast import MeanShift, basins
+from meanshift_fast import MeanShift
+from meanshift_fast._cluster import basins
 from meanshift_fast.stream import fit_batches
 from samples import blobs
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from meanshift_fast import MeanShift
-from meanshift_fast.progress import reporting
+from meanshift_fast._input.progress import reporting
 from samples import blobs
 
 X = blobs(200, 2)

@@ -11,7 +11,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 import naive
 import samples
-from meanshift_fast import MeanShift, get_bin_seeds, mean_shift, seeding
+from meanshift_fast import MeanShift, get_bin_seeds, mean_shift
+from meanshift_fast._cluster import seeding
 
 RNG = np.random.default_rng(0)
 

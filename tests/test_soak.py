@@ -11,7 +11,7 @@ import pytest
 
 from bench import deeds, soak
 from meanshift_fast import MeanShift
-from meanshift_fast.compiled import Parallel, serial
+from meanshift_fast._jit.compiler import Parallel, serial
 
 pytestmark = pytest.mark.filterwarnings("ignore:Binning data failed:UserWarning")
 

@@ -7,8 +7,8 @@ import sklearn.cluster
 import naive
 import samples
 from meanshift_fast import MeanShift, condense, estimate_bandwidth, mean_shift, trace
-from meanshift_fast.seeding import whole_rows_once
-from meanshift_fast.weights import UNWEIGHTED
+from meanshift_fast._cluster.seeding import whole_rows_once
+from meanshift_fast._input.weights import UNWEIGHTED
 
 RNG = np.random.default_rng(0)
 X = samples.blobs(160, 2, spread=1.0)

@@ -1,0 +1,177 @@
+"""Options of the command line: parameters in kebab case, and how text becomes their values.
+
+Text that is no value of its option is wrong usage: argparse says why, and the exit code is 2.
+"""
+
+import argparse
+import csv
+import inspect
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from meanshift_fast._input.messages import quoted
+from meanshift_fast.estimator import MeanShift
+from meanshift_fast.io import FORMATS
+
+_CONSTRAINTS = MeanShift._parameter_constraints
+
+# What help says of the parameters that become options by their constraints. Of the others, seeds
+# are rows or bins, the bar comes with a terminal, and two have texts of their own.
+_HELP = {
+    "kernel": "how the rows in a ball count",
+    "bin_seeding": "start from the occupied bins rather than from every row",
+    "min_bin_freq": "only bins that hold so many rows are seeds",
+    "cluster_all": "give rows beyond the bandwidth of every centre the nearest, not -1",
+    "assign": "rows take the nearest centre, or the one that their own climb reaches",
+    "tol": "a trajectory rests when a move is at most so many bandwidths",
+    "max_iter": "a trajectory ends after so many moves and one",
+    "coalesce": "trajectories in one cell of so many bandwidths go on as one",
+    "accuracy": "the largest error of one shift, in bandwidths",
+}
+
+
+def add_parameters(
+    parser: argparse.ArgumentParser, function: Callable[..., Any], bandwidth: Callable[[str], Any]
+) -> None:
+    """Add the parameters that a function shares with MeanShift.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Where to. Its ``parameters`` become the list of their names.
+    function : callable
+        `MeanShift` or a function with some of its parameters.
+    bandwidth : callable
+        What turns the text of ``--bandwidth`` into its value.
+    """
+    told = ", ".join(words("bandwidth"))
+    each = " or one for each column," if bandwidth is lengths else ""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--bandwidth",
+        type=bandwidth,
+        metavar="X",
+        help=f"the radius,{each} or one of {told} (default: estimated)",
+    )
+    add_quantile(either)
+    shared = set(inspect.signature(function).parameters) - {"seeds", "progress"}
+    parameters = [p for p in inspect.signature(MeanShift).parameters.values() if p.name in shared]
+    parser.set_defaults(parameters=[parameter.name for parameter in parameters])
+    for parameter in parameters:
+        if parameter.name not in ("bandwidth", "n_jobs"):
+            _add_parameter(parser, parameter.name, parameter.default)
+
+
+def _add_parameter(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
+    flag, about = f"--{name.replace('_', '-')}", _HELP.get(name, "as in MeanShift")
+    if "boolean" in _CONSTRAINTS[name]:
+        about += f" (default: {'yes' if default else 'no'})"
+        parser.add_argument(
+            flag, action=argparse.BooleanOptionalAction, default=default, help=about
+        )
+        return
+    about += " (default: %(default)s)"
+    if choices := words(name):
+        parser.add_argument(flag, choices=choices, default=default, help=about)
+    else:
+        value = number(name, _CONSTRAINTS[name])
+        parser.add_argument(flag, type=value, metavar="X", default=default, help=about)
+
+
+def add_quantile(parser: Any, default: float | None = None) -> None:
+    """Add --quantile to a parser or a group."""
+    parser.add_argument(
+        "--quantile",
+        type=number("quantile", [Interval(Real, 0, 1, closed="both")]),
+        default=default,
+        metavar="Q",
+        help="estimate the bandwidth: balls hold this part of the rows (default: 0.3)",
+    )
+
+
+def words(name: str) -> list[str]:
+    """List the words that a parameter of MeanShift may be."""
+    options = [c.options for c in _CONSTRAINTS[name] if isinstance(c, StrOptions)]
+    return sorted(word for group in options for word in group)
+
+
+def number(name: str, constraints: Sequence[Any]) -> Callable[[str], float]:
+    """Make a reader of numbers in the interval among a parameter's constraints."""
+    (interval,) = (constraint for constraint in constraints if isinstance(constraint, Interval))
+
+    def read(text: str) -> float:
+        try:
+            value = int(text) if interval.type is Integral else float(text)
+        except ValueError:
+            value = None
+        if value is None or not interval.is_satisfied_by(value):
+            raise argparse.ArgumentTypeError(f"{name} must be {interval}, got {quoted(text)}")
+        return value
+
+    return read
+
+
+def whole(name: str, least: int) -> Callable[[str], float]:
+    """Make a reader of whole numbers that are not less than one."""
+    return number(name, [Interval(Integral, least, None, closed="left")])
+
+
+def length(text: str) -> float | str:
+    """Read a bandwidth: a number, or a word for a rule."""
+    rules = words("bandwidth")
+    if text in rules:
+        return text
+    try:
+        return number("bandwidth", _CONSTRAINTS["bandwidth"])(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; or one of {', '.join(rules)}") from None
+
+
+def lengths(text: str) -> float | str | list[float]:
+    """Read a bandwidth, or one for each column with commas between them."""
+    if "," not in text:
+        return length(text)
+    return [number("bandwidth", _CONSTRAINTS["bandwidth"])(part) for part in text.split(",")]
+
+
+def n_jobs(text: str) -> int:
+    """Read a number of threads."""
+    try:
+        threads = int(text)
+    except ValueError:
+        threads = 0
+    if threads == 0:
+        raise argparse.ArgumentTypeError(
+            f"n_jobs must be a whole number other than 0, got {quoted(text)}; -1 means all threads"
+        )
+    return threads
+
+
+def names(text: str) -> list[str]:
+    """Split at commas; a name with a comma in it goes into double quotes."""
+    (split,) = csv.reader([text])
+    return split
+
+
+def png(text: str) -> Path:
+    """Read the name of a picture."""
+    path = Path(text)
+    if path.suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(
+            f"the picture is a PNG file, got {quoted(text)}; name it *.png"
+        )
+    return path
+
+
+def table_file(text: str) -> Path:
+    """Read the name of a table that is to be written."""
+    path = Path(text)
+    if path.suffix.lower() not in FORMATS:
+        raise argparse.ArgumentTypeError(
+            f"the name chooses the format, got {quoted(text)}; it must end in {', '.join(FORMATS)}"
+        )
+    return path

@@ -1,0 +1,357 @@
+"""What the commands of the command line do, once their arguments are understood.
+
+    cluster   table -> labels, and on demand centres and a model
+    predict   model, table -> labels, batch by batch
+    bandwidth, trace   table -> lines on stdout
+
+A table that is too large for the memory goes through `cluster` as a stream: batches to cells, cells
+to centres, and once more batches to labels.
+
+stdout carries the answer: one line, or one line of JSON. All else goes to stderr.
+"""
+
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import meanshift_fast
+from meanshift_fast import MeanShift, estimate_bandwidth
+from meanshift_fast._cli import demo
+from meanshift_fast._cli.memory import free_memory
+from meanshift_fast._cluster.bandwidth_rules import find_bandwidth, kernel_bandwidth
+from meanshift_fast._files.formats import Batch
+from meanshift_fast._input.progress import reporting
+from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._input.weights import checked_weights, without_weightless
+from meanshift_fast._jit.threads import borrowed_threads
+from meanshift_fast._summaries.partitions import checked_portion, sample_portion
+from meanshift_fast._summaries.priority_sample import Sample
+from meanshift_fast.io import (
+    Table,
+    check_target,
+    open_table,
+    write_centers,
+    write_labels,
+    write_whole,
+)
+from meanshift_fast.models import load_model, write_model
+from meanshift_fast.stream import fit_batches
+
+Piece = tuple[NDArray[np.int64], Any]
+
+
+def cluster(arguments: Namespace) -> None:
+    """Find the centres of a table and label its rows."""
+    for target in filter(None, [arguments.output, arguments.centers, arguments.model]):
+        check_target(target)
+    began = time.perf_counter()
+    table = _opened(arguments)
+    model = MeanShift(**{name: getattr(arguments, name) for name in arguments.parameters})
+    was_read = began
+    if is_stream := _is_stream(arguments, table):
+        model = _fitted_on_batches(arguments, table, model)
+        pieces = _predicted(model, table)
+    else:
+        rows = table.read()
+        was_read = time.perf_counter()
+        if arguments.quantile is not None:
+            model.set_params(bandwidth=_width(arguments, rows))
+        model.set_params(progress=_has_terminal()).fit(rows.X, sample_weight=rows.weights)
+        pieces = iter([(model.labels_, rows.kept)])
+    was_fitted = time.perf_counter()
+    others: dict[Path, Callable[[Path], None]] = {}
+    if arguments.centers:
+        others[arguments.centers] = partial(_write_centers, arguments, table, model)
+    if arguments.model:
+        others[arguments.model] = partial(_write_model, table, model)
+    counts = _written(arguments, model, pieces, others)
+    ended = time.perf_counter()
+
+    bandwidth = np.asarray(model.bandwidth_).tolist()
+    facts = {
+        **_told_counts(table, counts),
+        "bandwidth": bandwidth,
+        "n_iter": int(model.n_iter_),
+        "stream": is_stream,
+        "seconds": {
+            "read": round(was_read - began, 6),
+            "fit": round(was_fitted - was_read, 6),
+            "write": round(ended - was_fitted, 6),
+        },
+        **_told_files(arguments, "output", "centers", "model"),
+    }
+    _answer(
+        arguments,
+        facts,
+        f"{_told_shape(table, counts)}: {_counted(len(counts) - 1, 'cluster')}"
+        f"{_told_orphans(counts)}; bandwidth {_told_bandwidth(bandwidth)}; "
+        f"{ended - began:.2f} s; labels in {arguments.output}",
+    )
+
+
+def predict(arguments: Namespace) -> None:
+    """Label the rows of a table by a model from a file, in memory for one batch."""
+    check_target(arguments.output)
+    began = time.perf_counter()
+    model = load_model(arguments.model)
+    if hasattr(model, "feature_names_in_"):
+        # By these the columns are chosen here; the arrays that `predict` gets have no names.
+        names = model.feature_names_in_.tolist()
+        del model.feature_names_in_
+        if arguments.columns is None and arguments.input.suffix.lower() != ".npy":
+            arguments.columns = names
+    table = _opened(arguments)
+    n_features = len(table.choice.features)
+    if n_features != model.n_features_in_:
+        raise ValueError(
+            f"{arguments.input} has {n_features} columns of numbers and the model "
+            f"{model.n_features_in_}; choose with --columns"
+        )
+    model.set_params(n_jobs=arguments.n_jobs)
+    counts = _written(arguments, model, _predicted(model, table), {})
+    seconds = time.perf_counter() - began
+    n_met = int(np.count_nonzero(counts[1:]))
+    facts = {
+        **_told_counts(table, counts),
+        "clusters_met": n_met,
+        "seconds": {"all": round(seconds, 6)},
+        **_told_files(arguments, "output", "model"),
+    }
+    _answer(
+        arguments,
+        facts,
+        f"{_told_shape(table, counts)}: {n_met} of {_counted(len(counts) - 1, 'cluster')}"
+        f"{_told_orphans(counts)}; {seconds:.2f} s; labels in {arguments.output}",
+    )
+
+
+def bandwidth(arguments: Namespace) -> None:
+    """Say the estimated bandwidth of a table: the number, and nothing else."""
+    table = _opened(arguments)
+    if told := _too_large(table):
+        tell(f"{told}: estimating from a sample of the rows")
+        rows = _sampled(table)
+    else:
+        rows = table.read()
+    if arguments.method == "stable":
+        found = float(_found("stable", "flat", rows, arguments.n_jobs))
+    else:
+        found = float(
+            estimate_bandwidth(
+                rows.X,
+                quantile=arguments.quantile,
+                n_samples=arguments.n_samples,
+                random_state=arguments.random_state,
+                n_jobs=arguments.n_jobs,
+                sample_weight=rows.weights,
+                method=arguments.method,
+            )
+        )
+    facts = {"bandwidth": found, "rows": len(rows.X), "columns": table.choice.features}
+    _answer(arguments, facts, repr(found))
+
+
+def trace(arguments: Namespace) -> None:
+    """Tell the story of one row."""
+    table = _opened(arguments)
+    rows = table.read()
+    if arguments.row >= len(rows.X):
+        raise ValueError(
+            f"row must be one of the {len(rows.X)} rows of {arguments.input}, which count from 0, "
+            f"got {arguments.row}"
+        )
+    bandwidth = arguments.bandwidth
+    if not isinstance(bandwidth, float):
+        bandwidth = _width(arguments, rows)
+    others = {name: getattr(arguments, name) for name in arguments.parameters}
+    story = meanshift_fast.trace(
+        rows.X,
+        rows.X[arguments.row],
+        sample_weight=rows.weights,
+        **(others | {"bandwidth": bandwidth}),
+    )
+    facts = {
+        "row": arguments.row,
+        "columns": table.choice.features,
+        "bandwidth": bandwidth,
+        "positions": story.positions[0].tolist(),
+        "shifts": story.shifts[0].tolist(),
+        "support": story.support[0].tolist(),
+    }
+    _answer(arguments, facts, str(story))
+
+
+def tell(message: str, before: str = "") -> None:
+    """Print one line on stderr, if there is one: None would mean stdout."""
+    if sys.stderr is not None:
+        print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _opened(arguments: Namespace) -> Table:
+    table = open_table(
+        arguments.input,
+        columns=arguments.columns,
+        weight_column=getattr(arguments, "weight_column", None),
+        keep=getattr(arguments, "keep", ()),
+    )
+    if table.left_out:
+        told = [f"{name} ({held})" for name, held in table.left_out.items()]
+        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
+        tell(f"left out: {', '.join(told[:5])}{more}")
+    return table
+
+
+def _has_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _width(arguments: Namespace, rows: Batch) -> float:
+    """Find a kernel's bandwidth, by --quantile or by the rule that --bandwidth names; not 0."""
+    if arguments.quantile is None:
+        found = _found(arguments.bandwidth, arguments.kernel, rows, arguments.n_jobs)
+    else:
+        found = kernel_bandwidth(
+            estimate_bandwidth(
+                rows.X,
+                quantile=arguments.quantile,
+                n_jobs=arguments.n_jobs,
+                sample_weight=rows.weights,
+            ),
+            arguments.kernel,
+            rows.X.shape[1],
+        )
+    if found == 0.0:
+        raise ValueError(
+            f"the rows of {arguments.input} give a bandwidth of 0, as many are equal; give a "
+            "larger --quantile, or a --bandwidth"
+        )
+    return found
+
+
+def _found(rule: str | None, kernel: str, rows: Batch, n_jobs: int | None) -> float:
+    """Find a bandwidth as `MeanShift` does with every row as a seed."""
+    table, weights = without_weightless(rows.X, checked_weights(rows.weights, len(rows.X)))
+    with borrowed_threads(n_jobs):
+        return find_bandwidth(rule, kernel, readonly_table(table), weights, every_row=True)
+
+
+def _too_large(table: Table) -> str | None:
+    """Tell how large a table is that would not fit into half of the memory that is free."""
+    free = free_memory()
+    needed = 8 * table.n_rows * len(table.choice.numbers)
+    if free is None or needed <= free // 2:
+        return None
+    return f"{table.path} takes {needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free"
+
+
+def _is_stream(arguments: Namespace, table: Table) -> bool:
+    """Decide whether to go through a table in batches, and say so where nobody asked for it."""
+    if arguments.stream is not None:
+        return bool(arguments.stream)
+    told = _too_large(table)
+    if told:
+        tell(f"{told}: fitting a stream, in cells of {arguments.resolution:g} bandwidths")
+    return told is not None
+
+
+def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> MeanShift:
+    parameters = model.get_params()
+    if arguments.quantile is not None:
+        parameters["bandwidth"] = _width(arguments, _sampled(table))
+    parameters |= {"progress": _has_terminal(), "resolution": arguments.resolution}
+    return fit_batches(table.batches, **parameters)
+
+
+def _sampled(table: Table) -> Batch:
+    """Draw the rows that a stream's bandwidth is estimated from."""
+    sample = Sample()
+    for part in table.parts():
+        sample_portion(sample, checked_portion(part.X, part.weights, str(table.path)))
+    points, weights = sample.drawn()
+    return Batch(points, weights if weights.size else None, None)
+
+
+def _predicted(model: MeanShift, table: Table) -> Iterator[Piece]:
+    """Label a table part by part, beneath one bar."""
+    model.set_params(progress=False)
+    n_rows = 0
+    with reporting(_has_terminal()) as report:
+        for part in table.parts():
+            labels = model.predict(part.X)
+            n_rows += len(labels)
+            report(n_rows, max(n_rows, table.n_rows), "labels")
+            yield labels, part.kept
+
+
+def _written(
+    arguments: Namespace,
+    model: MeanShift,
+    pieces: Iterator[Piece],
+    others: dict[Path, Callable[[Path], None]],
+) -> NDArray[np.int64]:
+    """Write labels and other files; return how many rows are in no cluster, and in each."""
+    counts = np.zeros(len(model.cluster_centers_) + 1, dtype=np.int64)
+
+    def counted() -> Iterator[Piece]:
+        for labels, kept in pieces:
+            counts[:] += np.bincount(labels + 1, minlength=len(counts))
+            yield labels, kept
+
+    form = arguments.output.suffix.lower()
+    write_whole({arguments.output: lambda part: write_labels(part, form, counted()), **others})
+    return counts
+
+
+def _write_centers(arguments: Namespace, table: Table, model: MeanShift, part: Path) -> None:
+    form = arguments.centers.suffix.lower()
+    write_centers(part, form, model.cluster_centers_, table.choice.features)
+
+
+def _write_model(table: Table, model: MeanShift, part: Path) -> None:
+    if table.has_names:
+        model.feature_names_in_ = np.array(table.choice.features, dtype=object)
+    write_model(model, part)
+
+
+def _answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None:
+    demo.say(json.dumps(facts) if arguments.json else line)
+
+
+def _told_files(arguments: Namespace, *names: str) -> dict[str, str]:
+    paths = {name: getattr(arguments, name) for name in names}
+    return {name: str(path) for name, path in paths.items() if path}
+
+
+def _told_counts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
+    return {
+        "rows": int(counts.sum()),
+        "columns": table.choice.features,
+        "clusters": len(counts) - 1,
+        "orphans": int(counts[0]),
+    }
+
+
+def _told_shape(table: Table, counts: NDArray[np.int64]) -> str:
+    names = table.choice.features
+    told = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"{_counted(counts.sum(), 'row')}, {_counted(len(names), 'column')} ({told})"
+
+
+def _told_orphans(counts: NDArray[np.int64]) -> str:
+    return f", {_counted(counts[0], 'row')} in none" if counts[0] else ""
+
+
+def _told_bandwidth(bandwidth: Any) -> str:
+    return ", ".join(f"{width:.6g}" for width in np.atleast_1d(bandwidth))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,312 @@
+"""The demo: the pipeline on a small table, stage by stage, then the colours of a photograph.
+
+What it prints is ASCII, at most 80 columns wide unless a path is longer, and each line leaves as
+soon as it is known.
+"""
+
+import importlib.util
+import math
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from numba.core.dispatcher import Dispatcher
+
+import meanshift_fast
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._jit.compiler import Parallel
+from meanshift_fast.datasets import china_pixels, demo_table
+from meanshift_fast.io import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_Floats = npt.NDArray[np.float64]
+_Labels = npt.NDArray[np.int64]
+
+# In units of colour, 0 to 255: the radius at which the benchmarks compare this photograph with
+# other packages, and wide enough to join the shades of one surface.
+PHOTOGRAPH_BANDWIDTH = 25.0
+
+_BAR_WIDTH = 24
+_TITLE: dict[str, Any] = {"size": 17, "weight": "bold", "color": "#1a1a1a", "family": "DejaVu Sans"}
+_NOTE: dict[str, Any] = {"size": 12, "color": "#5f5f5f", "family": "DejaVu Sans"}
+
+
+def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> None:
+    """Show all stages on the table, then cluster the photograph and draw it.
+
+    Parameters
+    ----------
+    output : Path
+        Where the picture goes, a PNG file; what is there is replaced.
+
+    compare : bool, default=False
+        Whether to run scikit-learn on the same pixels too, which takes about half a minute.
+
+    n_jobs : int or None, default=None
+        Threads, as in `MeanShift`; in scikit-learn's run, processes.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or pillow is not installed: after the table, before the photograph.
+    OSError
+        If the picture cannot be written; before anything else if its folder does not exist.
+    """
+    if not output.parent.is_dir():
+        raise NotADirectoryError(
+            f"the picture's folder must exist, got {quoted(str(output.parent))}; "
+            "create it or choose another --output"
+        )
+    say(f"meanshift_fast {meanshift_fast.__version__}: a table of 300 rows, then a photograph")
+    say()
+    warm_up()
+    say()
+    tell_table(demo_table(), n_jobs)
+    say()
+    tell_photograph(output, compare, n_jobs)
+
+
+def say(line: str = "", end: str = "\n") -> None:
+    """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+
+
+def warm_up() -> None:
+    """Make the compiled kernels ready, and say in one line what that took.
+
+    Notes
+    -----
+    The line begins before the wait, on the evidence of the cache folder, and ends after it with
+    what really happened: the files may be those of an older version, and serve nothing.
+    """
+    is_cached = any(any(folder.glob("*.nbi")) for folder in cache_folders())
+    say("Loading kernels ..." if is_cached else "Compiling kernels ...", end="")
+    n_before = compiled_count()
+    began = time.perf_counter()
+    meanshift_fast.warm_up()
+    seconds = time.perf_counter() - began
+    if n_compiled := compiled_count() - n_before:
+        later = "; later runs load them from the cache" if cache_folders() else ""
+        say(f" {n_compiled} compiled in {seconds:.1f} s{later}.")
+    else:
+        say(f" ready in {seconds:.2f} s, nothing to compile.")
+
+
+def compiled_count() -> int:
+    """Count the kernels that this process compiled because no cache had them."""
+    return sum(
+        len(kernel.overloads) - sum(kernel.stats.cache_hits.values()) for kernel in _kernels()
+    )
+
+
+def cache_folders() -> list[Path]:
+    """List the folders that hold compiled kernels; none where there is no place to write."""
+    folders = {kernel.stats.cache_path for kernel in _kernels()}
+    return sorted(Path(folder) for folder in folders if folder)
+
+
+def _kernels() -> list[Dispatcher]:
+    values = [
+        value.spread if isinstance(value, Parallel) else value
+        for name, module in list(sys.modules.items())
+        if name.startswith("meanshift_fast.")
+        for value in vars(module).values()
+    ]
+    return list({id(value): value for value in values if isinstance(value, Dispatcher)}.values())
+
+
+def tell_table(X: _Floats, n_jobs: int | None) -> None:
+    """Cluster a small table with two columns and tell each stage, with its shapes."""
+    model = meanshift_fast.MeanShift(n_jobs=n_jobs).fit(X)
+    centers, labels, history = model.cluster_centers_, model.labels_, model.history_
+    # The row that is farthest from its centre has the longest way, and so the best story.
+    row = int(np.argmax(np.linalg.norm(X - centers[labels], axis=1)))
+    story = meanshift_fast.trace(X, X[row], bandwidth=float(model.bandwidth_))
+    positions, support = story.positions[0], story.support[0]
+
+    say(f"1. Input: X {X.shape}")
+    for first in range(3):
+        say(f"   row {first}: {_point(X[first])}")
+    say("   ...")
+    say()
+    say(f"2. Bandwidth: X {X.shape} -> a number")
+    say(f"   estimate_bandwidth(X) = {model.bandwidth_:.3f}, the radius of every neighbourhood")
+    say()
+    say(f"3. Iteration: seeds {X.shape} -> the means of their neighbours {X.shape}")
+    say(f"   every row is a seed; row {row} has {support[0]:.0f} neighbours, and its")
+    say(f"   {_point(positions[0])} shifts to {_point(positions[1])}")
+    say()
+    say(f"4. Convergence, the training trace: {len(X)} seeds -> {len(history)} rounds")
+    say("   round  moving  mean shift  largest shift  converged  moving as stars")
+    for turn in history:
+        stars = "*" * math.ceil(_BAR_WIDTH * turn["n_active"] / len(X))
+        say(
+            f"   {turn['round']:5d}  {turn['n_active']:6d}  {turn['mean_shift']:10.4f}  "
+            f"{turn['max_shift']:13.4f}  {turn['n_converged']:9d}  {stars}"
+        )
+    say()
+    say(f"5. Clusters: centres {centers.shape}, labels {labels.shape}")
+    for label, size in enumerate(np.bincount(labels, minlength=len(centers))):
+        say(f"   cluster {label}: {size:3d} rows about {_point(centers[label])}")
+    say()
+    say(f"6. Prediction trace of row {row}: positions {positions.shape}")
+    for line in str(story).splitlines():
+        say(f"   {line}")
+    say(f"   The nearest centre is that of cluster {labels[row]}: the row's label.")
+
+
+def tell_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
+    """Cluster the pixels of the photograph by colour, draw the result, perhaps compare."""
+    _require_matplotlib()
+    pixels, shape = china_pixels()
+    say(f"7. Real input: china.jpg, {shape[1]} x {shape[0]} pixels -> X {pixels.shape}")
+    settings: dict[str, Any] = {
+        "bandwidth": PHOTOGRAPH_BANDWIDTH,
+        "bin_seeding": True,
+        "n_jobs": n_jobs,
+    }
+    model = meanshift_fast.MeanShift(**settings)
+    if compare:
+        model.fit(pixels)  # kernels load and memory comes at the first fit of a process
+    seconds = _fit_seconds(model, pixels)
+    say(f"   rows       {len(pixels):,}")
+    say(f"   bandwidth  {PHOTOGRAPH_BANDWIDTH:g}; red, green and blue go from 0 to 255")
+    say(f"   clusters   {len(model.cluster_centers_)}")
+    say(f"   seconds    {seconds:.3f}")
+    draw(pixels.reshape(shape), model.labels_, model.cluster_centers_, output)
+    say(f"   picture    {output}")
+    if compare:
+        say()
+        _tell_comparison(pixels, model.labels_, seconds, settings)
+
+
+def _tell_comparison(
+    pixels: _Floats, labels: _Labels, seconds: float, settings: dict[str, Any]
+) -> None:
+    import sklearn
+    from sklearn.cluster import MeanShift
+    from sklearn.metrics import adjusted_rand_score
+
+    say("8. scikit-learn on the same pixels with the same settings, some half a minute ...")
+    theirs = MeanShift(**settings)
+    their_seconds = _fit_seconds(theirs, pixels)
+    say(f"   {'scikit-learn ' + sklearn.__version__:<22} {their_seconds:8.3f} s")
+    say(f"   {'meanshift_fast ' + meanshift_fast.__version__:<22} {seconds:8.3f} s")
+    say(f"   {'ratio, one run of each':<22} {their_seconds / seconds:8.0f} x")
+    say(f"   {'ARI of the labels':<22} {adjusted_rand_score(theirs.labels_, labels):8.6f}")
+
+
+def _fit_seconds(model: Any, X: _Floats) -> float:
+    began = time.perf_counter()
+    model.fit(X)
+    return time.perf_counter() - began
+
+
+def draw(photograph: _Floats, labels: _Labels, centers: _Floats, output: Path) -> None:
+    """Draw a photograph, its clustered version and the palette into a PNG file.
+
+    Parameters
+    ----------
+    photograph : ndarray of shape (height, width, 3)
+        Colours from 0 to 255.
+
+    labels : ndarray of shape (height * width,), int64
+        The cluster of each pixel, row by row.
+
+    centers : ndarray of shape (n_modes, 3)
+        The colour of each cluster.
+
+    output : Path
+        The file, replaced whole or not at all.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    OSError
+        If the file cannot be written.
+
+    Notes
+    -----
+    The figure is made without pyplot, so that the caller's backend and figures stay as they are.
+    """
+    _require_matplotlib()
+    from matplotlib.figure import Figure
+
+    n_rows, n_columns, _ = photograph.shape
+    before = photograph.round().astype(np.uint8)
+    after = centers.round().astype(np.uint8)[labels].reshape(before.shape)
+    n_before = len(np.unique(before.reshape(-1, 3), axis=0))
+    n_after = f"{len(centers)} colour{'s' if len(centers) > 1 else ''}"
+
+    # All in inches: two panels beside each other, a title above each, the palette below. At 200
+    # dots an inch, a panel shows each of the demo's pixels as a square of 2 x 2 dots.
+    side, margin, bottom = 6.4, 0.4, 2.5
+    height = side * n_rows / n_columns
+    full_width, full_height = 2 * side + 3 * margin, bottom + height + 1.0
+    figure = Figure(figsize=(full_width, full_height), dpi=200, facecolor="white")
+
+    def place(x: float, y: float, width: float, height: float) -> "Axes":
+        box = (x / full_width, y / full_height, width / full_width, height / full_height)
+        axes = figure.add_axes(box)
+        axes.set_axis_off()
+        return axes
+
+    def head(x: float, y: float, title: str, note: str) -> None:
+        figure.text(x / full_width, (y + 0.42) / full_height, title, **_TITLE)
+        figure.text(x / full_width, (y + 0.15) / full_height, note, **_NOTE)
+
+    right = margin + side + margin
+    place(margin, bottom, side, height).imshow(before, aspect="auto", interpolation="nearest")
+    place(right, bottom, side, height).imshow(after, aspect="auto", interpolation="nearest")
+    n_pixels = f"{n_rows * n_columns:,} pixels in {n_before:,} colours"
+    head(margin, bottom + height, "The photograph", n_pixels)
+    head(
+        right,
+        bottom + height,
+        f"The same in {n_after}",
+        "mean shift found them, each pixel took the nearest",
+    )
+    head(margin, 1.45, "The palette", "each colour as wide as its share of the pixels")
+    shares = np.bincount(labels, minlength=len(centers)) / len(labels)
+    _draw_palette(place(margin, 0.7, full_width - 2 * margin, 0.75), shares, centers)
+
+    write_whole({output: partial(figure.savefig, format="png")})
+
+
+def _draw_palette(axes: "Axes", shares: _Floats, centers: _Floats) -> None:
+    """Fill the axes with a swatch for each cluster, the largest share first."""
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    order = np.argsort(-shares, kind="stable")
+    for left, label in zip(np.cumsum(shares[order]) - shares[order], order, strict=True):
+        share, colour = shares[label], centers[label].round().astype(int)
+        code = "#{:02x}{:02x}{:02x}".format(*colour)
+        axes.bar(left, 1, share, align="edge", color=code, edgecolor="#5f5f5f", linewidth=0.6)
+        # A narrower swatch has no room for its label.
+        if share < 0.06:
+            continue
+        # Rec. 709 luma: how bright the eye finds the colour.
+        ink = "white" if colour @ (0.2126, 0.7152, 0.0722) < 128 else "#1a1a1a"
+        middle = left + share / 2
+        style: dict[str, Any] = {"ha": "center", "va": "center"}
+        axes.text(middle, 0.5, f"{share:.0%}", **{**_TITLE, **style, "color": ink, "size": 15})
+        axes.text(middle, -0.25, code, **_NOTE, **style)
+
+
+def _require_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ImportError(
+            "drawing the picture needs matplotlib, which is not installed; "
+            'install it with: pip install "meanshift_fast[demo]"'
+        )
+
+
+def _point(row: _Floats) -> str:
+    return f"[{', '.join(f'{value:.2f}' for value in row)}]"

@@ -1,0 +1,311 @@
+"""The command line: `meanshift-fast cluster | predict | bandwidth | trace | demo | warmup | info`.
+
+Here are the words, in commands.py what they do. Exit codes: 0 for success, 1 for bad data, a
+missing optional package or a reader that left, 2 for wrong usage, 130 for Ctrl-C, 143 for SIGTERM
+and 129 for a terminal that was closed. Errors are one line on stderr, never a traceback.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from numba.np.ufunc import threading_layer
+from sklearn.utils._param_validation import Interval
+
+import meanshift_fast
+from meanshift_fast import MeanShift
+from meanshift_fast._cli import commands, demo
+from meanshift_fast._cli import signals as starting
+from meanshift_fast._cli.arguments import (
+    add_parameters,
+    add_quantile,
+    length,
+    lengths,
+    n_jobs,
+    names,
+    number,
+    png,
+    table_file,
+    whole,
+    words,
+)
+from meanshift_fast._cli.commands import tell
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._jit.threads import thread_count
+from meanshift_fast.io import real_path
+
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "scikit-learn",
+    "pyarrow",
+    "psutil",
+    "tqdm",
+    "matplotlib",
+    "pillow",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str or None, default=None
+        The arguments after the program's name; None takes the process's own.
+
+    Returns
+    -------
+    code : int
+        0, 1 or 130, for `sys.exit`.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 on wrong usage, with 0 after ``--help`` and ``--version``, with 143 or 129
+        where a signal ended the command.
+    """
+    starting.begin()
+    try:
+        arguments = _parser().parse_args(argv)
+        if problem := _clash(arguments):
+            arguments.parser.error(problem)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _tell_warning
+            arguments.command(arguments)
+    except BrokenPipeError:
+        # The reader has left. What Python still holds back would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        tell("interrupted", "\n")
+        return 130
+    except (ValueError, ImportError, OSError, MemoryError) as error:
+        tell(_told(error))
+        return 1
+    return 0
+
+
+def _told(error: Exception) -> str:
+    """An error in words; the system's own without its number."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot open {error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    tell(f"warning: {message}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="meanshift-fast", description="Mean shift clustering with scikit-learn's own answer."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"meanshift-fast {meanshift_fast.__version__}"
+    )
+    parsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], None], does: str) -> Any:
+        added = parsers.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
+        added.set_defaults(command=command, parser=added)
+        return added
+
+    _add_cluster(add("cluster", commands.cluster, "cluster the rows of a file, and label them"))
+    _add_predict(add("predict", commands.predict, "label the rows of a file by a model"))
+    _add_bandwidth(add("bandwidth", commands.bandwidth, "estimate the bandwidth of a file's rows"))
+    _add_trace(add("trace", commands.trace, "tell how one row climbs, step by step"))
+    _add_demo(add("demo", _show, "show the pipeline on a table, then cluster a photograph"))
+    add("warmup", _warmup, "compile the kernels, or load them from the cache")
+    add("info", _info, "show versions, threads and the cache folder")
+    return parser
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_weight_column(parser)
+    _add_output(parser)
+    parser.add_argument(
+        "--centers", type=table_file, metavar="FILE", help="write the centres too, in label order"
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="write the model too, for `predict`"
+    )
+    add_parameters(parser, MeanShift, lengths)
+    parser.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        help="read batch by batch, and fit the points of cells (default: where the rows would not "
+        "fit in half of the free memory)",
+    )
+    parser.add_argument(
+        "--resolution",
+        type=number("resolution", [Interval(Real, 1e-9, 1, closed="both")]),
+        default=1 / 16,
+        metavar="X",
+        help="in a stream, no cell is wider than so many bandwidths (default: %(default)s)",
+    )
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="from `cluster --model`")
+    _add_input(parser)
+    _add_output(parser)
+
+
+def _add_bandwidth(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_weight_column(parser)
+    parser.add_argument(
+        "--method",
+        choices=["quantile", *words("bandwidth")],
+        default="quantile",
+        help="mean distance to the k-th neighbour, or a rule of thumb (default: %(default)s)",
+    )
+    add_quantile(parser, default=0.3)
+    parser.add_argument(
+        "--n-samples", type=whole("n_samples", 1), metavar="N", help="look at N rows only"
+    )
+    parser.add_argument(
+        "--random-state",
+        type=whole("random_state", 0),
+        default=0,
+        metavar="N",
+        help="what draws the rows (default: %(default)s)",
+    )
+
+
+def _add_trace(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Every step looks at all rows: an npy file of float64 without weights stays on disk and "
+        "is mapped, all else is held in memory, at 8 bytes a number."
+    )
+    _add_input(parser)
+    _add_weight_column(parser)
+    parser.add_argument(
+        "--row", type=whole("row", 0), required=True, metavar="N", help="which; the first is 0"
+    )
+    add_parameters(parser, meanshift_fast.trace, length)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="run scikit-learn on the same pixels too (about half a minute)",
+    )
+    parser.add_argument(
+        "--output",
+        type=png,
+        default=Path("meanshift_fast_demo.png"),
+        metavar="PNG",
+        help="where the picture goes (default: %(default)s)",
+    )
+    _add_n_jobs(parser)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "input",
+        type=Path,
+        metavar="INPUT",
+        help="an npy, csv or parquet file, or a folder of parquet files",
+    )
+    parser.add_argument(
+        "--columns",
+        type=names,
+        metavar="A,B",
+        help="the features, by name or, in npy, by number (default: all columns of numbers)",
+    )
+    _add_n_jobs(parser)
+    parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")
+
+
+def _add_weight_column(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weight-column", metavar="W", help="a row of weight w is w rows")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=table_file,
+        required=True,
+        metavar="OUTPUT",
+        help="where the labels go: an npy, csv or parquet file",
+    )
+    parser.add_argument(
+        "--keep",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="columns of the input that go into a csv or parquet output, before the labels",
+    )
+
+
+def _add_n_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--n-jobs", type=n_jobs, metavar="N", help="threads; -1 and the default: all of them"
+    )
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    """Say versions, threads and the cache folder."""
+    demo.say(f"meanshift_fast   {meanshift_fast.__version__}")
+    demo.say(f"python           {platform.python_version()} on {platform.platform(terse=True)}")
+    for package in _PACKAGES:
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed"
+        demo.say(f"{package:<16} {version}")
+    # Asking for the number of threads starts them, and only then has the layer a name.
+    demo.say(f"threads          {thread_count(None)} of {thread_count(-1)}")
+    demo.say(f"threading layer  {threading_layer()}")
+    folders = demo.cache_folders()
+    for folder in folders:
+        demo.say(f"cache folder     {folder} ({len(list(folder.glob('*.nbi')))} kernels)")
+    if not folders:
+        demo.say("cache folder     none: every process compiles for itself")
+
+
+def _warmup(arguments: argparse.Namespace) -> None:
+    """Compile the kernels, or load them from the cache."""
+    demo.warm_up()
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    """Run the demo."""
+    demo.run(arguments.output, compare=arguments.compare, n_jobs=arguments.n_jobs)
+
+
+def _clash(arguments: argparse.Namespace) -> str | None:
+    """Say what is wrong with the files' names together, if anything."""
+    if not hasattr(arguments, "keep"):
+        return None
+    if arguments.keep and arguments.output.suffix.lower() == ".npy":
+        return f"--keep needs a csv or parquet output, got {arguments.output}"
+    if len({"label", *arguments.keep}) <= len(arguments.keep):
+        told = quoted(arguments.keep)
+        return f"--keep must name different columns, none of them label, got {told}"
+    is_read, is_written = [arguments.input], [arguments.output]
+    if hasattr(arguments, "centers"):
+        is_written += [path for path in (arguments.centers, arguments.model) if path]
+    else:
+        is_read.append(arguments.model)
+    read, written = ([real_path(path) for path in paths] for paths in (is_read, is_written))
+    if len(set(written)) < len(written):
+        return "--output, --centers and --model must be different files"
+    for path in written:
+        if not {path, *path.parents}.isdisjoint(read):
+            return f"{path} is read, or lies in the folder that is; write to another place"
+    return None

@@ -1,0 +1,7 @@
+"""The pipeline and its stages: seeds, ascent, modes, labels, and bandwidth rules.
+
+    seeding --> ascent (memo) --> modes --> basins
+    bandwidth_rules --> scale_space
+
+Imports `_index`, `_input` and `_jit`; knows no estimator.
+"""

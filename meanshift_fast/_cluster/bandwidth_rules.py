@@ -1,0 +1,99 @@
+"""Rules for a bandwidth that is not given: k-th neighbours, rules of thumb, the stable plateau."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._cluster.scale_space import stable_bandwidth
+from meanshift_fast._index.kth_neighbors import mean_kth_distance
+from meanshift_fast._input.weights import UNWEIGHTED
+
+
+def find_bandwidth(
+    rule: str | None,
+    kernel: str,
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    every_row: bool = False,
+    coalesce: float = 0.0,
+) -> np.float64:
+    """Find a kernel's bandwidth by a rule.
+
+    Parameters
+    ----------
+    rule : {"scott", "silverman", "stable"} or None
+        None: the mean distance to the k-th nearest row, as `estimate_bandwidth` finds it.
+    kernel : {"flat", "gaussian"}
+        None and "stable" find the radius of a ball. The Gaussian takes the standard deviation of
+        a coordinate in that ball: the radius over ``sqrt(n_features + 2)``.
+    points, weights, every_row, coalesce
+        As in `stable_bandwidth`.
+
+    Returns
+    -------
+    np.float64
+        In the unit of the columns. NumPy's own, as in scikit-learn: float32 bins times it are
+        float64, times a Python float they are not.
+    """
+    if rule in ("scott", "silverman"):
+        return rule_of_thumb(points, rule, weights=weights)
+    if rule == "stable":
+        radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=coalesce)
+    else:
+        radius = mean_kth_distance(points, quantile=0.3, weights=weights)
+    return kernel_bandwidth(radius, kernel, points.shape[1])
+
+
+def kernel_bandwidth(radius: float, kernel: str, n_features: int) -> np.float64:
+    """Turn the radius of a ball into a kernel's bandwidth; `find_bandwidth` tells how."""
+    return np.float64(radius / math.sqrt(n_features + 2) if kernel == "gaussian" else radius)
+
+
+def rule_of_thumb(
+    points: NDArray[np.float64], rule: str, *, weights: NDArray[np.float64] = UNWEIGHTED
+) -> np.float64:
+    """Scale the spread of the rows by a power of their number.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; finite, at least one.
+    rule : {"scott", "silverman"}
+        Which power.
+    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
+        The rows' weights; empty where all are 1. A row of weight w is w rows.
+
+    Returns
+    -------
+    np.float64
+        In the unit of the columns. The spread is the root of the mean of the columns' variances.
+
+    Notes
+    -----
+    Scott [1]_ equation (6.42) takes n^(-1 / (d + 4)) standard deviations for n rows in d columns;
+    Silverman [2]_ equation (4.14) takes (4 / (d + 2))^(1 / (d + 4)) times as many.
+
+    References
+    ----------
+    .. [1] D. W. Scott, "Multivariate Density Estimation", Wiley, 1992,
+       :doi:`10.1002/9780470316849`.
+    .. [2] B. W. Silverman, "Density Estimation for Statistics and Data Analysis", Chapman and
+       Hall, 1986.
+    """
+    n_features = points.shape[1]
+    each = weights if weights.size else np.ones(len(points))
+    # A power of two keeps the squares of extreme data finite, and rounds nothing.
+    unit = np.ldexp(1.0, min(max(int(np.frexp(np.abs(points).max())[1]), -1000), 1000))
+    # From the first row, so that rows that are all equal have a spread of exactly 0.
+    offsets = points / unit
+    offsets -= offsets[0].copy()
+    total = each.sum()
+    share = each / total
+    offsets -= share @ offsets
+    spread = np.sqrt((share @ (offsets * offsets)).mean()) * unit
+    factor = total ** (-1.0 / (n_features + 4))
+    if rule == "silverman":
+        factor *= (4.0 / (n_features + 2)) ** (1.0 / (n_features + 4))
+    return np.float64(spread * factor)

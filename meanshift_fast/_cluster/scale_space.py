@@ -1,0 +1,287 @@
+"""Choosing a bandwidth: count the clusters up a ladder of bandwidths, and look for a plateau.
+
+    clusters  |***
+              |   **
+              |     ************            the longest plateau: a count that lasts
+              |                 **  ***
+              |____________________________  bandwidth, each rung a fixed ratio above the last
+
+A structure that is in the data, and not in the choice, lasts over a range of bandwidths, as in
+scale-space clustering [1]_. The rungs are climbed upwards: the modes of one are the seeds of the
+next, so that all rungs but the first have few trajectories.
+
+A fit starts afresh, though, and among a million rows some lie so far out that no other is in their
+ball: each is a centre of its own. Of 20 blobs that last from 0.43 to 2.25, a fit at 0.43 finds
+229, at the middle 23, and 20 only from 1.7 on. So the bandwidth that is picked is tried: it is the
+first above the middle of the plateau at which fresh climbs find as many centres as the plateau has.
+
+References
+----------
+.. [1] Y. Leung, J.-S. Zhang and Z.-B. Xu, "Clustering by scale-space filtering", IEEE
+   Transactions on Pattern Analysis and Machine Intelligence 22 (12), 2000, pp. 1396-1410,
+   :doi:`10.1109/34.895974`, on the lifetime of a number of clusters.
+"""
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._cluster.ascent import climb
+from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._cluster.seeding import find_bins
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.flat import shift
+from meanshift_fast._index.kth_neighbors import mean_kth_distance
+from meanshift_fast._input.extent import bounds_of
+from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table, units_of
+from meanshift_fast._input.weights import UNWEIGHTED
+
+AN_OCTAVE = 8  # rungs
+LEAST, MOST = 1e-100, 1e150  # bandwidths that one unit serves
+SEEDS = 10_000  # rows that the first rung starts from, and that measure its bandwidth
+STRAGGLER = 0.05  # of the heaviest mode's support
+MOST_SEEDS = 200_000  # rows that are tried as seeds: 12 s in all; a million would take 80
+
+PLATEAU_DTYPE = np.dtype(
+    [
+        ("n_clusters", np.int64),
+        ("low", np.float64),
+        ("high", np.float64),
+        ("stability", np.float64),
+    ]
+)
+
+
+class Curve(NamedTuple):
+    """What `count_clusters` finds: the attributes of `meanshift_fast.BandwidthCurve`, in order."""
+
+    bandwidths: NDArray[np.float64]
+    n_clusters: NDArray[np.int64]
+    n_modes: NDArray[np.int64]
+    plateaus: NDArray[np.void]
+    bandwidth: float
+    n_centers: int
+
+
+def stable_bandwidth(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    every_row: bool = False,
+    coalesce: float = 0.0,
+) -> float:
+    """Find the bandwidth that `bandwidth_curve` picks, of a ready table.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows; finite, at least one.
+    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
+        The rows' weights, positive; empty where all are 1.
+    every_row : bool, default=False
+        Whether to try it with every row as a seed, besides the bins; up to 200,000 rows.
+    coalesce : float, default=0
+        As in `climb`, for the rows that are seeds.
+
+    Returns
+    -------
+    float
+        In the unit of the columns of ``points``; 0 where all rows are equal.
+    """
+    return count_clusters(points, weights, None, every_row=every_row, coalesce=coalesce).bandwidth
+
+
+class _Rows(NamedTuple):
+    """The rows, and their tree in the unit that suits a bandwidth."""
+
+    table: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    units: Units
+    entered: NDArray[np.float64]
+    tree: tree.MomentTree
+
+    def at(self, bandwidth: float) -> "_Rows":
+        """The same for another bandwidth: in the same unit, as long as that will do."""
+        radius = bandwidth / self.units.divisor
+        if LEAST <= radius <= MOST:
+            return self._replace(units=self.units._replace(radius=float(radius)))
+        return _rows_of(self.table, self.weights, self.bounds, bandwidth)
+
+
+def _rows_of(
+    table: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    bounds: NDArray[np.float64],
+    bandwidth: float,
+) -> _Rows:
+    units = units_of(bandwidth, bounds)
+    entered = units.enter(table)
+    return _Rows(table, weights, bounds, units, entered, tree.build(entered, weights))
+
+
+def count_clusters(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    ladder: NDArray[np.float64] | None,
+    *,
+    every_row: bool,
+    coalesce: float = 0.0,
+) -> Curve:
+    n_rows, weights = _effective(len(points), weights)
+    bounds = bounds_of(points)
+    spread = _spread(points, weights, bounds)
+    rows = _rows_of(points, weights, bounds, 0.0)
+    first = rows.tree.order[:: -(-len(points) // SEEDS)]
+    seeds = readonly_table(points[first])
+    least = 0.0
+    if ladder is None:
+        sampled = readonly_table(weights[first]) if weights.size else UNWEIGHTED
+        least = float(mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled))
+        varying = bounds[1] > bounds[0]
+        # Where most rows are equal the ball has no radius; a thousandth of the spread serves, or
+        # what a mean of equal rows is rounded by. Where all are, there is no spread.
+        if least == 0.0 and varying.any():
+            largest = np.abs(bounds[:, varying]).max()
+            least = max(spread / 1000, 8.0 * float(np.spacing(largest)))
+    rungs: list[tuple[float, int, int]] = []
+    while True:
+        n = len(rungs)
+        bandwidth = float(_rung(least, n) if ladder is None else ladder[n])
+        if bandwidth == math.inf:
+            raise ValueError(
+                f"X must leave room for distances, got values up to {np.abs(bounds).max():g}, and "
+                "more clusters than one at every bandwidth; divide X by that, or give bandwidths"
+            )
+        rows = rows.at(bandwidth)
+        seeds, support = _modes(rows, seeds)
+        enough = min(n_rows**0.5, STRAGGLER * support[0])
+        rungs.append((bandwidth, int(np.count_nonzero(support >= enough)), len(seeds)))
+        done = len(seeds) == 1 if ladder is None else len(rungs) == len(ladder)
+        if done:
+            break
+    steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
+    plateaus = _plateaus(steps, counts, spread)
+    bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce)
+    return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
+
+
+def _rung(first: float, steps: Any) -> Any:
+    """The bandwidth so many steps above the first; infinite beyond the largest number."""
+    octaves, left = np.divmod(steps, AN_OCTAVE)
+    with np.errstate(over="ignore"):
+        return np.ldexp(first * 2.0 ** (left / AN_OCTAVE), octaves.astype(np.int64))
+
+
+def _spread(
+    points: NDArray[np.float64], weights: NDArray[np.float64], bounds: NDArray[np.float64]
+) -> float:
+    """The root mean square distance of the rows from their mean, or the largest number."""
+    each = weights if weights.size else None
+    # Powers of two, which round nothing, keep the squares of every column finite.
+    exponents = np.clip(np.frexp(np.abs(bounds).max(axis=0))[1], -1000, 1000)
+    scales = np.ldexp(1.0, -exponents)
+    offsets = points * scales
+    mean = np.average(offsets, axis=0, weights=each)
+    offsets -= np.clip(mean, *(bounds * scales))  # that of equal rows may be rounded
+    np.multiply(offsets, offsets, out=offsets)
+    variances = np.average(offsets, axis=0, weights=each)
+    unit = int(exponents[variances > 0.0].max(initial=-1000))
+    spread = np.sqrt(np.ldexp(variances, 2 * np.minimum(exponents - unit, 0)).sum())
+    with np.errstate(over="ignore"):
+        return min(float(np.ldexp(spread, unit)), FLAT_MOST)
+
+
+def _modes(
+    rows: _Rows,
+    seeds: NDArray[np.float64],
+    coalesce: float = 0.0,
+    order: NDArray[np.signedinteger] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Climb from some seeds to modes, both in the unit of the columns, and what supports them."""
+    units = rows.units
+    move = partial(shift, rows.tree, bandwidth=units.radius)
+    path = climb(
+        move, units.enter(seeds), units.radius, tol=1e-3, max_iter=300, report=lambda *_: None,
+        coalesce=coalesce, order=order,
+    )  # fmt: skip
+    reached = path.support > 0
+    if not reached.any():
+        return seeds[:0], path.support[:0]
+    ends = readonly_table(path.ends[reached])
+    modes, support = merge_modes(ends, path.support[reached], units.radius)
+    return readonly_table(units.leave(modes)), support
+
+
+def longest_plateau(plateaus: NDArray[np.void]) -> np.void:
+    """The longest plateau, the finest of equals."""
+    # Lifetimes of as many rungs differ in their last bits.
+    longest: np.void = plateaus[int(np.argmax(plateaus["stability"].round(9)))]
+    return longest
+
+
+def _middle(low: float, high: float) -> float:
+    """The geometric mean, whose square need not be a number."""
+    exponent = (math.frexp(low)[1] + math.frexp(high)[1]) // 2
+    return math.ldexp(math.sqrt(math.ldexp(low, -exponent) * math.ldexp(high, -exponent)), exponent)
+
+
+def _bins(rows: _Rows, bandwidth: float) -> NDArray[np.float64]:
+    """The centres of the occupied bins, in the unit of the columns."""
+    units_of(bandwidth, rows.bounds, in_bins=True)  # refuses what has no bins
+    radius = rows.units.radius
+    first_rows, _ = find_bins(rows.entered, radius, np.empty(0, dtype=np.int64))
+    return readonly_table(rows.units.leave(np.round(rows.entered[first_rows] / radius) * radius))
+
+
+def _tried(rows: _Rows, plateau: np.void, every_row: bool, coalesce: float) -> tuple[float, int]:
+    """Climb afresh at bandwidths of a plateau, from its middle up; the first that agrees."""
+    low, high, count = float(plateau["low"]), float(plateau["high"]), int(plateau["n_clusters"])
+    if low == 0.0:
+        return 0.0, count
+    n_samples = len(rows.table)
+    every_row = every_row and n_samples <= MOST_SEEDS
+    n_tries = max(1, round(AN_OCTAVE * float(plateau["stability"])))
+    best: tuple[bool, int, float, int] = (True, n_samples, 0.0, 0)
+    for bandwidth in _rung(_middle(low, high), np.arange(n_tries) / 2.0).tolist():
+        rows = rows.at(bandwidth)
+        bins = _bins(rows, bandwidth)
+        n_centers = len(_modes(rows, bins, order=tree.order_of(bins))[0])
+        differs = n_centers != count
+        if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
+            n_centers = len(_modes(rows, rows.table, coalesce, rows.tree.order)[0])
+        best = min(best, (differs, abs(n_centers - count), bandwidth, n_centers))
+        if best[:2] == (False, 0):
+            break
+    return best[2:]
+
+
+def _plateaus(
+    bandwidths: NDArray[np.float64], counts: NDArray[np.int64], spread: float
+) -> NDArray[np.void]:
+    """Find the runs of equal counts; a run lasts until the next begins."""
+    firsts = np.flatnonzero(np.diff(counts, prepend=-1))
+    lasts = np.append(firsts[1:], len(counts) - 1)
+    low, high = bandwidths[firsts], bandwidths[lasts]
+    if counts[-1] == 1:
+        high[-1] = max(spread, low[-1])
+    plateaus = np.empty(len(firsts), dtype=PLATEAU_DTYPE)
+    plateaus["n_clusters"] = counts[firsts]
+    plateaus["low"], plateaus["high"] = low, high
+    positive = low > 0
+    (highs, octaves), (lows, octaves_below) = np.frexp(high[positive]), np.frexp(low[positive])
+    plateaus["stability"] = 0.0
+    plateaus["stability"][positive] = np.log2(highs / lows) + (octaves - octaves_below)
+    return plateaus
+
+
+def _effective(n_samples: int, weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """How many equal rows the weights amount to (Kish), and the weights with that for a sum."""
+    if not weights.size:
+        return float(n_samples), weights
+    shares = weights / weights.sum()
+    n_rows = 1.0 / float(shares @ shares)
+    return n_rows, readonly_table(shares * n_rows)

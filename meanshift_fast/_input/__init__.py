@@ -1,0 +1,8 @@
+"""What comes in: checked, converted, weighed, measured in the engine's unit.
+
+    checks --> weights --> scaling        messages   how an error quotes a value
+                  |                       progress   what a long call reports
+               extent   the box of a table
+
+Imports `_jit` and nothing else of the package.
+"""

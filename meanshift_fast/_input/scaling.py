@@ -1,0 +1,226 @@
+"""Lengths, and the unit that the engine measures in.
+
+The engine knows one bandwidth. Where each feature has its own, the columns are divided by theirs
+and the bandwidth is 1; so they are for the Gaussian kernel, always. And where data are so large or
+small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
+"""
+
+from decimal import Decimal
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval
+
+from meanshift_fast._input.messages import quoted
+
+FLAT_MOST = float(np.finfo(np.float64).max)
+GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
+
+
+class Finite(Interval):
+    """An interval of what float64 holds: Python's whole numbers go on where float() overflows."""
+
+    def __contains__(self, value: Any) -> bool:
+        """Whether it is in the interval and float64 can hold it."""
+        return not overflows(value) and bool(super().__contains__(value))
+
+
+POSITIVE = Finite(Real, 0, None, closed="neither")
+NOT_NEGATIVE = Finite(Real, 0, None, closed="left")
+ANY_FINITE = Finite(Real, None, None, closed="neither")
+
+
+class Units(NamedTuple):
+    """The engine's unit.
+
+    Attributes
+    ----------
+    divisor : float, or float64 array of shape (n_features,)
+        What the columns are divided by; 1.0 for a flat kernel on all but extreme data.
+    radius : float
+        The bandwidth, so divided.
+    most : float
+        The largest coordinate that the engine measures with.
+    """
+
+    divisor: float | NDArray[np.float64]
+    radius: float
+    most: float = FLAT_MOST
+
+    def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Measure a table in the engine's unit; itself where that is the table's own.
+
+        What lies beyond ``most`` in that unit comes as far as that: never infinite.
+        """
+        is_own = isinstance(self.divisor, float) and self.divisor == 1.0
+        if is_own and (self.most == FLAT_MOST or max(table.max(), -table.min()) <= self.most):
+            return table
+        with np.errstate(over="ignore"):
+            entered = table / self.divisor
+        return readonly_table(np.clip(entered, -self.most, self.most, out=entered))
+
+    def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Measure in the columns' own units again; itself where they are the engine's.
+
+        What would be infinite, as a move may be, is the largest number.
+        """
+        if isinstance(self.divisor, float) and self.divisor == 1.0:
+            return table
+        with np.errstate(over="ignore"):
+            left: NDArray[np.float64] = table * self.divisor
+        return np.clip(left, -FLAT_MOST, FLAT_MOST, out=left)
+
+
+def units_of(
+    bandwidth: float | NDArray[np.float64],
+    *tables: NDArray[np.float64],
+    in_bandwidths: bool = False,
+    in_bins: bool = False,
+) -> Units:
+    """Choose the unit for a bandwidth and some tables.
+
+    Parameters
+    ----------
+    bandwidth : float, or float64 array of shape (n_features,)
+        In the unit of the columns. Equal for all features, it does as one number does.
+    *tables : float64 arrays of shape (n_rows, n_features)
+        What shall enter.
+    in_bandwidths : bool, default=False
+        Whether the unit is the bandwidth, where that is not 0.
+    in_bins : bool, default=False
+        Whether rows are to be sorted into bins that are a bandwidth wide.
+
+    Returns
+    -------
+    Units
+
+    Raises
+    ------
+    ValueError
+        Where a table holds too many bandwidths to count.
+    """
+    widths = np.atleast_1d(bandwidth)
+    is_one = widths.size == 1 or bool((widths == widths[0]).all())
+    if is_one and (widths[0] == 0.0 or not in_bandwidths):
+        width = float(widths[0])
+        largest = float(max(max(table.max(), -table.min()) for table in tables))
+        measure = width or largest
+        if in_bins and width > 0.0 and largest / width > FLAT_MOST:
+            raise _too_small(bandwidth, FLAT_MOST)
+        if measure == 0.0 or (1e-100 <= measure <= 1e150 and largest <= 1e280):
+            return Units(1.0, width)
+        # Near 1 with the bandwidth, as far as the largest coordinate stays finite when summed.
+        room = 930 - int(np.frexp(largest)[1])
+        exponent = max(min(-int(np.frexp(measure)[1]), room, 1000), -1000)
+        divisor = float(np.ldexp(1.0, -exponent))
+        if width == 0.0 or width / divisor >= 1e-150:  # its square is a number
+            return Units(divisor, width / divisor)
+        most = 1e280
+    else:
+        with np.errstate(over="ignore"):
+            largest = max(np.abs(table / widths).max() for table in tables)
+        most = GAUSSIAN_MOST if in_bandwidths else 1e280
+        if largest <= most:
+            each = float(widths[0]) if is_one else widths.astype(np.float64)
+            return Units(each, 1.0, GAUSSIAN_MOST if in_bandwidths else FLAT_MOST)
+    raise _too_small(bandwidth, most)
+
+
+def _too_small(bandwidth: float | NDArray[np.float64], most: float) -> ValueError:
+    return ValueError(
+        f"bandwidth={quoted(bandwidth)} is too small for X: some coordinate is more than {most:g} "
+        "bandwidths. Give a larger bandwidth, or leave out the rows or the column so far away"
+    )
+
+
+def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A read-only view: a kernel would be compiled again for an array that it might write to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
+    """A table as the kernels take it: read-only, C-ordered, float64."""
+    return readonly(np.ascontiguousarray(table, dtype=np.float64))
+
+
+def overflows(value: Any) -> bool:
+    """Whether a value is a number, such as Python's whole ones, that float64 does not hold."""
+    try:
+        float(value)
+    except OverflowError:
+        return True
+    except (TypeError, ValueError):
+        pass
+    return False
+
+
+def too_large(name: str, objects: ArrayLike) -> ValueError:
+    """The error for a parameter of which some value overflows."""
+    value = next(filter(overflows, np.asarray(objects, dtype=object).flat), objects)
+    return ValueError(f"{name} must be finite as float64, got {quoted(value)}; scale it")
+
+
+def numbers_of(name: str, given: NDArray[Any]) -> NDArray[Any]:
+    """Make float64 of an array of objects that are all numbers; any other is left as it is.
+
+    Raises
+    ------
+    ValueError
+        "... must be finite as float64", with the value.
+    """
+    if given.dtype.kind != "O" or not all(
+        isinstance(value, Real | Decimal) for value in given.flat
+    ):
+        return given
+    try:
+        return given.astype(np.float64)
+    except OverflowError as error:
+        raise too_large(name, given) from error
+
+
+def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:
+    """Check a parameter that is a positive length, or one for each feature.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the message.
+    lengths : float or array-like of shape (n_features,)
+        Positive and finite, in the unit of the columns.
+    n_features : int
+        Columns of the table.
+
+    Returns
+    -------
+    float64 array of shape (n_features,)
+
+    Raises
+    ------
+    ValueError
+        "bandwidth must ...", with the value.
+    """
+    given = np.asarray(lengths)
+    if given.ndim:
+        given = numbers_of(name, given)
+    if given.dtype.kind not in "iuf" and not isinstance(lengths, Real):
+        raise ValueError(
+            f"{name} must be a number, or one for each column of X, got {quoted(lengths)}; give "
+            "lengths in the unit of the columns"
+        )
+    if given.shape not in ((), (n_features,)):
+        raise ValueError(
+            f"{name} must be one number or have shape ({n_features},), one for each column of X, "
+            f"got shape {given.shape}; give one length for each column"
+        )
+    fits = given.dtype.kind != "O" or given.item() in POSITIVE
+    checked = np.broadcast_to(given if fits else np.inf, n_features).astype(np.float64)
+    if not ((checked > 0.0) & np.isfinite(checked)).all():
+        raise ValueError(
+            f"{name} must be positive and finite, got {quoted(lengths)}; it is a length in the "
+            "unit of the columns of X. Leave out columns that shall not count"
+        )
+    return checked

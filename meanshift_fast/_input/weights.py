@@ -1,0 +1,103 @@
+"""Sample weights: a row of weight w is w rows.
+
+They enter as anything that looks like a column of numbers, and travel as a read-only float64
+array of shape (n_samples,), or of shape (0,) where every row counts once.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.scaling import numbers_of
+
+UNWEIGHTED: NDArray[np.float64] = np.empty(0)
+UNWEIGHTED.flags.writeable = False
+
+
+def checked_weights(
+    sample_weight: ArrayLike | None, n_samples: int, *, all_zero: bool = False
+) -> NDArray[np.float64]:
+    """Check the weights of a table's rows.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), a number, or None
+        Finite, at least 0, in any unit. A number weighs all rows alike.
+    n_samples : int
+        Rows of the table.
+    all_zero : bool, default=False
+        Whether weights that are all 0 will do.
+
+    Returns
+    -------
+    read-only float64 array of shape (n_samples,) or (0,)
+        Empty where ``sample_weight`` is None or all weights are 1.
+
+    Raises
+    ------
+    ValueError
+        "sample_weight must ...", with the offending value and its row.
+    """
+    if sample_weight is None:
+        return UNWEIGHTED
+    given = numbers_of("sample_weight", np.asarray(sample_weight))
+    if given.dtype.kind not in "biuf":
+        raise ValueError(
+            f"sample_weight must be numbers, got {quoted(sample_weight)}; give one number for "
+            "each row of X"
+        )
+    weights = np.array(np.broadcast_to(given, n_samples) if given.ndim == 0 else given, np.float64)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight must have shape ({n_samples},), one number for each row of X, got "
+            f"shape {weights.shape}"
+        )
+    bad = np.flatnonzero(~((weights >= 0.0) & np.isfinite(weights)))
+    if bad.size:
+        raise ValueError(
+            f"sample_weight must be finite and at least 0, got {weights[bad[0]]} at row {bad[0]}; "
+            "leave out, or give weight 0 to, rows that shall not count"
+        )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if total == 0.0 and not all_zero:
+        raise ValueError(
+            "sample_weight must be positive for at least one row, got zero for all; "
+            "sample_weight=None counts every row once"
+        )
+    if total > 0.0 and not 1e-25 <= total <= 1e25:  # weights times coordinates are numbers too
+        raise ValueError(
+            f"sample_weight must have a sum between 1e-25 and 1e25, got {total:g}; divide all "
+            "weights by the largest"
+        )
+    weights.flags.writeable = False
+    return UNWEIGHTED if (weights == 1.0).all() else weights
+
+
+def without_weightless(
+    table: NDArray[Any], weights: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Leave out the rows of weight 0.
+
+    Parameters
+    ----------
+    table : array of shape (n_samples, n_features)
+        The rows.
+    weights : read-only float64 array of shape (n_samples,) or (0,)
+        Their weights, as checked.
+
+    Returns
+    -------
+    table : array of shape (n_left, n_features)
+        The table itself where no weight is 0.
+    weights : read-only float64 array of shape (n_left,) or (0,)
+        Empty where the weights left are all 1.
+    """
+    if weights.all():
+        return table, weights
+    counts = weights > 0.0
+    weights = weights[counts]
+    weights.flags.writeable = False
+    return table.compress(counts, axis=0), UNWEIGHTED if (weights == 1.0).all() else weights

@@ -1,0 +1,9 @@
+"""How kernels are compiled, kept on disk, spread over threads and written in vectors.
+
+    compiler --> linking --> machine code <-- disk_cache
+       |
+    threads          simd, hashing     steps that kernels call
+                     chunks            interruptible blocks of work
+
+Imports nothing of the package outside this folder.
+"""

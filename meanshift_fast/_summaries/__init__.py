@@ -1,0 +1,7 @@
+"""What a partition of a large table becomes: grid cells, and a priority sample.
+
+    batch or partition --partitions--> grid_cells --> merged --> fit
+                             `-------> priority_sample --> bandwidth
+
+Imports the wings below it (`_cluster`, `_index`, `_input`, `_jit`).
+"""

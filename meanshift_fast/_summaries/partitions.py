@@ -1,0 +1,230 @@
+r"""Portions of a table: a batch of a stream, a partition of Dask. What both do with them is here.
+
+portion --check--> rows ---> sample ---> bandwidth       where it is to be estimated
+\---> cells ----> model
+"""
+
+from collections.abc import Iterator
+from math import ceil
+from numbers import Integral, Real
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._index.soft_cells import widths_of
+from meanshift_fast._input.messages import cut, quoted
+from meanshift_fast._input.scaling import checked_lengths
+from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
+from meanshift_fast._jit.threads import thread_count
+from meanshift_fast._summaries.grid_cells import Cells, Condensed, Grid
+from meanshift_fast._summaries.priority_sample import Sample
+from meanshift_fast.estimator import MeanShift
+
+ROWS = 1 << 16  # rows that are converted at a time, where a portion is not as the kernels take it
+HALVINGS = 6  # cells are halved while they are few, but no more often than this
+
+Width = float | ArrayLike
+Model = TypeVar("Model", bound=MeanShift)
+
+
+class Resolution(NamedTuple):
+    """How fine the cells are.
+
+    Attributes
+    ----------
+    coarsest : float
+        No cell is wider than so many bandwidths.
+    n_fine : int
+        Cells are halved as long as there are no more than so many.
+    """
+
+    coarsest: float
+    n_fine: int
+
+    def checked(self) -> "Resolution":
+        """Refuse what is out of range, by the parameters' names."""
+        if not isinstance(self.coarsest, Real) or not 1e-9 <= self.coarsest <= 1.0:
+            raise ValueError(
+                f"resolution must be a number between 1e-9 and 1, got "
+                f"{quoted(self.coarsest)}; it is the side of a cell in bandwidths"
+            )
+        if not isinstance(self.n_fine, Integral) or self.n_fine < 1:
+            raise ValueError(
+                f"n_fine must be a whole number of at least 1, got {quoted(self.n_fine)}; it is "
+                "a number of cells"
+            )
+        return self
+
+
+class Portion(NamedTuple):
+    """Some of the rows, checked but for what takes a look at each.
+
+    Attributes
+    ----------
+    table : numeric array of shape (n_rows, n_features)
+        In any layout.
+    weights : read-only float64 array of shape (n_rows,) or (0,)
+        Empty where all are 1.
+    name : str
+        What an error calls them.
+    """
+
+    table: NDArray[Any]
+    weights: NDArray[np.float64]
+    name: str
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[Any], NDArray[np.float64]]]:
+        """Go through them as the kernels take them, converting few at a time."""
+        dtype = np.float32 if self.table.dtype == np.float32 else np.float64
+        for start in range(0, len(self.table), ROWS):
+            points = np.ascontiguousarray(self.table[start : start + ROWS], dtype=dtype)
+            yield start, points, self.weights[start : start + ROWS]
+
+
+def checked_portion(table: ArrayLike, weights: ArrayLike | None, name: str) -> Portion:
+    """Check some rows and their weights.
+
+    Parameters
+    ----------
+    table : array-like of shape (n_rows, n_features)
+        Numbers; no rows will do.
+    weights : array-like of shape (n_rows,), a number, or None
+        Finite, at least 0; all 0 will do.
+    name : str
+        What an error calls the rows.
+
+    Returns
+    -------
+    Portion
+    """
+    array = np.asarray(table)
+    if array.ndim != 2 or array.shape[1] == 0:
+        hint = "; a single table is a list of one batch: [table]" if array.ndim == 1 else ""
+        raise ValueError(
+            f"{name} must be a table of shape (n_rows, n_features), got shape {array.shape}{hint}"
+        )
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{name} must be numbers, got {cut(str(error))}; convert its columns"
+            ) from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numbers, got dtype {array.dtype}; convert its columns")
+    try:
+        return Portion(array, checked_weights(weights, len(array), all_zero=True), name)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def condense_portion(cells: Cells, portion: Portion) -> None:
+    """Add rows to their cells."""
+    for start, points, weights in portion.blocks():
+        n_added = cells.add(points, weights)
+        if n_added < len(points):
+            _refuse_infinite(points, start, portion.name)
+            value = np.abs(points[n_added]).max()
+            raise ValueError(
+                f"bandwidth is too small for {portion.name}, row {start + n_added}, whose largest "
+                f"coordinate is {value:g}: the numbers of the cells overflow; give a larger one"
+            )
+
+
+def sample_portion(sample: Sample, portion: Portion) -> None:
+    """Let rows draw their lots."""
+    for start, points, weights in portion.blocks():
+        _refuse_infinite(points, start, portion.name)
+        sample.add(points, weights)
+
+
+def _refuse_infinite(points: NDArray[Any], start: int, name: str) -> None:
+    bad = np.argwhere(~np.isfinite(points))
+    if bad.size:
+        row, column = bad[0]
+        raise ValueError(
+            f"{name} must be finite, got {points[row, column]} at row {start + row}, column "
+            f"{column}; leave such rows out, or fill them"
+        )
+
+
+def checked_model(model: Model) -> Model:
+    """Refuse a model's parameters before any row is looked at."""
+    model._validate_params()
+    thread_count(model.n_jobs)
+    return model
+
+
+def check_columns(model: MeanShift, width: Width, n_features: int) -> None:
+    """Refuse a bandwidth or seeds of other columns than the rows', before all rows are read."""
+    checked_lengths("bandwidth", width, n_features)
+    if model.seeds is not None:
+        none = np.empty((0, n_features))
+        model._seeds(none, none, UNWEIGHTED, 1.0)
+
+
+def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
+    """Make the cells that rows come into: parts of bins that are a bandwidth wide."""
+    sizes = checked_lengths("bandwidth", width, n_features)
+    n_parts = ceil(1.0 / resolution.coarsest - 1e-9)
+    return Cells(Grid(sizes, n_parts), halvings=HALVINGS, n_fine=int(resolution.n_fine))
+
+
+def estimated(sample: Sample, rule: str | None, kernel: str) -> float:
+    """Estimate a kernel's bandwidth from a sample."""
+    rows, weights = sample.drawn()
+    width = find_bandwidth(rule, kernel, rows, weights)
+    if width == 0.0:
+        raise ValueError(
+            "bandwidth was estimated as 0, because most rows are equal, and cells must have a "
+            "width; give a bandwidth"
+        )
+    return width
+
+
+def fit_cells(
+    model: Model,
+    condensed: Condensed,
+    width: Width,
+    *,
+    dtype: np.dtype[Any],
+    names: NDArray[Any] | None = None,
+) -> Model:
+    """Fit a model on cells, for rows to come.
+
+    Parameters
+    ----------
+    model : MeanShift
+        Its ``bandwidth`` may be a rule, and stays it.
+    condensed : Condensed
+        The cells of all rows.
+    width : float or array-like of shape (n_features,)
+        The bandwidth, given or estimated.
+    dtype : dtype
+        The rows', which the centres keep where it is floating.
+    names : array of shape (n_features,), optional
+        The names of the columns.
+
+    Returns
+    -------
+    MeanShift
+        The model, without ``labels_``: those of cells are nobody's.
+    """
+    given = model.bandwidth
+    try:
+        model.bandwidth = width
+        # A Gaussian is smooth: a cell of a sixteenth of it moves no mean by much.
+        widths = widths_of(condensed.variances) if model.kernel == "flat" else UNWEIGHTED
+        model._fit_rows(condensed.points, condensed.weights, widths)
+    finally:
+        model.bandwidth = given
+    if dtype.kind == "f" and dtype.itemsize <= 8:
+        model.cluster_centers_ = model.cluster_centers_.astype(dtype.newbyteorder("="))
+    if names is not None:
+        model.feature_names_in_ = names
+    if known := model._labelled:
+        model._keep(known.in_cells(condensed.grid))
+    del model.labels_
+    return model

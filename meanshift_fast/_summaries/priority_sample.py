@@ -1,0 +1,117 @@
+"""A sample of rows that does not depend on who brings them, and in what portions.
+
+Each row draws a lot from a hash of its number; the lot, over the weight, is its place in the queue,
+and the first so many are the sample: priority sampling [1]_. A part of the rows knows its own
+first so many, and the first of several parts are among those.
+
+.. [1] N. Duffield, C. Lund and M. Thorup, "Priority sampling for estimation of arbitrary subset
+   sums", Journal of the ACM 54 (6), 2007, article 32, :doi:`10.1145/1314690.1314696`, section 2.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._input.scaling import readonly, readonly_table
+from meanshift_fast._input.weights import UNWEIGHTED
+
+SIZE = 1 << 15
+
+
+def _lots(first: int, n_rows: int) -> NDArray[np.float64]:
+    """Draw a lot in (0, 1] for each of some rows, the same whenever asked.
+
+    The finaliser of splitmix64: the lots of consecutive numbers have nothing to do with each other.
+    """
+    mixed = np.arange(first + 1, first + n_rows + 1, dtype=np.uint64)
+    mixed *= np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    mixed >>= np.uint64(11)
+    return (mixed.astype(np.float64) + 1.0) * 2.0**-53
+
+
+class Sample:
+    """The first of the queue, and how much weight all rows have.
+
+    Parameters
+    ----------
+    first : int, default=0
+        The number of the first row to come.
+    """
+
+    def __init__(self, first: int = 0) -> None:
+        self.next = first
+        self.total = 0.0
+        self._rows: NDArray[np.float64] | None = None
+        self._numbers = np.empty(0, dtype=np.int64)
+        self._weights = np.empty(0)
+        self._priorities = np.empty(0)
+
+    def add(self, table: NDArray[Any], weights: NDArray[np.float64] = UNWEIGHTED) -> None:
+        """Let rows queue up, numbered on from the last.
+
+        Parameters
+        ----------
+        table : numeric array of shape (n_rows, n_features)
+            Finite.
+        weights : float64 array of shape (n_rows,) or (0,), default=empty
+            At least 0; empty where all are 1.
+        """
+        if weights.size == 0:
+            weights = np.ones(len(table))
+        priorities = weights / _lots(self.next, len(table))
+        # the one after the last tells how long the queue is
+        least = self._priorities.min() if len(self._priorities) > SIZE else 0.0
+        drawn = np.flatnonzero(priorities > least)
+        self._join(table[drawn], self.next + drawn, weights[drawn], priorities[drawn])
+        self.next += len(table)
+        self.total += float(weights.sum())
+
+    def merge(self, other: "Sample") -> None:
+        """Let the first of another part of the rows queue up."""
+        self.total += other.total
+        if other._rows is not None:
+            self._join(other._rows, other._numbers, other._weights, other._priorities)
+
+    def _join(
+        self,
+        rows: NDArray[Any],
+        numbers: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        priorities: NDArray[np.float64],
+    ) -> None:
+        if self._rows is None:
+            self._rows = np.empty((0, rows.shape[1]))
+        numbers = np.concatenate([self._numbers, numbers])
+        priorities = np.concatenate([self._priorities, priorities])
+        first = np.lexsort((numbers, -priorities))[: SIZE + 1]
+        self._rows = np.concatenate([self._rows, rows.astype(np.float64)])[first]
+        self._weights = np.concatenate([self._weights, weights])[first]
+        self._numbers, self._priorities = numbers[first], priorities[first]
+
+    def drawn(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The sample, in the order of the rows' numbers, and weights that add up to all rows'.
+
+        Returns
+        -------
+        rows : read-only float64 array of shape (n_drawn, n_features)
+            All rows of any weight, where they are not too many.
+        weights : read-only float64 array of shape (n_drawn,) or (0,)
+            Empty where all are 1.
+        """
+        rows, weights, numbers = self._rows, self._weights, self._numbers
+        assert rows is not None
+        if len(rows) > SIZE:
+            rows, numbers = rows[:SIZE], numbers[:SIZE]
+            weights = np.maximum(weights[:SIZE], self._priorities[SIZE])
+            weights *= self.total / weights.sum()
+        order = numbers.argsort()
+        weights = weights[order]
+        return readonly_table(rows[order]), UNWEIGHTED if (weights == 1.0).all() else readonly(
+            weights
+        )

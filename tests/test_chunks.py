@@ -1,0 +1,169 @@
+"""No kernel runs for long: Ctrl-C is heard in every stage of a fit of minutes."""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from functools import partial
+
+import numba
+import numpy as np
+import pytest
+
+import samples
+from meanshift_fast import MeanShift
+from meanshift_fast._cluster import ascent as climb
+from meanshift_fast._cluster import basins, modes, seeding
+from meanshift_fast._index import flat as shift
+from meanshift_fast._index import gaussian
+from meanshift_fast._index import kth_neighbors as bandwidth
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index import nearest as labels
+from meanshift_fast._index import sigma_points as proxies
+from meanshift_fast._index import soft_cells as slabs
+from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._input.weights import UNWEIGHTED
+from meanshift_fast._jit import chunks as pieces
+from meanshift_fast.stream import fit_batches
+
+RNG = np.random.default_rng(0)
+
+
+def test_pieces_cover_the_range_in_order_and_begin_at_multiples():
+    for n_items in (0, 1, 63, 64, 65, 10_000):
+        for first in (0, 1, 64, 100, 1 << 40):
+            cuts = list(pieces.pieces(n_items, first=first, multiple=64))
+            assert [i for start, stop in cuts for i in range(start, stop)] == list(range(n_items))
+            assert all(start % 64 == 0 for start, _ in cuts)
+            assert all(stop <= max(first // 64, 1) * 64 for _, stop in cuts[:1])
+
+
+def test_pieces_take_a_quarter_of_a_second_once_it_is_known_how_long_an_item_takes(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(pieces, "perf_counter", lambda: clock[0])
+    sizes = []
+    for start, stop in pieces.pieces(1 << 20, first=128):
+        sizes.append(stop - start)
+        clock[0] += sizes[-1] * 2.0 ** (-17 if start < 1 << 19 else -10)
+    assert sizes[:10] == [128 << growth for growth in range(8)] + [32_768] * 2
+    n_long = sizes.count(32_768)  # the last of them is the first that takes longer
+    assert n_long == 17
+    assert sizes[8 + n_long :][:2] == [256, 256]
+
+
+# Cut as small as can be, every stage gives the same answer, in many calls.
+
+CUTS = {
+    "bandwidth": (bandwidth, "_search", ["FIRST"]),
+    "seeds": (seeding, "_count_bins", ["FIRST"]),
+    "build": (tree, "_arrange", ["FIRST"]),
+    "build, heavy cells": (tree, "_split_heavy_cells", ["RANKS"]),
+    "climb": (shift, "_flat_shifts", ["FIRST"]),
+    "climb among cells": (slabs, "_shift_all", ["FIRST"]),
+    "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST"]),
+    "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST"]),
+    "polishing": (gaussian, "_polish_all", ["FIRST"]),
+    "coalescing": (climb, "_meet", ["FIRST"]),
+    "leaders numbered": (climb, "_number_leaders", ["FIRST"]),
+    "followers told": (climb, "_tell_followers", ["FIRST"]),
+    "equal ends": (modes, "collapse", ["FIRST"]),
+    "few modes": (modes, "sweep", ["AT_ONCE"]),
+    "many modes": (modes, "_sift", ["AT_ONCE"]),
+    "labels": (labels, "_label_all_by_all", ["FIRST"]),
+    "labels, block by block": (labels, "_label_all_by_blocks", ["FIRST"]),
+    "basins": (basins, "_look_up", ["FIRST"]),
+}
+X = samples.blobs(20_000, 2, n_blobs=9)
+FITS = {
+    "bins": {"bin_seeding": True},
+    "rows": {"bandwidth": 0.7, "coalesce": 0.01, "assign": "basin"},
+    "many modes": {"bandwidth": 1e-4},
+    "Gaussian": {"bandwidth": 0.2, "kernel": "gaussian", "seeds": X[:1200]},
+}
+
+
+def answers():
+    found = []
+    for params in FITS.values():
+        model = MeanShift(**params).fit(X)
+        parts = (model.cluster_centers_, model.labels_, model.mode_weight_, model.history_)
+        found += [np.asarray(part).tobytes() for part in (*parts, model.predict(X))]
+    model = fit_batches([X], bandwidth=0.7, coalesce=0.01, n_fine=1)
+    found += [model.cluster_centers_.tobytes(), model.history_.tobytes()]
+    table = readonly_table(X)
+    rows = tree.build(table, UNWEIGHTED)
+    return [*found, labels.nearest_labels(table, table[:500], tree=rows).tobytes()]
+
+
+def counted(monkeypatch):
+    """Count the calls of all these kernels."""
+    calls = Counter()
+    for stage, (module, name, _) in CUTS.items():
+        kernel = getattr(module, name)
+        counting = partial(
+            lambda kernel, stage, *args: (calls.update([stage]), kernel(*args))[1], kernel, stage
+        )
+        monkeypatch.setattr(module, name, counting)
+    return calls
+
+
+@pytest.fixture(scope="module")
+def uncut():
+    with pytest.MonkeyPatch.context() as patch:
+        calls = counted(patch)
+        return answers(), calls
+
+
+@pytest.mark.parametrize("stage", CUTS)
+def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
+    expected, calls_before = uncut
+    calls = counted(monkeypatch)
+    monkeypatch.setattr(pieces, "PIECE", 0.0)  # whatever a call takes is too long
+    module, _, sizes = CUTS[stage]
+    for size in sizes:
+        monkeypatch.setattr(module, size, 1)
+    assert answers() == expected
+    assert 0 < calls_before[stage] < calls[stage] - 3
+
+
+# A real Ctrl-C in each of the longest stages. Build and merge would go on for 0.3 and 4 s (on
+# 2 cores), the others for minutes.
+
+NOISE = RNG.standard_normal((120_000, 48))
+MANY = RNG.standard_normal((6_000_000, 2))
+LONG = {  # what is reported before the stage, how many seconds before, the table and the fit
+    "bandwidth": ("bandwidth", 0.8, NOISE, {}),
+    "build": ("tree", 0.05, MANY, {"bandwidth": 0.01}),
+    "climb": ("tree", 0.8, NOISE, {"bandwidth": 9.0}),
+    "Gaussian climb": ("tree", 0.8, NOISE, {"bandwidth": 9.0, "kernel": "gaussian"}),
+    "merge": ("modes", 0.2, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": MANY[:4_000_000]}),
+    "labels": ("labels", 0.8, NOISE, {"bandwidth": 1e-3, "seeds": NOISE[:60_000], "max_iter": 0}),
+}
+
+
+@pytest.mark.parametrize(("trigger", "delay", "table", "params"), LONG.values(), ids=LONG)
+def test_ctrl_c_is_heard_within_two_seconds_and_the_next_fit_works(trigger, delay, table, params):
+    pressed, heard = [], []
+
+    def press():
+        pressed.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def watch(done, total, stage):
+        heard.append(stage)
+        if stage == trigger:
+            timer = threading.Timer(delay, press)
+            timer.daemon = True
+            timer.start()
+
+    few = params | {"seeds": table[:99]}  # as many as sketches pay for
+    MeanShift(**few).fit(table[:300]).predict(table[:9])  # nothing is left to compile
+    threads = numba.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        MeanShift(progress=watch, **params).fit(table)
+    assert time.perf_counter() - pressed[0] < 2
+    assert heard[-1] == trigger
+    assert numba.get_num_threads() == threads
+    next_one = MeanShift().fit(samples.blobs(300, 2))
+    assert len(next_one.predict(samples.blobs(300, 2))) == 300

@@ -1,0 +1,165 @@
+"""Lanes: what compiles computes what the NumPy functions of the same name compute."""
+
+import numba
+import numpy as np
+import pytest
+
+from meanshift_fast._jit import simd as lanes
+from meanshift_fast._jit.simd import (
+    bits,
+    draw,
+    flat,
+    full,
+    fused,
+    item,
+    least,
+    load,
+    load_from,
+    lowest,
+    mask_of,
+    most,
+    put,
+    room,
+    sqrt,
+    store,
+    total,
+    where,
+    words,
+)
+
+pytestmark = pytest.mark.jitless
+
+ROWS = np.random.default_rng(0).normal(size=(6, lanes.LANES))
+
+
+def results(rows, out, scalar):
+    left, right = load(rows, 0), load(rows, 1)
+    store(out, 0, left + right)
+    store(out, 1, left - scalar)
+    store(out, 2, scalar * right)
+    store(out, 3, where(left > right, left, right))
+    store(out, 4, where(left < scalar, left, full(2)))
+    store(out, 5, sqrt(left * left))
+    return total(left), least(left), most(left), bits(left <= right), bits(left >= scalar)
+
+
+def test_compiled_lanes_agree_with_numpy_to_the_last_bit():
+    plain, compiled = np.empty_like(ROWS), np.empty_like(ROWS)
+    expected = results(ROWS, plain, 0.25)
+    assert numba.njit(results)(ROWS, compiled, 0.25) == expected
+    np.testing.assert_array_equal(compiled, plain)
+
+
+def test_lane_operations_are_numpys_own():
+    out = np.empty_like(ROWS)
+    summed, smallest, largest, not_above, not_below = results(ROWS, out, 0.25)
+    left, right = ROWS[:2]
+    np.testing.assert_array_equal(
+        out,
+        [
+            left + right,
+            left - 0.25,
+            0.25 * right,
+            np.maximum(left, right),
+            np.where(left < 0.25, left, 2.0),
+            np.abs(left),
+        ],
+    )
+    assert summed == pytest.approx(left.sum(), rel=1e-14)
+    assert (smallest, largest) == (left.min(), left.max())
+    assert not_above == sum(1 << j for j in range(lanes.LANES) if left[j] <= right[j])
+    assert not_below == sum(1 << j for j in range(lanes.LANES) if left[j] >= 0.25)
+
+
+def fused_sums(rows, out):
+    store(out, 0, fused(load(rows, 0), load(rows, 1), load(rows, 2)))
+    store(out, 1, fused(load(rows, 0), 0.3, load(rows, 2)))
+
+
+def test_a_fused_sum_is_the_sum_of_the_product_but_for_its_last_bits():
+    plain, compiled = np.zeros_like(ROWS), np.zeros_like(ROWS)
+    fused_sums(ROWS, plain)
+    numba.njit(fused_sums)(ROWS, compiled)
+    np.testing.assert_array_equal(plain[0], ROWS[0] * ROWS[1] + ROWS[2])
+    np.testing.assert_array_equal(plain[1], ROWS[0] * 0.3 + ROWS[2])
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-15 * np.abs(ROWS).max() ** 2)
+
+
+def through_pointers(rows, out):
+    source, target = flat(rows), flat(out)
+    set_bits = bits(load(source, 2) > 0.0)
+    store(target, 1, where(mask_of(set_bits), load(source, 2), full(0.0)))
+    put(target, 3, item(source, 20))
+    store(target, 2, load_from(source, 5))
+    return lowest(set_bits)
+
+
+def test_flat_pointers_read_and_write_the_array():
+    plain, compiled = np.zeros_like(ROWS), np.zeros_like(ROWS)
+    first = through_pointers(ROWS, plain)
+    assert first == int(np.argmax(ROWS[2] > 0))
+    assert numba.njit(through_pointers)(ROWS, compiled) == first
+    np.testing.assert_array_equal(compiled, plain)
+    np.testing.assert_array_equal(compiled[1], np.maximum(ROWS[2], 0))
+    assert compiled[0, 3] == ROWS.ravel()[20]
+    np.testing.assert_array_equal(compiled[2], ROWS.ravel()[5:21])
+
+
+def through_a_room(rows, out):
+    kept = room()
+    for row in range(lanes.ROOM):
+        store(kept, row, load(rows, row % 6) + row)
+    for row in range(lanes.ROOM):
+        store(out, row, load(kept, lanes.ROOM - 1 - row))
+
+
+def test_a_room_keeps_rows_of_lanes():
+    plain, compiled = np.zeros((2, lanes.ROOM, lanes.LANES))
+    through_a_room(ROWS, plain)
+    numba.njit(through_a_room)(ROWS, compiled)
+    np.testing.assert_array_equal(compiled, plain)
+    numbers = np.arange(lanes.ROOM)
+    np.testing.assert_array_equal(plain, (ROWS[numbers % 6] + numbers[:, None])[::-1])
+
+
+def a_word(rows, i):
+    return item(words(flat(rows)), i)
+
+
+def draw_all(counter, drawn, n_numbers, sums, taker):
+    """Draw until all numbers have been, and sum up what was drawn."""
+    first = draw(flat(counter), drawn)
+    while first < n_numbers:
+        sums[taker] += first
+        first = draw(flat(counter), drawn)
+
+
+def draw_together(counter, drawn, n_numbers, sums):
+    for taker in numba.prange(sums.shape[0]):
+        draw_all(counter, drawn, n_numbers, sums, taker)
+
+
+def test_what_one_thread_draws_no_other_draws(monkeypatch):
+    # A tenth of a second, or the first thread is done before the second one is awake.
+    n_numbers = 3_000 if numba.config.DISABLE_JIT else 90_000_000
+    counter, sums = np.zeros(1, dtype=np.int64), np.zeros(8, dtype=np.int64)
+    monkeypatch.setitem(globals(), "draw_all", numba.njit(draw_all))
+    numba.njit(draw_together, parallel=True)(counter, 3, n_numbers, sums)
+    assert counter[0] == n_numbers + 3 * len(sums)
+    assert sums.sum() == 3 * (n_numbers // 3) * (n_numbers // 3 - 1) // 2
+
+
+def test_words_are_the_bits_of_numbers():
+    for i in range(ROWS.size):
+        expected = ROWS.view(np.int64).ravel()[i]
+        assert numba.njit(a_word)(ROWS, i) == a_word(ROWS, i) == expected
+
+
+def test_a_mask_goes_to_bits_and_back():
+    for set_bits in (0, 1, 0b1010, 2**lanes.LANES - 1):
+        assert bits(mask_of(set_bits)) == set_bits
+
+
+def test_infinity_is_in_no_ball():
+    padded = np.full((1, lanes.LANES), np.inf)
+    assert bits((load(padded, 0) - 1.0) * (load(padded, 0) - 1.0) <= 1e308) == 0

@@ -1,0 +1,115 @@
+"""One shift among cells: each counts by the part of it in the ball, alone and in a group."""
+
+import numpy as np
+import pytest
+
+import naive
+from meanshift_fast._index import flat as shift
+from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index import soft_cells as slabs
+from meanshift_fast._jit.threads import borrowed_threads
+from samples import blobs, lattice, scattered
+
+CASES = {
+    "lattice with points on the sphere": (np.ascontiguousarray(lattice(20, 20)), 3.0),
+    "duplicates": (scattered(900, 2), 1.0),
+    "one feature": (scattered(400, 1, side=90), 5.0),
+    "blobs": (blobs(700, 2), 0.7),
+    "three features": (blobs(600, 3), 1.0),
+    "twelve features": (blobs(300, 12), 2.5),
+    "everything in the ball": (blobs(300, 2), 1e3),
+}
+WIDTHS = {  # in bandwidths
+    "none": lambda n: np.zeros(n),
+    "equal": lambda n: np.full(n, 0.1),
+    "any": lambda n: np.random.default_rng(1).uniform(0.0, 0.3, n),
+    "some": lambda n: np.random.default_rng(1).choice([0.0, 0.2], n),
+    "as wide as can be": lambda n: np.full(n, np.sqrt(3.0)),
+}
+
+
+def tree_of(points, weights, widths):
+    return slabs.lay(tree.build(points, weights), widths)
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("widths", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_a_shift_among_cells_is_the_twins(name, weighted, widths):
+    points, bandwidth = CASES[name]
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.0, 3.0, len(points)) if weighted else np.ones(len(points))
+    widths = bandwidth * widths(len(points))
+    built = tree_of(points, weights if weighted else np.empty(0), widths)
+    positions = points[built_order(points)][:: max(1, len(points) // 40)].copy()
+    positions[1::2] += 0.1 * bandwidth
+    shifted = positions.copy()
+    support, moves = slabs.shift(built, shifted, bandwidth)
+    for i, position in enumerate(positions):
+        mean, weight = naive.slab_shift(points, weights, widths, position, bandwidth)
+        assert support[i] == pytest.approx(weight, rel=1e-11, abs=1e-11)
+        np.testing.assert_allclose(shifted[i], mean, rtol=0, atol=1e-11 * np.abs(points).max())
+        assert moves[i] == pytest.approx(np.linalg.norm(shifted[i] - position), rel=1e-12)
+
+
+def built_order(points):
+    return tree.build(points, np.empty(0)).order
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
+    points, bandwidth = CASES[name]
+    built = tree.build(points, np.empty(0))
+    widths = bandwidth * WIDTHS["any"](len(points))
+    together = points[built.order].copy()
+    alone = together.copy()
+    grouping = slabs.lay(built._replace(leaf_width=np.inf), widths)
+    in_groups, _ = slabs.shift(grouping, together, bandwidth)
+    parting = slabs.lay(built._replace(leaf_width=0.0), widths)
+    one_by_one, _ = slabs.shift(parting, alone, bandwidth)
+    np.testing.assert_allclose(in_groups, one_by_one, rtol=1e-11)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-11 * np.abs(points).max())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_slabs_of_no_width_are_rows(name):
+    """And the closed ball falls to the last bit as there."""
+    points, bandwidth = CASES[name]
+    positions = points.copy()
+    expected = points.copy()
+    support, _ = slabs.shift(
+        tree_of(points, np.empty(0), np.zeros(len(points))), positions, bandwidth
+    )
+    rows, _ = shift.shift(tree.build(points, np.empty(0)), expected, bandwidth)
+    np.testing.assert_array_equal(support, rows)
+    np.testing.assert_allclose(positions, expected, rtol=0, atol=1e-12 * np.abs(points).max())
+
+
+@pytest.mark.jitless
+def test_a_position_with_an_empty_ball_stays():
+    built = tree_of(blobs(300, 2), np.empty(0), np.full(300, 0.1))
+    positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
+    support, moves = slabs.shift(built, positions, 1.0)
+    np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
+    assert not support.any()
+    assert not moves.any()
+
+
+def test_shifts_are_bit_equal_for_every_number_of_threads():
+    points = blobs(20_000, 3)
+    widths = 0.5 * WIDTHS["any"](len(points))
+    results = []
+    for n_jobs in (1, 2):
+        with borrowed_threads(n_jobs):
+            positions = points.copy()
+            built = tree_of(points, np.empty(0), widths)
+            results.append((*slabs.shift(built, positions, 0.5), positions))
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.jitless
+def test_cells_that_are_all_narrow_are_points():
+    assert not slabs.widths_of(np.full(9, 0.99 / (12 * 256**2))).size
+    np.testing.assert_allclose(slabs.widths_of(np.array([0.0, 3.0, 0.12])), [0, 6, 1.2])
