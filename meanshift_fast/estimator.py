@@ -1,12 +1,7 @@
-"""MeanShift and mean_shift: the pipeline, in the order in which the data takes it.
+"""MeanShift and mean_shift: scikit-learn's interface to the pipeline."""
 
-input -> bandwidth -> seeds -> moment tree -> climb -> modes -> labels
-"""
-
-from collections.abc import Callable
-from functools import partial
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,52 +10,26 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast._cluster import small_tables as small
-from meanshift_fast._cluster.ascent import Climb, climb
-from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
-from meanshift_fast._cluster.basins import Follow, Labelled, Landings, basin_labels, row_labels
-from meanshift_fast._cluster.modes import merge_modes
-from meanshift_fast._cluster.seeding import bin_seeds, warn_of_bins, whole_rows_once
-from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index import projected as sketch
-from meanshift_fast._index import soft_cells as slabs
-from meanshift_fast._index.flat import next_steps, shift
-from meanshift_fast._index.gaussian import GROUPED, gaussian_shift, polish
+from meanshift_fast._cluster import pipeline
+from meanshift_fast._cluster.basins import Labelled
+from meanshift_fast._index.moment_tree import CAREFUL
 from meanshift_fast._index.nearest import nearest_labels
-from meanshift_fast._index.sigma_points import find_proxies
-from meanshift_fast._index.traversal import MANY
-from meanshift_fast._input.checks import check_parameters, checked_table, plain_table
-from meanshift_fast._input.extent import extremes
-from meanshift_fast._input.messages import cut
+from meanshift_fast._input.checks import check_parameters, checked_table
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import (
     NOT_NEGATIVE,
     POSITIVE,
-    Units,
-    checked_lengths,
     readonly,
     readonly_table,
     units_of,
 )
-from meanshift_fast._input.weights import UNWEIGHTED, checked_weights, without_weightless
+from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast._jit.threads import borrowed_threads
 
-# Values of a table that one thread fits from bins in a millisecond or so. A second one gains
-# nothing, and where all processors are busy they wait for each other: beside two processes that do
-# the same, 1,000 x 2 rows in 133 bins, stage by stage, take two threads 5.7 ms and one 1.6.
-TINY = 4096
-
-_Rows = tree.MomentTree | sketch.Sketch | slabs.SlabTree
-Polish = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
-
-
-class _Kernel(NamedTuple):
-    """A kernel on some rows: the climb, that of rows again, a patient one, its modes' polish."""
-
-    follow: Follow
-    again: Follow
-    patient: Follow | None
-    polish: Polish | None
+# A second thread gains nothing on so few values, which a fit from bins takes a millisecond for, and
+# where all processors are busy the threads wait for each other: beside two processes that do the
+# same, 1,000 x 2 rows in 133 bins, stage by stage, take two threads 5.7 ms and one 1.6.
+MAX_VALUES_OF_ONE_THREAD = 4096
 
 
 class MeanShift(ClusterMixin, BaseEstimator):
@@ -278,40 +247,19 @@ default=None
             count: 1e280 between 0 and a row, 1e140 with the Gaussian kernel, and 1.8e308 with bins
             or where one bandwidth, flat, is for all columns.
         """
-        # scikit-learn's decorator does the same and more that nothing here asks for, in 10 us.
+        # scikit-learn's decorator does the same and more that is not needed here, in 10 us.
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
-        return self._fit_rows(X, sample_weight)
-
-    def _fit_rows(
-        self,
-        X: ArrayLike,
-        sample_weight: ArrayLike | None,
-        widths: NDArray[np.float64] = UNWEIGHTED,
-    ) -> Self:
-        """Fit to rows; or to points of cells, so many bandwidths wide."""
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
-            is_given = isinstance(self.bandwidth, Real)
-            alone = table.size <= TINY and is_given and self._is_plain()
-            with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress) as report:
-                self._fit_table(table, weights, widths, report)
+            adopt(self, fitted(self, table, weights))
         except BaseException:
             # No model is left: the old centres, with another number of columns than `predict`
             # now takes, would be read beyond their end.
             self.__dict__.pop("cluster_centers_", None)
             raise
         return self
-
-    def _is_plain(self) -> bool:
-        """Whether nothing is asked for but the flat kernel's climb from bins, coalescing or not."""
-        return (
-            self.bin_seeding
-            and self.seeds is None
-            and self.kernel == "flat"
-            and self.assign == "nearest"
-        )
 
     def fit_predict(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
@@ -334,237 +282,6 @@ default=None
         """
         labels: NDArray[np.int64] = self.fit(X, sample_weight=sample_weight).labels_
         return labels
-
-    def _fit_table(
-        self,
-        table: NDArray[Any],
-        weights: NDArray[np.float64],
-        widths: NDArray[np.float64],
-        report: Report,
-    ) -> None:
-        X, row_weights = without_weightless(table, weights)
-        row_widths = _with_weight(widths, weights)
-        points = readonly_table(X)
-        report(0, 1, "bandwidth")
-        bandwidth = self._bandwidth(points, row_weights)
-        is_bare = X is table and not row_weights.size and not widths.size  # rows, each of weight 1
-        if is_bare and self._fit_small(points, bandwidth, X.dtype):
-            return
-        units = units_of(
-            bandwidth, extremes(points), in_bandwidths=self.kernel == "gaussian",
-            in_bins=self.bin_seeding and self.seeds is None,
-        )  # fmt: skip
-        report(0, 1, "seeds")
-        seeds = self._seeds(X, points, row_weights, bandwidth)
-
-        report(0, 1, "tree")
-        entered = units.enter(points)
-        tree_rows, tree_weights = entered, row_weights
-        if seeds is not points and self.assign == "nearest" and not widths.size:
-            # no row of its own will climb
-            tree_rows, tree_weights = whole_rows_once(entered, row_weights)
-        rows: _Rows | None = None
-        may_sketch = self.kernel == "flat" and units.radius > 0.0 and not widths.size
-        if may_sketch and sketch.is_worth(tree_rows, len(seeds)):
-            rows = sketch.draw(tree_rows, tree_weights)
-        if rows is None:
-            careful = len(seeds) > len(points) // 16
-            rows = _tree_of(tree_rows, tree_weights, row_widths * units.radius, careful=careful)
-        kernel = self._kernel_on(rows, units.radius, report)
-        follow = kernel.follow
-        order = _order_of(rows) if tree_rows is entered else None
-        climb_rows = partial(follow, entered, order=order, coalesce=float(self.coalesce))
-        if seeds is points:
-            path = climb_rows()
-        else:
-            starts = units.enter(readonly_table(seeds))
-            path = follow(starts, order=tree.order_of(starts), coalesce=float(self.coalesce))
-            if self.seeds is None and not np.count_nonzero(path.support):
-                # In 30 columns a bin's centre may be far from all rows, its own included.
-                warn_of_bins(bandwidth)
-                seeds, path = points, climb_rows()
-        report(0, 1, "modes")
-        landings = self._keep_modes(path, units, bandwidth, X.dtype, kernel.polish)
-
-        report(0, 1, "labels")
-        limit = None if self.cluster_all else units.radius
-        self._keep(None)
-        if self.assign == "nearest":
-            modes = units.enter(readonly_table(self.cluster_centers_))
-            every = entered if X is table else units.enter(readonly_table(table))
-            every_tree = None
-            if isinstance(rows, tree.MomentTree) and tree_rows is every:
-                # Its sums have served: 16 MB of 10M x 2 rows, at the peak of the fit.
-                none, no_sums = rows.weight[:0].copy(), rows.weighted_sum[:0].copy()
-                every_tree = rows._replace(weight=none, weighted_sum=no_sums)
-                del rows, kernel, follow, climb_rows
-            self.labels_ = nearest_labels(every, modes, limit=limit, tree=every_tree)
-            return
-        if seeds is not points:
-            path = climb_rows()
-        self.labels_ = row_labels(
-            path, entered, landings, order=_order_of(rows), limit=limit, follow=kernel.again,
-            patient=kernel.patient, side=float(self.coalesce) * units.radius,
-        )  # fmt: skip
-        kept = Labelled(
-            points, row_weights, self.labels_, *landings.within(units.leave), widths=row_widths
-        )
-        if X is not table:
-            self._keep(kept)
-            every = readonly_table(table)
-            self.labels_ = self._basins(every, report)
-            kept = kept._replace(points=every, weights=weights, labels=self.labels_, widths=widths)
-        if np.may_share_memory(kept.points, table):  # whose owner may write to it
-            kept = kept._replace(points=kept.points.copy())
-        self._keep(kept)
-
-    def _fit_small(
-        self,
-        points: NDArray[np.float64],
-        bandwidth: float | NDArray[np.float64],
-        dtype: np.dtype[Any],
-    ) -> bool:
-        """Fit a small table in one call, if no more is asked for than that does; whether it did."""
-        if not self._is_plain() or self.coalesce or self.progress:
-            return False
-        found = small.fit(
-            points, bandwidth, dtype, min_bin_freq=int(self.min_bin_freq), tol=float(self.tol),
-            max_iter=int(self.max_iter), cluster_all=bool(self.cluster_all),
-        )  # fmt: skip
-        if found is None:
-            return False
-        self._keep(None)
-        self._set_fitted(bandwidth, found.modes, found.support, found.history)
-        self.labels_ = found.labels
-        return True
-
-    def _keep_modes(
-        self,
-        path: Climb,
-        units: Units,
-        bandwidth: float | NDArray[np.float64],
-        dtype: np.dtype[Any],
-        polish_modes: Polish | None,
-    ) -> Landings:
-        """Merge the ends of a climb into modes, and set what a fit finds but for the labels."""
-        ends, support = path.ends, path.support
-        n_reached = np.count_nonzero(support)
-        if n_reached == 0:
-            raise ValueError(
-                f"No point was within bandwidth={_told(bandwidth)} of any seed: every ball is "
-                f"empty. {_remedy(bandwidth, units.leave(ends))}"
-            )
-        if n_reached < len(support):
-            ends, support = ends[support > 0.0], support[support > 0.0]
-        dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
-        modes, support = merge_modes(_rounded(ends, units, dtype), support, units.radius)
-        places = readonly_table(modes)
-        landings = Landings(places, np.arange(len(modes)), places)
-        if polish_modes:
-            polished, density = polish_modes(landings.places)
-            polished = _rounded(polished, units, dtype)
-            modes, support = merge_modes(polished, density, units.radius)
-            became = nearest_labels(polished, modes)
-            landings = Landings(landings.places, became, readonly_table(modes))
-        if isinstance(units.divisor, float):
-            for name in ("mean_shift", "max_shift"):
-                path.history[name] = units.leave(path.history[name])
-        self._set_fitted(bandwidth, units.leave(modes).astype(dtype), support, path.history)
-        return landings
-
-    def _set_fitted(
-        self,
-        bandwidth: float | NDArray[np.float64],
-        centers: NDArray[Any],
-        support: NDArray[np.float64],
-        history: NDArray[np.void],
-    ) -> None:
-        """Set what a fit finds, but for the labels."""
-        self.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
-        self.cluster_centers_ = centers
-        self.n_iter_ = len(history) - 1
-        self.mode_weight_ = support
-        self.history_ = history
-
-    def _bandwidth(
-        self, points: NDArray[np.float64], weights: NDArray[np.float64]
-    ) -> float | NDArray[np.float64]:
-        """The bandwidth as given, or as found."""
-        if self.bandwidth is None or isinstance(self.bandwidth, str):
-            every_row = self.seeds is None and not self.bin_seeding and self.kernel == "flat"
-            return find_bandwidth(
-                self.bandwidth, self.kernel, points, weights,
-                every_row=every_row, coalesce=float(self.coalesce),
-            )  # fmt: skip
-        if isinstance(self.bandwidth, Real):
-            return self.bandwidth  # type: ignore[return-value]
-        return checked_lengths("bandwidth", self.bandwidth, points.shape[1])
-
-    def _kernel_on(self, rows: _Rows, radius: float, report: Report) -> _Kernel:
-        """What the kernel does on some rows: a kernel is a way to shift positions."""
-        follow = partial(
-            climb, bandwidth=radius, tol=float(self.tol), max_iter=int(self.max_iter), report=report
-        )
-        if isinstance(rows, sketch.Sketch):
-            once = partial(sketch.shift, rows, bandwidth=radius)
-            some = partial(sketch.next_steps, rows, bandwidth=radius)
-            follow = partial(follow, once, next_steps=some)
-            return _Kernel(follow, follow, None, None)
-        if isinstance(rows, slabs.SlabTree):
-            follow = partial(follow, partial(slabs.shift, rows, bandwidth=radius))
-            return _Kernel(follow, follow, None, None)
-        if self.kernel == "flat" or radius == 0.0:
-            once = partial(shift, rows, bandwidth=radius)
-            some = partial(next_steps, rows, bandwidth=radius)
-            follow = partial(follow, once, next_steps=some)
-            grouped = rows.points.shape[1] <= MANY
-            again = partial(follow, order_of=tree.order_of) if grouped else follow
-            return _Kernel(follow, again, None, None)
-        if self.coalesce and rows.points.shape[1] <= GROUPED:  # all rows are in order already
-            follow = partial(follow, order_of=tree.order_of)
-        among = partial(gaussian_shift, rows, find_proxies(rows))
-        patient = partial(follow, partial(among, accuracy=self.accuracy / 100.0))
-        follow = partial(follow, partial(among, accuracy=float(self.accuracy)))
-        return _Kernel(
-            follow,
-            follow,
-            partial(patient, tol=float(self.tol) / 100.0),
-            partial(polish, *among.args),
-        )
-
-    def _seeds(
-        self,
-        X: NDArray[Any],
-        points: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        bandwidth: float | NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """The seeds as a float64 table; ``points`` itself where every row is one."""
-        if self.seeds is not None:
-            if np.ndim(self.seeds) != 2 or 0 in np.shape(self.seeds):
-                raise ValueError(
-                    f"seeds must be a table of at least one row and {points.shape[1]} columns, got "
-                    f"shape {np.shape(self.seeds)}; seeds=None starts from the rows of X"
-                )
-            seeds = plain_table(self.seeds, "seeds")
-            if seeds.shape[1] != points.shape[1]:
-                raise ValueError(
-                    f"seeds must have as many columns as X, got {seeds.shape[1]} columns where "
-                    f"X has {points.shape[1]}"
-                )
-            return readonly_table(seeds)
-        if not self.bin_seeding:
-            return points
-        seeds = bin_seeds(X, bandwidth, self.min_bin_freq, weights=weights)
-        if seeds is X:
-            return points
-        if len(seeds) == 0:
-            raise ValueError(
-                f"min_bin_freq={self.min_bin_freq} leaves no seed: no bin of side "
-                f"{_told(bandwidth)} holds so many rows; give a smaller min_bin_freq or a larger "
-                "bandwidth"
-            )
-        return readonly_table(seeds)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Label rows by the nearest centre, or by the centre that they climb to.
@@ -589,65 +306,104 @@ default=None
         """
         check_is_fitted(self, "cluster_centers_")
         points = readonly_table(checked_table(self, X, reset=False))
+        settings = settings_of(self)
         if self.assign == "basin":
+            kept = kept_of(self)
+            if kept is None:
+                raise ValueError(
+                    'assign="basin" labels with the rows of the fit, which assign="nearest" did '
+                    "not keep; fit again"
+                )
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
-                return self._basins(points, report)
+                return pipeline.label_by_basin(kept, points, self.bandwidth_, settings, report)
         modes = readonly_table(self.cluster_centers_)
-        units = self._units(modes)
-        limit = None if self.cluster_all else units.radius
+        units = units_of(self.bandwidth_, modes, in_bandwidths=self.kernel == "gaussian")
         with borrowed_threads(self.n_jobs):
-            return nearest_labels(units.enter(points), units.enter(modes), limit=limit)
-
-    def _keep(self, known: Labelled | None) -> None:
-        """Keep what labels other rows, if anything: arrays and a number, as every format can."""
-        for name in Labelled._fields:
-            self.__dict__.pop(f"_kept_{name}", None)
-        if known:
-            self.__dict__ |= {f"_kept_{name}": value for name, value in known._asdict().items()}
-
-    @property
-    def _labelled(self) -> Labelled | None:
-        """What is kept, as the kernels take it: formats forget that an array is read-only."""
-        if "_kept_points" not in self.__dict__:
-            return None
-        kept = {name: f"_kept_{name}" for name in Labelled._fields}
-        known = Labelled(**{n: self.__dict__[of] for n, of in kept.items() if of in self.__dict__})
-        return known._replace(
-            points=readonly(known.points),
-            weights=readonly(known.weights),
-            places=readonly(known.places),
-            peaks=readonly(known.peaks),
-            sizes=readonly(known.sizes),
-        )
-
-    def _units(self, *tables: NDArray[np.float64]) -> Units:
-        """The unit that the fitted model measures in."""
-        return units_of(self.bandwidth_, *tables, in_bandwidths=self.kernel == "gaussian")
-
-    def _basins(self, points: NDArray[np.float64], report: Report) -> NDArray[np.int64]:
-        """Look up the labels of rows of the fit; let all others climb."""
-        known = self._labelled
-        if known is None:
-            raise ValueError(
-                'assign="basin" labels with the rows of the fit, which assign="nearest" did not '
-                "keep; fit again"
+            return nearest_labels(
+                units.enter(points), units.enter(modes), limit=settings.limit(units.radius)
             )
-        found = known.find(points)
-        labels = known.labels[found]
-        new = np.flatnonzero(found < 0)
-        if new.size:
-            rows, weights = without_weightless(known.points, known.weights)
-            widths = _with_weight(known.widths, known.weights)
-            units = self._units(rows, known.landings.places)
-            seeds = units.enter(readonly_table(points[new]))
-            entered = units.enter(readonly_table(rows))
-            built = _tree_of(entered, weights, widths * units.radius)
-            kernel = self._kernel_on(built, units.radius, report)
-            path = kernel.follow(seeds, order=tree.order_of(seeds))
-            limit = None if self.cluster_all else units.radius
-            landings = known.landings.within(units.enter)
-            labels[new] = basin_labels(path, landings, limit=limit, patient=kernel.patient)
-        return labels
+
+
+# What streams, Dask and model files share with the estimator: each takes or gives values.
+
+
+def settings_of(model: MeanShift) -> pipeline.Settings:
+    """The parameters of a model, as the pipeline takes them."""
+    return pipeline.Settings(
+        bandwidth=model.bandwidth, kernel=model.kernel, seeds=model.seeds,
+        bin_seeding=bool(model.bin_seeding), min_bin_freq=int(model.min_bin_freq),
+        cluster_all=bool(model.cluster_all), assign=model.assign, tol=float(model.tol),
+        max_iter=int(model.max_iter), coalesce=float(model.coalesce),
+        accuracy=float(model.accuracy),
+    )  # fmt: skip
+
+
+def fitted(
+    model: MeanShift,
+    table: NDArray[Any],
+    weights: NDArray[np.float64],
+    widths: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    bandwidth: Any = None,
+) -> pipeline.Fit:
+    """Fit a checked table by a model's parameters; the model stays as it is.
+
+    Parameters
+    ----------
+    model : MeanShift
+        Its parameters, checked.
+    table, weights, widths
+        As :func:`meanshift_fast._cluster.pipeline.fit` takes them.
+    bandwidth : float or array-like of shape (n_features,), optional
+        In place of the model's.
+
+    Returns
+    -------
+    Fit
+    """
+    settings = settings_of(model)
+    if bandwidth is not None:
+        settings = settings._replace(bandwidth=bandwidth)
+    is_small = table.size <= MAX_VALUES_OF_ONE_THREAD and settings.are_plain
+    alone = is_small and isinstance(settings.bandwidth, Real)
+    with borrowed_threads(model.n_jobs, alone=alone), reporting(model.progress) as report:
+        return pipeline.fit(table, settings, weights=weights, widths=widths, report=report)
+
+
+def adopt(model: MeanShift, found: pipeline.Fit) -> None:
+    """Set a model's attributes to what a fit has found."""
+    bandwidth = found.bandwidth
+    model.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
+    model.cluster_centers_ = found.centers
+    model.n_iter_ = len(found.history) - 1
+    model.mode_weight_ = found.support
+    model.history_ = found.history
+    model.labels_ = found.labels
+    keep(model, found.kept)
+
+
+def keep(model: MeanShift, kept: Labelled | None) -> None:
+    """Keep what labels other rows, if anything: arrays and a number, as every format can."""
+    for name in Labelled._fields:
+        model.__dict__.pop(f"_kept_{name}", None)
+    if kept:
+        model.__dict__ |= {f"_kept_{name}": value for name, value in kept._asdict().items()}
+
+
+def kept_of(model: MeanShift) -> Labelled | None:
+    """What a model keeps, as the kernels take it: formats forget that an array is read-only."""
+    attributes = vars(model)
+    if "_kept_points" not in attributes:
+        return None
+    names = {name: f"_kept_{name}" for name in Labelled._fields}
+    kept = Labelled(**{name: attributes[of] for name, of in names.items() if of in attributes})
+    return kept._replace(
+        points=readonly(kept.points),
+        weights=readonly(kept.weights),
+        places=readonly(kept.places),
+        peaks=readonly(kept.peaks),
+        sizes=readonly(kept.sizes),
+    )
 
 
 def mean_shift(
@@ -766,59 +522,10 @@ def warm_up() -> None:
     # Thousands of trajectories shift in blocks, few alone; rows of the fit are looked up.
     MeanShift(bandwidth=20.0, assign="basin").fit(grid).predict(grid[:2] + 0.5)
     # Large tables have bins in several parts, which are joined, and a tree over cells.
-    large = np.tile(0.3 * grid, (tree.CAREFUL // len(grid) + 1, 1))
+    large = np.tile(0.3 * grid, (CAREFUL // len(grid) + 1, 1))
     MeanShift(bandwidth=8.0, bin_seeding=True).fit(large)
     MeanShift().fit(grid[:1100])
     # Small ones are fitted in one call, and their bandwidth is estimated in another.
     MeanShift(bin_seeding=True).fit(grid[:200])
     # Many columns have a climb of their own, where the rows lie near few axes.
     MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))
-
-
-def _with_weight(widths: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The widths, if any, of the cells that `without_weightless` leaves."""
-    return widths[weights > 0.0] if widths.size and weights.size else widths
-
-
-def _tree_of(
-    rows: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    widths: NDArray[np.float64],
-    *,
-    careful: bool = False,
-) -> tree.MomentTree | slabs.SlabTree:
-    """Rows for the kernels; points of cells where there are widths."""
-    built = tree.build(rows, weights, careful=careful)
-    return slabs.lay(built, widths) if widths.size else built
-
-
-def _order_of(rows: _Rows) -> NDArray[np.signedinteger]:
-    """The rows of the table in an order of neighbourhood."""
-    return rows.tree.order if isinstance(rows, slabs.SlabTree) else rows.order
-
-
-def _rounded(
-    places: NDArray[np.float64], units: Units, dtype: np.dtype[Any]
-) -> NDArray[np.float64]:
-    """Places in the engine's unit as the dtype of the centres holds them.
-
-    Not inside its caller, where NDArray[np.float64] is made anew at every call: 13 us.
-    """
-    return units.enter(readonly_table(units.leave(places).astype(dtype, copy=False)))
-
-
-def _remedy(bandwidth: float | NDArray[np.float64], ends: NDArray[np.float64]) -> str:
-    """What helps where every ball at the end of a climb is empty."""
-    largest = float(np.abs(ends).max())
-    step = float(np.spacing(largest))
-    if not 0.0 < np.min(bandwidth) < step:
-        return "Give seeds nearer to the rows, or a larger bandwidth."
-    return (
-        f"Numbers as large as {largest:g} are {step:.2g} apart in float64, and the mean of rows "
-        "may be as far from all of them. Subtract a row from all rows, or give a larger bandwidth."
-    )
-
-
-def _told(bandwidth: float | NDArray[np.float64]) -> str:
-    """The bandwidth for a message."""
-    return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))

@@ -17,7 +17,7 @@ from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import checked_lengths
 from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
-from meanshift_fast.estimator import MeanShift
+from meanshift_fast.estimator import MeanShift, keep, kept_of
 from meanshift_fast.io import check_target, write_whole
 
 FORMAT = "meanshift_fast model"
@@ -85,7 +85,7 @@ def write_model(model: MeanShift, part: Path) -> None:
     groups = {
         "parameters": parameters,
         "state": {name: getattr(model, name) for name in _STATE},
-        "labelled": model._labelled._asdict() if model._labelled else {},
+        "labelled": kept._asdict() if (kept := kept_of(model)) else {},
     }
     words: dict[str, Any] = {
         "format": FORMAT,
@@ -196,7 +196,7 @@ def _restored(words: dict[str, Any]) -> MeanShift:
         model.feature_names_in_ = np.array(feature_names, dtype=object)
     if words["labelled"]:
         known = _restored_rows(words["labelled"], n_modes, n_features)
-        model._keep(known)
+        keep(model, known)
         if known.grid is None:
             model.labels_ = known.labels
     return model

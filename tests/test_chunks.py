@@ -13,8 +13,7 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
-from meanshift_fast._cluster import ascent as climb
-from meanshift_fast._cluster import basins, modes, seeding
+from meanshift_fast._cluster import basins, coalescing, modes, seeding
 from meanshift_fast._index import flat as shift
 from meanshift_fast._index import gaussian
 from meanshift_fast._index import kth_neighbors as bandwidth
@@ -64,9 +63,9 @@ CUTS = {
     "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST"]),
     "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST"]),
     "polishing": (gaussian, "_polish_all", ["FIRST"]),
-    "coalescing": (climb, "_meet", ["FIRST"]),
-    "leaders numbered": (climb, "_number_leaders", ["FIRST"]),
-    "followers told": (climb, "_tell_followers", ["FIRST"]),
+    "coalescing": (coalescing, "_link", ["FIRST"]),
+    "roots numbered": (coalescing, "_number_roots", ["FIRST"]),
+    "roots written": (coalescing, "_write_roots", ["FIRST"]),
     "equal ends": (modes, "collapse", ["FIRST"]),
     "few modes": (modes, "sweep", ["AT_ONCE"]),
     "many modes": (modes, "_sift", ["AT_ONCE"]),

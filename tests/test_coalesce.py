@@ -1,17 +1,17 @@
 """Coalescing: trajectories that come into one cell go on as one, and little else changes."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 import naive
 import samples
+from indexes import FunctionIndex
 from meanshift_fast import MeanShift
-from meanshift_fast._cluster.ascent import _cell_keys, climb
+from meanshift_fast._cluster.ascent import ascend
+from meanshift_fast._cluster.coalescing import _cell_keys
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index.flat import shift
+from meanshift_fast._index.flat import FlatIndex
 
 
 def SILENT(*_):
@@ -32,24 +32,24 @@ tables = pytest.mark.parametrize(("X", "bandwidth"), TABLES.values(), ids=TABLES
 @tables
 @pytest.mark.parametrize("coalesce", [0.01, 0.3, 1.5])
 @pytest.mark.parametrize("max_iter", [1, 300])
-def test_a_coalescing_climb_is_the_twins(X, bandwidth, coalesce, max_iter):
+def test_a_coalescing_ascent_is_the_twins(X, bandwidth, coalesce, max_iter):
     built = tree.build(X, np.empty(0))
-    path = climb(
-        partial(shift, built, bandwidth=bandwidth), X, bandwidth, tol=1e-3, max_iter=max_iter,
-        report=SILENT, coalesce=coalesce,
+    ascent = ascend(
+        FlatIndex(built, bandwidth), X, tol=1e-3, max_iter=max_iter, report=SILENT,
+        coalesce=coalesce,
     )  # fmt: skip
     leaders, ends, support, rounds = naive.coalesced(
         X, np.ones(len(X)), X, bandwidth, coalesce, max_iter=max_iter
     )
-    np.testing.assert_array_equal(path.stories, np.unique(leaders, return_inverse=True)[1])
-    np.testing.assert_allclose(path.ends[path.stories], ends, rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(path.support[path.stories], support)
-    assert path.history[["n_active", "n_converged"]].tolist() == rounds
+    np.testing.assert_array_equal(ascent.trajectories, np.unique(leaders, return_inverse=True)[1])
+    np.testing.assert_allclose(ascent.endpoints[ascent.trajectories], ends, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(ascent.support[ascent.trajectories], support)
+    assert ascent.history[["n_active", "n_converged"]].tolist() == rounds
 
 
 @pytest.mark.jitless
 @pytest.mark.parametrize("coalesce", [1e-300, 1e-30, 1e-12])
-def test_cells_too_small_to_share_leave_every_seed_its_story(coalesce):
+def test_cells_too_small_to_share_leave_every_seed_its_trajectory(coalesce):
     X = samples.blobs(120, 2)
     apart = MeanShift(bandwidth=1.0, assign="basin").fit(X)
     almost = MeanShift(bandwidth=1.0, assign="basin", coalesce=coalesce).fit(X)
@@ -59,19 +59,19 @@ def test_cells_too_small_to_share_leave_every_seed_its_story(coalesce):
 
 @pytest.mark.jitless
 def test_no_seeds_share_a_key_but_those_of_one_cell():
-    """The table of cells grows on the way, and forgets nobody."""
+    """The table of cells grows on the way, and loses no cell."""
     X = np.random.default_rng(0).uniform(0, 100, (60, 2))
     built = tree.build(X, np.empty(0))
     steps = []
 
     def wander(positions):
-        """Walk on for a while through cells that nobody was in, then rest."""
+        """Walk on for a while through new cells, then rest."""
         steps.append(len(positions))
         positions += 1000.0
         return np.ones(len(positions)), np.full(len(positions), float(len(steps) < 40))
 
-    path = climb(wander, X, 1.0, tol=1e-3, max_iter=300, report=SILENT, coalesce=0.01)
-    np.testing.assert_array_equal(path.stories, np.arange(60))
+    ascent = ascend(FunctionIndex(wander), X, tol=1e-3, max_iter=300, report=SILENT, coalesce=0.01)
+    np.testing.assert_array_equal(ascent.trajectories, np.arange(60))
     assert steps == [60] * 40
     assert len(built.order) == 60
 

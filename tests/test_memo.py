@@ -1,13 +1,14 @@
-"""Tracks: whoever goes on as another tells the same story as if he went alone."""
+"""The memo: a trajectory that goes on by the steps of another ends where it would alone."""
 
 import numpy as np
 import pytest
 
-from meanshift_fast._cluster import ascent as climbing
-from meanshift_fast._cluster import memo as tracks
-from meanshift_fast._cluster.ascent import climb
+from indexes import FunctionIndex, SteppedIndex
+from meanshift_fast._cluster import memo
+from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._index import flat as shifting
 from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.flat import FlatIndex
 from samples import blobs, lattice, scattered
 
 CASES = {
@@ -19,83 +20,89 @@ CASES = {
 }
 
 
-def climbs(points, bandwidth, seeds, *, told=None, **params):
-    """The same climb round by round and along tracks, and how many shifts were computed."""
+def ascents(points, bandwidth, seeds, *, reports=None, **params):
+    """The same ascent round by round and memoised, and how many shifts each computed."""
     built = tree.build(points, np.empty(0))
     n_shifts = [0, 0]
 
-    def once(positions):
-        n_shifts[0] += len(positions)
-        return shifting.shift(built, positions, bandwidth)
+    class Stepped(SteppedIndex):
+        def shift(self, positions):
+            n_shifts[0] += len(positions)
+            return super().shift(positions)
 
-    def some(positions, n_steps, rest):
-        found = shifting.next_steps(built, positions, n_steps, rest, bandwidth)
-        n_shifts[1] += found[1].size
-        return found
+    class Memoised(FlatIndex):
+        def shift(self, positions):
+            n_shifts[0] += len(positions)
+            return super().shift(positions)
+
+        def walk(self, positions, n_steps, rest):
+            walk = super().walk(positions, n_steps, rest)
+            n_shifts[1] += walk.moves.size
+            return walk
 
     def report(done, total, stage):
-        if told is not None:
-            told.append((done, total, stage))
+        if reports is not None:
+            reports.append((done, total, stage))
 
     params = {"tol": 1e-3, "max_iter": 300, "report": report} | params
-    by_rounds = climb(once, seeds, bandwidth, **params)
-    if told is not None:
-        told.clear()
-    return by_rounds, climb(once, seeds, bandwidth, next_steps=some, **params), n_shifts
+    by_rounds = ascend(Stepped(built, bandwidth), seeds, **params)
+    if reports is not None:
+        reports.clear()
+    return by_rounds, ascend(Memoised(built, bandwidth), seeds, **params), n_shifts
 
 
-def assert_same(by_rounds, along_tracks):
-    assert len(along_tracks.history) == len(by_rounds.history)
-    np.testing.assert_allclose(along_tracks.ends, by_rounds.ends, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(along_tracks.support, by_rounds.support)
+def assert_same(by_rounds, memoised):
+    assert len(memoised.history) == len(by_rounds.history)
+    np.testing.assert_allclose(memoised.endpoints, by_rounds.endpoints, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(memoised.support, by_rounds.support)
     for name in ("round", "n_active", "n_converged"):
-        np.testing.assert_array_equal(along_tracks.history[name], by_rounds.history[name])
+        np.testing.assert_array_equal(memoised.history[name], by_rounds.history[name])
     for name in ("mean_shift", "max_shift"):
         np.testing.assert_allclose(
-            along_tracks.history[name], by_rounds.history[name], rtol=1e-9, atol=1e-12
+            memoised.history[name], by_rounds.history[name], rtol=1e-9, atol=1e-12
         )
 
 
 @pytest.mark.jitless
 @pytest.mark.parametrize("max_iter", [0, 3, 4, 15, 16, 300])
 @pytest.mark.parametrize("name", [*CASES])
-def test_tracks_tell_what_rounds_tell(name, max_iter):
+def test_a_memo_has_the_steps_of_rounds(name, max_iter):
     points, bandwidth = CASES[name]
     seeds = np.vstack([points, points.mean(axis=0) + 1e6])  # the last has an empty ball
-    by_rounds, along_tracks, _ = climbs(points, bandwidth, seeds, max_iter=max_iter)
-    assert_same(by_rounds, along_tracks)
+    by_rounds, memoised, _ = ascents(points, bandwidth, seeds, max_iter=max_iter)
+    assert_same(by_rounds, memoised)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 16])
 def test_steps_in_a_call_change_nothing(steps, monkeypatch):
     monkeypatch.setattr(shifting, "STEPS", steps)
     points = blobs(3_000, 2, n_blobs=6)
-    assert_same(*climbs(points, 0.5, points)[:2])
+    assert_same(*ascents(points, 0.5, points)[:2])
 
 
 def test_many_positions_go_in_groups_and_the_last_alone():
     points = blobs(shifting.FEW + 1_000, 2, n_blobs=5)
-    by_rounds, along_tracks, _ = climbs(points, 0.4, points)
-    assert_same(by_rounds, along_tracks)
+    by_rounds, memoised, _ = ascents(points, 0.4, points)
+    assert_same(by_rounds, memoised)
 
 
 @pytest.mark.jitless
 @pytest.mark.parametrize("values", [1, 200, 3_000])
-def test_full_tracks_are_read_off_and_begun_anew(values, monkeypatch):
-    monkeypatch.setattr(tracks, "VALUES", values)
+def test_a_full_memo_is_read_and_begun_anew(values, monkeypatch):
+    monkeypatch.setattr(memo, "MAX_MEMO_VALUES", values)
     points, bandwidth = CASES["blobs"]
-    assert_same(*climbs(points, bandwidth, points, order=np.arange(len(points))[::-1].copy())[:2])
+    assert_same(*ascents(points, bandwidth, points, order=np.arange(len(points))[::-1].copy())[:2])
 
 
 def test_shifts_from_the_same_place_are_computed_once():
     points = blobs(4_000, 2, n_blobs=3)
     seeds = np.repeat(points[:500], 8, axis=0)
-    by_rounds, along_tracks, (n_by_rounds, n_along) = climbs(points, 0.5, seeds)
-    assert_same(by_rounds, along_tracks)
-    assert n_along < n_by_rounds / 6
+    by_rounds, memoised, (n_by_rounds, n_memoised) = ascents(points, 0.5, seeds)
+    assert_same(by_rounds, memoised)
+    assert n_memoised < n_by_rounds / 6
 
 
-def test_who_joins_has_the_rounds_left_that_he_had():
+def test_a_trajectory_that_joins_another_has_the_rounds_left_that_it_had():
     # One seed stands where another comes to after some rounds, and the limit tells them apart.
     points = np.arange(200.0)[:, None] ** 0.9
     built = tree.build(points, np.empty(0))
@@ -104,8 +111,8 @@ def test_who_joins_has_the_rounds_left_that_he_had():
         shifting.shift(built, late, 30.0)
     seeds = np.vstack([points[:1], late])
     for max_iter in range(12):
-        by_rounds, along_tracks, _ = climbs(points, 30.0, seeds, max_iter=max_iter, tol=1e-9)
-        assert_same(by_rounds, along_tracks)
+        by_rounds, memoised, _ = ascents(points, 30.0, seeds, max_iter=max_iter, tol=1e-9)
+        assert_same(by_rounds, memoised)
 
 
 @pytest.mark.parametrize("max_iter", [10, 500])
@@ -117,39 +124,35 @@ def test_a_trajectory_that_meets_itself_goes_round_to_the_last_round(max_iter):
         positions[:, 0] = [to[x] for x in positions[:, 0].tolist()]
         return np.ones(len(positions)), np.abs(positions - before)[:, 0]
 
-    def some(positions, n_steps, rest):
-        support, moves = once(positions)
-        return positions[:, None], support[:, None], moves[:, None]
-
     params = {"tol": 0.0, "max_iter": max_iter, "report": lambda *_: None}
     seeds = np.array([[0.0], [7.0]])
-    by_rounds = climb(once, seeds, 1.0, **params)
-    assert_same(by_rounds, climb(once, seeds, 1.0, next_steps=some, **params))
+    by_rounds = ascend(FunctionIndex(once), seeds, **params)
+    assert_same(by_rounds, ascend(FunctionIndex(once, 1.0, True), seeds, **params))
     assert len(by_rounds.history) == max_iter + 1
 
 
 def test_both_zeros_and_places_beyond_all_floats_are_places():
     seeds = np.array([[0.0, 1.0], [-0.0, 1.0], [np.inf, 0.0], [1e308, -1e308]])
-    found = tracks.Tracks(seeds, 0.5)
+    found = memo.Memo(seeds, 0.5)
     np.testing.assert_array_equal(found.positions(), seeds)
     np.testing.assert_array_equal(np.signbit(found.positions()), np.signbit(seeds))
 
 
-@pytest.mark.parametrize("values", [tracks.VALUES, 20_000])
+@pytest.mark.parametrize("values", [memo.MAX_MEMO_VALUES, 20_000])
 def test_progress_never_goes_back_and_ends_with_all_seeds(values, monkeypatch):
-    monkeypatch.setattr(tracks, "VALUES", values)
-    told = []
+    monkeypatch.setattr(memo, "MAX_MEMO_VALUES", values)
+    reports = []
     points = blobs(3_000, 2, n_blobs=4)
-    climbs(points, 0.5, points, told=told)
-    done = [entry[0] for entry in told]
+    ascents(points, 0.5, points, reports=reports)
+    done = [entry[0] for entry in reports]
     assert done == sorted(done)
-    assert told[-1] == (3_000, 3_000, "climb")
+    assert reports[-1] == (3_000, 3_000, "climb")
 
 
-def test_more_seeds_than_are_tracked_go_round_by_round_at_first(monkeypatch):
+def test_more_seeds_than_a_memo_serves_go_round_by_round_at_first(monkeypatch):
     points = blobs(2_000, 2, n_blobs=4)
-    monkeypatch.setattr(climbing, "TRACKED", 700)
-    by_rounds, along_tracks, (n_by_rounds, n_along) = climbs(points, 0.5, points)
-    assert_same(by_rounds, along_tracks)
-    assert n_by_rounds > by_rounds.history["n_active"].sum()  # the second climb began with some
-    assert n_along > 0
+    monkeypatch.setattr(memo, "MAX_MEMO_TRAJECTORIES", 700)
+    by_rounds, memoised, (n_by_rounds, n_memoised) = ascents(points, 0.5, points)
+    assert_same(by_rounds, memoised)
+    assert n_by_rounds > by_rounds.history["n_active"].sum()  # the second ascent began with some
+    assert n_memoised > 0

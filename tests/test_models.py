@@ -12,6 +12,7 @@ from sklearn import cluster
 from sklearn.exceptions import NotFittedError
 
 from meanshift_fast import MeanShift
+from meanshift_fast.estimator import kept_of
 from meanshift_fast.models import VERSION, load_model, save_model
 from meanshift_fast.stream import fit_batches
 from samples import blobs
@@ -66,8 +67,8 @@ def test_a_model_of_a_stream_is_one_too(assign, n_fine, tmp_path):
         np.testing.assert_array_equal(loaded.predict(rows), saved.predict(rows))
     assert not hasattr(loaded, "labels_")
     if assign == "basin":
-        np.testing.assert_array_equal(loaded._labelled.widths, saved._labelled.widths)
-        np.testing.assert_array_equal(loaded._labelled.mixed, saved._labelled.mixed)
+        np.testing.assert_array_equal(kept_of(loaded).widths, kept_of(saved).widths)
+        np.testing.assert_array_equal(kept_of(loaded).mixed, kept_of(saved).mixed)
 
 
 def test_basins_that_were_saved_without_a_grid_of_cells_are_read(tmp_path):

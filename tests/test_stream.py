@@ -18,6 +18,7 @@ import samples
 from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds
 from meanshift_fast._cluster.basins import equal_rows
 from meanshift_fast._summaries.priority_sample import SIZE, Sample
+from meanshift_fast.estimator import kept_of
 from meanshift_fast.stream import fit_batches
 from samples import blobs
 
@@ -127,7 +128,7 @@ def test_cells_of_equal_rows_are_points():
     settings = {"bandwidth": 8.0, "bin_seeding": True, "assign": "basin"}
     streamed = fit_batches([table], n_fine=1, **settings)
     whole = MeanShift(**settings).fit(table)
-    assert not streamed._labelled.widths.size
+    assert not kept_of(streamed).widths.size
     np.testing.assert_allclose(streamed.cluster_centers_, whole.cluster_centers_, atol=1e-9)
     np.testing.assert_array_equal(streamed.mode_weight_, whole.mode_weight_)
 
@@ -173,10 +174,10 @@ def test_cells_are_halved_while_they_are_few(resolution, n_fine):
     table = blobs(20_000, 2)
     settings = {"bandwidth": 1.0, "assign": "basin", "coalesce": 0.01}
     model = fit_batches([table], resolution=resolution, n_fine=n_fine, **settings)
-    known = model._labelled
+    known = kept_of(model)
     halvings = np.log2(known.grid.n_parts * resolution)
     assert halvings in range(7)
-    coarsest = fit_batches([table], resolution=resolution, n_fine=1, **settings)._labelled
+    coarsest = kept_of(fit_batches([table], resolution=resolution, n_fine=1, **settings))
     assert len(coarsest.points) <= len(known.points) <= max(n_fine, len(coarsest.points))
     assert known.weights.sum() == len(table)
 
@@ -248,7 +249,7 @@ def basins():
 def test_a_row_has_the_label_of_its_cell_and_a_row_of_no_cell_climbs(basins):
     """As do the rows of cells on a watershed, of which some have another label than their cell."""
     table, model = basins
-    known = model._labelled
+    known = kept_of(model)
     assert len(known.points) < len(table) / 3
     cells = equal_rows(known.grid.numbers(table), known.grid.numbers(known.points))
     labels = model.predict(table)
@@ -275,7 +276,7 @@ def test_a_model_survives_what_models_go_through(basins):
 def test_a_model_fitted_anew_forgets_its_cells(basins):
     table, model = basins
     again = copy.deepcopy(model).fit(table)
-    assert again._labelled.grid is None
+    assert kept_of(again).grid is None
     np.testing.assert_array_equal(again.predict(table), again.labels_)
 
 

@@ -1,11 +1,11 @@
 """Basins: each row takes the label of the mode that its own trajectory reaches.
 
-    row --climb--> end --nearest--> mode              in fit; in predict where a row is new
+    row --ascent--> endpoint --nearest--> mode        in fit; in predict where a row is new
     row --equal--> row of the fit --> its label       in predict, for all others
 
-A trajectory's last bits depend on the company that it climbs in (sums are taken in groups), and
-where trajectories coalesce, even its end does. So `predict` climbs only with what is new, each row
-for itself, and looks up the rest: on the rows of the fit it answers with `labels_`.
+The last bits of a trajectory depend on which others are in its group (sums are shared), and where
+trajectories coalesce, its endpoint does too. So only new rows ascend in `predict`, each for
+itself, and the others are looked up: for rows of the fit the answer is `labels_`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.ascent import Climb
+from meanshift_fast._cluster.ascent import Ascent
 from meanshift_fast._cluster.seeding import find_bins
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.scaling import readonly
@@ -25,23 +25,25 @@ from meanshift_fast._jit.simd import flat
 from meanshift_fast._summaries.grid_cells import Grid
 
 FIRST = 1 << 20  # rows of the first piece that is looked up
-DOUBT = 8.0  # a cell of doubt is so many cells of coalescing wide
-IN_DOUBT = 0.25  # bandwidths from the nearest peak, beyond which an end may lie on a saddle
+WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells
+MAX_PEAK_DISTANCE = (
+    0.25  # bandwidths from the nearest mode; endpoints farther off may be on a saddle
+)
 
-Follow = Callable[..., Climb]  # `climb`, with all but the seeds and how they run together
+Ascend = Callable[..., Ascent]  # `ascend` on an index, with the settings of a fit
 
 
-class Landings(NamedTuple):
-    """Where trajectories come to rest, and what becomes of it.
+class MergedEndpoints(NamedTuple):
+    """The endpoints that are left after merging, and the mode of each.
 
     Attributes
     ----------
-    places : read-only C-ordered float64 array of shape (n_landings, n_features)
-        The ends that are left where ends within a bandwidth merge, in the unit of the climb or
-        of the columns.
-    modes : int64 array of shape (n_landings,)
-        The mode that each belongs to. The flat kernel's landings are its modes; the Gaussian's
-        move when they are polished, and may merge once more.
+    places : read-only C-ordered float64 array of shape (n_merged, n_features)
+        The endpoints that are left where those within a bandwidth merge, in the unit of the index
+        or of the columns.
+    modes : int64 array of shape (n_merged,)
+        The mode that each belongs to. With the flat kernel they are the modes; with the Gaussian
+        they move when they are polished, and may merge once more.
     peaks : read-only C-ordered float64 array of shape (n_modes, n_features)
         The modes themselves, in the same unit.
     """
@@ -50,17 +52,19 @@ class Landings(NamedTuple):
     modes: NDArray[np.int64]
     peaks: NDArray[np.float64]
 
-    def within(self, unit: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> "Landings":
+    def in_unit(
+        self, unit: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    ) -> "MergedEndpoints":
         """The same in another unit."""
         places, peaks = (readonly(unit(table)) for table in (self.places, self.peaks))
-        return Landings(places, self.modes, peaks)
+        return MergedEndpoints(places, self.modes, peaks)
 
 
 class Labelled(NamedTuple):
-    """Rows that have climbed, what a fitted model keeps of them to label others.
+    """What a fitted model keeps of its rows to label others by basin.
 
-    Flat, arrays and a number: a model holds them as attributes of its own, which every format
-    that holds arrays can write.
+    Arrays and a number, no objects: a model holds them as attributes of its own, which every
+    format that holds arrays can write. The names of the fields are those of model files.
 
     Attributes
     ----------
@@ -71,7 +75,7 @@ class Labelled(NamedTuple):
     labels : int64 array of shape (n_samples,)
         Their labels.
     places, modes, peaks : arrays
-        Where their trajectories came to rest, in the unit of the columns: `Landings`.
+        `MergedEndpoints` of their trajectories, in the unit of the columns.
     sizes : read-only float64 array of shape (n_features,) or (0,)
         The sides of the bins that cells are parts of; empty where the points are rows.
     n_parts : int
@@ -80,7 +84,7 @@ class Labelled(NamedTuple):
         How many bandwidths wide the cells are, as the kernel takes them; empty where they are
         narrow enough to be points, and where the points are rows.
     mixed : bool array of shape (n_samples,) or (0,)
-        Which of the wide cells lie beside one of another label: their rows climb for themselves.
+        Which of the wide cells lie beside one of another label: their rows ascend for themselves.
     """
 
     points: NDArray[np.float64]
@@ -95,9 +99,9 @@ class Labelled(NamedTuple):
     mixed: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
     @property
-    def landings(self) -> Landings:
-        """Where trajectories came to rest."""
-        return Landings(self.places, self.modes, self.peaks)
+    def merged(self) -> MergedEndpoints:
+        """The merged endpoints of the trajectories."""
+        return MergedEndpoints(self.places, self.modes, self.peaks)
 
     @property
     def grid(self) -> Grid | None:
@@ -105,7 +109,7 @@ class Labelled(NamedTuple):
         return Grid(self.sizes, self.n_parts) if self.n_parts else None
 
     def find(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Find for each of other rows one that equals it, or its cell; -1 for those that climb."""
+        """Find for each of other rows one that equals it, or its cell; -1 for those that ascend."""
         if self.grid is None:
             return equal_rows(points, self.points)
         found = equal_rows(
@@ -206,37 +210,39 @@ def beside_others(numbers: NDArray[np.float64], labels: NDArray[np.int64]) -> ND
     return found
 
 
-def basin_labels(
-    path: Climb,
-    landings: Landings,
+def label_endpoints(
+    ascent: Ascent,
+    merged: MergedEndpoints,
     *,
     limit: float | None = None,
-    patient: Follow | None = None,
+    walk_on: Ascend | None = None,
 ) -> NDArray[np.int64]:
-    """Label each seed of a climb with the mode that its trajectory reached.
+    """Label each seed of an ascent with the mode that its trajectory reached.
 
     Parameters
     ----------
-    path : Climb
-        How the seeds climbed.
-    landings : Landings
-        Where ends merge; at least one.
+    ascent : Ascent
+        Where the trajectories of the seeds ended.
+    merged : MergedEndpoints
+        Where endpoints merge; at least one.
     limit : float, optional
         A trajectory that ends farther than this from all of them has no label. None labels all.
-    patient : callable, optional
-        For a kernel with which trajectories crawl over saddles, and may rest there: a climb that
-        goes on with those that ended more than a quarter of a bandwidth from every peak.
+    walk_on : callable, optional
+        For a smooth density, in which trajectories slow down at saddles and may rest there: goes
+        on, with stricter settings, from endpoints more than a quarter of a bandwidth from every
+        mode.
 
     Returns
     -------
     int64 array of shape (n_seeds,)
-        The mode of the landing nearest to the end, the first of equals; -1 beyond the limit.
+        The mode of the merged endpoint nearest to the trajectory's, the first of equals; -1 beyond
+        the limit.
 
     Notes
     -----
-    An end merges into a mode within the bandwidth of it ([1]_ section 4, step 3), the nearest
-    where there are several. Seeds that were not the rows may leave peaks undiscovered; what
-    climbs to those is the orphan that the limit is about.
+    An endpoint merges into a mode within the bandwidth of it ([1]_ section 4, step 3), the nearest
+    where there are several. Seeds that were not the rows may leave modes undiscovered; the limit
+    makes orphans of the rows that ascend to those.
 
     References
     ----------
@@ -244,52 +250,50 @@ def basin_labels(
        analysis", IEEE Transactions on Pattern Analysis and Machine Intelligence 24 (5), 2002,
        pp. 603-619, :doi:`10.1109/34.1000236`, section 4.
     """
-    ends = path.ends.view()
-    ends.flags.writeable = False
-    labels = np.append(landings.modes, -1)[nearest_labels(ends, landings.places, limit=limit)]
-    if patient:
-        resting = np.flatnonzero(nearest_labels(ends, landings.peaks, limit=IN_DOUBT) < 0)
-        if resting.size:
-            seeds = ends[resting]
-            seeds.flags.writeable = False
-            labels[resting] = basin_labels(patient(seeds), landings, limit=limit)
-    return labels if path.stories is None else labels[path.stories]
+    endpoints = readonly(ascent.endpoints)
+    labels = np.append(merged.modes, -1)[nearest_labels(endpoints, merged.places, limit=limit)]
+    if walk_on:
+        is_far = nearest_labels(endpoints, merged.peaks, limit=MAX_PEAK_DISTANCE) < 0
+        if is_far.any():
+            further = walk_on(readonly(endpoints[is_far]))
+            labels[is_far] = label_endpoints(further, merged, limit=limit)
+    return labels if ascent.trajectories is None else labels[ascent.trajectories]
 
 
-def row_labels(
-    path: Climb,
+def label_rows_of_fit(
+    ascent: Ascent,
     points: NDArray[np.float64],
-    landings: Landings,
+    merged: MergedEndpoints,
     *,
     order: NDArray[np.signedinteger],
     limit: float | None,
     side: float,
-    follow: Follow,
-    patient: Follow | None = None,
+    ascend: Ascend,
+    walk_on: Ascend | None = None,
 ) -> NDArray[np.int64]:
-    """Label the rows of a fit, all of which have climbed; equal rows alike.
+    """Label the rows of a fit, all of which have ascended; equal rows alike.
 
-    Where trajectories coalesced, rows near a watershed may have gone astray. They are found by
-    the company they keep, and climb again, each for itself.
+    Where trajectories coalesced, rows near a watershed may be in the wrong basin. Cells that hold
+    rows of several labels find them, and they ascend again, each for itself.
 
     Parameters
     ----------
-    path : Climb
-        How the rows climbed.
+    ascent : Ascent
+        That of the rows.
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows, in the unit of the climb.
-    landings : Landings
-        Where ends merge.
+        The rows, in the unit of the index.
+    merged : MergedEndpoints
+        Where endpoints merge.
     order : int array of shape (n_samples,)
         An order of the rows in which neighbours in space follow one another.
     limit : float or None
-        As in :func:`basin_labels`.
+        As in :func:`label_endpoints`.
     side : float
         The side of the cells in which trajectories coalesced; 0 where none did.
-    follow : callable
-        ``follow(seeds)`` climbs without coalescing.
-    patient : callable, optional
-        As in :func:`basin_labels`.
+    ascend : callable
+        ``ascend(seeds)`` follows seeds without coalescing.
+    walk_on : callable, optional
+        As in :func:`label_endpoints`.
 
     Returns
     -------
@@ -298,25 +302,24 @@ def row_labels(
     Notes
     -----
     Of a million rows in 20 blobs, coalesced at 0.01 bandwidths, 23 in 100,000 were in another
-    basin than without coalescing. 0.6 % climbed again, and it was 1 in 100,000.
+    basin than without coalescing. 0.6 % ascended again, and it was 1 in 100,000.
 
-    Equal rows share cells and stories. Without coalescing they climb in different groups, and the
-    last bits of their means may differ: they take the label of the first.
+    Equal rows share cells and trajectories. Without coalescing they ascend in different groups,
+    and the last bits of their means may differ: they take the label of the first.
     """
-    labels = basin_labels(path, landings, limit=limit, patient=patient)
+    labels = label_endpoints(ascent, merged, limit=limit, walk_on=walk_on)
     if side == 0.0:
         labels[:] = labels[equal_rows(points, points)]
         return labels
-    again = order[_among_others(points, labels, DOUBT * side)[order]]
+    again = order[_on_watersheds(points, labels, WATERSHED_CELL_SIDES * side)[order]]
     if again.size:
-        seeds = points[again]
-        seeds.flags.writeable = False
-        climbed = basin_labels(follow(seeds), landings, limit=limit, patient=patient)
-        labels[again] = climbed[equal_rows(seeds, seeds)]
+        seeds = readonly(points[again])
+        found = label_endpoints(ascend(seeds), merged, limit=limit, walk_on=walk_on)
+        labels[again] = found[equal_rows(seeds, seeds)]
     return labels
 
 
-def _among_others(
+def _on_watersheds(
     points: NDArray[np.float64], labels: NDArray[np.int64], side: float
 ) -> NDArray[np.bool_]:
     """Find the rows in whose cell not all labels are the same."""

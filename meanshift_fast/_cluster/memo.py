@@ -1,16 +1,17 @@
-"""Tracks: where trajectories have been, bit by bit, and where they went from there.
+"""The memo: steps of trajectories by the position they start from, so that each is taken once.
 
-    seed 0   a --> b --> c --> d --> e *          a place is entered once, with the move that
-    seed 1   f --> g --> c                        leads on from it. Who comes to a place where
-    seed 2   h --> i --> j --> d                  another has been goes on as that one did.
+    seed 0   a --> b --> c --> d --> e *          a place is entered once, with the step that
+    seed 1   f --> g --> c                        leads on from it; a trajectory that comes to a
+    seed 2   h --> i --> j --> d                  place with a step goes on by that step
 
-The mean of a ball depends on where the ball is and, but for its last bits, on nothing else, so
-what comes after c need not be computed again: who comes first settles the bits. And a flat ball
-has the same mean wherever it holds the same rows, so trajectories do come through the very same
-places. Of 20,000 rows of 20 blobs, each a seed, the climb takes 259,000 shifts, and 131,000 of
-them are distinct; of the 362 bins of a photograph 28,900 and 11,500; of 1,797 digits 12,500 and
-8,500. Nothing is lost: every seed's story, with each of its moves and the round that it was made
-in, is read off the tracks in the end.
+A flat shift depends on the position alone, and has the same mean wherever the ball holds the same
+rows, so trajectories come through the very same places, bit by bit. Of 20,000 rows of 20 blobs,
+each a seed, the ascent takes 259,000 shifts, of which 131,000 are distinct; of the 362 bins of a
+photograph 28,900 and 11,500; of 1,797 digits 12,500 and 8,500. Every seed's trajectory, with each
+of its moves and the round of it, is read from the memo at the end.
+
+A fit of the photograph takes 45 ms with the memo and 160 without, one of the digits 23 and 30, one
+of 20,000 x 2 rows 24 and 29 (medians of nine, two threads).
 """
 
 from typing import NamedTuple
@@ -23,13 +24,21 @@ from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import hash_of_words
 from meanshift_fast._jit.simd import flat, item, put
 
-UNTAKEN = -1  # nobody has gone on from here
-AHEAD = -2  # somebody stands here and is about to
+OPEN = -1  # a place without a step
+PENDING = -2  # a place whose step is about to be computed
 
-# Numbers that tracks hold before they are read off and begun anew, which forgets who has been
-# where: with half as many a fit of 60,000 x 2 rows takes 155 ms and not 132.
-VALUES = 1 << 23
-FIRST = 1 << 16  # seeds in the first piece that is read off
+# More trajectories than this fill the memo, and its bookkeeping is serial.
+MAX_MEMO_TRAJECTORIES = 1 << 16
+MAX_MEMO_SEED_VALUES = 1 << 18
+# When so many values are held, the memo is read and begun anew: with half as many a fit of
+# 60,000 x 2 rows takes 155 ms and not 132.
+MAX_MEMO_VALUES = 1 << 23
+FIRST = 1 << 16  # seeds of the first chunk that is read
+
+
+def serves(positions: NDArray[np.float64]) -> bool:
+    """Whether a memo pays for trajectories from these positions."""
+    return len(positions) <= MAX_MEMO_TRAJECTORIES and positions.size <= MAX_MEMO_SEED_VALUES
 
 
 @step
@@ -54,36 +63,36 @@ def _enter(words, n_features, n_places, slots, last_slot, arrivals, first):
 
 
 @serial
-def _begin(words, slots, arrivals, stands):
+def _begin(words, slots, arrivals, first_places):
     """Enter the first places, and note the number of each; how many are distinct."""
     n_features, n_places = arrivals.shape[1], np.int64(0)  # a literal: `_enter` twice
     words, table, arriving = flat(words), flat(slots), flat(arrivals)
     for i in range(arrivals.shape[0]):
-        stands[i] = _enter(
+        first_places[i] = _enter(
             words, n_features, n_places, table, slots.shape[0] - 1, arriving, i * n_features
         )
-        n_places = max(n_places, stands[i] + 1)
+        n_places = max(n_places, first_places[i] + 1)
     return n_places
 
 
 @serial
-def _go_on(
-    words, onward, support, moves, n_places, slots, live, arrivals, new_support, new_moves, rest,
-    first,
+def _record(
+    words, next_places, support, moves, n_places, slots, live, arrivals, new_support, new_moves,
+    rest, first,
 ):  # fmt: skip
-    """Enter steps round by round, until their trajectories rest or come to where one has been.
+    """Enter steps round by round, until their trajectories rest or come to a place that has one.
 
-    Begins with a round, and returns how many places there are and with which round to go on where
-    there is no room for it.
+    Begins with the round ``first``; returns how many places there are, and the round to go on with
+    where there is no room for it.
 
-    Overwrites in ``live`` where each stands by where it stands then, or by -1 where it is told.
-    Going round by round, who joins another is never earlier than that one was: the rounds that
-    are left to him suffice.
+    In ``live`` each place becomes the next, or -1 where the trajectory rests or the place has a
+    step already. Rounds are entered in order: a trajectory that joins another is never at an
+    earlier round than that one was, so the rounds that are left suffice.
     """
     n_steps, n_features = arrivals.shape[1:]
     words, table, arriving = flat(words), flat(slots), flat(arrivals)
     for number in range(first, n_steps):
-        if n_places + live.shape[0] > onward.shape[0]:
+        if n_places + live.shape[0] > next_places.shape[0]:
             return n_places, number
         for i in range(live.shape[0]):
             here = live[i]
@@ -94,49 +103,51 @@ def _go_on(
                 (i * n_steps + number) * n_features,
             )  # fmt: skip
             if there == n_places:
-                onward[there] = UNTAKEN
+                next_places[there] = OPEN
                 n_places += 1
             support[here] = new_support[i, number]
             moves[here] = new_moves[i, number]
-            onward[here] = there
+            next_places[here] = there
             live[i] = -1
             at_rest = moves[here] <= rest or support[here] == 0.0
-            if not at_rest and onward[there] == UNTAKEN:
-                onward[there] = AHEAD
+            if not at_rest and next_places[there] == OPEN:
+                next_places[there] = PENDING
                 live[i] = there
     return n_places, n_steps
 
 
 @serial
-def _read_off(stands, places, onward, support, moves, rest, ends, last_support, at_rest, told):
-    """Follow seeds along the tracks, for as many rounds as there is room to tell.
+def _follow(
+    first_places, places, next_places, support, moves, rest, ends, last_support, at_rest, totals
+):
+    """Follow seeds through the memo, for as many rounds as ``totals`` has room for.
 
-    Notes where each ends, with what support, and whether it rests there; and adds to what is told
-    of each round how many moved, the sum and the largest of their moves, and how many came to
-    rest. Returns how many do not rest, and how many rounds the longest story has.
+    Writes the endpoint of each, its support, and whether it is at rest; adds up for each round how
+    many moved, the sum and the largest of their moves, and how many came to rest. Returns how many
+    are not at rest, and the rounds of the longest trajectory.
     """
     n_open = n_rounds = 0
-    n_features, tale = places.shape[1], flat(told)
-    next_place, weights, lengths = flat(onward), flat(support), flat(moves)
-    coming, going = flat(places), flat(ends)
-    for seed in range(stands.shape[0]):
-        here = last = stands[seed]
+    n_features, sums = places.shape[1], flat(totals)
+    next_place, weights, lengths = flat(next_places), flat(support), flat(moves)
+    means, endpoints = flat(places), flat(ends)
+    for seed in range(first_places.shape[0]):
+        here = last = first_places[seed]
         rests = False
         number = 0
-        while number < told.shape[0] and not rests:
+        while number < totals.shape[0] and not rests:
             last, here = here, item(next_place, here)
             move = item(lengths, last)
             rests = move <= rest or item(weights, last) == 0.0
             at = 4 * number
-            put(tale, at, item(tale, at) + 1.0)
-            put(tale, at + 1, item(tale, at + 1) + move)
-            put(tale, at + 2, max(item(tale, at + 2), move))
-            put(tale, at + 3, item(tale, at + 3) + rests)
+            put(sums, at, item(sums, at) + 1.0)
+            put(sums, at + 1, item(sums, at + 1) + move)
+            put(sums, at + 2, max(item(sums, at + 2), move))
+            put(sums, at + 3, item(sums, at + 3) + rests)
             number += 1
         at_rest[seed] = rests
         last_support[seed] = item(weights, last)
         for f in range(n_features):
-            put(going, seed * n_features + f, item(coming, here * n_features + f))
+            put(endpoints, seed * n_features + f, item(means, here * n_features + f))
         n_open += not rests
         n_rounds = max(n_rounds, number)
     return n_open, n_rounds
@@ -147,29 +158,29 @@ class Outcome(NamedTuple):
 
     Attributes
     ----------
-    ends : float64 array of shape (n_seeds, n_features)
+    endpoints : float64 array of shape (n_trajectories, n_features)
         Their last means.
-    support : float64 array of shape (n_seeds,)
+    support : float64 array of shape (n_trajectories,)
         The weights in the balls that these were computed from.
-    at_rest : bool array of shape (n_seeds,)
-        Whether they rest.
+    at_rest : bool array of shape (n_trajectories,)
+        Whether they are at rest.
     rounds : list of tuples
-        For each round how many took a step, their mean and largest move, and how many rest by then.
+        For each round how many took a step, their mean and largest move, and how many are at rest.
     """
 
-    ends: NDArray[np.float64]
+    endpoints: NDArray[np.float64]
     support: NDArray[np.float64]
     at_rest: NDArray[np.bool_]
     rounds: list[tuple[int, float, float, int]]
 
 
-class Tracks:
-    """The places that some trajectories have come to.
+class Memo:
+    """The places that some trajectories have come to, and the step from each.
 
     Parameters
     ----------
     positions : C-ordered float64 array of shape (n_seeds, n_features)
-        Where they stand.
+        Where they start.
     rest : float
         A trajectory rests after a move of at most this, or where its ball is empty.
     numbers : int64 array of shape (n_trajectories,), optional
@@ -178,9 +189,9 @@ class Tracks:
     Attributes
     ----------
     live : int64 array of shape (n_live,)
-        The places from where somebody is about to go on; each is one trajectory, for however many.
+        The places whose step is about to be computed.
     n_steps : int
-        How many steps the live ones have taken.
+        How many rounds are entered.
     """
 
     def __init__(
@@ -192,14 +203,16 @@ class Tracks:
         n_seeds, n_features = positions.shape
         self.rest = rest
         self.n_steps = 0
-        self._room = VALUES // (n_features + 8)
+        self._room = MAX_MEMO_VALUES // (n_features + 8)
         self._make_tables(max(min(8 * n_seeds, self._room), 2 * n_seeds), n_features)
-        self._stands = np.empty(n_seeds, dtype=np.int64)
-        self._n_places = _begin(self._words, self._slots, positions.view(np.int64), self._stands)
+        self._first_places = np.empty(n_seeds, dtype=np.int64)
+        self._n_places = _begin(
+            self._words, self._slots, positions.view(np.int64), self._first_places
+        )
         if numbers is not None:
-            self._stands = self._stands[numbers]
+            self._first_places = self._first_places[numbers]
         self.live = np.arange(self._n_places)
-        self._onward[: self._n_places] = AHEAD
+        self._next_places[: self._n_places] = PENDING
 
     def _make_tables(self, size: int, n_features: int) -> None:
         """Make room for so many places, and for each two to four slots.
@@ -210,50 +223,50 @@ class Tracks:
         n_slots = 2 << size.bit_length()
         block = np.empty(size * (n_features + 3) + n_slots)
         self._support, self._moves = block[:size], block[size : 2 * size]
-        self._onward = block[2 * size : 3 * size].view(np.int64)
+        self._next_places = block[2 * size : 3 * size].view(np.int64)
         self._slots = block[3 * size : 3 * size + n_slots].view(np.int64)
         self._slots[:] = 0
         self._places = block[3 * size + n_slots :].reshape(size, n_features)
         self._words = self._places.view(np.int64)
 
     def _grow(self) -> None:
-        old = self._onward, self._support, self._moves
+        old = self._next_places, self._support, self._moves
         known = self._n_places
         words = self._words[:known]
         self._make_tables(2 * len(self._places), words.shape[1])
         _begin(self._words, self._slots, words, np.empty(known, dtype=np.int64))
-        for more, some in zip((self._onward, self._support, self._moves), old, strict=True):
+        for more, some in zip((self._next_places, self._support, self._moves), old, strict=True):
             more[:known] = some[:known]
 
     @property
     def is_full(self) -> bool:
-        """Whether the tracks should be read off, and new ones begun."""
+        """Whether the memo should be read, and a new one begun."""
         return self.n_steps > 0 and self._n_places >= self._room
 
     def positions(self) -> NDArray[np.float64]:
-        """Where the live trajectories stand, shape (n_live, n_features)."""
+        """The live places, shape (n_live, n_features)."""
         return self._places.take(self.live, axis=0)
 
-    def go_on(
+    def record(
         self,
         places: NDArray[np.float64],
         support: NDArray[np.float64],
         moves: NDArray[np.float64],
     ) -> None:
-        """Enter the next steps of the live trajectories.
+        """Enter steps from the live places.
 
         Parameters
         ----------
         places : float64 array of shape (n_live, n_steps, n_features)
-            Where each step led; what comes after a rest is not looked at.
+            Where each step led; what comes after a rest is not read.
         support, moves : float64 arrays of shape (n_live, n_steps)
             The weight in each ball, and the length of each move.
         """
         words = places.view(np.int64)
         n_entered = 0
         while n_entered < moves.shape[1]:
-            self._n_places, n_entered = _go_on(
-                self._words, self._onward, self._support, self._moves, self._n_places,
+            self._n_places, n_entered = _record(
+                self._words, self._next_places, self._support, self._moves, self._n_places,
                 self._slots, self.live, words, support, moves, self.rest, n_entered,
             )  # fmt: skip
             if n_entered < moves.shape[1]:
@@ -261,29 +274,29 @@ class Tracks:
         self.live = self.live[self.live >= 0]
         self.n_steps += moves.shape[1]
 
-    def read_off(self, n_rounds: int) -> Outcome:
-        """Tell what became of every seed in so many rounds, or fewer while some are live."""
-        n_seeds = len(self._stands)
+    def outcome(self, n_rounds: int) -> Outcome:
+        """Read every trajectory for so many rounds, or fewer while some are live."""
+        n_seeds = len(self._first_places)
         if self.live.size:
             n_rounds = self.n_steps
-        ends = np.empty((n_seeds, self._places.shape[1]))
+        endpoints = np.empty((n_seeds, self._places.shape[1]))
         support = np.empty(n_seeds)
         at_rest = np.empty(n_seeds, dtype=np.bool_)
         size = min(n_rounds, 64)
         while True:
-            told, n_open, n_told = np.zeros((size, 4)), 0, 0
+            totals, n_open, n_rounds_found = np.zeros((size, 4)), 0, 0
             for start, stop in pieces(n_seeds, first=FIRST):
-                n_more, n_longest = _read_off(
-                    self._stands[start:stop], self._places, self._onward, self._support,
-                    self._moves, self.rest, ends[start:stop], support[start:stop],
-                    at_rest[start:stop], told,
+                n_left, n_longest = _follow(
+                    self._first_places[start:stop], self._places, self._next_places, self._support,
+                    self._moves, self.rest, endpoints[start:stop], support[start:stop],
+                    at_rest[start:stop], totals,
                 )  # fmt: skip
-                n_open, n_told = n_open + n_more, max(n_told, n_longest)
+                n_open, n_rounds_found = n_open + n_left, max(n_rounds_found, n_longest)
             if n_open == 0 or size == n_rounds:
                 break
             size = min(8 * size, n_rounds)
         rounds, n_rested = [], 0
-        for n_active, moved, largest, n_resting in told[:n_told].tolist():
-            n_rested += int(n_resting)
+        for n_active, moved, largest, n_more in totals[:n_rounds_found].tolist():
+            n_rested += int(n_more)
             rounds.append((int(n_active), moved / n_active, largest, n_rested))
-        return Outcome(ends, support, at_rest, rounds)
+        return Outcome(endpoints, support, at_rest, rounds)

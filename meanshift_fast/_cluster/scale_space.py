@@ -23,17 +23,17 @@ References
 """
 
 import math
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.ascent import climb
+from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._cluster.modes import merge_modes
 from meanshift_fast._cluster.seeding import find_bins
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index.flat import shift
+from meanshift_fast._index.exact import ExactIndex
+from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.extent import bounds_of
 from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table, units_of
@@ -203,16 +203,16 @@ def _modes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Climb from some seeds to modes, both in the unit of the columns, and what supports them."""
     units = rows.units
-    move = partial(shift, rows.tree, bandwidth=units.radius)
-    path = climb(
-        move, units.enter(seeds), units.radius, tol=1e-3, max_iter=300, report=lambda *_: None,
+    index = ExactIndex(rows.tree) if units.radius == 0.0 else FlatIndex(rows.tree, units.radius)
+    ascent = ascend(
+        index, units.enter(seeds), tol=1e-3, max_iter=300, report=lambda *_: None,
         coalesce=coalesce, order=order,
     )  # fmt: skip
-    reached = path.support > 0
+    reached = ascent.support > 0
     if not reached.any():
-        return seeds[:0], path.support[:0]
-    ends = readonly_table(path.ends[reached])
-    modes, support = merge_modes(ends, path.support[reached], units.radius)
+        return seeds[:0], ascent.support[:0]
+    ends = readonly_table(ascent.endpoints[reached])
+    modes, support = merge_modes(ends, ascent.support[reached], units.radius)
     return readonly_table(units.leave(modes)), support
 
 

@@ -5,10 +5,13 @@ positions at once, and no neighbour is ever listed. Each row counts whole or not
 closed ball falls as in scikit-learn to the last bit: no box is judged otherwise than its rows.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._index.base import Index, Walk, without_sums
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.traversal import (
     BLOCK,
@@ -223,3 +226,35 @@ def next_steps(
             support[start:stop], moves[start:stop],
         )  # fmt: skip
     return places, support, moves
+
+
+@dataclass(frozen=True)
+class FlatIndex(Index):
+    """Rows that count alike within the closed ball."""
+
+    tree: MomentTree
+    radius: float
+    depends_on_position_alone = True
+
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The rows in the order of the tree."""
+        return self.tree.order
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move every position to the mean of the rows in its ball."""
+        return shift(self.tree, positions, self.radius)
+
+    def walk(self, positions: NDArray[np.float64], n_steps: int, rest: float) -> Walk:
+        """Take one step of many positions, some of a few."""
+        return Walk(*next_steps(self.tree, positions, n_steps, rest, self.radius))
+
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+        """Blocks of neighbours share a traversal; trajectories of all rows stay in order."""
+        return scattered and self.tree.points.shape[1] <= MANY
+
+    def boxes(self) -> MomentTree:
+        """The tree without its sums."""
+        return without_sums(self.tree)

@@ -21,12 +21,14 @@ need not be opened, and the descent is that of rows: see descent.py, where a sla
 A point of no width is in the closed ball or is not, as a row is there.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._index.base import Index
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.traversal import BLOCK, room_for, shift_block
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -138,3 +140,22 @@ def shift(
             moves[start:stop],
         )  # fmt: skip
     return support, moves
+
+
+@dataclass(frozen=True)
+class SoftCellIndex(Index):
+    """Cells that count by the part of them in the ball."""
+
+    cells: SlabTree
+    radius: float
+
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The cells in the order of their tree."""
+        return self.cells.tree.order
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move every position to the mean of the parts of cells in its ball."""
+        return shift(self.cells, positions, self.radius)

@@ -3,6 +3,9 @@
 import reprlib
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 MOST = 100  # characters
 
 
@@ -48,3 +51,8 @@ def cut(text: str, most: int = MOST) -> str:
         return text
     end = (most - 3) // 3
     return f"{text[: most - 3 - end]}...{text[-end:]}"
+
+
+def bandwidth_text(bandwidth: float | NDArray[np.float64]) -> str:
+    """A bandwidth for a message."""
+    return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))

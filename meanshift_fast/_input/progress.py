@@ -51,6 +51,11 @@ def _silent(done: int, total: int, stage: str) -> None:
     """Say nothing."""
 
 
+def is_silent(report: Report) -> bool:
+    """Whether a report goes nowhere."""
+    return report is _silent
+
+
 class _Bar:
     """One tqdm bar that goes from stage to stage."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._cluster.seeds import checked_seeds
 from meanshift_fast._index.soft_cells import widths_of
 from meanshift_fast._input.messages import cut, quoted
 from meanshift_fast._input.scaling import checked_lengths
@@ -20,7 +21,7 @@ from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed, Grid
 from meanshift_fast._summaries.priority_sample import Sample
-from meanshift_fast.estimator import MeanShift
+from meanshift_fast.estimator import MeanShift, adopt, fitted
 
 ROWS = 1 << 16  # rows that are converted at a time, where a portion is not as the kernels take it
 HALVINGS = 6  # cells are halved while they are few, but no more often than this
@@ -161,8 +162,7 @@ def check_columns(model: MeanShift, width: Width, n_features: int) -> None:
     """Refuse a bandwidth or seeds of other columns than the rows', before all rows are read."""
     checked_lengths("bandwidth", width, n_features)
     if model.seeds is not None:
-        none = np.empty((0, n_features))
-        model._seeds(none, none, UNWEIGHTED, 1.0)
+        checked_seeds(model.seeds, n_features)
 
 
 def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
@@ -212,19 +212,19 @@ def fit_cells(
     MeanShift
         The model, without ``labels_``: those of cells are nobody's.
     """
-    given = model.bandwidth
-    try:
-        model.bandwidth = width
-        # A Gaussian is smooth: a cell of a sixteenth of it moves no mean by much.
-        widths = widths_of(condensed.variances) if model.kernel == "flat" else UNWEIGHTED
-        model._fit_rows(condensed.points, condensed.weights, widths)
-    finally:
-        model.bandwidth = given
+    # A Gaussian is smooth: a cell of a sixteenth of it moves no mean by much.
+    widths = widths_of(condensed.variances) if model.kernel == "flat" else UNWEIGHTED
+    found = fitted(
+        model, condensed.points, checked_weights(condensed.weights, len(condensed.points)), widths,
+        bandwidth=width,
+    )  # fmt: skip
+    if found.kept:
+        found = found._replace(kept=found.kept.in_cells(condensed.grid))
+    adopt(model, found)
+    model.n_features_in_ = condensed.points.shape[1]
     if dtype.kind == "f" and dtype.itemsize <= 8:
         model.cluster_centers_ = model.cluster_centers_.astype(dtype.newbyteorder("="))
     if names is not None:
         model.feature_names_in_ = names
-    if known := model._labelled:
-        model._keep(known.in_cells(condensed.grid))
     del model.labels_
     return model

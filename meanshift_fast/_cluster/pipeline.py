@@ -1,0 +1,484 @@
+"""The pipeline of a fit, from input to labels, in the order in which the rows take it.
+
+    rows -> bandwidth -> seeds -> index -> ascent -> modes -> labels (nearest or basin)
+
+Each stage takes values and returns values. `fit` returns all that it finds at once; what is done
+with it (attributes of an estimator, a model of a stream) is the caller's part.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanshift_fast._cluster import small_tables
+from meanshift_fast._cluster.ascent import Ascent, ascend
+from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._cluster.basins import (
+    Ascend,
+    Labelled,
+    MergedEndpoints,
+    label_endpoints,
+    label_rows_of_fit,
+)
+from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
+from meanshift_fast._cluster.seeds import Seeds, find_seeds
+from meanshift_fast._cluster.stages import Stages
+from meanshift_fast._index import choice
+from meanshift_fast._index.base import Index
+from meanshift_fast._index.moment_tree import order_of
+from meanshift_fast._index.nearest import nearest_labels
+from meanshift_fast._input.extent import extremes
+from meanshift_fast._input.messages import bandwidth_text
+from meanshift_fast._input.progress import Report
+from meanshift_fast._input.scaling import Units, checked_lengths, readonly_table, units_of
+from meanshift_fast._input.weights import UNWEIGHTED, without_weightless
+
+Bandwidth = float | NDArray[np.float64]
+
+
+class Settings(NamedTuple):
+    """The parameters of a fit, as :class:`meanshift_fast.MeanShift` documents them."""
+
+    bandwidth: float | str | ArrayLike | None
+    kernel: str
+    seeds: ArrayLike | None
+    bin_seeding: bool
+    min_bin_freq: int
+    cluster_all: bool
+    assign: str
+    tol: float
+    max_iter: int
+    coalesce: float
+    accuracy: float
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether a fit is the flat kernel's from bins, with labels by the nearest centre."""
+        return (
+            self.bin_seeding
+            and self.seeds is None
+            and self.kernel == "flat"
+            and self.assign == "nearest"
+        )
+
+    def limit(self, radius: float) -> float | None:
+        """How far from a mode a row may be labelled; None where it does not matter."""
+        return None if self.cluster_all else radius
+
+
+class Rows(NamedTuple):
+    """The rows of a fit.
+
+    Attributes
+    ----------
+    table : array of shape (n_samples, n_features)
+        The rows as they came, in their own dtype.
+    weights : read-only float64 array of shape (n_samples,) or (0,)
+        Their weights; empty where all are 1.
+    widths : float64 array of shape (n_samples,) or (0,)
+        How many bandwidths wide they are, where they are points of cells.
+    heavy : array of shape (n_heavy, n_features)
+        The rows that weigh anything; the others take part in nothing but the labels.
+    points : read-only C-ordered float64 array of shape (n_heavy, n_features)
+        The same as the kernels take them.
+    heavy_weights, heavy_widths : float64 arrays of shape (n_heavy,) or (0,)
+        Theirs.
+    """
+
+    table: NDArray[Any]
+    weights: NDArray[np.float64]
+    widths: NDArray[np.float64]
+    heavy: NDArray[Any]
+    points: NDArray[np.float64]
+    heavy_weights: NDArray[np.float64]
+    heavy_widths: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, table: NDArray[Any], weights: NDArray[np.float64], widths: NDArray[np.float64]
+    ) -> "Rows":
+        """Set the rows of weight 0 aside."""
+        heavy, heavy_weights = without_weightless(table, weights)
+        heavy_widths = widths[weights > 0.0] if widths.size and weights.size else widths
+        points = readonly_table(heavy)
+        return cls(table, weights, widths, heavy, points, heavy_weights, heavy_widths)
+
+    @property
+    def all_weigh(self) -> bool:
+        """Whether no row has weight 0."""
+        return len(self.points) == len(self.table)
+
+    @property
+    def are_bare(self) -> bool:
+        """Whether they are rows, each of weight 1."""
+        return not self.weights.size and not self.widths.size
+
+
+class Modes(NamedTuple):
+    """What merging finds.
+
+    Attributes
+    ----------
+    centers : array of shape (n_modes, n_features)
+        In the unit and the dtype of the rows.
+    support : float64 array of shape (n_modes,)
+        The weight that each was computed from.
+    merged : MergedEndpoints
+        In the unit of the index.
+    """
+
+    centers: NDArray[Any]
+    support: NDArray[np.float64]
+    merged: MergedEndpoints
+
+
+class Fit(NamedTuple):
+    """All that a fit finds: the attributes of an estimator, and what it keeps to label by basin."""
+
+    bandwidth: Bandwidth
+    centers: NDArray[Any]
+    support: NDArray[np.float64]
+    history: NDArray[np.void]
+    labels: NDArray[np.int64]
+    kept: Labelled | None
+
+
+def fit(
+    table: NDArray[Any],
+    settings: Settings,
+    *,
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    widths: NDArray[np.float64] = UNWEIGHTED,
+    report: Report,
+) -> Fit:
+    """Find the modes of a table and label its rows.
+
+    Parameters
+    ----------
+    table : numeric array of shape (n_samples, n_features)
+        The rows, checked; at least one that weighs anything.
+    settings : Settings
+        The parameters, checked.
+    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
+        The rows' weights; empty where all are 1.
+    widths : float64 array of shape (n_samples,) or (0,), default=empty
+        For points of cells, how many bandwidths wide the cells are.
+    report : callable
+        Called as ``report(done, total, stage)``.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        As :meth:`meanshift_fast.MeanShift.fit`, where X or the parameters do not serve.
+    """
+    rows, stages = Rows.of(table, weights, widths), Stages(report)
+    stages.begin("bandwidth")
+    bandwidth = _bandwidth(rows, settings)
+    if rows.are_bare and settings.are_plain and not settings.coalesce and stages.is_silent:
+        small = _fit_small(rows, bandwidth, settings)
+        if small is not None:
+            stages.end("small table of %d rows in one call", len(table))
+            return small
+    stages.end("%s of %d rows", bandwidth_text(bandwidth), len(rows.points))
+
+    stages.begin("seeds")
+    units = units_of(
+        bandwidth, extremes(rows.points), in_bandwidths=settings.kernel == "gaussian",
+        in_bins=settings.bin_seeding and settings.seeds is None,
+    )  # fmt: skip
+    seeds = find_seeds(rows.heavy, rows.points, rows.heavy_weights, bandwidth, settings)
+    stages.end("%d %s", len(seeds.table), seeds.kind)
+
+    stages.begin("tree")
+    points = units.enter(rows.points)
+    index = _arrange(points, rows, seeds, units, settings)
+    stages.end("%s of %d rows", type(index).__name__, len(index.order))
+
+    ascent, seeds_are_rows = _ascend(index, points, seeds, units, bandwidth, settings, stages)
+
+    stages.begin("modes")
+    modes = _merge(ascent, index, units, bandwidth, rows.heavy.dtype)
+    history = _history_in(units, ascent.history)
+    stages.end("%d modes of %d endpoints", len(modes.centers), len(ascent.endpoints))
+
+    stages.begin("labels")
+    if settings.assign == "nearest":
+        boxes = index.boxes() if len(index.order) == len(table) else None
+        del ascent, index  # its sums have served, at the peak of the fit's memory
+        labels = _nearest(rows, points, modes.centers, units, settings, boxes)
+        stages.end("nearest")
+        return Fit(bandwidth, modes.centers, modes.support, history, labels, None)
+    if not seeds_are_rows:
+        ascent = _ascend_rows(index, points, settings, stages)
+    kept = _basins(rows, points, index, ascent, modes.merged, units, settings, report)
+    stages.end("by basin")
+    return Fit(bandwidth, modes.centers, modes.support, history, kept.labels, kept)
+
+
+# Stages, in their order.
+
+
+def _bandwidth(rows: Rows, settings: Settings) -> Bandwidth:
+    """The bandwidth as given, or as found."""
+    given = settings.bandwidth
+    if given is None or isinstance(given, str):
+        from_rows = settings.seeds is None and not settings.bin_seeding
+        return find_bandwidth(
+            given, settings.kernel, rows.points, rows.heavy_weights,
+            every_row=from_rows and settings.kernel == "flat", coalesce=settings.coalesce,
+        )  # fmt: skip
+    if isinstance(given, Real):
+        return given  # type: ignore[return-value]
+    return checked_lengths("bandwidth", given, rows.points.shape[1])
+
+
+def _fit_small(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> Fit | None:
+    """Fit a small table in one compiled call, where that serves."""
+    found = small_tables.fit(
+        rows.points, bandwidth, rows.table.dtype, min_bin_freq=settings.min_bin_freq,
+        tol=settings.tol, max_iter=settings.max_iter, cluster_all=settings.cluster_all,
+    )  # fmt: skip
+    if found is None:
+        return None
+    return Fit(bandwidth, found.modes, found.support, found.history, found.labels, None)
+
+
+def _arrange(
+    points: NDArray[np.float64], rows: Rows, seeds: Seeds, units: Units, settings: Settings
+) -> Index:
+    """Choose and build the index. Equal rows count as one where no row is a seed."""
+    weights = rows.heavy_weights
+    if not seeds.are_rows and settings.assign == "nearest" and not rows.widths.size:
+        points, weights = whole_rows_once(points, weights)
+    return choice.build(
+        points, weights, radius=units.radius, kernel=settings.kernel, accuracy=settings.accuracy,
+        n_seeds=len(seeds.table), widths=rows.heavy_widths,
+    )  # fmt: skip
+
+
+def _ascend(
+    index: Index,
+    points: NDArray[np.float64],
+    seeds: Seeds,
+    units: Units,
+    bandwidth: Bandwidth,
+    settings: Settings,
+    stages: Stages,
+) -> tuple[Ascent, bool]:
+    """Follow the seeds to their endpoints; and whether they were the rows."""
+    if seeds.are_rows:
+        return _ascend_rows(index, points, settings, stages), True
+    starts = units.enter(readonly_table(seeds.table))
+    ascent = _ascending(index, settings, stages.report)(
+        starts, order=order_of(starts), coalesce=settings.coalesce
+    )
+    stages.end("ascent of %d seeds in %d rounds", len(starts), len(ascent.history))
+    if seeds.are_bins and not np.count_nonzero(ascent.support):
+        # In 30 columns a bin's centre may be far from all rows, its own included.
+        warn_of_bins(bandwidth)
+        return _ascend_rows(index, points, settings, stages), True
+    return ascent, False
+
+
+def _ascending(
+    index: Index, settings: Settings, report: Report, *, scattered: bool = False
+) -> Ascend:
+    """The ascent on an index, with all of a fit's settings but how the seeds lie."""
+    sorts_anew = index.sorts(scattered=scattered, coalescing=settings.coalesce > 0.0)
+    return partial(
+        ascend, index, tol=settings.tol, max_iter=settings.max_iter, report=report,
+        sorts_anew=sorts_anew,
+    )  # fmt: skip
+
+
+def _walking_on(index: Index, settings: Settings, report: Report) -> Ascend | None:
+    """The stricter ascent from endpoints that may lie on a saddle; None where none can."""
+    if not index.is_smooth:
+        return None
+    return _ascending(index.refined(), settings._replace(tol=settings.tol / 100.0), report)
+
+
+def _ascend_rows(
+    index: Index, points: NDArray[np.float64], settings: Settings, stages: Stages
+) -> Ascent:
+    """Follow every row to its endpoint."""
+    order = index.order if len(index.order) == len(points) else None
+    ascent = _ascending(index, settings, stages.report)(
+        points, order=order, coalesce=settings.coalesce
+    )
+    stages.end("ascent of %d rows in %d rounds", len(points), len(ascent.history))
+    return ascent
+
+
+def _merge(
+    ascent: Ascent, index: Index, units: Units, bandwidth: Bandwidth, dtype: np.dtype[Any]
+) -> Modes:
+    """Merge endpoints within a bandwidth; of a smooth density, polish what is left and merge."""
+    endpoints, support = ascent.endpoints, ascent.support
+    is_reached = support > 0.0
+    if not is_reached.any():
+        raise ValueError(
+            f"No point was within bandwidth={bandwidth_text(bandwidth)} of any seed: every ball is "
+            f"empty. {_remedy(bandwidth, units.leave(endpoints))}"
+        )
+    if not is_reached.all():
+        endpoints, support = endpoints[is_reached], support[is_reached]
+    dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
+    modes, support = merge_modes(_rounded(endpoints, units, dtype), support, units.radius)
+    places = readonly_table(modes)
+    merged = MergedEndpoints(places, np.arange(len(modes)), places)
+    if index.is_smooth:
+        polished, density = index.polish(places)
+        polished = _rounded(polished, units, dtype)
+        modes, support = merge_modes(polished, density, units.radius)
+        merged = MergedEndpoints(places, nearest_labels(polished, modes), readonly_table(modes))
+    return Modes(units.leave(modes).astype(dtype), support, merged)
+
+
+def _nearest(
+    rows: Rows,
+    points: NDArray[np.float64],
+    centers: NDArray[Any],
+    units: Units,
+    settings: Settings,
+    boxes: Any,
+) -> NDArray[np.int64]:
+    """Label every row by its nearest centre."""
+    every = points if rows.all_weigh else units.enter(readonly_table(rows.table))
+    modes = units.enter(readonly_table(centers))
+    return nearest_labels(every, modes, limit=settings.limit(units.radius), tree=boxes)
+
+
+def _basins(
+    rows: Rows,
+    points: NDArray[np.float64],
+    index: Index,
+    ascent: Ascent,
+    merged: MergedEndpoints,
+    units: Units,
+    settings: Settings,
+    report: Report,
+) -> Labelled:
+    """Label every row by the mode that it ascends to, with what labels other rows later."""
+    labels = label_rows_of_fit(
+        ascent, points, merged, order=index.order, limit=settings.limit(units.radius),
+        side=settings.coalesce * units.radius,
+        ascend=_ascending(index, settings, report, scattered=True),
+        walk_on=_walking_on(index, settings, report),
+    )  # fmt: skip
+    kept = Labelled(
+        rows.points, rows.heavy_weights, labels, *merged.in_unit(units.leave),
+        widths=rows.heavy_widths,
+    )  # fmt: skip
+    if not rows.all_weigh:
+        every = readonly_table(rows.table)
+        labels = _label_with(kept, every, lambda: index, units, settings, report)
+        kept = kept._replace(points=every, weights=rows.weights, labels=labels, widths=rows.widths)
+    if np.may_share_memory(kept.points, rows.table):  # whose owner may write to it
+        kept = kept._replace(points=kept.points.copy())
+    return kept
+
+
+# Other rows, with what a fit has kept.
+
+
+def label_by_basin(
+    kept: Labelled,
+    points: NDArray[np.float64],
+    bandwidth: Bandwidth,
+    settings: Settings,
+    report: Report,
+) -> NDArray[np.int64]:
+    """Look up the labels of rows of the fit; let all others ascend.
+
+    Parameters
+    ----------
+    kept : Labelled
+        What the fit has kept.
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows to label.
+    bandwidth : float, or float64 array of shape (n_features,)
+        That of the fit.
+    settings : Settings
+        The parameters.
+    report : callable
+        Called as ``report(done, total, stage)``.
+
+    Returns
+    -------
+    int64 array of shape (n_samples,)
+    """
+    rows = Rows.of(kept.points, kept.weights, kept.widths)
+    units = units_of(
+        bandwidth, rows.points, kept.places, in_bandwidths=settings.kernel == "gaussian"
+    )
+
+    def index() -> Index:
+        return choice.build(
+            units.enter(rows.points), rows.heavy_weights, radius=units.radius,
+            kernel=settings.kernel, accuracy=settings.accuracy, widths=rows.heavy_widths,
+        )  # fmt: skip
+
+    return _label_with(kept, points, index, units, settings, report)
+
+
+def _label_with(
+    kept: Labelled,
+    points: NDArray[np.float64],
+    index: Callable[[], Index],
+    units: Units,
+    settings: Settings,
+    report: Report,
+) -> NDArray[np.int64]:
+    """Look up rows, and let the new ones ascend in an index that is built for them alone."""
+    found = kept.find(points)
+    labels = kept.labels[found]
+    new = np.flatnonzero(found < 0)
+    if new.size:
+        arranged = index()
+        seeds = units.enter(readonly_table(points[new]))
+        ascent = _ascending(arranged, settings, report)(seeds, order=order_of(seeds))
+        labels[new] = label_endpoints(
+            ascent, kept.merged.in_unit(units.enter), limit=settings.limit(units.radius),
+            walk_on=_walking_on(arranged, settings, report),
+        )  # fmt: skip
+    return labels
+
+
+# Messages and units.
+
+
+def _history_in(units: Units, history: NDArray[np.void]) -> NDArray[np.void]:
+    """The history with its moves in the unit of the columns, where they share one."""
+    if isinstance(units.divisor, float):
+        for name in ("mean_shift", "max_shift"):
+            history[name] = units.leave(history[name])
+    return history
+
+
+def _rounded(
+    places: NDArray[np.float64], units: Units, dtype: np.dtype[Any]
+) -> NDArray[np.float64]:
+    """Places in the engine's unit as the dtype of the centres holds them."""
+    return units.enter(readonly_table(units.leave(places).astype(dtype, copy=False)))
+
+
+def _remedy(bandwidth: Bandwidth, endpoints: NDArray[np.float64]) -> str:
+    """What helps where every ball at the end of an ascent is empty."""
+    largest = float(np.abs(endpoints).max())
+    step = float(np.spacing(largest))
+    if not 0.0 < np.min(bandwidth) < step:
+        return "Give seeds nearer to the rows, or a larger bandwidth."
+    return (
+        f"Numbers as large as {largest:g} are {step:.2g} apart in float64, and the mean of rows "
+        "may be as far from all of them. Subtract a row from all rows, or give a larger bandwidth."
+    )

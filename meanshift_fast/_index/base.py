@@ -1,0 +1,133 @@
+"""The protocol of an index: where does each position shift to, and what weight pulls it there.
+
+    positions --shift--> means, support, moves            one step of each, in place
+    positions --walk---> some steps of each, with the same fields for each step
+
+An index arranges the rows for one kernel and one bandwidth. What calls it (the ascent, the modes,
+the basins) asks for nothing else, and never which class it is: what differs between kernels is an
+attribute or a method here. `choice.py` builds one.
+"""
+
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index.moment_tree import MomentTree
+
+
+class Walk(NamedTuple):
+    """Some steps of some positions.
+
+    Attributes
+    ----------
+    places : float64 array of shape (n_positions, n_taken, n_features)
+        Where each step led; undefined after a step that is the last of its trajectory.
+    support : float64 array of shape (n_positions, n_taken)
+        The weight in the neighbourhood that each step was computed from.
+    moves : float64 array of shape (n_positions, n_taken)
+        The length of each step.
+    """
+
+    places: NDArray[np.float64]
+    support: NDArray[np.float64]
+    moves: NDArray[np.float64]
+
+
+def without_sums(tree: MomentTree) -> MomentTree:
+    """The boxes of a tree, whose sums have served: 16 MB less of 10M x 2 rows."""
+    no_weights, no_sums = tree.weight[:0].copy(), tree.weighted_sum[:0].copy()
+    return tree._replace(weight=no_weights, weighted_sum=no_sums)
+
+
+class Index(Protocol):
+    """Rows arranged for one kernel and one bandwidth; a base class with defaults.
+
+    Attributes
+    ----------
+    radius : float
+        The bandwidth, in the unit of the positions.
+    order : int array of shape (n_samples,)
+        Its rows in an order in which neighbours in space follow one another.
+    depends_on_position_alone : bool
+        Whether a shift is a function of the position, to the last bit: steps can be memoised.
+    is_smooth : bool
+        Whether the density is smooth. Then modes are polished, and trajectories may rest on a
+        saddle: those are walked on by the `refined` index.
+    """
+
+    radius: float
+    depends_on_position_alone: bool = False
+    is_smooth: bool = False
+
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The rows in an order of neighbourhood."""
+        ...
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move every position to its mean, in place.
+
+        Parameters
+        ----------
+        positions : C-ordered float64 array of shape (n_positions, n_features)
+            Overwritten; a position with an empty neighbourhood stays where it is.
+
+        Returns
+        -------
+        support, moves : float64 arrays of shape (n_positions,)
+            The weight that pulled each position, 0 for none, and how far it moved. Bit-equal for
+            every number of threads.
+        """
+        ...
+
+    def walk(self, positions: NDArray[np.float64], n_steps: int, rest: float) -> Walk:
+        """Take at most ``n_steps`` steps of each position; by default one.
+
+        Parameters
+        ----------
+        positions : C-ordered float64 array of shape (n_positions, n_features)
+            Overwritten.
+        n_steps : int
+            At least 1.
+        rest : float
+            A position rests after a move of at most this, or where its neighbourhood is empty.
+
+        Returns
+        -------
+        Walk
+        """
+        support, moves = self.shift(positions)
+        return Walk(positions[:, None], support[:, None], moves[:, None])
+
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+        """Whether shifts gain by sorting the positions anew after each round.
+
+        Parameters
+        ----------
+        scattered : bool
+            Whether the trajectories are few of many and lie apart.
+        coalescing : bool
+            Whether trajectories that meet go on as one.
+        """
+        return False
+
+    def refined(self) -> Self:
+        """The same rows with a stricter bound on the error of a shift; itself where exact."""
+        return self
+
+    def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move modes to the stationary points next to them; for a smooth density.
+
+        Returns
+        -------
+        modes : float64 array of shape (n_modes, n_features)
+        density : float64 array of shape (n_modes,)
+        """
+        raise TypeError("modes of a density that is not smooth need no polish")
+
+    def boxes(self) -> MomentTree | None:
+        """The tree of the table's rows without its sums, which labelling by boxes can use."""
+        return None

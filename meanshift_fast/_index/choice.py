@@ -1,0 +1,95 @@
+"""The choice of an index: one function, one table of conditions.
+
+    bandwidth 0                                               exact       equal rows only
+    kernel="gaussian"                                         gaussian
+    rows are cells wider than a 256th of the bandwidth        soft cells
+    32 columns or more, seeds for an eighth of the rows,
+    and sixteen axes that hold half of the spread             projected
+    anything else                                             flat
+
+Measured where the rules of a class stand: `projected.py` for the projections, `soft_cells.py` for
+the widths. `meanshift_fast`'s logger says at DEBUG which line of the table applied.
+"""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index import projected, soft_cells
+from meanshift_fast._index.base import Index
+from meanshift_fast._index.exact import ExactIndex
+from meanshift_fast._index.flat import FlatIndex
+from meanshift_fast._index.gaussian_index import GaussianIndex
+from meanshift_fast._index.moment_tree import build as build_tree
+from meanshift_fast._input.weights import UNWEIGHTED
+
+logger = logging.getLogger("meanshift_fast")
+
+# Seeds for each row from which leaves split at medians pay for themselves.
+MIN_SEEDS_A_ROW_FOR_MEDIANS = 1 / 16
+
+
+def build(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    radius: float,
+    kernel: str = "flat",
+    accuracy: float = 1e-3,
+    n_seeds: int = 0,
+    widths: NDArray[np.float64] = UNWEIGHTED,
+) -> Index:
+    """Arrange rows for a kernel and a bandwidth.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows, in the engine's unit; finite, at least one.
+    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
+        Their weights, positive; empty where all are 1.
+    radius : float
+        The bandwidth, in the unit of the rows; at least 0.
+    kernel : {"flat", "gaussian"}, default="flat"
+        How rows count.
+    accuracy : float, default=1e-3
+        The largest error of a Gaussian shift, in bandwidths.
+    n_seeds : int, default=0
+        How many trajectories will ask: what an index costs must pay for itself.
+    widths : float64 array of shape (n_samples,) or (0,), default=empty
+        How wide the cells are that the rows stand for, in bandwidths; empty for rows.
+
+    Returns
+    -------
+    Index
+    """
+    index, reason = _chosen(points, weights, radius, kernel, accuracy, n_seeds, widths)
+    logger.debug("index: %s, because %s", type(index).__name__, reason)
+    return index
+
+
+def _chosen(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    radius: float,
+    kernel: str,
+    accuracy: float,
+    n_seeds: int,
+    widths: NDArray[np.float64],
+) -> tuple[Index, str]:
+    """The first line of the table that applies, and what it says."""
+    takes_projections = kernel == "flat" and radius > 0.0 and not widths.size
+    if takes_projections and projected.is_worth(points, n_seeds):
+        projections = projected.draw(points, weights)
+        if projections is not None:
+            return projected.ProjectedIndex(projections, radius), "the rows lie near few axes"
+    careful = n_seeds > len(points) * MIN_SEEDS_A_ROW_FOR_MEDIANS
+    tree = build_tree(points, weights, careful=careful)
+    if radius == 0.0:
+        return ExactIndex(tree), "the bandwidth is 0"
+    if kernel == "gaussian":
+        return GaussianIndex.of(tree, radius, accuracy), "the kernel is Gaussian"
+    if widths.size:
+        cells = soft_cells.lay(tree, widths * radius)
+        return soft_cells.SoftCellIndex(cells, radius), "the rows are wide cells"
+    return FlatIndex(tree, radius), "no other index pays"

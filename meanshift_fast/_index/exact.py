@@ -1,0 +1,34 @@
+"""The index of a bandwidth of 0: a neighbourhood is the rows that equal the position."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index import flat
+from meanshift_fast._index.base import Index, without_sums
+from meanshift_fast._index.moment_tree import MomentTree
+
+
+@dataclass(frozen=True)
+class ExactIndex(Index):
+    """Rows that pull only positions equal to them, and so never move one."""
+
+    tree: MomentTree
+    radius: float = 0.0
+
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The rows in the order of the tree."""
+        return self.tree.order
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Leave every position: the mean of equal rows need not be bit-equal to them."""
+        support, _ = flat.shift(self.tree, positions.copy(), 0.0)
+        return support, np.zeros(len(positions))
+
+    def boxes(self) -> MomentTree:
+        """The tree without its sums."""
+        return without_sums(self.tree)

@@ -1,0 +1,55 @@
+"""The index of the Gaussian kernel: the moment tree, its sigma points, and a promised accuracy."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index.base import Index, without_sums
+from meanshift_fast._index.gaussian import GROUPED, gaussian_shift, polish
+from meanshift_fast._index.moment_tree import MomentTree
+from meanshift_fast._index.sigma_points import Proxies, find_proxies
+
+
+@dataclass(frozen=True)
+class GaussianIndex(Index):
+    """Rows that all count, by their distance; positions are in bandwidths."""
+
+    tree: MomentTree
+    sigma_points: Proxies
+    accuracy: float
+    radius: float
+    is_smooth = True
+
+    @classmethod
+    def of(cls, tree: MomentTree, radius: float, accuracy: float) -> Self:
+        """The index on a tree of rows."""
+        return cls(tree, find_proxies(tree), accuracy, radius)
+
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The rows in the order of the tree."""
+        return self.tree.order
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move every position to the mean of all rows, as the kernel weighs them."""
+        return gaussian_shift(self.tree, self.sigma_points, positions, accuracy=self.accuracy)
+
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+        """Groups of neighbours share their sums; without coalescing they stay in order."""
+        return coalescing and self.tree.points.shape[1] <= GROUPED
+
+    def refined(self) -> Self:
+        """The same with a hundredth of the error."""
+        return replace(self, accuracy=self.accuracy / 100.0)
+
+    def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move modes to where the density is stationary, by Newton's steps."""
+        return polish(self.tree, self.sigma_points, modes)
+
+    def boxes(self) -> MomentTree:
+        """The tree without its sums."""
+        return without_sums(self.tree)
