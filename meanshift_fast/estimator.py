@@ -1,6 +1,6 @@
 """MeanShift and mean_shift: scikit-learn's interface to the pipeline."""
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -11,25 +11,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster import pipeline
-from meanshift_fast._cluster.basins import Labelled
-from meanshift_fast._index.moment_tree import CAREFUL
+from meanshift_fast._cluster.model import adopt, fitted, kept_of, settings_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.checks import check_parameters, checked_table
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import (
     NOT_NEGATIVE,
     POSITIVE,
-    readonly,
     readonly_table,
     units_of,
 )
-from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
+from meanshift_fast._input.weights import checked_weights
 from meanshift_fast._jit.threads import borrowed_threads
-
-# A second thread gains nothing on so few values, which a fit from bins takes a millisecond for, and
-# where all processors are busy the threads wait for each other: beside two processes that do the
-# same, 1,000 x 2 rows in 133 bins, stage by stage, take two threads 5.7 ms and one 1.6.
-MAX_VALUES_OF_ONE_THREAD = 4096
 
 
 class MeanShift(ClusterMixin, BaseEstimator):
@@ -324,88 +317,6 @@ default=None
             )
 
 
-# What streams, Dask and model files share with the estimator: each takes or gives values.
-
-
-def settings_of(model: MeanShift) -> pipeline.Settings:
-    """The parameters of a model, as the pipeline takes them."""
-    return pipeline.Settings(
-        bandwidth=model.bandwidth, kernel=model.kernel, seeds=model.seeds,
-        bin_seeding=bool(model.bin_seeding), min_bin_freq=int(model.min_bin_freq),
-        cluster_all=bool(model.cluster_all), assign=model.assign, tol=float(model.tol),
-        max_iter=int(model.max_iter), coalesce=float(model.coalesce),
-        accuracy=float(model.accuracy),
-    )  # fmt: skip
-
-
-def fitted(
-    model: MeanShift,
-    table: NDArray[Any],
-    weights: NDArray[np.float64],
-    widths: NDArray[np.float64] = UNWEIGHTED,
-    *,
-    bandwidth: Any = None,
-) -> pipeline.Fit:
-    """Fit a checked table by a model's parameters; the model stays as it is.
-
-    Parameters
-    ----------
-    model : MeanShift
-        Its parameters, checked.
-    table, weights, widths
-        As :func:`meanshift_fast._cluster.pipeline.fit` takes them.
-    bandwidth : float or array-like of shape (n_features,), optional
-        In place of the model's.
-
-    Returns
-    -------
-    Fit
-    """
-    settings = settings_of(model)
-    if bandwidth is not None:
-        settings = settings._replace(bandwidth=bandwidth)
-    is_small = table.size <= MAX_VALUES_OF_ONE_THREAD and settings.are_plain
-    alone = is_small and isinstance(settings.bandwidth, Real)
-    with borrowed_threads(model.n_jobs, alone=alone), reporting(model.progress) as report:
-        return pipeline.fit(table, settings, weights=weights, widths=widths, report=report)
-
-
-def adopt(model: MeanShift, found: pipeline.Fit) -> None:
-    """Set a model's attributes to what a fit has found."""
-    bandwidth = found.bandwidth
-    model.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
-    model.cluster_centers_ = found.centers
-    model.n_iter_ = len(found.history) - 1
-    model.mode_weight_ = found.support
-    model.history_ = found.history
-    model.labels_ = found.labels
-    keep(model, found.kept)
-
-
-def keep(model: MeanShift, kept: Labelled | None) -> None:
-    """Keep what labels other rows, if anything: arrays and a number, as every format can."""
-    for name in Labelled._fields:
-        model.__dict__.pop(f"_kept_{name}", None)
-    if kept:
-        model.__dict__ |= {f"_kept_{name}": value for name, value in kept._asdict().items()}
-
-
-def kept_of(model: MeanShift) -> Labelled | None:
-    """What a model keeps, as the kernels take it: formats forget that an array is read-only."""
-    attributes = vars(model)
-    if "_kept_points" not in attributes:
-        return None
-    names = {name: f"_kept_{name}" for name in Labelled._fields}
-    kept = Labelled(**{name: attributes[of] for name, of in names.items() if of in attributes})
-    return kept._replace(
-        points=readonly(kept.points),
-        weights=readonly(kept.weights),
-        places=readonly(kept.places),
-        peaks=readonly(kept.peaks),
-        sizes=readonly(kept.sizes),
-    )
-
-
 def mean_shift(
     X: ArrayLike,
     *,
@@ -498,34 +409,3 @@ default=None
         progress=progress,
     ).fit(X, sample_weight=sample_weight)
     return model.cluster_centers_, model.labels_
-
-
-def warm_up() -> None:
-    """Compile, or load from the cache, what a first fit and predict need.
-
-    Call it where a pause is welcome: it takes some seconds with an empty cache, and a fraction of
-    one after. ``meanshift-fast warmup`` does the same from the command line. What few fits need
-    (the Gaussian kernel, ``coalesce``, hundreds of centres) compiles where it is first met.
-
-    See Also
-    --------
-    MeanShift : What it warms up.
-
-    Examples
-    --------
-    >>> from meanshift_fast import warm_up
-    >>> warm_up()
-    """
-    grid = np.stack(np.meshgrid(np.arange(80.0), np.arange(80.0)), axis=-1).reshape(-1, 2)
-    model = MeanShift(bandwidth=20.0, bin_seeding=True, cluster_all=False).fit(grid)
-    model.predict(grid)
-    # Thousands of trajectories shift in blocks, few alone; rows of the fit are looked up.
-    MeanShift(bandwidth=20.0, assign="basin").fit(grid).predict(grid[:2] + 0.5)
-    # Large tables have bins in several parts, which are joined, and a tree over cells.
-    large = np.tile(0.3 * grid, (CAREFUL // len(grid) + 1, 1))
-    MeanShift(bandwidth=8.0, bin_seeding=True).fit(large)
-    MeanShift().fit(grid[:1100])
-    # Small ones are fitted in one call, and their bandwidth is estimated in another.
-    MeanShift(bin_seeding=True).fit(grid[:200])
-    # Many columns have a climb of their own, where the rows lie near few axes.
-    MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))

@@ -59,8 +59,8 @@ def test_a_ring_pulls_its_seeds_into_the_empty_middle():
 
 def test_bandwidth_zero_leaves_every_seed_where_it_is():
     points = np.repeat([[0.1], [0.7]], [20, 17], axis=0)
-    built = tree.build(points, np.empty(0))
     index = build(points, radius=0.0)
+    assert isinstance(index, ExactIndex)
     ascent = ascend(index, points, tol=1e-3, max_iter=300, order=index.order, report=SILENT)
     np.testing.assert_array_equal(ascent.endpoints, points)
     np.testing.assert_array_equal(ascent.support, np.repeat([20.0, 17.0], [20, 17]))

@@ -12,7 +12,7 @@ from sklearn import cluster
 from sklearn.exceptions import NotFittedError
 
 from meanshift_fast import MeanShift
-from meanshift_fast.estimator import kept_of
+from meanshift_fast._cluster.model import kept_of
 from meanshift_fast.models import VERSION, load_model, save_model
 from meanshift_fast.stream import fit_batches
 from samples import blobs

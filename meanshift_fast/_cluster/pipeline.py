@@ -12,7 +12,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from meanshift_fast._cluster import small_tables
 from meanshift_fast._cluster.ascent import Ascent, ascend
@@ -24,6 +24,7 @@ from meanshift_fast._cluster.basins import (
     label_endpoints,
     label_rows_of_fit,
 )
+from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import merge_modes
 from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
 from meanshift_fast._cluster.seeds import Seeds, find_seeds
@@ -36,87 +37,7 @@ from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import bandwidth_text
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import Units, checked_lengths, readonly_table, units_of
-from meanshift_fast._input.weights import UNWEIGHTED, without_weightless
-
-Bandwidth = float | NDArray[np.float64]
-
-
-class Settings(NamedTuple):
-    """The parameters of a fit, as :class:`meanshift_fast.MeanShift` documents them."""
-
-    bandwidth: float | str | ArrayLike | None
-    kernel: str
-    seeds: ArrayLike | None
-    bin_seeding: bool
-    min_bin_freq: int
-    cluster_all: bool
-    assign: str
-    tol: float
-    max_iter: int
-    coalesce: float
-    accuracy: float
-
-    @property
-    def are_plain(self) -> bool:
-        """Whether a fit is the flat kernel's from bins, with labels by the nearest centre."""
-        return (
-            self.bin_seeding
-            and self.seeds is None
-            and self.kernel == "flat"
-            and self.assign == "nearest"
-        )
-
-    def limit(self, radius: float) -> float | None:
-        """How far from a mode a row may be labelled; None where it does not matter."""
-        return None if self.cluster_all else radius
-
-
-class Rows(NamedTuple):
-    """The rows of a fit.
-
-    Attributes
-    ----------
-    table : array of shape (n_samples, n_features)
-        The rows as they came, in their own dtype.
-    weights : read-only float64 array of shape (n_samples,) or (0,)
-        Their weights; empty where all are 1.
-    widths : float64 array of shape (n_samples,) or (0,)
-        How many bandwidths wide they are, where they are points of cells.
-    heavy : array of shape (n_heavy, n_features)
-        The rows that weigh anything; the others take part in nothing but the labels.
-    points : read-only C-ordered float64 array of shape (n_heavy, n_features)
-        The same as the kernels take them.
-    heavy_weights, heavy_widths : float64 arrays of shape (n_heavy,) or (0,)
-        Theirs.
-    """
-
-    table: NDArray[Any]
-    weights: NDArray[np.float64]
-    widths: NDArray[np.float64]
-    heavy: NDArray[Any]
-    points: NDArray[np.float64]
-    heavy_weights: NDArray[np.float64]
-    heavy_widths: NDArray[np.float64]
-
-    @classmethod
-    def of(
-        cls, table: NDArray[Any], weights: NDArray[np.float64], widths: NDArray[np.float64]
-    ) -> "Rows":
-        """Set the rows of weight 0 aside."""
-        heavy, heavy_weights = without_weightless(table, weights)
-        heavy_widths = widths[weights > 0.0] if widths.size and weights.size else widths
-        points = readonly_table(heavy)
-        return cls(table, weights, widths, heavy, points, heavy_weights, heavy_widths)
-
-    @property
-    def all_weigh(self) -> bool:
-        """Whether no row has weight 0."""
-        return len(self.points) == len(self.table)
-
-    @property
-    def are_bare(self) -> bool:
-        """Whether they are rows, each of weight 1."""
-        return not self.weights.size and not self.widths.size
+from meanshift_fast._input.weights import UNWEIGHTED
 
 
 class Modes(NamedTuple):

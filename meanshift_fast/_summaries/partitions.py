@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._cluster.model import adopt, fitted
 from meanshift_fast._cluster.seeds import checked_seeds
 from meanshift_fast._index.soft_cells import widths_of
 from meanshift_fast._input.messages import cut, quoted
@@ -21,7 +22,7 @@ from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed, Grid
 from meanshift_fast._summaries.priority_sample import Sample
-from meanshift_fast.estimator import MeanShift, adopt, fitted
+from meanshift_fast.estimator import MeanShift
 
 ROWS = 1 << 16  # rows that are converted at a time, where a portion is not as the kernels take it
 HALVINGS = 6  # cells are halved while they are few, but no more often than this
