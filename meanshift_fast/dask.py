@@ -26,9 +26,10 @@ from sklearn.utils.validation import (
 )
 
 from meanshift_fast import estimator
+from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._jit.threads import borrowed_threads
-from meanshift_fast._summaries.grid_cells import ROOM, Cells, Condensed, Grid
+from meanshift_fast._summaries.grid_cells import ROOM, Cells, Condensed
 from meanshift_fast._summaries.partitions import (
     Portion,
     Resolution,

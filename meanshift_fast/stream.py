@@ -206,4 +206,5 @@ default=None
         assert cells is not None
         condensed = cells.condensed()
     del cells, portion  # their memory is the fit's
-    return fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)
+    fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)
+    return model

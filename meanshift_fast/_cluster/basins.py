@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import Ascent
+from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.seeding import find_bins
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.scaling import readonly
@@ -22,7 +23,6 @@ from meanshift_fast._jit.chunks import pieces
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import hash_of
 from meanshift_fast._jit.simd import flat
-from meanshift_fast._summaries.grid_cells import Grid
 
 FIRST = 1 << 20  # rows of the first piece that is looked up
 WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells

@@ -7,13 +7,14 @@
               |____________________________  bandwidth, each rung a fixed ratio above the last
 
 A structure that is in the data, and not in the choice, lasts over a range of bandwidths, as in
-scale-space clustering [1]_. The rungs are climbed upwards: the modes of one are the seeds of the
+scale-space clustering [1]_. Rungs are computed upwards: the modes of one are the seeds of the
 next, so that all rungs but the first have few trajectories.
 
-A fit starts afresh, though, and among a million rows some lie so far out that no other is in their
-ball: each is a centre of its own. Of 20 blobs that last from 0.43 to 2.25, a fit at 0.43 finds
-229, at the middle 23, and 20 only from 1.7 on. So the bandwidth that is picked is tried: it is the
-first above the middle of the plateau at which fresh climbs find as many centres as the plateau has.
+A fit does not start from such modes, though, and among a million rows some lie so far out that no
+other is in their ball: each is a centre of its own. Of 20 blobs that last from 0.43 to 2.25, a fit
+at 0.43 finds 229, at the middle 23, and 20 only from 1.7 on. So a bandwidth is tried before it is
+chosen: it is the first above the middle of the plateau at which a fit finds as many centres as the
+plateau has.
 
 References
 ----------
@@ -39,11 +40,11 @@ from meanshift_fast._input.extent import bounds_of
 from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table, units_of
 from meanshift_fast._input.weights import UNWEIGHTED
 
-AN_OCTAVE = 8  # rungs
-LEAST, MOST = 1e-100, 1e150  # bandwidths that one unit serves
-SEEDS = 10_000  # rows that the first rung starts from, and that measure its bandwidth
-STRAGGLER = 0.05  # of the heaviest mode's support
-MOST_SEEDS = 200_000  # rows that are tried as seeds: 12 s in all; a million would take 80
+RUNGS_AN_OCTAVE = 8
+MIN_RADIUS, MAX_RADIUS = 1e-100, 1e150  # that one unit serves
+MAX_FIRST_SEEDS = 10_000  # rows that the first rung starts from, and that measure its bandwidth
+MIN_SUPPORT_SHARE = 0.05  # of the heaviest mode's, below which a mode may be a straggler
+MAX_TRIED_SEEDS = 200_000  # rows: 12 s in all; a million would take 80
 
 PLATEAU_DTYPE = np.dtype(
     [
@@ -84,7 +85,7 @@ def stable_bandwidth(
     every_row : bool, default=False
         Whether to try it with every row as a seed, besides the bins; up to 200,000 rows.
     coalesce : float, default=0
-        As in `climb`, for the rows that are seeds.
+        As in `ascend`, for the rows that are seeds.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def stable_bandwidth(
     return count_clusters(points, weights, None, every_row=every_row, coalesce=coalesce).bandwidth
 
 
-class _Rows(NamedTuple):
+class _Arranged(NamedTuple):
     """The rows, and their tree in the unit that suits a bandwidth."""
 
     table: NDArray[np.float64]
@@ -104,23 +105,23 @@ class _Rows(NamedTuple):
     entered: NDArray[np.float64]
     tree: tree.MomentTree
 
-    def at(self, bandwidth: float) -> "_Rows":
+    def at(self, bandwidth: float) -> "_Arranged":
         """The same for another bandwidth: in the same unit, as long as that will do."""
         radius = bandwidth / self.units.divisor
-        if LEAST <= radius <= MOST:
+        if MIN_RADIUS <= radius <= MAX_RADIUS:
             return self._replace(units=self.units._replace(radius=float(radius)))
-        return _rows_of(self.table, self.weights, self.bounds, bandwidth)
+        return _arrange(self.table, self.weights, self.bounds, bandwidth)
 
 
-def _rows_of(
+def _arrange(
     table: NDArray[np.float64],
     weights: NDArray[np.float64],
     bounds: NDArray[np.float64],
     bandwidth: float,
-) -> _Rows:
+) -> _Arranged:
     units = units_of(bandwidth, bounds)
     entered = units.enter(table)
-    return _Rows(table, weights, bounds, units, entered, tree.build(entered, weights))
+    return _Arranged(table, weights, bounds, units, entered, tree.build(entered, weights))
 
 
 def count_clusters(
@@ -134,8 +135,8 @@ def count_clusters(
     n_rows, weights = _effective(len(points), weights)
     bounds = bounds_of(points)
     spread = _spread(points, weights, bounds)
-    rows = _rows_of(points, weights, bounds, 0.0)
-    first = rows.tree.order[:: -(-len(points) // SEEDS)]
+    rows = _arrange(points, weights, bounds, 0.0)
+    first = rows.tree.order[:: -(-len(points) // MAX_FIRST_SEEDS)]
     seeds = readonly_table(points[first])
     least = 0.0
     if ladder is None:
@@ -158,7 +159,7 @@ def count_clusters(
             )
         rows = rows.at(bandwidth)
         seeds, support = _modes(rows, seeds)
-        enough = min(n_rows**0.5, STRAGGLER * support[0])
+        enough = min(n_rows**0.5, MIN_SUPPORT_SHARE * support[0])
         rungs.append((bandwidth, int(np.count_nonzero(support >= enough)), len(seeds)))
         done = len(seeds) == 1 if ladder is None else len(rungs) == len(ladder)
         if done:
@@ -171,9 +172,9 @@ def count_clusters(
 
 def _rung(first: float, steps: Any) -> Any:
     """The bandwidth so many steps above the first; infinite beyond the largest number."""
-    octaves, left = np.divmod(steps, AN_OCTAVE)
+    octaves, left = np.divmod(steps, RUNGS_AN_OCTAVE)
     with np.errstate(over="ignore"):
-        return np.ldexp(first * 2.0 ** (left / AN_OCTAVE), octaves.astype(np.int64))
+        return np.ldexp(first * 2.0 ** (left / RUNGS_AN_OCTAVE), octaves.astype(np.int64))
 
 
 def _spread(
@@ -196,7 +197,7 @@ def _spread(
 
 
 def _modes(
-    rows: _Rows,
+    rows: _Arranged,
     seeds: NDArray[np.float64],
     coalesce: float = 0.0,
     order: NDArray[np.signedinteger] | None = None,
@@ -229,7 +230,7 @@ def _middle(low: float, high: float) -> float:
     return math.ldexp(math.sqrt(math.ldexp(low, -exponent) * math.ldexp(high, -exponent)), exponent)
 
 
-def _bins(rows: _Rows, bandwidth: float) -> NDArray[np.float64]:
+def _bins(rows: _Arranged, bandwidth: float) -> NDArray[np.float64]:
     """The centres of the occupied bins, in the unit of the columns."""
     units_of(bandwidth, rows.bounds, in_bins=True)  # refuses what has no bins
     radius = rows.units.radius
@@ -237,14 +238,16 @@ def _bins(rows: _Rows, bandwidth: float) -> NDArray[np.float64]:
     return readonly_table(rows.units.leave(np.round(rows.entered[first_rows] / radius) * radius))
 
 
-def _tried(rows: _Rows, plateau: np.void, every_row: bool, coalesce: float) -> tuple[float, int]:
-    """Climb afresh at bandwidths of a plateau, from its middle up; the first that agrees."""
+def _tried(
+    rows: _Arranged, plateau: np.void, every_row: bool, coalesce: float
+) -> tuple[float, int]:
+    """Fit at bandwidths of a plateau, from its middle up, until one agrees with its count."""
     low, high, count = float(plateau["low"]), float(plateau["high"]), int(plateau["n_clusters"])
     if low == 0.0:
         return 0.0, count
     n_samples = len(rows.table)
-    every_row = every_row and n_samples <= MOST_SEEDS
-    n_tries = max(1, round(AN_OCTAVE * float(plateau["stability"])))
+    every_row = every_row and n_samples <= MAX_TRIED_SEEDS
+    n_tries = max(1, round(RUNGS_AN_OCTAVE * float(plateau["stability"])))
     best: tuple[bool, int, float, int] = (True, n_samples, 0.0, 0)
     for bandwidth in _rung(_middle(low, high), np.arange(n_tries) / 2.0).tolist():
         rows = rows.at(bandwidth)

@@ -1,7 +1,7 @@
-"""A small table in one call: bins, tree, climb, modes and labels, by the steps of those files.
+"""A small table in one call: bins, tree, ascent, modes and labels, by the steps of those files.
 
-    stage by stage      input -> | bins | -> | tree | -> | climb | -> | modes | -> | labels |
-    here                input -> | bins  ->  tree  ->  climb  ->  modes  ->  labels |
+    stage by stage      input -> | bins | -> | tree | -> | ascent | -> | modes | -> | labels |
+    here                input -> | bins  ->  tree  ->  ascent  ->  modes  ->  labels |
 
 A fit of a thousand rows is a dozen kernels of a few microseconds each, and the interpreter takes
 ten times as long between them. One kernel in their place takes a fit of 1,000 x 2 rows that are all
@@ -35,18 +35,18 @@ from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import as_step, new_integers, new_numbers, serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
 
-ROWS = CHUNK  # at most: so many are arranged at once
-VALUES = 1 << 16  # at most
-# Values times bins, at most: what a round of the climb may read. One thread takes some ten
+MAX_ROWS = CHUNK  # which are arranged at once
+MAX_VALUES = 1 << 16
+# Values times bins: what a round of the ascent may read. One thread takes some ten
 # milliseconds for as many rounds as are usual, and Ctrl-C waits for it. 1,000 x 16 rows from 809
 # bins take 1.4 ms, and stage by stage 2.2. Where clusters are wide the stages can be faster, by a
 # second thread and by tracks: 1,000 x 8 rows from 630 bins take 4.2 ms here and 3.2 there, if
-# nobody else wants the second processor.
-A_ROUND = 1 << 24
-ROUNDS = 512  # of a climb, at most
-FIELDS = len(HISTORY_DTYPE.names or ())  # of the history, in its order
-WIDEST = 1e38  # bandwidth: float32 holds it, as it does the narrowest
-LARGEST = 1e150  # coordinate, whose square is a number
+# the second processor is free.
+MAX_VALUES_A_ROUND = 1 << 24
+MAX_ROUNDS = 512
+N_FIELDS = len(HISTORY_DTYPE.names or ())  # of the history, in its order
+MAX_BANDWIDTH = 1e38  # which float32 holds, as it does the narrowest
+MAX_COORDINATE = 1e150  # whose square is a number
 
 _span_bins = as_step(span_bins)
 _collapse = as_step(collapse)
@@ -66,7 +66,7 @@ class Fit(NamedTuple):
     labels : int64 array of shape (n_samples,)
         The number of each row's nearest mode; -1 beyond the limit.
     history : structured array of shape (n_rounds,)
-        The rounds of the climb, as in :class:`meanshift_fast._cluster.ascent.Climb`.
+        The rounds, as in :class:`meanshift_fast._cluster.ascent.Ascent`.
     """
 
     modes: NDArray[np.float64]
@@ -116,7 +116,7 @@ def _find_seeds(
                 place = np.float64(number) * bandwidth
                 if is_single:
                     place = np.float64(number * np.float32(bandwidth))
-                if not abs(place) <= LARGEST:
+                if not abs(place) <= MAX_COORDINATE:
                     return 0
                 put(places, n_values, place)
                 n_values += 1
@@ -152,11 +152,11 @@ def _order(positions, n_seeds, order, numbers, integers):
 
 
 @step
-def _climb(
+def _ascend(
     tree_arrays, first_child, n_upper, positions, n_seeds, order, radius_sq, rest, n_rounds, stack,
     numbers, support, history, history_counts,
 ):  # fmt: skip
-    """Let seeds climb, one after the other in an order; how many rounds it took, 0 for too many.
+    """Follow seeds, one after the other in an order; how many rounds it took, 0 for too many.
 
     ``history`` and ``history_counts`` are one array of zeros, seen as numbers and as integers.
     """
@@ -165,7 +165,7 @@ def _climb(
         flat(packed), flat(ones), flat(lower), flat(upper), flat(weight), flat(sums),
         flat(first_child), np.int64(0), n_upper,
     )  # fmt: skip
-    n_features, n_told = positions.shape[1], 0
+    n_features, n_rounds_taken = positions.shape[1], 0
     most_rounds, n_fields = history.shape
     at, weights, moves, counts = flat(positions), flat(support), flat(history), flat(history_counts)
     place, shared, own = flat(numbers[0]), flat(numbers[1]), flat(numbers[2])
@@ -191,15 +191,15 @@ def _climb(
             put(moves, record + 3, max(item(moves, record + 3), move))
             put(counts, record + 4, item(counts, record + 4) + rests)
             number += 1
-        n_told = max(n_told, number)
+        n_rounds_taken = max(n_rounds_taken, number)
     n_rested = 0
-    for number in range(n_told):
+    for number in range(n_rounds_taken):
         record = n_fields * number
         n_rested += item(counts, record + 4)
         put(counts, record, number + 1)
         put(moves, record + 2, item(moves, record + 2) / item(counts, record + 1))
         put(counts, record + 4, n_rested)
-    return n_told
+    return n_rounds_taken
 
 
 @step
@@ -256,7 +256,7 @@ def _fit(
     those that any row is near move to the front.
     """
     n_rows, n_features = points.shape
-    if not _largest(flat(points), n_rows * n_features) <= LARGEST:
+    if not _largest(flat(points), n_rows * n_features) <= MAX_COORDINATE:
         return 0, 0
     n_seeds = _find_seeds(
         points, bandwidth, min_bin_freq, is_single, new_numbers(n_features),
@@ -288,13 +288,13 @@ def _fit(
     n_lanes = (n_features + 1) * LANES
     weights, radius_sq = new_numbers(n_seeds), bandwidth * bandwidth
     _order(positions, n_seeds, order, numbers, integers)  # over that of the rows, which has served
-    n_told = _climb(
+    n_rounds_taken = _ascend(
         tree_arrays, first_child, n_upper, positions, n_seeds, order, radius_sq, rest,
         n_rounds, new_integers(STACK),
         (new_numbers(n_lanes), new_numbers(n_lanes), new_numbers(n_lanes)), weights, history,
         history_counts,
     )  # fmt: skip
-    if n_told == 0:
+    if n_rounds_taken == 0:
         return 0, 0
     n_slots = 1  # a power of two, and more than twice the seeds
     while n_slots <= 2 * n_seeds:
@@ -310,7 +310,7 @@ def _fit(
         points, modes, n_modes, limit_sq, new_numbers(n_groups * n_features * LANES),
         new_numbers(n_modes), new_numbers(n_features * LANES), labels,
     )  # fmt: skip
-    return n_modes, n_told
+    return n_modes, n_rounds_taken
 
 
 def fit(
@@ -355,10 +355,10 @@ def fit(
     passes over the rows: 32 us of 1,000 x 2.
     """
     n_rows, n_features = points.shape
-    if n_rows > ROWS or points.size > VALUES or not isinstance(bandwidth, Real):
+    if n_rows > MAX_ROWS or points.size > MAX_VALUES or not isinstance(bandwidth, Real):
         return None
     radius = float(bandwidth)
-    if not LEAST_BIN <= radius <= WIDEST:
+    if not LEAST_BIN <= radius <= MAX_BANDWIDTH:
         return None
     if dtype != np.float64:
         # Centres of narrow floats are rounded; and where NumPy divides in less than float64, as it
@@ -370,16 +370,16 @@ def fit(
     product = np.asarray(_SINGLE * bandwidth).dtype
     if product not in (np.float32, np.float64):
         return None
-    most = min(n_rows, A_ROUND // points.size, sketch.most_without(points))
+    most = min(n_rows, MAX_VALUES_A_ROUND // points.size, sketch.most_without(points))
     limit_sq = limit_square(None if cluster_all else radius)
     positions, modes = np.empty((2, most, n_features))
-    history, support = np.zeros((ROUNDS, FIELDS)), np.empty(most)
+    history, support = np.zeros((MAX_ROUNDS, N_FIELDS)), np.empty(most)
     labels, order = np.empty(n_rows, dtype=np.int64), np.arange(n_rows, dtype=np.int32)
     slots = np.zeros(1 << (2 * n_rows).bit_length(), dtype=np.int32)
     # Numbers that int64 holds, of Python's types: for others `_fit` would compile anew, for 8 s.
     n_modes, n_rounds = _fit(
         points, radius, min(min_bin_freq, n_rows + 1), bool(product == np.float32),
-        tol * radius, min(max_iter, ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots,
+        tol * radius, min(max_iter, MAX_ROUNDS) + 1, limit_sq, UNWEIGHTED, order, slots,
         positions, modes, support, history, history.view(np.int64), labels,
     )  # fmt: skip
     if n_modes == 0:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanshift_fast._cluster.grid import Grid, cell_number
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import checked_lengths, readonly, readonly_table
@@ -27,48 +28,6 @@ from meanshift_fast._jit.simd import flat, words
 
 BLOCK = 512  # rows whose cells are numbered at a time
 ROOM = 1024
-
-
-class Grid(NamedTuple):
-    """Bins, and into how many parts they are cut.
-
-    Attributes
-    ----------
-    sizes : read-only float64 array of shape (n_features,)
-        The sides of a bin, positive, in the unit of the columns. The centres of the bins are the
-        multiples of it.
-    n_parts : int
-        Each side of a bin is so many sides of a cell.
-    """
-
-    sizes: NDArray[np.float64]
-    n_parts: int
-
-    def numbers(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Number the cells of rows along each feature; not finite where numbers are too large."""
-        numbers = np.empty(points.shape)
-        _number(readonly(points), readonly(self.sizes), float(self.n_parts), numbers)
-        return numbers
-
-
-@step
-def _cell(value, size, n_parts):
-    """Number a cell: the bin, rounded half to even, and the part of it.
-
-    Adding 0.0 makes one cell of -0.0 and 0.0. With a power of two more parts, each part is cut to
-    the last bit.
-    """
-    place = value / size
-    middle = np.rint(place)
-    part = min(np.floor((place - middle + 0.5) * n_parts), n_parts - 1.0)
-    return middle * n_parts + part + 0.0
-
-
-@serial
-def _number(points, sizes, n_parts, numbers):
-    for i in range(points.shape[0]):
-        for f in range(points.shape[1]):
-            numbers[i, f] = _cell(points[i, f], sizes[f], n_parts)
 
 
 # A cell is a row of the table: its number along each feature, its first row, the sum of weighted
@@ -86,7 +45,7 @@ def _number_block(points, start, sizes, n_parts, numbers, words, hashes):
     n_rows = min(hashes.shape[0], points.shape[0] - start)
     for k in range(n_rows):
         for f in range(n_features):
-            numbers[k, f] = _cell(np.float64(points[start + k, f]), sizes[f], n_parts)
+            numbers[k, f] = cell_number(np.float64(points[start + k, f]), sizes[f], n_parts)
     for k in range(n_rows):
         # The last bits of whole numbers are zeros: one more turn makes those of the hash be any.
         # Without it a row took 31 ns where it takes 13.
@@ -210,7 +169,7 @@ def _moments(table, sizes, n_parts, means, totals, variances):
                     offset = 0.0
                 mean += offset
                 variances[cell] -= (offset / sizes[f]) * (offset / sizes[f])
-            while _cell(mean, sizes[f], n_parts) != table[cell, f]:
+            while cell_number(mean, sizes[f], n_parts) != table[cell, f]:
                 mean = np.nextafter(mean, first)
             means[cell, f] = mean
         variances[cell] = max(variances[cell] / n_features, 0.0)

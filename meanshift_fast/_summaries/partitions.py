@@ -13,22 +13,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.model import adopt, fitted
 from meanshift_fast._cluster.seeds import checked_seeds
 from meanshift_fast._index.soft_cells import widths_of
+from meanshift_fast._input.checks import check_parameters
 from meanshift_fast._input.messages import cut, quoted
 from meanshift_fast._input.scaling import checked_lengths
 from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast._jit.threads import thread_count
-from meanshift_fast._summaries.grid_cells import Cells, Condensed, Grid
+from meanshift_fast._summaries.grid_cells import Cells, Condensed
 from meanshift_fast._summaries.priority_sample import Sample
-from meanshift_fast.estimator import MeanShift
 
 ROWS = 1 << 16  # rows that are converted at a time, where a portion is not as the kernels take it
 HALVINGS = 6  # cells are halved while they are few, but no more often than this
 
 Width = float | ArrayLike
-Model = TypeVar("Model", bound=MeanShift)
+Model = TypeVar("Model")  # an object with the parameters of MeanShift
 
 
 class Resolution(NamedTuple):
@@ -153,13 +154,13 @@ def _refuse_infinite(points: NDArray[Any], start: int, name: str) -> None:
 
 
 def checked_model(model: Model) -> Model:
-    """Refuse a model's parameters before any row is looked at."""
-    model._validate_params()
-    thread_count(model.n_jobs)
+    """Refuse a model's parameters before any row is read."""
+    check_parameters(model)
+    thread_count(model.n_jobs)  # type: ignore[attr-defined]
     return model
 
 
-def check_columns(model: MeanShift, width: Width, n_features: int) -> None:
+def check_columns(model: Any, width: Width, n_features: int) -> None:
     """Refuse a bandwidth or seeds of other columns than the rows', before all rows are read."""
     checked_lengths("bandwidth", width, n_features)
     if model.seeds is not None:
@@ -186,14 +187,14 @@ def estimated(sample: Sample, rule: str | None, kernel: str) -> float:
 
 
 def fit_cells(
-    model: Model,
+    model: Any,
     condensed: Condensed,
     width: Width,
     *,
     dtype: np.dtype[Any],
     names: NDArray[Any] | None = None,
-) -> Model:
-    """Fit a model on cells, for rows to come.
+) -> None:
+    """Fit a model on cells, for rows to come; all attributes but ``labels_``, which rows have.
 
     Parameters
     ----------
@@ -207,18 +208,12 @@ def fit_cells(
         The rows', which the centres keep where it is floating.
     names : array of shape (n_features,), optional
         The names of the columns.
-
-    Returns
-    -------
-    MeanShift
-        The model, without ``labels_``: those of cells are nobody's.
     """
     # A Gaussian is smooth: a cell of a sixteenth of it moves no mean by much.
     widths = widths_of(condensed.variances) if model.kernel == "flat" else UNWEIGHTED
-    found = fitted(
-        model, condensed.points, checked_weights(condensed.weights, len(condensed.points)), widths,
-        bandwidth=width,
-    )  # fmt: skip
+    vars(model).pop("cluster_centers_", None)  # no model is left where the fit fails
+    weights = checked_weights(condensed.weights, len(condensed.points))
+    found = fitted(model, condensed.points, weights, widths, bandwidth=width)
     if found.kept:
         found = found._replace(kept=found.kept.in_cells(condensed.grid))
     adopt(model, found)
@@ -228,4 +223,3 @@ def fit_cells(
     if names is not None:
         model.feature_names_in_ = names
     del model.labels_
-    return model
