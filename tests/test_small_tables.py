@@ -84,7 +84,7 @@ def assert_equal_fits(found, expected):
 def by_stages(X, params):
     """Fit with the stages, whatever the table."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(small, "ROWS", 0)
+        patch.setattr(small, "MAX_ROWS", 0)
         return MeanShift(**params).fit(X)
 
 
@@ -215,7 +215,7 @@ def test_what_one_call_does_not_do_is_not_asked_of_it(asked, calls):
 def test_a_climb_of_more_rounds_than_there_is_room_for_is_left_to_the_stages(
     max_iter, calls, monkeypatch
 ):
-    monkeypatch.setattr(small, "ROUNDS", 3)
+    monkeypatch.setattr(small, "MAX_ROUNDS", 3)
     X, params = samples.blobs(300, 2), PLAIN | {"tol": 0.0, "max_iter": max_iter}
     expected = by_stages(X, params)
     calls.clear()
