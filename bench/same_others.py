@@ -96,6 +96,8 @@ def _streams() -> Iterator[Setting]:
     for dtype in ("float32", "float16", "int16", ">f8"):
         table = as_dtype(blobs(2000), dtype, 10.0)
         yield _setting(f"stream of {dtype}", _stream, table=table, bandwidth=11)
+    seeds = [[1.0, 1.0], [5.0, 5.0], [5.0, 9.0], [90.0, 0.0]]
+    yield _setting("stream", _stream, table=blobs(3000), bandwidth=3, seeds=seeds)
     for resolution in (1, 0.3):
         yield _setting("stream", _stream, table=ring(4000), bandwidth=0.8, resolution=resolution)
     rest = {"bandwidth": 1.2, "bin_seeding": True}
