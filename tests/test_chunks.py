@@ -23,26 +23,26 @@ from meanshift_fast._index import sigma_points as proxies
 from meanshift_fast._index import soft_cells as slabs
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit import chunks as pieces
+from meanshift_fast._jit import chunks
 from meanshift_fast.stream import fit_batches
 
 RNG = np.random.default_rng(0)
 
 
-def test_pieces_cover_the_range_in_order_and_begin_at_multiples():
+def test_chunks_cover_the_range_in_order_and_begin_at_multiples():
     for n_items in (0, 1, 63, 64, 65, 10_000):
         for first in (0, 1, 64, 100, 1 << 40):
-            cuts = list(pieces.pieces(n_items, first=first, multiple=64))
+            cuts = list(chunks.chunks(n_items, first=first, multiple=64))
             assert [i for start, stop in cuts for i in range(start, stop)] == list(range(n_items))
             assert all(start % 64 == 0 for start, _ in cuts)
             assert all(stop <= max(first // 64, 1) * 64 for _, stop in cuts[:1])
 
 
-def test_pieces_take_a_quarter_of_a_second_once_it_is_known_how_long_an_item_takes(monkeypatch):
+def test_chunks_take_a_quarter_of_a_second_once_an_item_is_timed(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(pieces, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(chunks, "perf_counter", lambda: clock[0])
     sizes = []
-    for start, stop in pieces.pieces(1 << 20, first=128):
+    for start, stop in chunks.chunks(1 << 20, first=128):
         sizes.append(stop - start)
         clock[0] += sizes[-1] * 2.0 ** (-17 if start < 1 << 19 else -10)
     assert sizes[:10] == [128 << growth for growth in range(8)] + [32_768] * 2
@@ -54,24 +54,24 @@ def test_pieces_take_a_quarter_of_a_second_once_it_is_known_how_long_an_item_tak
 # Cut as small as can be, every stage gives the same answer, in many calls.
 
 CUTS = {
-    "bandwidth": (bandwidth, "_search", ["FIRST"]),
-    "seeds": (seeding, "_count_bins", ["FIRST"]),
-    "build": (tree, "_arrange", ["FIRST"]),
+    "bandwidth": (bandwidth, "_search", ["FIRST_CHUNK_VALUES"]),
+    "seeds": (seeding, "_count_bins", ["FIRST_CHUNK_ROWS"]),
+    "build": (tree, "_arrange", ["FIRST_CHUNK_VALUES"]),
     "build, heavy cells": (tree, "_split_heavy_cells", ["RANKS"]),
-    "climb": (shift, "_flat_shifts", ["FIRST"]),
-    "climb among cells": (slabs, "_shift_all", ["FIRST"]),
-    "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST"]),
-    "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST"]),
-    "polishing": (gaussian, "_polish_all", ["FIRST"]),
-    "coalescing": (coalescing, "_link", ["FIRST"]),
-    "roots numbered": (coalescing, "_number_roots", ["FIRST"]),
-    "roots written": (coalescing, "_write_roots", ["FIRST"]),
-    "equal ends": (modes, "collapse", ["FIRST"]),
+    "climb": (shift, "_flat_shifts", ["FIRST_CHUNK_VALUES"]),
+    "climb among cells": (slabs, "_shift_all", ["FIRST_CHUNK_VALUES"]),
+    "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST_CHUNK_VALUES"]),
+    "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST_CHUNK_VALUES"]),
+    "polishing": (gaussian, "_polish_all", ["FIRST_CHUNK_VALUES"]),
+    "coalescing": (coalescing, "_link", ["FIRST_CHUNK_POSITIONS"]),
+    "roots numbered": (coalescing, "_number_roots", ["FIRST_CHUNK_POSITIONS"]),
+    "roots written": (coalescing, "_write_roots", ["FIRST_CHUNK_POSITIONS"]),
+    "equal ends": (modes, "collapse", ["FIRST_CHUNK_ENDPOINTS"]),
     "few modes": (modes, "sweep", ["AT_ONCE"]),
     "many modes": (modes, "_sift", ["AT_ONCE"]),
-    "labels": (labels, "_label_all_by_all", ["FIRST"]),
-    "labels, block by block": (labels, "_label_all_by_blocks", ["FIRST"]),
-    "basins": (basins, "_look_up", ["FIRST"]),
+    "labels": (labels, "_label_all_by_all", ["FIRST_CHUNK_VALUES"]),
+    "labels, block by block": (labels, "_label_all_by_blocks", ["FIRST_CHUNK_VALUES"]),
+    "basins": (basins, "_look_up", ["FIRST_CHUNK_ROWS"]),
 }
 X = samples.blobs(20_000, 2, n_blobs=9)
 FITS = {
@@ -118,7 +118,7 @@ def uncut():
 def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
     expected, calls_before = uncut
     calls = counted(monkeypatch)
-    monkeypatch.setattr(pieces, "PIECE", 0.0)  # whatever a call takes is too long
+    monkeypatch.setattr(chunks, "CHUNK_SECONDS", 0.0)  # whatever a call takes is too long
     module, _, sizes = CUTS[stage]
     for size in sizes:
         monkeypatch.setattr(module, size, 1)

@@ -7,7 +7,7 @@ import naive
 from meanshift_fast._index import flat as shift
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.traversal import BLOCK, MANY
-from meanshift_fast._jit import chunks as pieces
+from meanshift_fast._jit import chunks
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
@@ -160,7 +160,7 @@ def test_a_shift_cut_small_gives_the_same_bits(n_features, monkeypatch):
     built = tree.build(points, np.empty(0))
     whole, cut = points.copy(), points.copy()
     shift.shift(built, whole, 1.5)
-    monkeypatch.setattr(shift, "FIRST", 1)
-    monkeypatch.setattr(pieces, "PIECE", 0.0)  # whatever a call takes is too long
+    monkeypatch.setattr(shift, "FIRST_CHUNK_VALUES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_SECONDS", 0.0)  # whatever a call takes is too long
     shift.shift(built, cut, 1.5)
     assert whole.tobytes() == cut.tobytes() != points.tobytes()

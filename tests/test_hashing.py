@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meanshift_fast._jit.compiler import serial
-from meanshift_fast._jit.hashing import hash_of_words
+from meanshift_fast._jit.hashing import hash_of_patterns
 from meanshift_fast._jit.simd import flat
 
 BITS = 20  # of a slot
@@ -15,7 +15,7 @@ BITS = 20  # of a slot
 @serial
 def all_hashes(words, hashes):
     for i in range(words.shape[0]):
-        hashes[i] = hash_of_words(flat(words), i * words.shape[1], words.shape[1])
+        hashes[i] = hash_of_patterns(flat(words), i * words.shape[1], words.shape[1])
 
 
 def single_values(n_words):

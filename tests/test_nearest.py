@@ -10,7 +10,7 @@ import samples
 from meanshift_fast import MeanShift
 from meanshift_fast._index import nearest as labels
 from meanshift_fast._index.moment_tree import build
-from meanshift_fast._jit import chunks as pieces
+from meanshift_fast._jit import chunks
 from meanshift_fast._jit.threads import borrowed_threads
 
 
@@ -123,13 +123,13 @@ def test_each_way_takes_few_rows_at_a_time_where_they_meet_much(way, monkeypatch
     sizes = []
 
     def told(*args, **kwargs):
-        for start, stop in pieces.pieces(*args, **kwargs):
+        for start, stop in chunks.chunks(*args, **kwargs):
             sizes.append(stop - start)
             yield start, stop
 
-    monkeypatch.setattr(labels, "pieces", told)
-    monkeypatch.setattr(labels, "FIRST", 1)
-    monkeypatch.setattr(pieces, "PIECE", 0.0)  # whatever a piece takes is too long
+    monkeypatch.setattr(labels, "chunks", told)
+    monkeypatch.setattr(labels, "FIRST_CHUNK_VALUES", 1)
+    monkeypatch.setattr(chunks, "CHUNK_SECONDS", 0.0)  # whatever a piece takes is too long
     rows = samples.blobs(5000, 3, n_blobs=9, spread=1.5)
     assert_labels_are_the_twins(rows, np.random.default_rng(0).permutation(rows)[:300], None)
     assert max(sizes) == 16  # rows, or block by block leaves

@@ -4,10 +4,12 @@ import numba
 import numpy as np
 import pytest
 
-from meanshift_fast._jit import simd as lanes
+from meanshift_fast._jit import simd
 from meanshift_fast._jit.simd import (
+    accumulator,
+    bit_patterns,
     bits,
-    draw,
+    fetch_add,
     flat,
     full,
     fused,
@@ -19,17 +21,15 @@ from meanshift_fast._jit.simd import (
     mask_of,
     most,
     put,
-    room,
     sqrt,
     store,
     total,
     where,
-    words,
 )
 
 pytestmark = pytest.mark.jitless
 
-ROWS = np.random.default_rng(0).normal(size=(6, lanes.LANES))
+ROWS = np.random.default_rng(0).normal(size=(6, simd.LANES))
 
 
 def results(rows, out, scalar):
@@ -67,8 +67,8 @@ def test_lane_operations_are_numpys_own():
     )
     assert summed == pytest.approx(left.sum(), rel=1e-14)
     assert (smallest, largest) == (left.min(), left.max())
-    assert not_above == sum(1 << j for j in range(lanes.LANES) if left[j] <= right[j])
-    assert not_below == sum(1 << j for j in range(lanes.LANES) if left[j] >= 0.25)
+    assert not_above == sum(1 << j for j in range(simd.LANES) if left[j] <= right[j])
+    assert not_below == sum(1 << j for j in range(simd.LANES) if left[j] >= 0.25)
 
 
 def fused_sums(rows, out):
@@ -106,32 +106,32 @@ def test_flat_pointers_read_and_write_the_array():
 
 
 def through_a_room(rows, out):
-    kept = room()
-    for row in range(lanes.ROOM):
+    kept = accumulator()
+    for row in range(simd.ACCUMULATOR_VECTORS):
         store(kept, row, load(rows, row % 6) + row)
-    for row in range(lanes.ROOM):
-        store(out, row, load(kept, lanes.ROOM - 1 - row))
+    for row in range(simd.ACCUMULATOR_VECTORS):
+        store(out, row, load(kept, simd.ACCUMULATOR_VECTORS - 1 - row))
 
 
-def test_a_room_keeps_rows_of_lanes():
-    plain, compiled = np.zeros((2, lanes.ROOM, lanes.LANES))
+def test_an_accumulator_keeps_vectors():
+    plain, compiled = np.zeros((2, simd.ACCUMULATOR_VECTORS, simd.LANES))
     through_a_room(ROWS, plain)
     numba.njit(through_a_room)(ROWS, compiled)
     np.testing.assert_array_equal(compiled, plain)
-    numbers = np.arange(lanes.ROOM)
+    numbers = np.arange(simd.ACCUMULATOR_VECTORS)
     np.testing.assert_array_equal(plain, (ROWS[numbers % 6] + numbers[:, None])[::-1])
 
 
 def a_word(rows, i):
-    return item(words(flat(rows)), i)
+    return item(bit_patterns(flat(rows)), i)
 
 
 def draw_all(counter, drawn, n_numbers, sums, taker):
     """Draw until all numbers have been, and sum up what was drawn."""
-    first = draw(flat(counter), drawn)
+    first = fetch_add(flat(counter), drawn)
     while first < n_numbers:
         sums[taker] += first
-        first = draw(flat(counter), drawn)
+        first = fetch_add(flat(counter), drawn)
 
 
 def draw_together(counter, drawn, n_numbers, sums):
@@ -156,10 +156,10 @@ def test_words_are_the_bits_of_numbers():
 
 
 def test_a_mask_goes_to_bits_and_back():
-    for set_bits in (0, 1, 0b1010, 2**lanes.LANES - 1):
+    for set_bits in (0, 1, 0b1010, 2**simd.LANES - 1):
         assert bits(mask_of(set_bits)) == set_bits
 
 
 def test_infinity_is_in_no_ball():
-    padded = np.full((1, lanes.LANES), np.inf)
+    padded = np.full((1, simd.LANES), np.inf)
     assert bits((load(padded, 0) - 1.0) * (load(padded, 0) - 1.0) <= 1e308) == 0

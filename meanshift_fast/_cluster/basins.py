@@ -19,12 +19,12 @@ from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.seeding import find_bins
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.scaling import readonly
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import hash_of
+from meanshift_fast._jit.hashing import hash_of_row
 from meanshift_fast._jit.simd import flat
 
-FIRST = 1 << 20  # rows of the first piece that is looked up
+FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk that is looked up
 WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells
 MAX_PEAK_DISTANCE = (
     0.25  # bandwidths from the nearest mode; endpoints farther off may be on a saddle
@@ -131,7 +131,7 @@ class Labelled(NamedTuple):
 def _slot_of(points, words, row, others, slots):
     """Find the slot of a row's equal among others, or the empty one where it would be."""
     last_slot = slots.shape[0] - 1
-    slot = hash_of(flat(points), flat(words), points.shape[1], row) & last_slot
+    slot = hash_of_row(flat(points), flat(words), points.shape[1], row) & last_slot
     while slots[slot] >= 0:
         f = 0
         while f < points.shape[1] and points[row, f] == others[slots[slot], f]:
@@ -178,10 +178,10 @@ def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
     slots = np.full(2 << len(others).bit_length(), -1)
     found = np.empty(len(points), dtype=np.int64)
     words = others.view(np.int64)
-    for start, stop in pieces(len(others), first=FIRST):
+    for start, stop in chunks(len(others), first=FIRST_CHUNK_ROWS):
         _note_rows(others, words, start, stop, slots)
     words = points.view(np.int64)
-    for start, stop in pieces(len(points), first=FIRST):
+    for start, stop in chunks(len(points), first=FIRST_CHUNK_ROWS):
         _look_up(points[start:stop], words[start:stop], others, slots, found[start:stop])
     return found
 

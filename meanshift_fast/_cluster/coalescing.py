@@ -13,12 +13,12 @@ are computed where 14.7 were, and the cells cost 4 % of the time that is left.
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import mixed
 from meanshift_fast._jit.simd import flat, item, put
 
-FIRST = 1 << 20  # positions of the first chunk
+FIRST_CHUNK_POSITIONS = 1 << 20  # positions of the first chunk
 
 
 @step
@@ -156,7 +156,7 @@ class Coalescing:
             self.slots = more_slots
         cells = np.empty(positions.shape[1])
         n_kept = n_at_rest = 0
-        for start, stop in pieces(len(live), first=FIRST):
+        for start, stop in chunks(len(live), first=FIRST_CHUNK_POSITIONS):
             keys = np.empty(stop - start, dtype=np.int64)
             _cell_keys(positions[start:stop], self.side, cells, cells.view(np.int64), keys)
             n_kept, n_new, n_linked = _link(
@@ -175,9 +175,9 @@ class Coalescing:
     def trajectories(self, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Number the roots as seeds come: each seed's trajectory, and the ranks of the roots."""
         trajectories, roots, n_trajectories = np.empty_like(order), np.empty_like(order), 0
-        for start, stop in pieces(len(order), first=FIRST):
+        for start, stop in chunks(len(order), first=FIRST_CHUNK_POSITIONS):
             _write_roots(self.links, order, start, stop, trajectories)
-        for start, stop in pieces(len(order), first=FIRST):
+        for start, stop in chunks(len(order), first=FIRST_CHUNK_POSITIONS):
             n_trajectories = _number_roots(trajectories, order, start, stop, n_trajectories, roots)
         roots = roots[:n_trajectories]
         numbers = self.sizes  # which have served

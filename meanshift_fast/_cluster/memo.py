@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import hash_of_words
+from meanshift_fast._jit.hashing import hash_of_patterns
 from meanshift_fast._jit.simd import flat, item, put
 
 OPEN = -1  # a place without a step
@@ -33,7 +33,7 @@ MAX_MEMO_SEED_VALUES = 1 << 18
 # When so many values are held, the memo is read and begun anew: with half as many a fit of
 # 60,000 x 2 rows takes 155 ms and not 132.
 MAX_MEMO_VALUES = 1 << 23
-FIRST = 1 << 16  # seeds of the first chunk that is read
+FIRST_CHUNK_SEEDS = 1 << 16  # seeds of the first chunk that is read
 
 
 def serves(positions: NDArray[np.float64]) -> bool:
@@ -47,7 +47,7 @@ def _enter(words, n_features, n_places, slots, last_slot, arrivals, first):
 
     Places are compared bit by bit: 0.0 and -0.0 are two, which costs a shift and no more.
     """
-    slot = hash_of_words(arrivals, first, n_features) & last_slot
+    slot = hash_of_patterns(arrivals, first, n_features) & last_slot
     while item(slots, slot) > 0:
         known = item(slots, slot) - 1
         f = 0
@@ -285,7 +285,7 @@ class Memo:
         size = min(n_rounds, 64)
         while True:
             totals, n_open, n_rounds_found = np.zeros((size, 4)), 0, 0
-            for start, stop in pieces(n_seeds, first=FIRST):
+            for start, stop in chunks(n_seeds, first=FIRST_CHUNK_SEEDS):
                 n_left, n_longest = _follow(
                     self._first_places[start:stop], self._places, self._next_places, self._support,
                     self._moves, self.rest, endpoints[start:stop], support[start:stop],

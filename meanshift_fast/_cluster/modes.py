@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import build
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import are_equal, hash_of
+from meanshift_fast._jit.hashing import hash_of_row, rows_equal
 from meanshift_fast._jit.simd import (
     LANES,
+    bit_patterns,
     bits,
     flat,
     full,
@@ -34,7 +35,6 @@ from meanshift_fast._jit.simd import (
     put,
     total,
     where,
-    words,
 )
 
 # Ends that sweeps may visit before there is a tree: so many times the ends, and at least. A visit
@@ -42,7 +42,7 @@ from meanshift_fast._jit.simd import (
 # Whichever way is the better, having tried the other costs at most about as much again.
 SWEEPS = 16
 VISITS = 1 << 18
-FIRST = 1 << 20  # ends of the first piece that is looked for equals
+FIRST_CHUNK_ENDPOINTS = 1 << 20  # ends of the first chunk that is looked for equals
 SURE = 1.0 + 1e-9  # times a square: what exceeds that in some order of adding exceeds it in any
 AT_ONCE = 1 << 23  # visits, or ends sorted, in one go: some tenths of a second
 
@@ -58,8 +58,8 @@ def collapse(ends, start, stop, support, slots, waiting, n_distinct):
     """List the first of each new tuple in start:stop, with the support of the last; how many."""
     n_features, last_slot = ends.shape[1], slots.shape[0] - 1
     for row in range(start, stop):
-        slot = hash_of(flat(ends), words(flat(ends)), n_features, row) & last_slot
-        while slots[slot] >= 0 and not are_equal(flat(ends), n_features, slots[slot], row):
+        slot = hash_of_row(flat(ends), bit_patterns(flat(ends)), n_features, row) & last_slot
+        while slots[slot] >= 0 and not rows_equal(flat(ends), n_features, slots[slot], row):
             slot = (slot + 1) & last_slot
         if slots[slot] < 0:
             slots[slot] = row
@@ -408,7 +408,7 @@ def merge_modes(
     slots = np.full(2 << n_seeds.bit_length(), -1)
     waiting = np.empty(n_seeds, dtype=np.int64)
     n_waiting = 0
-    for start, stop in pieces(n_seeds, first=FIRST):
+    for start, stop in chunks(n_seeds, first=FIRST_CHUNK_ENDPOINTS):
         n_waiting = collapse(ends, start, stop, support, slots, waiting, n_waiting)
     n_visits = max(SWEEPS * n_waiting, VISITS)
     kept = np.empty(n_waiting, dtype=np.int64)

@@ -27,15 +27,15 @@ from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import cut
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit.chunks import pieces
-from meanshift_fast._jit.compiler import inlined, new_numbers, parallel, serial, step
+from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.compiler import empty_floats, inlined, parallel, serial, step
 from meanshift_fast._jit.hashing import mixed
-from meanshift_fast._jit.simd import flat, item, put, words
-from meanshift_fast._jit.threads import allowed
+from meanshift_fast._jit.simd import bit_patterns, flat, item, put
+from meanshift_fast._jit.threads import available_threads
 
 SAMPLE = 8192  # rows that tell whether rows repeat; a table of no more is built before they do
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
-FIRST = 1 << 20  # rows of the first piece
+FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk
 LARGE = 1 << 17  # rows that are shared out to threads
 PARTS = 8  # at most: each has slots of its own
 LEAST_BIN = float(np.finfo(np.float32).tiny)
@@ -93,12 +93,12 @@ def _own_slot(points, row, n_features, bin_size, origin, stride):
 @step
 def _hashed_slot(points, row, n_features, bin_size, slots, last_slot, rows, bins):
     """The slot of a row's bin, or where it will be; ``rows`` are the first rows of the bins."""
-    # Not by `hash_of_words`, which reads what was just put: a million rows of two columns in nearly
-    # as many bins take 130 ms so, and 155 by it.
+    # `hash_of_patterns` would read back what was just written: a million rows of two columns in
+    # nearly as many bins take 130 ms this way and 155 ms with it.
     code = np.int64(0)
     for f in range(n_features):
         put(bins, f, _bin(item(points, row * n_features + f), bin_size))
-        code = mixed(code, item(words(bins), f))
+        code = mixed(code, item(bit_patterns(bins), f))
     # The last bits of whole numbers are zeros: one more turn makes those of the hash be any.
     slot = mixed(code, np.int64(0)) & last_slot
     while item(slots, slot) > 0:
@@ -159,7 +159,7 @@ def _count_bins(
     """
     for part in prange(parts.shape[0] - 1):
         first, last = parts[part], parts[part + 1]
-        bins = new_numbers(points.shape[1])
+        bins = empty_floats(points.shape[1])
         n_bins[part] = count_part(
             points, min(first + start, last), min(first + stop, last), bin_size, origin, stride,
             slots[slot_starts[part] : slot_starts[part + 1]], n_bins[part], rows[first:],
@@ -209,7 +209,7 @@ def find_bins(
         How many rows each bin holds.
     """
     n_samples = len(points)
-    n_parts = 1 if inverse.size or n_samples < LARGE else min(allowed(), PARTS)
+    n_parts = 1 if inverse.size or n_samples < LARGE else min(available_threads(), PARTS)
     part = -(-n_samples // n_parts)
     starts = [*range(0, n_samples, part), n_samples]
     # The first part's slots are enough for all rows: the other parts' bins will join them.
@@ -221,14 +221,14 @@ def find_bins(
     if not span_bins(extremes(points), bin_size, origin, stride) <= min(n_slots):
         stride = stride[:0]
     parts, n_found = np.array(starts), np.zeros(len(n_slots), dtype=np.int64)
-    for start, stop in pieces(part, first=FIRST):
+    for start, stop in chunks(part, first=FIRST_CHUNK_ROWS):
         _count_bins(
             points, parts, start, stop, bin_size, origin, stride, slots, slot_starts, n_found,
             rows, counts, inverse,
         )  # fmt: skip
     n_bins = int(n_found[0])
     for first, n_more in zip(starts[1:-1], n_found[1:].tolist(), strict=True):
-        for start, stop in pieces(n_more, first=FIRST):
+        for start, stop in chunks(n_more, first=FIRST_CHUNK_ROWS):
             n_bins = _join_part(
                 points, first + start, first + stop, bin_size, origin, stride,
                 slots[: n_slots[0]], n_bins, rows, counts, np.empty_like(origin),

@@ -32,7 +32,7 @@ from meanshift_fast._index.moment_tree import (
 from meanshift_fast._index.nearest import label_by_all, limit_square
 from meanshift_fast._index.traversal import STACK, move_to_mean, sum_balls
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit.compiler import as_step, new_integers, new_numbers, serial, step
+from meanshift_fast._jit.compiler import as_step, empty_floats, empty_integers, serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
 
 MAX_ROWS = CHUNK  # which are arranged at once
@@ -259,9 +259,9 @@ def _fit(
     if not _largest(flat(points), n_rows * n_features) <= MAX_COORDINATE:
         return 0, 0
     n_seeds = _find_seeds(
-        points, bandwidth, min_bin_freq, is_single, new_numbers(n_features),
-        new_numbers(n_features), new_numbers(0), new_numbers(n_features), slots,
-        new_integers(n_rows), new_integers(n_rows), new_integers(0), positions,
+        points, bandwidth, min_bin_freq, is_single, empty_floats(n_features),
+        empty_floats(n_features), empty_floats(0), empty_floats(n_features), slots,
+        empty_integers(n_rows), empty_integers(n_rows), empty_integers(0), positions,
     )  # fmt: skip
     if n_seeds == 0:
         return 0, 0
@@ -271,27 +271,27 @@ def _fit(
     n_lowest = (n_leaves + LANES - 1) // LANES
     n_upper = int(n_lowest > 1)
     n_blocks = n_upper + n_lowest
-    level_starts, first_child = new_integers(2 + n_upper), new_integers(n_blocks)
+    level_starts, first_child = empty_integers(2 + n_upper), empty_integers(n_blocks)
     level_starts[0], level_starts[1], level_starts[-1] = 0, 1, n_blocks
     size = n_blocks * n_features * LANES
     tree_arrays = (
-        new_numbers(n_leaves * n_features * LANES), new_numbers(LANES), new_numbers(size),
-        new_numbers(size), new_numbers(n_blocks * LANES), new_numbers(size),
+        empty_floats(n_leaves * n_features * LANES), empty_floats(LANES), empty_floats(size),
+        empty_floats(size), empty_floats(n_blocks * LANES), empty_floats(size),
     )  # fmt: skip
-    numbers = new_numbers(CHUNK), new_numbers(CHUNK)
-    integers = new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)
+    numbers = empty_floats(CHUNK), empty_floats(CHUNK)
+    integers = empty_integers(CHUNK), empty_integers(CHUNK), empty_integers(CHUNK)
     _arrange(
         points, unweighted, order, n_seeds > n_rows // 16, n_leaves, n_upper, tree_arrays,
         level_starts, first_child, numbers, integers,
     )  # fmt: skip
 
     n_lanes = (n_features + 1) * LANES
-    weights, radius_sq = new_numbers(n_seeds), bandwidth * bandwidth
+    weights, radius_sq = empty_floats(n_seeds), bandwidth * bandwidth
     _order(positions, n_seeds, order, numbers, integers)  # over that of the rows, which has served
     n_rounds_taken = _ascend(
         tree_arrays, first_child, n_upper, positions, n_seeds, order, radius_sq, rest,
-        n_rounds, new_integers(STACK),
-        (new_numbers(n_lanes), new_numbers(n_lanes), new_numbers(n_lanes)), weights, history,
+        n_rounds, empty_integers(STACK),
+        (empty_floats(n_lanes), empty_floats(n_lanes), empty_floats(n_lanes)), weights, history,
         history_counts,
     )  # fmt: skip
     if n_rounds_taken == 0:
@@ -300,15 +300,15 @@ def _fit(
     while n_slots <= 2 * n_seeds:
         n_slots *= 2
     n_modes = _merge(
-        positions, n_seeds, weights, radius_sq, new_integers(n_slots), new_integers(n_seeds),
-        new_integers(n_seeds), modes, support,
+        positions, n_seeds, weights, radius_sq, empty_integers(n_slots), empty_integers(n_seeds),
+        empty_integers(n_seeds), modes, support,
     )  # fmt: skip
     if n_modes == 0:
         return 0, 0
     n_groups = (n_modes + LANES - 1) // LANES
     _label(
-        points, modes, n_modes, limit_sq, new_numbers(n_groups * n_features * LANES),
-        new_numbers(n_modes), new_numbers(n_features * LANES), labels,
+        points, modes, n_modes, limit_sq, empty_floats(n_groups * n_features * LANES),
+        empty_floats(n_modes), empty_floats(n_features * LANES), labels,
     )  # fmt: skip
     return n_modes, n_rounds_taken
 

@@ -8,12 +8,12 @@ value    a  b  a  c  b  a          first rows   0  1  3
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial
-from meanshift_fast._jit.hashing import are_equal, hash_of
+from meanshift_fast._jit.hashing import hash_of_row, rows_equal
 from meanshift_fast._jit.simd import flat, item, put
 
-FIRST = 1 << 20  # rows of the first piece
+FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk
 SAMPLE = 4096  # rows: of a million that are two of each, 16 meet their like in it
 
 
@@ -23,9 +23,9 @@ def _number_rows(rows, words, start, stop, slots, firsts, numbers, n_distinct):
     n_features, last_slot = rows.shape[1], slots.shape[0] - 1
     table, known, first_rows = flat(rows), flat(slots), flat(firsts)
     for row in range(start, stop):
-        slot = hash_of(table, flat(words), n_features, row) & last_slot
+        slot = hash_of_row(table, flat(words), n_features, row) & last_slot
         number = item(known, slot)
-        while number >= 0 and not are_equal(table, n_features, item(first_rows, number), row):
+        while number >= 0 and not rows_equal(table, n_features, item(first_rows, number), row):
             slot = (slot + 1) & last_slot
             number = item(known, slot)
         if number < 0:
@@ -81,6 +81,6 @@ def find_repeats(rows: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
     slots = np.full(2 << n_samples.bit_length(), -1)
     firsts, numbers = np.empty(n_samples, dtype=np.int64), np.empty(n_samples, dtype=np.int64)
     words, n_distinct = rows.view(np.int64), 0
-    for start, stop in pieces(n_samples, first=FIRST):
+    for start, stop in chunks(n_samples, first=FIRST_CHUNK_ROWS):
         n_distinct = _number_rows(rows, words, start, stop, slots, firsts, numbers, n_distinct)
     return firsts[:n_distinct], numbers

@@ -24,12 +24,12 @@ from meanshift_fast._index.traversal import (
     views_of,
 )
 from meanshift_fast._input.scaling import FLAT_MOST
-from meanshift_fast._jit.chunks import pieces
-from meanshift_fast._jit.compiler import new_integers, new_numbers, parallel, step
-from meanshift_fast._jit.simd import LANES, draw, flat, full, item, put, store
-from meanshift_fast._jit.threads import allowed
+from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, step
+from meanshift_fast._jit.simd import LANES, fetch_add, flat, full, item, put, store
+from meanshift_fast._jit.threads import available_threads
 
-FIRST = 1 << 30  # values that the first piece of a shift reads at most: some tenths of a second
+FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
 
 # So many trajectories or fewer take some steps by themselves. A climb of 495 seeds among
 # 1M x 2 rows takes 16 ms so and 34 ms step by step. How many steps matters little: fewer calls
@@ -50,7 +50,7 @@ TASKS = 64  # enough to share out, few enough for neighbours to be many
 def _shift_some(tree, positions, radius_sq, support, moves, counter, n_drawn, numbers, integers):
     """Shift positions, block by block, until none is left to draw."""
     places = flat(counter)
-    start = draw(places, n_drawn)
+    start = fetch_add(places, n_drawn)
     while start < positions.shape[0]:
         end = min(start + n_drawn, positions.shape[0])
         for first in range(start, end, BLOCK):
@@ -58,7 +58,7 @@ def _shift_some(tree, positions, radius_sq, support, moves, counter, n_drawn, nu
                 tree, None, positions, first, min(first + BLOCK, end), (radius_sq, radius_sq),
                 support, moves, numbers, integers,
             )  # fmt: skip
-        start = draw(places, n_drawn)
+        start = fetch_add(places, n_drawn)
 
 
 @parallel
@@ -111,8 +111,8 @@ def _follow_all(tree, positions, radius_sq, rest, places, support, moves):
     n_tasks = min(n_positions, TASKS)
     for task in prange(n_tasks):
         size = (positions.shape[1] + 1) * LANES
-        memory = new_numbers(size), new_numbers(size), new_numbers(size)
-        stack = new_integers(STACK)
+        memory = empty_floats(size), empty_floats(size), empty_floats(size)
+        stack = empty_integers(STACK)
         part = _part_of(np.int64(task), n_tasks)  # prange counts unsigned: compiled twice
         first, stop = part * n_positions // n_tasks, (part + 1) * n_positions // n_tasks
         _follow_some(
@@ -131,7 +131,7 @@ def _drawn_at_once(n_positions: int, multiple: int) -> int:
     A piece of 120,000 x 48 rows is some 80 positions. Where a draw was 1,024, one thread took all:
     1,000 positions took two threads 5.3 s, and take 1.5.
     """
-    share = n_positions // (DRAWS * allowed())
+    share = n_positions // (DRAWS * available_threads())
     return max(min(share, DRAWN) // multiple, 1) * multiple
 
 
@@ -163,14 +163,14 @@ def shift(
     """
     support = np.empty(len(positions))
     moves = np.empty(len(positions))
-    first = FIRST // tree.points.size
+    first = FIRST_CHUNK_VALUES // tree.points.size
     # Positions in many columns go alone, and each may take as long as blocks of them in few.
     multiple = BLOCK if positions.shape[1] <= MANY else 1
-    for start, stop in pieces(len(positions), first=first, multiple=multiple):
+    for start, stop in chunks(len(positions), first=first, multiple=multiple):
         n_drawn = _drawn_at_once(stop - start, multiple)
         _flat_shifts(
             tree, positions[start:stop], _square_of(bandwidth), support[start:stop],
-            moves[start:stop], np.zeros(1, dtype=np.int64), n_drawn, allowed(),
+            moves[start:stop], np.zeros(1, dtype=np.int64), n_drawn, available_threads(),
         )  # fmt: skip
     return support, moves
 
@@ -219,8 +219,8 @@ def next_steps(
     places = np.empty((len(positions), n_steps, positions.shape[1]))
     support = np.empty((len(positions), n_steps))
     moves = np.empty((len(positions), n_steps))
-    first = max(FIRST // (tree.points.size * n_steps), 1)
-    for start, stop in pieces(len(positions), first=first):
+    first = max(FIRST_CHUNK_VALUES // (tree.points.size * n_steps), 1)
+    for start, stop in chunks(len(positions), first=first):
         _follow_all(
             tree, positions[start:stop], _square_of(bandwidth), rest, places[start:stop],
             support[start:stop], moves[start:stop],

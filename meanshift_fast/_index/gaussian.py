@@ -67,7 +67,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.sigma_points import Proxies
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -87,7 +87,7 @@ from meanshift_fast._jit.simd import (
 )
 
 BLOCK = 1024  # positions a task shifts, and a group holds at most
-FIRST = 1 << 30  # values that the passes of the first piece may go through
+FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 GROUPED = 3  # features up to which positions go in groups
 NEWTON = 64  # features up to which modes are polished by Newton's steps
@@ -756,12 +756,12 @@ def gaussian_shift(
     # A task for each 64 positions where they are few, so that there is one for each thread.
     size = min(max(len(positions) // 64, 64), BLOCK)
     # A pass may sum every row.
-    first = FIRST // tree.points.size
+    first = FIRST_CHUNK_VALUES // tree.points.size
     if positions.shape[1] > GROUPED or accuracy == 0.0:
         # Each goes alone, then, and where passes are long a block of 1,024 is: it took 5.1 s for
         # one of 120,000 x 48 rows, on one thread, which no Ctrl-C could end.
         size = min(size, max(first // 16, 1))
-    for start, stop in pieces(len(positions), first=first, multiple=size):
+    for start, stop in chunks(len(positions), first=first, multiple=size):
         _gaussian_shifts(
             tree, proxies, positions[start:stop], size, min(accuracy, 1.0),
             support[start:stop], moves[start:stop],
@@ -910,6 +910,6 @@ def polish(
     """
     polished = modes.copy()
     density = np.empty(len(modes))
-    for start, stop in pieces(len(modes), first=1):
+    for start, stop in chunks(len(modes), first=1):
         _polish_all(tree, proxies, polished[start:stop], 1e-10, 1e-7, 1000, density[start:stop])
     return polished, density

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit.chunks import pieces
-from meanshift_fast._jit.compiler import new_integers, new_numbers, parallel, serial, step
+from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, serial, step
 from meanshift_fast._jit.simd import (
     LANES,
     bits,
@@ -48,7 +48,7 @@ from meanshift_fast._jit.simd import (
     total,
     where,
 )
-from meanshift_fast._jit.threads import allowed
+from meanshift_fast._jit.threads import available_threads
 
 QUAD = 4  # rows measured at once: 64 columns take half the time that one at a time takes
 STACK = 256  # blocks waiting in a depth-first walk: at most 15 a level and one
@@ -66,7 +66,7 @@ TRIES = 64  # looks for a distance inside the bracket, where interpolation fails
 CROWD = 128  # leaves in a group's shell from which its rows may be better off alone
 WORTH = 3  # leaves in it for each node that a row looks at alone
 PATIENCE = 15  # groups that do not try it after one that found it not worth while
-FIRST = 1 << 30  # values that the first piece of a search measures at most: some tenths of a second
+FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
 
 
 # The shell about a group of sixteen positions. All arrays of a step are flat.
@@ -412,8 +412,13 @@ def _search(tree_arrays, k, most_sq, first_block, first_group, middle, positions
         at = np.int64(part)  # prange counts unsigned
         n_leaves = tree_arrays[0].shape[0] * tree_arrays[4].shape[0] // tree_arrays[2].shape[0]
         size = n_leaves * LANES
-        integers = new_integers(STACK), new_integers(n_leaves), new_integers(n_leaves)
-        numbers = new_numbers(size), new_numbers(QUAD * size), new_numbers(size), new_numbers(size)
+        integers = empty_integers(STACK), empty_integers(n_leaves), empty_integers(n_leaves)
+        numbers = (
+            empty_floats(size),
+            empty_floats(QUAD * size),
+            empty_floats(size),
+            empty_floats(size),
+        )
         _search_part(
             tree_arrays, k, most_sq, first_block, first_group, middle, positions, at, n_parts,
             found, integers, numbers,
@@ -486,13 +491,13 @@ def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
         middles = (0.5 * rows.lower + 0.5 * rows.upper).reshape(-1, LANES)
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
     most_sq = 1.001 * float(span @ span)
-    first_piece = FIRST // (LANES * rows.points.size)
+    first_chunk = FIRST_CHUNK_VALUES // (LANES * rows.points.size)
 
     def search(
         n_found: int, first_block: int, middle: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         found = np.empty(n_found)
-        for start, stop in pieces(len(middle), first=first_piece):
+        for start, stop in chunks(len(middle), first=first_chunk):
             _search(
                 tree_arrays,
                 k,
@@ -501,7 +506,7 @@ def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
                 start,
                 middle[start:stop],
                 positions[start * n_features : stop * n_features],
-                allowed(),
+                available_threads(),
                 found[start * LANES : stop * LANES],
             )
         return found

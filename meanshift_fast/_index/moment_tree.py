@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 
 from meanshift_fast._input.extent import PARTS, bounds_of
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit.chunks import pieces
-from meanshift_fast._jit.compiler import new_integers, new_numbers, parallel, serial, step
+from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, serial, step
 from meanshift_fast._jit.simd import (
     LANES,
     ROUNDER,
+    bit_patterns,
     flat,
     full,
     item,
@@ -45,11 +46,10 @@ from meanshift_fast._jit.simd import (
     store,
     total,
     where,
-    words,
 )
-from meanshift_fast._jit.threads import allowed
+from meanshift_fast._jit.threads import available_threads
 
-FIRST = 1 << 23  # values that the first piece arranges: some tenths of a second
+FIRST_CHUNK_VALUES = 1 << 23  # read or measured by the first chunk, at most: less than a second
 RANKS = 1 << 24  # ranks that are split at medians in one go: as much
 # Chunks of 4,096 rows and 128 rows a cell made the build of 1M x 2 rows 4 ms longer, of 40 of one
 # thread: what the cells do not sort, a chunk must, by a level more of cuts.
@@ -263,7 +263,7 @@ def _sort_into_buckets(values, order, start, stop, rounded, counts, spare):
         put(counts, bucket, 0)
     for k in range((n_rows + LANES - 1) // LANES):
         store(rounded, k, (load(values, k) * 0.5 - low * 0.5) * scale + ROUNDER)
-    buckets = words(rounded)
+    buckets = bit_patterns(rounded)
     for i in range(n_rows):
         bucket = item(buckets, i) & (BUCKETS - 1)
         put(counts, bucket + 1, item(counts, bucket + 1) + 1)
@@ -434,8 +434,8 @@ def arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, 
 def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays):
     for chunk in prange(last - first):
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
-        numbers = new_numbers(CHUNK), new_numbers(CHUNK)
-        integers = new_integers(CHUNK), new_integers(CHUNK), new_integers(CHUNK)
+        numbers = empty_floats(CHUNK), empty_floats(CHUNK)
+        integers = empty_integers(CHUNK), empty_integers(CHUNK), empty_integers(CHUNK)
         arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, numbers, integers)
 
 
@@ -570,7 +570,7 @@ def _order_in_cells(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     features, origin, scale, bit_table = _cell_grid(lower, upper, n_samples // PER_CELL)
     n_cells = 1 << sum(int(bits.max()).bit_count() for bits in bit_table)
     cells = np.empty(n_samples, dtype=np.int32)
-    counts = np.zeros((min(allowed(), PARTS), n_cells), dtype=row_type(n_samples))
+    counts = np.zeros((min(available_threads(), PARTS), n_cells), dtype=row_type(n_samples))
     cell_start = np.empty(n_cells + 1, dtype=np.int64)
     order = np.empty(n_samples, dtype=row_type(n_samples))
     _sort_into_cells(points, features, origin, scale, bit_table, cells, counts, cell_start, order)
@@ -660,7 +660,9 @@ def build(
         packed_weights.fill(1.0)
     moments = (lower, upper, weight, sums)
     tree_arrays = (packed, packed_weights, *moments)
-    for start, stop in pieces(-(-n_samples // CHUNK), first=FIRST // (CHUNK * n_features)):
+    for start, stop in chunks(
+        -(-n_samples // CHUNK), first=FIRST_CHUNK_VALUES // (CHUNK * n_features)
+    ):
         _arrange(points, weights, order, start, stop, careful, n_upper, tree_arrays)
     first_child = np.empty(n_blocks, dtype=np.int64)
     # The median diagonal of the leaves' boxes, from a thousand blocks spread over the tree.

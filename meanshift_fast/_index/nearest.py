@@ -25,18 +25,18 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import MomentTree, build, in_lanes
-from meanshift_fast._jit.chunks import pieces
-from meanshift_fast._jit.compiler import new_numbers, parallel, serial, step
+from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.compiler import empty_floats, parallel, serial, step
 from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, store, where
 
 LEAVES = 256  # leaves of one task: those of a block of blocks
 ROWS = LEAVES * LANES  # rows of one task; fewer where each meets so much that a task takes long
-TASKS = 16  # of the first piece, where tasks are of fewer rows
+TASKS = 16  # of the first chunk, where tasks are of fewer rows
 PART = 512  # and where all rows would be one: 1,797 digits and 342 modes take 1.6 ms and not 3
 SMALL = 1 << 23  # rows times modes that take a millisecond or so whatever the way
 FEW_MODES = 64  # no tree of the rows is faster than that
 FEW_ROWS = 4096  # no tree of the modes pays for them
-FIRST = 1 << 31  # values that the first piece of rows meets at most: some tenths of a second
+FIRST_CHUNK_VALUES = 1 << 31  # read or measured by the first chunk, at most: less than a second
 TRIES = 8  # leaves that try it block by block, and eight times as many rows row by row
 
 _UNWEIGHTED = np.empty(0)
@@ -90,7 +90,7 @@ def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels):
 def _label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
-        group = new_numbers(points.shape[1] * LANES)
+        group = empty_floats(points.shape[1] * LANES)
         label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels)
 
 
@@ -339,7 +339,7 @@ def _blocks_opened(points: NDArray[np.float64], modes: tuple[Any, ...], n_nodes:
 
 
 def _rows_a_task(n_rows: int, most: int) -> int:
-    """How many rows are one task's where so many are the first piece."""
+    """How many rows are one task's where so many are the first chunk."""
     return min(max(n_rows // (TASKS * LANES), 1) * LANES, most)
 
 
@@ -406,23 +406,23 @@ def nearest_labels(
         )  # fmt: skip
         n_like = _blocks_opened(points, nodes, n_nodes) * modes_for_a_block
         if n_like < n_met:
-            first = min(TASKS * ROWS, int(FIRST / max(n_like * n_features, 1.0)))
+            first = min(TASKS * ROWS, int(FIRST_CHUNK_VALUES / max(n_like * n_features, 1.0)))
             n_rows = _rows_a_task(first, ROWS)
-            for start, stop in pieces(n_samples, first=first, multiple=n_rows):
+            for start, stop in chunks(n_samples, first=first, multiple=n_rows):
                 some = points[start:stop], labels[start:stop]
                 _label_all_by_tree(some[0], n_rows, nodes, n_nodes, limit_sq, some[1])
             return labels
-    first = FIRST // packed.size
+    first = FIRST_CHUNK_VALUES // packed.size
     if tree is None or boxes is None:
         n_rows = _rows_a_task(first, ROWS if n_samples > ROWS else PART)
-        for start, stop in pieces(n_samples, first=first, multiple=n_rows):
+        for start, stop in chunks(n_samples, first=first, multiple=n_rows):
             some = points[start:stop], labels[start:stop]
             _label_all_by_all(some[0], n_rows, packed, numbers, limit_sq, some[1])
     else:
         # A task of 4,096 rows that meet 60,000 modes in 48 columns took 1.5 s, and Ctrl-C waits for
         # it. With tasks of 256, four such take 6.0 s and not 4.8: that is what it costs.
-        n_leaves = LEAVES if ROWS * n_met * n_features < FIRST else LANES
-        for start, stop in pieces(len(tree.points), first=first // LANES, multiple=n_leaves):
+        n_leaves = LEAVES if ROWS * n_met * n_features < FIRST_CHUNK_VALUES else LANES
+        for start, stop in chunks(len(tree.points), first=first // LANES, multiple=n_leaves):
             _label_all_by_blocks(
                 tree.points, tree.order, start, stop, n_leaves, boxes, packed, numbers, limit_sq,
                 labels,

@@ -48,11 +48,12 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.base import Index, Walk
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, serial, step
 from meanshift_fast._jit.simd import (
     LANES,
     bits,
+    fetch_add,
     flat,
     full,
     fused,
@@ -64,8 +65,7 @@ from meanshift_fast._jit.simd import (
     total,
     where,
 )
-from meanshift_fast._jit.simd import draw as take_next
-from meanshift_fast._jit.threads import allowed
+from meanshift_fast._jit.threads import available_threads
 
 AXES = 16
 # Positions that a thread draws at a time: neighbours in space, where they were so given. The fit of
@@ -74,7 +74,7 @@ BLOCK = 4
 STACK = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
 HELD = 64  # rows that wait to be summed, a feature's sum then staying in registers
 EARLY = 8  # numbers of a sketch between two looks at whether a partial distance is too large
-FIRST = 1 << 30  # values that the first piece of a shift reads at most: some tenths of a second
+FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
 STEPS = 16  # that a position takes in a call; the first scans all rows (digits: 5 and 32 as 16)
 SAMPLE = 512  # rows that choose the axes
 TURNS = 8
@@ -477,7 +477,7 @@ def _follow_some(
     n_features, at, led_to = positions.shape[1], flat(positions), flat(places)
     stack, held = flat(integers), flat(integers[STACK:])
     shell = flat(integers[STACK + HELD + 1 :]), flat(distances)
-    start = take_next(flat(counter), BLOCK)
+    start = fetch_add(flat(counter), BLOCK)
     while start < positions.shape[0]:
         for i in range(start, min(start + BLOCK, positions.shape[0])):
             for f in range(n_features):
@@ -488,7 +488,7 @@ def _follow_some(
             )  # fmt: skip
             for f in range(n_features):
                 put(at, i * n_features + f, item(lanes[0], f))
-        start = take_next(flat(counter), BLOCK)
+        start = fetch_add(flat(counter), BLOCK)
 
 
 @parallel
@@ -623,12 +623,12 @@ def next_steps(
     places = np.empty((len(positions), n_steps, positions.shape[1]))
     support = np.empty((len(positions), n_steps))
     moves = np.empty((len(positions), n_steps))
-    first = max(FIRST // (sketch.rows.size * n_steps), 1)
-    for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
+    first = max(FIRST_CHUNK_VALUES // (sketch.rows.size * n_steps), 1)
+    for start, stop in chunks(len(positions), first=first, multiple=BLOCK):
         _follow_all(
             sketch, positions[start:stop], float(bandwidth), float(rest),
             places[start:stop], support[start:stop], moves[start:stop],
-            np.zeros(1, dtype=np.int64), allowed(),
+            np.zeros(1, dtype=np.int64), available_threads(),
         )  # fmt: skip
     return places, support, moves
 

@@ -17,12 +17,12 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, load, put, store, total, where
 
 MOST_FEATURES = 4  # that a node has more than one proxy for
-FIRST = 1 << 27  # values that the blocks of the first piece go through: less than a second
+FIRST_CHUNK_VALUES = 1 << 27  # read or measured by the first chunk, at most: less than a second
 HUGE = 1e300  # less than what fills up the last leaf
 
 
@@ -250,6 +250,6 @@ def find_proxies(tree: MomentTree) -> Proxies:
     n_sums = max(n_moments, n_features) if n_proxies > 1 else n_features
     # The first block has all rows below it, the next sixteen a sixteenth each, and so on;
     # 10M x 2 rows take 0.24 s in all.
-    for start, stop in pieces(n_blocks, first=max(FIRST // tree.points.size, 1)):
+    for start, stop in chunks(n_blocks, first=max(FIRST_CHUNK_VALUES // tree.points.size, 1)):
         _stand_in_all(tree, proxies, n_sums, start, stop)
     return proxies

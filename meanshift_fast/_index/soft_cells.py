@@ -32,10 +32,10 @@ from meanshift_fast._index.base import Index
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.traversal import BLOCK, room_for, shift_block
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit.chunks import pieces
+from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel
 
-FIRST = 1 << 30  # values that the first piece of a shift reads at most: some tenths of a second
+FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
 NARROW = 1 / 256  # bandwidths: cells no wider than this are points, and shift.py's
 
 
@@ -133,8 +133,8 @@ def shift(
     support, moves = np.empty((2, len(positions)))
     radius_sq, reach = bandwidth * bandwidth, bandwidth * slabs.widest
     ball = (radius_sq + reach, radius_sq - reach, radius_sq, 0.5 / bandwidth)
-    first = FIRST // slabs.tree.points.size
-    for start, stop in pieces(len(positions), first=first, multiple=BLOCK):
+    first = FIRST_CHUNK_VALUES // slabs.tree.points.size
+    for start, stop in chunks(len(positions), first=first, multiple=BLOCK):
         _shift_all(
             slabs.tree, slabs.steepness, positions[start:stop], ball, support[start:stop],
             moves[start:stop],

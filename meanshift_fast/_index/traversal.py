@@ -30,6 +30,7 @@ import numpy as np
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
     LANES,
+    accumulator,
     bits,
     flat,
     full,
@@ -38,7 +39,6 @@ from meanshift_fast._jit.simd import (
     lowest,
     mask_of,
     put,
-    room,
     store,
     total,
     where,
@@ -148,7 +148,7 @@ def _add_few(points, point_weights, leaf, weights_row, n_features, places, radiu
     In two columns and three: shifting 100,000 rows takes one thread 0.46 us and 1.65 us each, and
     0.64 to 0.85 and 2.3 feature by feature.
     """
-    zero, few = full(0.0), room()
+    zero, few = full(0.0), accumulator()
     for f in range(n_features + 1):
         store(few, f, load(sums, f))
     for row in range(LANES):
@@ -300,7 +300,7 @@ def sum_ball(views, n_features, place, ball, stack, sums):
     one thread 29 ms and not 34, one of the photograph's 362 in three columns 46 and not 59.
     """
     # Literals would make Numba compile the descent for each of them anew.
-    two, three, few = np.int64(2), np.int64(3), room()
+    two, three, few = np.int64(2), np.int64(3), accumulator()
     if n_features != two and n_features != three:
         sum_balls(
             views, None, n_features, place, place, place, True, ball, stack, sums, None, sums, sums

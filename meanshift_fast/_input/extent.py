@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.compiler import parallel, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, load, load_from, store, where
-from meanshift_fast._jit.threads import allowed
+from meanshift_fast._jit.threads import available_threads
 
 PARTS = 8  # of a table that is shared out to threads, at most
 LARGE = 1 << 18  # values that NumPy looks through in the time that sharing them out takes
@@ -60,7 +60,7 @@ def bounds_of(points: NDArray[np.float64]) -> NDArray[np.float64]:
     read-only float64 array of shape (2, n_features)
         The least value of each column, and the largest.
     """
-    n_parts = min(allowed(), PARTS)
+    n_parts = min(available_threads(), PARTS)
     lower = np.full((n_parts, points.shape[1]), np.inf)
     upper = np.full((n_parts, points.shape[1]), -np.inf)
     _bound_parts(points, lower, upper)

@@ -1,45 +1,44 @@
-"""Long work in pieces, because a kernel runs to its end and Ctrl-C waits for it.
+"""Long work in chunks, because a kernel runs to its end and Ctrl-C waits for it.
 
-    |--|------|--------------|--------------|--------------|      a first piece that is short
-     Ctrl-C is heard between them                                 whatever the data, then as
-                                                                  many items as take a quarter
-                                                                  of a second
+    |--|------|--------------|--------------|--------------|      a short first chunk,
+     a signal is handled between chunks                           then chunks of a quarter second
 
-How long an item takes is not known beforehand: between a table in two columns and one in sixty
-lie four orders of magnitude. Small work is one piece and costs nothing, and neither does large
-work: 10M x 2 rows with bins take 581 ms in pieces and 587 in one go.
+How long an item takes is not known beforehand: a table of two columns and one of sixty differ by
+four orders of magnitude. Small work is one chunk. The chunks of large work cost nothing: 10M x 2
+rows with bins take 581 ms in chunks and 587 ms in one call.
 """
 
 from collections.abc import Iterator
 from time import perf_counter
 
-PIECE = 0.25  # seconds
-GROWTH = 2.0  # of a piece over the last, at most: what comes next may take longer
+CHUNK_SECONDS = 0.25
+MAX_CHUNK_GROWTH = 2.0  # times the chunk before: the next items may take longer
 
 
-def pieces(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
-    """Cut a range of items into pieces of a quarter of a second.
+def chunks(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
+    """Cut a range of items into chunks of a quarter of a second.
 
     Parameters
     ----------
     n_items : int
-        How many there are.
+        The length of the range.
     first : int
-        So many, at least ``multiple``, are the first piece: no more than take a second where
-        each takes as long as it can.
+        The length of the first chunk, raised to ``multiple``: no more than take a second where
+        each item takes as long as it can.
     multiple : int, default=1
-        Pieces begin at multiples of this.
+        Chunks begin at multiples of this.
 
     Yields
     ------
     start, stop : int
-        The next piece; the caller works on it before it asks for another.
+        The next chunk. Its work is timed until the next one is requested.
     """
     start, size = 0, first
     while start < n_items:
         stop = start + max(size // multiple, 1) * multiple
         began = perf_counter()
         yield start, min(stop, n_items)
-        took = perf_counter() - began
-        size = int((stop - start) * min(PIECE / max(took, 1e-9), GROWTH))
+        seconds = perf_counter() - began
+        growth = min(CHUNK_SECONDS / max(seconds, 1e-9), MAX_CHUNK_GROWTH)
+        size = int((stop - start) * growth)
         start = stop

@@ -19,8 +19,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
-from meanshift_fast._jit import linking, threads
-from meanshift_fast._jit import simd as lanes
+from meanshift_fast._jit import linking, simd, threads
 from meanshift_fast._jit.disk_cache import SealedCache
 from meanshift_fast._jit.linking import KernelCompiler, PartCompiler
 
@@ -54,8 +53,8 @@ def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
     # A read-only install with no writable home has no place for a cache, and Numba says so
     # with a RuntimeError: then every process compiles for itself.
     with contextlib.suppress(RuntimeError):
-        # Machine code contains what lanes.py lowers to, and this file chooses the options.
-        makers = (__file__, lanes.__file__, linking.__file__, *_files_of_steps(function))
+        # Machine code contains what simd.py lowers to, and this file chooses the options.
+        makers = (__file__, simd.__file__, linking.__file__, *_files_of_steps(function))
         dispatcher._cache = SealedCache(function, form, makers)
     return dispatcher  # type: ignore[no-any-return]
 
@@ -93,7 +92,7 @@ def inlined(function: Kernel) -> Kernel:
     """Compile a step that is copied to wherever it is called, and made for what is known there.
 
     For descents, which are worth it: a trip count that is known spares loops, and sums that are
-    kept in a `room` of lanes.py stay in registers.
+    kept in an `accumulator` of simd.py stay in registers.
     """
     return _step(function, forceinline=True)
 
@@ -110,7 +109,7 @@ def _step(function: Kernel, *, forceinline: bool = False) -> Kernel:
 
 
 @step
-def new_numbers(n: int) -> NDArray[np.float64]:
+def empty_floats(n: int) -> NDArray[np.float64]:
     """Memory for ``n`` float64 values, for a task.
 
     The same for all kernels: Numba compiles `np.empty` anew for each one that asks for it with
@@ -121,7 +120,7 @@ def new_numbers(n: int) -> NDArray[np.float64]:
 
 
 @step
-def new_integers(n: int) -> NDArray[np.int64]:
+def empty_integers(n: int) -> NDArray[np.int64]:
     """Memory for ``n`` int64 values."""
     return np.empty(n, np.int64)
 

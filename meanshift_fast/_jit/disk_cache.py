@@ -26,7 +26,7 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-from meanshift_fast._jit.linking import collector_rests
+from meanshift_fast._jit.linking import paused_collector
 
 SEAL = 16  # bytes
 
@@ -119,7 +119,7 @@ class SealedCache(FunctionCache):
         garbage. The first fit of a process, of 5,000 rows, takes 0.44 s, and took 0.52 with the
         garbage collector at work (means of nine, by turns).
         """
-        with collector_rests():
+        with paused_collector():
             return super().load_overload(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:

@@ -1,56 +1,56 @@
-"""Hashes: the steps that all files with hash tables share."""
+"""Hashes of bit patterns, for the open-addressing tables of all kernels."""
 
 import numpy as np
 
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import item
 
-WIDE = 16  # words and more go in four chains
+MIN_CHAINED_PATTERNS = 16  # from here on four chains of multiplications run side by side
 
 
 @step
-def mixed(code, word):
-    """Mix a word into a hash; the last bits of the result depend on the upper ones of both."""
-    code = (code ^ word) * -0x61C8864680B583EB  # 2^64 over the golden ratio
+def mixed(code, pattern):
+    """Mix 64 bits into a hash; the last bits of the result depend on the upper bits of both."""
+    code = (code ^ pattern) * -0x61C8864680B583EB  # 2^64 over the golden ratio
     return code ^ (code >> 32)
 
 
 @step
-def hash_of_words(words, first, n_words):
-    """Mix some words of a flat pointer, where they are many in four chains.
+def hash_of_patterns(patterns, first, n_patterns):
+    """Mix the bit patterns of a flat pointer from ``first`` on.
 
-    Each word of a chain waits for the one before: 12,100 places of 64 features enter their tracks
-    in 1.8 ms by one chain, and in 1.3 by four.
+    In one chain each multiplication waits for the one before: 12,100 positions of 64 features enter
+    the memo in 1.8 ms by one chain, and in 1.3 ms by four.
     """
-    code, k, stop = np.int64(0), first, first + n_words
-    if n_words >= WIDE:
-        a, b, c, d = np.int64(1), np.int64(2), np.int64(3), np.int64(4)  # zeros tell chains apart
+    code, k, stop = np.int64(0), first, first + n_patterns
+    if n_patterns >= MIN_CHAINED_PATTERNS:
+        a, b, c, d = np.int64(1), np.int64(2), np.int64(3), np.int64(4)  # or zeros would be alike
         while k + 4 <= stop:
-            a, b = mixed(a, item(words, k)), mixed(b, item(words, k + 1))
-            c, d = mixed(c, item(words, k + 2)), mixed(d, item(words, k + 3))
+            a, b = mixed(a, item(patterns, k)), mixed(b, item(patterns, k + 1))
+            c, d = mixed(c, item(patterns, k + 2)), mixed(d, item(patterns, k + 3))
             k += 4
         code = mixed(mixed(mixed(mixed(code, a), b), c), d)
     while k < stop:
-        code = mixed(code, item(words, k))
+        code = mixed(code, item(patterns, k))
         k += 1
     return code
 
 
 @step
-def hash_of(rows, words, n_features, row):
-    """Mix the bits of a row; 0.0 and -0.0, being equal, count as the same.
+def hash_of_row(rows, patterns, n_features, row):
+    """Mix the bit patterns of a row; 0.0 and -0.0, which are equal, have the same hash.
 
-    ``rows`` and ``words`` are flat pointers to the values and to their bits.
+    ``rows`` and ``patterns`` are flat pointers to the values and to their bit patterns.
     """
     code = np.int64(0)
     for f in range(n_features):
         k = row * n_features + f
-        code = mixed(code, item(words, k) if item(rows, k) != 0.0 else np.int64(0))
+        code = mixed(code, item(patterns, k) if item(rows, k) != 0.0 else np.int64(0))
     return code
 
 
 @step
-def are_equal(rows, n_features, i, j):
+def rows_equal(rows, n_features, i, j):
     """Whether two rows are equal, value by value; ``rows`` is a flat pointer."""
     f = 0
     while f < n_features and item(rows, i * n_features + f) == item(rows, j * n_features + f):

@@ -145,7 +145,7 @@ class PartCompiler(Compiler):
 
 
 @contextmanager
-def collector_rests() -> Iterator[None]:
+def paused_collector() -> Iterator[None]:
     """Collect no garbage within, where much would be looked at for little; after it as before."""
     was_at_work = gc.isenabled()
     try:  # where Ctrl-C comes after the first line, the second is undone
@@ -163,5 +163,5 @@ class KernelCompiler(PartCompiler):
         """Compile ``func`` into a library of Numba's own kind."""
         self.state.library = _Whole(self._codegen, func.__qualname__)
         self.state.library.enable_object_caching()
-        with collector_rests():
+        with paused_collector():
             return super().compile_extra(func)

@@ -1,7 +1,7 @@
 """Sixteen numbers at a time: a vector type for the kernels, spelt like NumPy.
 
     +-----------+   load    +---------+   + - * <=   +--------+   bits
-    | rows of   | --------> |  Lanes  | -----------> |  mask  | -------> the set lanes, one by one
+    | rows of   | --------> | vector  | -----------> |  mask  | -------> the set lanes, one by one
     | 16 values | <-------- | (a few  | <----------- |        |
     +-----------+   store   | regs.)  |    where     +--------+
                             +---------+
@@ -9,12 +9,12 @@
 LLVM unrolls a loop over sixteen values before its vectoriser sees it, and then cannot prove
 that the arrays do not overlap: one shift through a tree over 1M x 2 rows took 22 us written
 with plain loops, 6.8 us with a trip count hidden from LLVM, and takes 3.2 us written with
-lanes. It compiles no slower, and it does not depend on what the vectoriser makes of a loop.
+these vectors. It compiles no slower, and does not depend on what the vectoriser makes of a loop.
 
-Every operation is a plain NumPy function on arrays of sixteen, so that the kernels run (slowly)
-without a compiler; compiled, the same name lowers to one vector instruction or two. Nothing here
-reorders or contracts: a lane holds to the last bit what scalar code would compute. The exceptions
-are `fused`, and `exp`, some thirty instructions whose last bits are their own.
+Every operation is a NumPy function on arrays of sixteen, so that the kernels run (slowly)
+without a compiler; compiled, it is one or two vector instructions. Nothing here reorders or
+contracts: a lane holds to the last bit what scalar code would compute. The exceptions are `fused`,
+and `exp`, about thirty instructions whose last bits may differ from those of ``math.exp``.
 """
 
 import math
@@ -28,20 +28,21 @@ from numba.core.imputils import lower_builtin
 from numba.extending import models, register_model, type_callable
 
 LANES = 16
-ROOM = 4  # rows of lanes in a room: the sums of three features, and a support
-ROUNDER = 1.5 * 2.0**52  # what is added to it is rounded, and its last bits are the whole number
+ACCUMULATOR_VECTORS = 4  # the sums of three features, and a support
+# A number added to it is rounded to an integer, which the last bits of the sum hold.
+ROUNDER = 1.5 * 2.0**52
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_BITS = ir.VectorType(ir.IntType(1), LANES)
+_MASK_BITS = ir.VectorType(ir.IntType(1), LANES)
 
 
-class LanesType(types.Type):
+class VectorType(types.Type):
     """The Numba type of sixteen float64 values in registers."""
 
     def __init__(self):
-        super().__init__("Lanes")
+        super().__init__("Vector")
 
 
 class FlatType(types.Type):
@@ -53,18 +54,18 @@ class FlatType(types.Type):
 
 
 class MaskType(types.Type):
-    """The Numba type of sixteen truth values, what comparing lanes gives."""
+    """The Numba type of sixteen truth values, the result of comparing vectors."""
 
     def __init__(self):
         super().__init__("Mask")
 
 
-_LANES = LanesType()
-_MASK = MaskType()
+_VECTOR_TYPE = VectorType()
+_MASK_TYPE = MaskType()
 
 
-@register_model(LanesType)
-class _LanesModel(models.PrimitiveModel):
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
         super().__init__(manager, fe_type, _VECTOR)
 
@@ -78,34 +79,34 @@ class _FlatModel(models.PrimitiveModel):
 @register_model(MaskType)
 class _MaskModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, _BITS)
+        super().__init__(manager, fe_type, _MASK_BITS)
 
 
-# What the kernels call.
+# The functions that kernels call.
 
 
 def flat(array):
-    """A C-ordered array as a bare pointer, to hand to steps of a few nanoseconds.
+    """A C-ordered array as a bare pointer, for steps of a few nanoseconds.
 
-    An array that is handed on counts its references, in memory that all threads share: 24 us a
-    shift with arrays where pointers take 2.6 us. A pointer keeps nothing alive: take it of an
-    argument, which the caller holds, never of an array made in the same function.
+    An array passed to a step counts its references, in memory that all threads share: a shift took
+    24 us with arrays and takes 2.6 us with pointers. A pointer keeps nothing alive: make it from an
+    argument, which the caller holds, never from an array made in the same function.
     """
     return array.reshape(-1)
 
 
 def load(rows, i):
-    """Sixteen values as lanes: row ``i`` of an array of shape (n, 16), or of a flat pointer."""
+    """Load a vector: row ``i`` of an array of shape (n, 16), or of a flat pointer."""
     return rows.reshape(-1, LANES)[i].copy()
 
 
 def store(rows, i, values):
-    """Write lanes into row ``i`` of an array of shape (n, 16), or of a flat pointer."""
+    """Store a vector in row ``i`` of an array of shape (n, 16), or of a flat pointer."""
     rows.reshape(-1, LANES)[i] = values
 
 
 def load_from(rows, i):
-    """Values ``i`` to ``i + 15`` of a flat pointer as lanes."""
+    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector."""
     return rows[i : i + LANES].copy()
 
 
@@ -119,33 +120,33 @@ def put(rows, i, value):
     rows[i] = value
 
 
-def room():
-    """Room for ROOM rows of lanes as a flat pointer, the calling step's own; it may hold anything.
+def accumulator():
+    """Uninitialised memory for ACCUMULATOR_VECTORS vectors on the stack, as a flat pointer.
 
-    Where it is known, when the step is compiled, which rows are read and written, it is registers.
+    LLVM keeps it in registers where all row numbers are known at compile time.
     """
-    return np.empty(ROOM * LANES)
+    return np.empty(ACCUMULATOR_VECTORS * LANES)
 
 
-def draw(counter, n):
-    """Take the next ``n`` numbers of a flat counter that threads share; the first of them."""
+def fetch_add(counter, n):
+    """Add ``n`` to a flat counter that threads share, atomically; the value before."""
     first = counter[0]
     counter[0] += n
     return first
 
 
-def words(rows):
-    """A flat pointer to float64 as one to the int64 of the same bits."""
+def bit_patterns(rows):
+    """A flat pointer to float64 as a pointer to the int64 of the same bits."""
     return rows.view(np.int64)
 
 
 def full(value):
-    """Lanes that all hold ``value``."""
+    """A vector whose lanes all hold ``value``."""
     return np.full(LANES, value, dtype=np.float64)
 
 
 def where(mask, yes, no):
-    """Lane by lane: ``yes`` where the mask is set, else ``no``; both are lanes."""
+    """Lane by lane: ``yes`` where the mask is set, else ``no``; both are vectors."""
     return np.where(mask, yes, no)
 
 
@@ -194,14 +195,14 @@ def fused(x, y, z):
 
 
 def exp(values):
-    """The exponential of each lane, to 3e-16 relative; below -708 as at -708, above 709 undefined.
+    """The exponential of each lane, to 3e-16 relative; constant below -708, undefined above 709.
 
     0.6 ns a lane, where ``math.exp`` takes 4.5 ns.
     """
     return np.exp(np.maximum(values, -708.0))
 
 
-# How each compiles.
+# How each is typed and lowered.
 
 
 def _is_rows(array):
@@ -231,7 +232,7 @@ def _splat(builder, value):
 
 
 def _widen(context, builder, kind, value):
-    if isinstance(kind, LanesType):
+    if isinstance(kind, VectorType):
         return value
     return _splat(builder, context.cast(builder, value, kind, types.float64))
 
@@ -253,20 +254,20 @@ def _lower_flat(context, builder, sig, args):
 
 @type_callable(load)
 def _type_load(context):
-    return lambda rows, i: _LANES if _is_rows(rows) else None
+    return lambda rows, i: _VECTOR_TYPE if _is_rows(rows) else None
 
 
 @lower_builtin(load, FlatType, types.Integer)
 @lower_builtin(load, types.Array, types.Integer)
 def _lower_load(context, builder, sig, args):
     row = builder.load(_row_pointer(context, builder, sig.args, args))
-    row.align = 8  # slow where a row straddles cache lines, never wrong
+    row.align = 8  # slower where a row straddles cache lines, but correct
     return row
 
 
 @type_callable(load_from)
 def _type_load_from(context):
-    return lambda rows, i: _LANES if isinstance(rows, FlatType) else None
+    return lambda rows, i: _VECTOR_TYPE if isinstance(rows, FlatType) else None
 
 
 @lower_builtin(load_from, FlatType, types.Integer)
@@ -282,8 +283,8 @@ def _type_store(context):
     return lambda rows, i, values: types.void if _is_rows(rows) else None
 
 
-@lower_builtin(store, FlatType, types.Integer, LanesType)
-@lower_builtin(store, types.Array, types.Integer, LanesType)
+@lower_builtin(store, FlatType, types.Integer, VectorType)
+@lower_builtin(store, types.Array, types.Integer, VectorType)
 def _lower_store(context, builder, sig, args):
     builder.store(args[2], _row_pointer(context, builder, sig.args, args)).align = 8
     return context.get_dummy_value()
@@ -313,7 +314,7 @@ def _lower_put(context, builder, sig, args):
 
 @type_callable(full)
 def _type_full(context):
-    return lambda value: _LANES
+    return lambda value: _VECTOR_TYPE
 
 
 @lower_builtin(full, types.Number)
@@ -323,54 +324,54 @@ def _lower_full(context, builder, sig, args):
 
 @type_callable(where)
 def _type_where(context):
-    return lambda mask, yes, no: _LANES if isinstance(mask, MaskType) else None
+    return lambda mask, yes, no: _VECTOR_TYPE if isinstance(mask, MaskType) else None
 
 
-@lower_builtin(where, MaskType, LanesType, LanesType)
+@lower_builtin(where, MaskType, VectorType, VectorType)
 def _lower_where(context, builder, sig, args):
     return builder.select(*args)
 
 
-@type_callable(room)
-def _type_room(context):
+@type_callable(accumulator)
+def _type_accumulator(context):
     return lambda: FlatType(types.float64)
 
 
-@lower_builtin(room)
-def _lower_room(context, builder, sig, args):
-    rows = alloca_once(builder, ir.ArrayType(_VECTOR, ROOM))
-    return builder.bitcast(rows, ir.DoubleType().as_pointer())
+@lower_builtin(accumulator)
+def _lower_accumulator(context, builder, sig, args):
+    vectors = alloca_once(builder, ir.ArrayType(_VECTOR, ACCUMULATOR_VECTORS))
+    return builder.bitcast(vectors, ir.DoubleType().as_pointer())
 
 
-@type_callable(draw)
-def _type_draw(context):
+@type_callable(fetch_add)
+def _type_fetch_add(context):
     return lambda counter, n: types.int64 if counter == FlatType(types.int64) else None
 
 
-@lower_builtin(draw, FlatType, types.Integer)
-def _lower_draw(context, builder, sig, args):
+@lower_builtin(fetch_add, FlatType, types.Integer)
+def _lower_fetch_add(context, builder, sig, args):
     n = context.cast(builder, args[1], sig.args[1], types.int64)
     return builder.atomic_rmw("add", args[0], n, "monotonic")
 
 
-@type_callable(words)
-def _type_words(context):
+@type_callable(bit_patterns)
+def _type_bit_patterns(context):
     return lambda rows: FlatType(types.int64) if rows == FlatType(types.float64) else None
 
 
-@lower_builtin(words, FlatType)
-def _lower_words(context, builder, sig, args):
+@lower_builtin(bit_patterns, FlatType)
+def _lower_bit_patterns(context, builder, sig, args):
     return builder.bitcast(args[0], _I64.as_pointer())
 
 
 def _fold(function, emit):
-    """Make one number of lanes: halves onto halves."""
+    """Reduce a vector to one number: halves onto halves."""
 
     @type_callable(function)
     def type_fold(context):
-        return lambda values: types.float64 if isinstance(values, LanesType) else None
+        return lambda values: types.float64 if isinstance(values, VectorType) else None
 
-    @lower_builtin(function, LanesType)
+    @lower_builtin(function, VectorType)
     def lower_fold(context, builder, sig, args):
         (values,) = args
         size = LANES
@@ -405,12 +406,12 @@ def _lower_bits(context, builder, sig, args):
 
 @type_callable(mask_of)
 def _type_mask_of(context):
-    return lambda set_bits: _MASK if isinstance(set_bits, types.Integer) else None
+    return lambda set_bits: _MASK_TYPE if isinstance(set_bits, types.Integer) else None
 
 
 @lower_builtin(mask_of, types.Integer)
 def _lower_mask_of(context, builder, sig, args):
-    return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), _BITS)
+    return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), _MASK_BITS)
 
 
 @type_callable(lowest)
@@ -425,10 +426,10 @@ def _lower_lowest(context, builder, sig, args):
 
 @type_callable(sqrt)
 def _type_sqrt(context):
-    return lambda values: _LANES if isinstance(values, LanesType) else None
+    return lambda values: _VECTOR_TYPE if isinstance(values, VectorType) else None
 
 
-@lower_builtin(sqrt, LanesType)
+@lower_builtin(sqrt, VectorType)
 def _lower_sqrt(context, builder, sig, args):
     kind = ir.FunctionType(_VECTOR, [_VECTOR])
     function = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
@@ -437,11 +438,11 @@ def _lower_sqrt(context, builder, sig, args):
 
 @type_callable(fused)
 def _type_fused(context):
-    return lambda x, y, z: _LANES if isinstance(z, LanesType) else None
+    return lambda x, y, z: _VECTOR_TYPE if isinstance(z, VectorType) else None
 
 
-@lower_builtin(fused, LanesType, LanesType, LanesType)
-@lower_builtin(fused, LanesType, types.Number, LanesType)
+@lower_builtin(fused, VectorType, VectorType, VectorType)
+@lower_builtin(fused, VectorType, types.Number, VectorType)
 def _lower_fused(context, builder, sig, args):
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
     function = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
@@ -458,42 +459,42 @@ _INVERSE_FACTORIALS = [1.0 / math.factorial(k) for k in range(14)]
 
 @type_callable(exp)
 def _type_exp(context):
-    return lambda values: _LANES if isinstance(values, LanesType) else None
+    return lambda values: _VECTOR_TYPE if isinstance(values, VectorType) else None
 
 
-@lower_builtin(exp, LanesType)
+@lower_builtin(exp, VectorType)
 def _lower_exp(context, builder, sig, args):
-    """Write x as n log 2 + r: n is read off the bits of a rounded sum, and r is small."""
+    """Write x as n log 2 + r: the bits of a rounded sum hold n, and r is small."""
 
-    def lanes_of(number):
+    def splat(number):
         return ir.Constant(_VECTOR, [number] * LANES)
 
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
     multiply_add = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
-    floor = lanes_of(-708.0)
+    floor = splat(-708.0)
     x = builder.select(builder.fcmp_ordered(">", args[0], floor), args[0], floor)
-    shifted = builder.call(multiply_add, [x, lanes_of(_LOG2E), lanes_of(ROUNDER)])
-    n = builder.fsub(shifted, lanes_of(ROUNDER))
-    r = builder.call(multiply_add, [n, lanes_of(-_LN2_HIGH), x])
-    r = builder.call(multiply_add, [n, lanes_of(-_LN2_LOW), r])
-    series = lanes_of(_INVERSE_FACTORIALS[-1])
+    shifted = builder.call(multiply_add, [x, splat(_LOG2E), splat(ROUNDER)])
+    n = builder.fsub(shifted, splat(ROUNDER))
+    r = builder.call(multiply_add, [n, splat(-_LN2_HIGH), x])
+    r = builder.call(multiply_add, [n, splat(-_LN2_LOW), r])
+    series = splat(_INVERSE_FACTORIALS[-1])
     for coefficient in reversed(_INVERSE_FACTORIALS[:-1]):
-        series = builder.call(multiply_add, [series, r, lanes_of(coefficient)])
+        series = builder.call(multiply_add, [series, r, splat(coefficient)])
     whole = ir.VectorType(_I64, LANES)
     exponent = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [52] * LANES))
-    power = builder.bitcast(builder.add(builder.bitcast(lanes_of(1.0), whole), exponent), _VECTOR)
+    power = builder.bitcast(builder.add(builder.bitcast(splat(1.0), whole), exponent), _VECTOR)
     return builder.fmul(series, power)
 
 
 def _operator(function, emit, result):
-    """Give an operator of Python its meaning on lanes; a scalar on either side is widened."""
+    """Define an operator of Python on vectors; a scalar on either side is widened."""
 
     @type_callable(function)
     def type_operator(context):
         def typer(left, right):
             sides = (left, right)
-            if any(isinstance(side, LanesType) for side in sides) and all(
-                isinstance(side, LanesType | types.Number) for side in sides
+            if any(isinstance(side, VectorType) for side in sides) and all(
+                isinstance(side, VectorType | types.Number) for side in sides
             ):
                 return result
             return None
@@ -501,9 +502,9 @@ def _operator(function, emit, result):
         return typer
 
     for left, right in (
-        (LanesType, LanesType),
-        (LanesType, types.Number),
-        (types.Number, LanesType),
+        (VectorType, VectorType),
+        (VectorType, types.Number),
+        (types.Number, VectorType),
     ):
 
         @lower_builtin(function, left, right)
@@ -515,10 +516,10 @@ def _operator(function, emit, result):
             return emit(builder, *pair)
 
 
-_operator(operator.add, lambda builder, x, y: builder.fadd(x, y), _LANES)
-_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y), _LANES)
-_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y), _LANES)
-_operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), _MASK)
-_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), _MASK)
-_operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), _MASK)
-_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), _MASK)
+_operator(operator.add, lambda builder, x, y: builder.fadd(x, y), _VECTOR_TYPE)
+_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y), _VECTOR_TYPE)
+_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y), _VECTOR_TYPE)
+_operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), _MASK_TYPE)
+_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), _MASK_TYPE)
+_operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), _MASK_TYPE)
+_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), _MASK_TYPE)

@@ -35,7 +35,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
-def allowed() -> int:
+def available_threads() -> int:
     """How many threads the caller's thread may use at present."""
     return 1 if _is_forked else int(numba.get_num_threads())
 
@@ -85,7 +85,7 @@ def thread_count(n_jobs: int | None) -> int:
     """
     most = numba.config.NUMBA_NUM_THREADS
     if n_jobs is None:
-        return allowed()
+        return available_threads()
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0, got 0; use None or -1 for all threads, 1 for one")
     wanted = n_jobs if n_jobs > 0 else most + 1 + n_jobs

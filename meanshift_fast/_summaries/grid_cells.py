@@ -23,8 +23,8 @@ from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import checked_lengths, readonly, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import hash_of_words, mixed
-from meanshift_fast._jit.simd import flat, words
+from meanshift_fast._jit.hashing import hash_of_patterns, mixed
+from meanshift_fast._jit.simd import bit_patterns, flat
 
 BLOCK = 512  # rows whose cells are numbered at a time
 ROOM = 1024
@@ -49,7 +49,7 @@ def _number_block(points, start, sizes, n_parts, numbers, words, hashes):
     for k in range(n_rows):
         # The last bits of whole numbers are zeros: one more turn makes those of the hash be any.
         # Without it a row took 31 ns where it takes 13.
-        hashes[k] = mixed(hash_of_words(flat(words), k * n_features, n_features), np.int64(0))
+        hashes[k] = mixed(hash_of_patterns(flat(words), k * n_features, n_features), np.int64(0))
     return n_rows
 
 
@@ -140,9 +140,9 @@ def _add(points, start, weights, variances, sizes, n_parts, slots, table, n_cell
 def _place(table, n_cells, slots):
     """Find each cell, all of them different, a slot of its own."""
     n_features, last_slot = table.shape[1] // 3, slots.shape[0] - 1
-    numbers = words(flat(table))
+    numbers = bit_patterns(flat(table))
     for cell in range(n_cells):
-        code = hash_of_words(numbers, cell * table.shape[1], n_features)
+        code = hash_of_patterns(numbers, cell * table.shape[1], n_features)
         slot = mixed(code, np.int64(0)) & last_slot
         while slots[slot] >= 0:
             slot = (slot + 1) & last_slot
