@@ -9,7 +9,8 @@ import pytest
 import naive
 import samples
 from meanshift_fast import MeanShift, mean_shift
-from meanshift_fast._cluster.basins import beside_others, equal_rows
+from meanshift_fast._cluster.basins import beside_others
+from meanshift_fast._index.equal_rows import equal_rows
 
 
 def rings(n_samples=600, seed=0):

@@ -13,9 +13,9 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
-from meanshift_fast._cluster import basins, coalescing, modes, seeding
+from meanshift_fast._cluster import coalescing, modes, seeding
+from meanshift_fast._index import equal_rows, gaussian
 from meanshift_fast._index import flat as shift
-from meanshift_fast._index import gaussian
 from meanshift_fast._index import kth_neighbors as bandwidth
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index import nearest as labels
@@ -71,7 +71,7 @@ CUTS = {
     "many modes": (modes, "_sift", ["AT_ONCE"]),
     "labels": (labels, "_label_all_by_all", ["FIRST_CHUNK_VALUES"]),
     "labels, block by block": (labels, "_label_all_by_blocks", ["FIRST_CHUNK_VALUES"]),
-    "basins": (basins, "_look_up", ["FIRST_CHUNK_ROWS"]),
+    "basins": (equal_rows, "_look_up", ["FIRST_CHUNK_ROWS"]),
 }
 X = samples.blobs(20_000, 2, n_blobs=9)
 FITS = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from meanshift_fast._index.equal_rows import SAMPLE, find_repeats, may_repeat
+from meanshift_fast._index.equal_rows import MAX_SAMPLE_ROWS, find_repeats, may_repeat
 from meanshift_fast._input.scaling import readonly
 from samples import blobs, scattered
 
@@ -34,7 +34,7 @@ def test_zeros_of_either_sign_are_equal():
     assert numbers.tolist() == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("n_rows", [2, 90, SAMPLE, SAMPLE + 1, 300_000])
+@pytest.mark.parametrize("n_rows", [2, 90, MAX_SAMPLE_ROWS, MAX_SAMPLE_ROWS + 1, 300_000])
 def test_rows_that_are_two_of_each_may_repeat_and_distinct_ones_may_not(n_rows):
     rows = np.random.default_rng(0).normal(size=(n_rows, 2))
     assert not may_repeat(rows)

@@ -14,7 +14,7 @@ import pytest
 from skops import io as skops
 
 from meanshift_fast import MeanShift
-from meanshift_fast._cluster import basins
+from meanshift_fast._index import equal_rows
 from meanshift_fast.stream import fit_batches
 from samples import blobs
 
@@ -152,9 +152,10 @@ def test_a_model_that_was_read_takes_no_kernels_of_its_own():
     # Formats forget that an array is read-only, and a kernel compiles again for one that is not.
     model = fitted("flat, basin, one")
     model.predict(NEW)
-    known = len(basins._look_up.signatures), len(basins._note_rows.signatures)
+    kernels = equal_rows._look_up, equal_rows._number_rows
+    known = [len(kernel.signatures) for kernel in kernels]
     pickle.loads(pickle.dumps(model)).predict(NEW)
-    assert (len(basins._look_up.signatures), len(basins._note_rows.signatures)) == known
+    assert [len(kernel.signatures) for kernel in kernels] == known
 
 
 def told_size(n_rows, n_features, model, *, weighted):

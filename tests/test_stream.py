@@ -16,8 +16,8 @@ from sklearn.metrics import adjusted_rand_score
 
 import samples
 from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds
-from meanshift_fast._cluster.basins import equal_rows
 from meanshift_fast._cluster.model import kept_of
+from meanshift_fast._index.equal_rows import equal_rows
 from meanshift_fast._summaries.priority_sample import SIZE, Sample
 from meanshift_fast.stream import fit_batches
 from samples import blobs

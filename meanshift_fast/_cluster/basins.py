@@ -17,14 +17,10 @@ from numpy.typing import NDArray
 from meanshift_fast._cluster.ascent import Ascent
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.seeding import find_bins
+from meanshift_fast._index.equal_rows import equal_rows, find_repeats
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.scaling import readonly
-from meanshift_fast._jit.chunks import chunks
-from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import hash_of_row
-from meanshift_fast._jit.simd import flat
 
-FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk that is looked up
 WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells
 MAX_PEAK_DISTANCE = (
     0.25  # bandwidths from the nearest mode; endpoints farther off may be on a saddle
@@ -125,65 +121,6 @@ class Labelled(NamedTuple):
         if not self.widths.size:
             return known
         return known._replace(mixed=beside_others(readonly(grid.numbers(self.points)), self.labels))
-
-
-@step
-def _slot_of(points, words, row, others, slots):
-    """Find the slot of a row's equal among others, or the empty one where it would be."""
-    last_slot = slots.shape[0] - 1
-    slot = hash_of_row(flat(points), flat(words), points.shape[1], row) & last_slot
-    while slots[slot] >= 0:
-        f = 0
-        while f < points.shape[1] and points[row, f] == others[slots[slot], f]:
-            f += 1
-        if f == points.shape[1]:
-            break
-        slot = (slot + 1) & last_slot
-    return slot
-
-
-@serial
-def _note_rows(points, words, start, stop, slots):
-    for row in range(start, stop):
-        slot = _slot_of(points, words, row, points, slots)
-        if slots[slot] < 0:
-            slots[slot] = row
-
-
-@serial
-def _look_up(points, words, others, slots, found):
-    for row in range(points.shape[0]):
-        found[row] = slots[_slot_of(points, words, row, others, slots)]
-
-
-def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Find for each row of a table the first of another's rows that equals it.
-
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows to look up; finite.
-    others : read-only C-ordered float64 array of shape (n_others, n_features)
-        Where to look; finite.
-
-    Returns
-    -------
-    int64 array of shape (n_samples,)
-        The number of the first equal row, -1 where there is none.
-
-    Notes
-    -----
-    Some 100 ns for each row of either table; memory 16 to 32 bytes for each of ``others``.
-    """
-    slots = np.full(2 << len(others).bit_length(), -1)
-    found = np.empty(len(points), dtype=np.int64)
-    words = others.view(np.int64)
-    for start, stop in chunks(len(others), first=FIRST_CHUNK_ROWS):
-        _note_rows(others, words, start, stop, slots)
-    words = points.view(np.int64)
-    for start, stop in chunks(len(points), first=FIRST_CHUNK_ROWS):
-        _look_up(points[start:stop], words[start:stop], others, slots, found[start:stop])
-    return found
 
 
 def beside_others(numbers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -309,13 +246,14 @@ def label_rows_of_fit(
     """
     labels = label_endpoints(ascent, merged, limit=limit, walk_on=walk_on)
     if side == 0.0:
-        labels[:] = labels[equal_rows(points, points)]
-        return labels
+        firsts, numbers = find_repeats(points)
+        return labels[firsts][numbers]
     again = order[_on_watersheds(points, labels, WATERSHED_CELL_SIDES * side)[order]]
     if again.size:
         seeds = readonly(points[again])
         found = label_endpoints(ascend(seeds), merged, limit=limit, walk_on=walk_on)
-        labels[again] = found[equal_rows(seeds, seeds)]
+        firsts, numbers = find_repeats(seeds)
+        labels[again] = found[firsts][numbers]
     return labels
 
 

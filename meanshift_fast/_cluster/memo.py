@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import hash_of_patterns
+from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
 from meanshift_fast._jit.simd import flat, item, put
 
 OPEN = -1  # a place without a step
@@ -47,15 +47,10 @@ def _enter(words, n_features, n_places, slots, last_slot, arrivals, first):
 
     Places are compared bit by bit: 0.0 and -0.0 are two, which costs a shift and no more.
     """
-    slot = hash_of_patterns(arrivals, first, n_features) & last_slot
-    while item(slots, slot) > 0:
-        known = item(slots, slot) - 1
-        f = 0
-        while f < n_features and item(words, known * n_features + f) == item(arrivals, first + f):
-            f += 1
-        if f == n_features:
-            return known
-        slot = (slot + 1) & last_slot
+    code = hash_of_patterns(arrivals, first, n_features)
+    slot = find_slot(code, arrivals, first, n_features, words, n_features, slots, last_slot)
+    if item(slots, slot) > 0:
+        return item(slots, slot) - 1
     put(slots, slot, n_places + 1)
     for f in range(n_features):
         put(words, n_places * n_features + f, item(arrivals, first + f))

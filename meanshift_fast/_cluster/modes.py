@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from meanshift_fast._index.moment_tree import build
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import hash_of_row, rows_equal
+from meanshift_fast._jit.hashing import find_row_slot
 from meanshift_fast._jit.simd import (
     LANES,
     bit_patterns,
@@ -57,15 +57,14 @@ _UNWEIGHTED.flags.writeable = False
 def collapse(ends, start, stop, support, slots, waiting, n_distinct):
     """List the first of each new tuple in start:stop, with the support of the last; how many."""
     n_features, last_slot = ends.shape[1], slots.shape[0] - 1
+    table, marks = flat(ends), flat(slots)
     for row in range(start, stop):
-        slot = hash_of_row(flat(ends), bit_patterns(flat(ends)), n_features, row) & last_slot
-        while slots[slot] >= 0 and not rows_equal(flat(ends), n_features, slots[slot], row):
-            slot = (slot + 1) & last_slot
-        if slots[slot] < 0:
-            slots[slot] = row
+        slot = find_row_slot(table, bit_patterns(table), n_features, row, table, marks, last_slot)
+        if item(marks, slot) == 0:
+            put(marks, slot, row + 1)
             waiting[n_distinct] = row
             n_distinct += 1
-        support[slots[slot]] = support[row]
+        support[item(marks, slot) - 1] = support[row]
     return n_distinct
 
 
@@ -405,7 +404,7 @@ def merge_modes(
     n_seeds = len(ends)
     bandwidth_sq = float(bandwidth) * float(bandwidth)
     support = support.copy()
-    slots = np.full(2 << n_seeds.bit_length(), -1)
+    slots = np.zeros(2 << n_seeds.bit_length(), dtype=np.int64)
     waiting = np.empty(n_seeds, dtype=np.int64)
     n_waiting = 0
     for start, stop in chunks(n_seeds, first=FIRST_CHUNK_ENDPOINTS):

@@ -216,7 +216,7 @@ def _merge(ends, n_seeds, support, bandwidth_sq, slots, waiting, kept, modes, mo
     if n_ends == 0:
         return 0
     for k in range(slots.shape[0]):
-        put(flat(slots), k, -1)
+        put(flat(slots), k, 0)
     n_waiting = _collapse(ends, np.int64(0), n_ends, support, slots, waiting, np.int64(0))
     # So many visits are enough though each end were a mode.
     n_modes, _, _ = _sweep(

@@ -1,4 +1,15 @@
-"""Hashes of bit patterns, for the open-addressing tables of all kernels."""
+"""Hashes of bit patterns, and the open-addressing table of all kernels.
+
+    values --hash--> slot --linear probing--> slot of an equal entry, or the first empty slot
+
+A slot holds the number of an entry plus 1, and 0 where it is empty; the entries lie in an array
+of the caller, the same number of values apart. A table has a power of two of slots, and at least
+twice as many as entries.
+
+Two tables stand apart. Bins (`_cluster/seeding.py`) keep no coordinates, so that an entry's are
+rounded anew at each comparison. Coalescing (`_cluster/coalescing.py`) compares hashes of 64 bits
+and no values.
+"""
 
 import numpy as np
 
@@ -50,9 +61,28 @@ def hash_of_row(rows, patterns, n_features, row):
 
 
 @step
-def rows_equal(rows, n_features, i, j):
-    """Whether two rows are equal, value by value; ``rows`` is a flat pointer."""
-    f = 0
-    while f < n_features and item(rows, i * n_features + f) == item(rows, j * n_features + f):
-        f += 1
-    return f == n_features
+def find_slot(code, values, first, n_values, entries, stride, slots, last_slot):
+    """Find the slot of the entry that equals ``values[first : first + n_values]``, or an empty one.
+
+    Entry number e begins at ``entries[e * stride]``. All arrays are flat pointers, to float64 or to
+    bit patterns.
+    """
+    slot = code & last_slot
+    known = item(slots, slot)
+    while known > 0:
+        entry = (known - 1) * stride
+        k = 0
+        while k < n_values and item(entries, entry + k) == item(values, first + k):
+            k += 1
+        if k == n_values:
+            return slot
+        slot = (slot + 1) & last_slot
+        known = item(slots, slot)
+    return slot
+
+
+@step
+def find_row_slot(rows, patterns, n_features, row, others, slots, last_slot):
+    """Find the slot of the row among ``others`` that equals a row, or an empty one."""
+    code = hash_of_row(rows, patterns, n_features, row)
+    return find_slot(code, rows, row * n_features, n_features, others, n_features, slots, last_slot)

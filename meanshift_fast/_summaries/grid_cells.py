@@ -23,8 +23,8 @@ from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import checked_lengths, readonly, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.hashing import hash_of_patterns, mixed
-from meanshift_fast._jit.simd import bit_patterns, flat
+from meanshift_fast._jit.hashing import find_slot, hash_of_patterns, mixed
+from meanshift_fast._jit.simd import bit_patterns, flat, item, put
 
 BLOCK = 512  # rows whose cells are numbered at a time
 ROOM = 1024
@@ -39,98 +39,104 @@ ROOM = 1024
 
 
 @step
-def _number_block(points, start, sizes, n_parts, numbers, words, hashes):
-    """Number the cells of some rows from ``start`` on, and hash them; for how many."""
+def _number_block(points, start, sizes, n_parts, numbers, patterns, hashes):
+    """Number the cells of a block of rows from ``start`` on, and hash them; the block's rows."""
     n_features = points.shape[1]
     n_rows = min(hashes.shape[0], points.shape[0] - start)
     for k in range(n_rows):
         for f in range(n_features):
             numbers[k, f] = cell_number(np.float64(points[start + k, f]), sizes[f], n_parts)
     for k in range(n_rows):
-        # The last bits of whole numbers are zeros: one more turn makes those of the hash be any.
-        # Without it a row took 31 ns where it takes 13.
-        hashes[k] = mixed(hash_of_patterns(flat(words), k * n_features, n_features), np.int64(0))
+        # The last bits of integers are zeros: another round of mixing makes those of the hash vary.
+        # Without it a row took 31 ns where it takes 13 ns.
+        code = hash_of_patterns(flat(patterns), k * n_features, n_features)
+        hashes[k] = mixed(code, np.int64(0))
     return n_rows
 
 
 @step
 def _find_block(table, slots, numbers, hashes, n_rows, found):
-    """Find the cells of a block of rows, -1 for such as there are not yet.
+    """Find the cells of a block of rows; -1 where there is none yet.
 
-    Nothing here waits for anything: what lies beyond the caches is fetched for many rows at once.
+    The first loop fetches the slots of many rows at once, where they lie beyond the caches.
     """
     n_features, last_slot = numbers.shape[1], slots.shape[0] - 1
+    cells, marks, keys = flat(table), flat(slots), flat(numbers)
     for k in range(n_rows):
         found[k] = slots[hashes[k] & last_slot]
     for k in range(n_rows):
-        slot = hashes[k] & last_slot
-        cell = found[k]
-        while cell >= 0:
-            f = 0
-            while f < n_features and table[cell, f] == numbers[k, f]:
-                f += 1
-            if f == n_features:
-                break
-            slot = (slot + 1) & last_slot
-            cell = slots[slot]
-        found[k] = cell
+        if found[k] > 0:
+            slot = find_slot(
+                hashes[k], keys, k * n_features, n_features, cells, table.shape[1], marks, last_slot
+            )
+            found[k] = item(marks, slot)
+        found[k] -= 1
+
+
+@step
+def _enter_cell(points, row, numbers, k, slots, slot, table, n_cells):
+    """Make a row the first of a new cell; False where there is no room or no finite number."""
+    n_features = numbers.shape[1]
+    for f in range(n_features):
+        if not np.isfinite(numbers[k, f]):
+            return False
+    if n_cells == table.shape[0]:
+        return False
+    slots[slot] = n_cells + 1
+    for f in range(n_features):
+        table[n_cells, f] = numbers[k, f]
+        table[n_cells, n_features + f] = points[row, f]
+        table[n_cells, 2 * n_features + f] = 0.0
+    table[n_cells, 3 * n_features] = table[n_cells, 3 * n_features + 1] = 0.0
+    return True
+
+
+@step
+def _add_row(points, row, weight, variance, sizes, table, cell):
+    """Add a row to the sums of its cell."""
+    n_features = points.shape[1]
+    table[cell, 3 * n_features] += weight
+    square = n_features * variance
+    for f in range(n_features):
+        offset = points[row, f] - table[cell, n_features + f]
+        table[cell, 2 * n_features + f] += weight * offset
+        square += (offset / sizes[f]) * (offset / sizes[f])
+    table[cell, 3 * n_features + 1] += weight * square
 
 
 @serial
 def _add(points, start, weights, variances, sizes, n_parts, slots, table, n_cells, inverse):
-    """Add rows from ``start`` on to their cells; how many cells there are, and where it ended.
+    """Add rows from ``start`` on to their cells; the number of cells, and the row where it ended.
 
-    Where there are ``variances``, the rows are points of cells that vary so much within.
-
-    It ends early where there is no room for a new cell, or where a cell has no finite number. An
-    ``inverse`` with room for them takes the rows' cells.
+    With ``variances``, the rows are points of cells whose rows vary so much. Ends early where there
+    is no room for a new cell, or where a cell has no finite number. ``inverse`` takes the rows'
+    cells, unless it is empty.
     """
     n_samples, n_features = points.shape
     last_slot = slots.shape[0] - 1
     numbers = np.empty((BLOCK, n_features))
-    words = numbers.view(np.int64)
     hashes, found = np.empty((2, BLOCK), dtype=np.int64)
-    is_weighted, is_inverted = weights.shape[0] > 0, inverse.shape[0] > 0
-    are_cells = variances.shape[0] > 0
     row = start
     while row < n_samples:
-        n_rows = _number_block(points, row, sizes, n_parts, numbers, words, hashes)  # fmt: skip
+        n_rows = _number_block(points, row, sizes, n_parts, numbers, numbers.view(np.int64), hashes)
         _find_block(table, slots, numbers, hashes, n_rows, found)
         for k in range(n_rows):
             cell = found[k]
-            slot = hashes[k] & last_slot
-            if cell < 0:
-                cell = slots[slot]  # it may have come up in this very block
-            while found[k] < 0 and cell >= 0:
-                f = 0
-                while f < n_features and table[cell, f] == numbers[k, f]:
-                    f += 1
-                if f == n_features:
-                    break
-                slot = (slot + 1) & last_slot
-                cell = slots[slot]
-            if cell < 0:
-                for f in range(n_features):
-                    if not np.isfinite(numbers[k, f]):
+            if cell < 0:  # unless an earlier row of this block has entered it
+                slot = find_slot(
+                    hashes[k], flat(numbers), k * n_features, n_features, flat(table),
+                    table.shape[1], flat(slots), last_slot,
+                )  # fmt: skip
+                cell = slots[slot] - 1
+                if cell < 0:
+                    if not _enter_cell(points, row, numbers, k, slots, slot, table, n_cells):
                         return n_cells, row
-                if n_cells == table.shape[0]:
-                    return n_cells, row
-                cell = slots[slot] = n_cells
-                n_cells += 1
-                for f in range(n_features):
-                    table[cell, f] = numbers[k, f]
-                    table[cell, n_features + f] = points[row, f]
-                    table[cell, 2 * n_features + f] = 0.0
-                table[cell, 3 * n_features] = table[cell, 3 * n_features + 1] = 0.0
-            weight = weights[row] if is_weighted else 1.0
-            table[cell, 3 * n_features] += weight
-            square = n_features * variances[row] if are_cells else 0.0
-            for f in range(n_features):
-                offset = points[row, f] - table[cell, n_features + f]
-                table[cell, 2 * n_features + f] += weight * offset
-                square += (offset / sizes[f]) * (offset / sizes[f])
-            table[cell, 3 * n_features + 1] += weight * square
-            if is_inverted:
+                    cell = n_cells
+                    n_cells += 1
+            weight = weights[row] if weights.shape[0] > 0 else 1.0
+            variance = variances[row] if variances.shape[0] > 0 else 0.0
+            _add_row(points, row, weight, variance, sizes, table, cell)
+            if inverse.shape[0] > 0:
                 inverse[row] = cell
             row += 1
     return n_cells, n_samples
@@ -138,15 +144,14 @@ def _add(points, start, weights, variances, sizes, n_parts, slots, table, n_cell
 
 @serial
 def _place(table, n_cells, slots):
-    """Find each cell, all of them different, a slot of its own."""
+    """Enter all cells, which are distinct, into empty slots."""
     n_features, last_slot = table.shape[1] // 3, slots.shape[0] - 1
-    numbers = bit_patterns(flat(table))
+    cells, marks = flat(table), flat(slots)
     for cell in range(n_cells):
-        code = hash_of_patterns(numbers, cell * table.shape[1], n_features)
-        slot = mixed(code, np.int64(0)) & last_slot
-        while slots[slot] >= 0:
-            slot = (slot + 1) & last_slot
-        slots[slot] = cell
+        first = cell * table.shape[1]
+        code = mixed(hash_of_patterns(bit_patterns(cells), first, n_features), np.int64(0))
+        slot = find_slot(code, cells, first, n_features, cells, table.shape[1], marks, last_slot)
+        put(marks, slot, cell + 1)
 
 
 @serial
@@ -232,7 +237,7 @@ class Cells:
         self.halvings = halvings
         self.n_cells = 0
         self._table = np.empty((room, 3 * len(grid.sizes) + 2))
-        self._slots = np.full(1 << (2 * room - 1).bit_length(), -1)
+        self._slots = np.zeros(1 << (2 * room - 1).bit_length(), dtype=np.int64)
 
     def add(
         self,
@@ -302,7 +307,7 @@ class Cells:
             room = min(room, self.n_fine)
         self._table.resize((room, self._table.shape[1]), refcheck=False)
         if len(self._slots) < 2 * room:
-            self._slots = np.full(1 << (2 * room - 1).bit_length(), -1)
+            self._slots = np.zeros(1 << (2 * room - 1).bit_length(), dtype=np.int64)
             _place(self._table, self.n_cells, self._slots)
 
 
