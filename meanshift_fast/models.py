@@ -15,11 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.model import keep, kept_of
+from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import checked_lengths
 from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast.estimator import MeanShift
-from meanshift_fast.io import check_target, write_whole
 
 FORMAT = "meanshift_fast model"
 VERSION = 1

@@ -16,14 +16,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from meanshift_fast.io import (
-    FORMATS,
-    check_target,
-    open_table,
-    write_centers,
-    write_labels,
-    write_whole,
-)
+from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.writers import write_centers, write_labels
+from meanshift_fast.io import FORMATS, open_table
 from samples import blobs
 
 X = blobs(1000, 3)
@@ -54,8 +49,9 @@ def text(path, lines):
 @pytest.fixture
 def small_batches(monkeypatch):
     """Parts of a few rows, so that a small file has many."""
-    monkeypatch.setattr("meanshift_fast._files.formats.BATCH_VALUES", 300)
-    monkeypatch.setattr("meanshift_fast._files.formats._CSV_BLOCK_BYTES", 4096)
+    monkeypatch.setattr("meanshift_fast._files.tables.MAX_BATCH_VALUES", 300)
+    monkeypatch.setattr("meanshift_fast._files.parquet_format.MAX_BATCH_VALUES", 300)
+    monkeypatch.setattr("meanshift_fast._files.csv_format._BLOCK_BYTES", 4096)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -27,21 +27,16 @@ from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._cli import demo
 from meanshift_fast._cli.memory import free_memory
 from meanshift_fast._cluster.bandwidth_rules import find_bandwidth, kernel_bandwidth
-from meanshift_fast._files.formats import Batch
+from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.tables import Batch
+from meanshift_fast._files.writers import write_centers, write_labels
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.partitions import checked_portion, sample_portion
 from meanshift_fast._summaries.priority_sample import Sample
-from meanshift_fast.io import (
-    Table,
-    check_target,
-    open_table,
-    write_centers,
-    write_labels,
-    write_whole,
-)
+from meanshift_fast.io import Table, open_table
 from meanshift_fast.models import load_model, write_model
 from meanshift_fast.stream import fit_batches
 

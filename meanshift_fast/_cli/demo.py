@@ -17,10 +17,10 @@ import numpy.typing as npt
 from numba.core.dispatcher import Dispatcher
 
 import meanshift_fast
+from meanshift_fast._files.atomic import write_whole
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._jit.compiler import Parallel
 from meanshift_fast.datasets import china_pixels, demo_table
-from meanshift_fast.io import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -37,9 +37,9 @@ from meanshift_fast._cli.arguments import (
     words,
 )
 from meanshift_fast._cli.commands import tell
+from meanshift_fast._files.atomic import real_path
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._jit.threads import thread_count
-from meanshift_fast.io import real_path
 
 _PACKAGES = (
     "numpy",

@@ -1,4 +1,9 @@
-"""Files: the formats of tables, and writing that leaves whole files. Imported only where needed.
+"""Files: the formats of tables, and atomic writing. Imported only where needed.
+
+    npy_format   csv_format -> dialect   parquet_format
+              |        |                   |
+              |        +----> arrow <------+
+              +-------------> tables        writers        atomic
 
 Imports `_input`; pyarrow where a format needs it.
 """

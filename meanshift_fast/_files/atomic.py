@@ -1,0 +1,93 @@
+"""Atomic writing: all files of a call are complete under their names, or none is changed.
+
+What is written goes into a file beside the target, and takes its name when it is complete. A full
+disk, Ctrl-C or an error on the way leaves an old file as it was, and nothing else behind.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def real_path(path: Path) -> Path:
+    """Follow links; unlike `Path.resolve`, as far as it goes where they go in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def check_target(path: Path) -> None:
+    """Check before the work that a file can be written after it.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or not writable, or something other than a file is there.
+    """
+    folder = real_path(path).parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f"cannot write {path}: there is no folder {folder}; create it")
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no ordinary file"
+        raise FileExistsError(f"cannot write {path}: it is {kind}; choose another name")
+    by_effect = os.access in os.supports_effective_ids
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=by_effect):
+        raise PermissionError(f"cannot write {path}: the folder {folder} is not open for writing")
+
+
+def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
+    """Write files, all of them or none.
+
+    Parameters
+    ----------
+    writers : mapping of Path to callable
+        For each file that is to be, ``write(part)``, which writes to another name in the same
+        folder. A link stays a link: what it points to is replaced.
+
+    Raises
+    ------
+    OSError
+        "cannot write ...", with the system's reason.
+    """
+    targets = {path: real_path(path) for path in writers}
+    parts = {path: to.with_name(f".{to.name}.{os.getpid()}.part") for path, to in targets.items()}
+    try:
+        for path, write in writers.items():
+            with _named_in_errors(path):
+                write(parts[path])
+        with _signals_deferred():
+            for path, target in targets.items():
+                with _named_in_errors(path):
+                    os.replace(parts[path], target)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM, which Python handles in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, _: received.append(n))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    for deferred in received:
+        signal.raise_signal(deferred)
+
+
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,87 @@
+"""The npy format: mapped, not read; its columns are called by their numbers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._files.tables import (
+    Batch,
+    Choice,
+    Complain,
+    check_finite,
+    import_pyarrow,
+    refuse_value,
+)
+from meanshift_fast._input.messages import cut
+
+
+class Npy:
+    """A file of `numpy.save`; its columns are called by their numbers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows = _mapped(path)
+        self.n_rows = len(self._rows)
+        self.names = [str(column) for column in range(self._rows.shape[1])]
+        self.numeric = self.names
+        self.others: dict[str, str] = {}
+
+    def check(self, choice: Choice) -> None:
+        """All columns are numbers of one type."""
+
+    def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
+        """Take slices of the map, views where all columns are taken."""
+        features = [int(name) for name in choice.features]
+        is_whole = features == list(range(self._rows.shape[1]))
+        n_rows = max(1, most_values // len(features))
+        for first in range(0, len(self._rows), n_rows):
+            rows = self._rows[first : first + n_rows]
+            X = rows if is_whole else rows[:, features]
+            check_finite(X, choice.features, self._complainer(first))
+            weights = None
+            if choice.weight is not None:
+                weights = rows[:, int(choice.weight)].astype(np.float64)
+                check_finite(weights[:, np.newaxis], [choice.weight], self._complainer(first))
+            kept = None
+            if choice.keep:
+                columns = {name: np.ascontiguousarray(rows[:, int(name)]) for name in choice.keep}
+                kept = import_pyarrow().table(columns)
+            yield Batch(X, weights, kept)
+
+    def _complainer(self, first: int) -> Complain:
+        return lambda row, name, value: refuse_value(self.path, name, value, first + row)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """Map an npy file, and refuse what is no table of numbers."""
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty, not an npy file")
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError(f"{path} is not an npy file; numpy.save writes one")
+    try:
+        rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        if "pickle" in str(error) or "Python objects" in str(error):
+            raise ValueError(
+                f"{path} holds pickled Python objects, which could run code when read; save a "
+                "plain array of numbers"
+            ) from error
+        raise ValueError(f"{path} is cut off or damaged: {error}") from error
+    if rows.dtype.kind not in "biuf":
+        fields = "; numpy.lib.recfunctions.structured_to_unstructured makes a plain table of fields"
+        raise ValueError(
+            f"{path} must hold real numbers, got dtype {cut(str(rows.dtype))}"
+            + (fields if rows.dtype.names else "")
+        )
+    if rows.ndim != 2 or rows.shape[1] == 0:
+        raise ValueError(
+            f"{path} must hold a table of shape (n_samples, n_features), got shape {rows.shape}; "
+            "one column is reshape(-1, 1)"
+        )
+    if not rows.dtype.isnative:
+        return rows.astype(rows.dtype.newbyteorder("="))
+    return rows

@@ -1,0 +1,126 @@
+"""What each format of tables offers: the names of its columns, and its rows in parts.
+
+Errors name the file, the column and the row: rows count from 0, lines of text from 1.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._input.messages import quoted
+
+# Values that a batch may hold: 32 MiB as float64. Larger ones gain no time.
+MAX_BATCH_VALUES = 1 << 22
+
+Complain = Callable[[int, str, object], NoReturn]
+
+
+class Batch(NamedTuple):
+    """Some rows of a table.
+
+    Attributes
+    ----------
+    X : array of shape (n_rows, n_features)
+        The features: finite numbers.
+    weights : float64 array of shape (n_rows,), or None
+        The weight column, where there is one.
+    kept : pyarrow.Table of n_rows rows, or None
+        The columns to keep, as they are, where there are any.
+    """
+
+    X: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    kept: Any
+
+
+class Choice(NamedTuple):
+    """Which columns are what, by name; in an npy file the names are the numbers."""
+
+    features: list[str]
+    weight: str | None
+    keep: list[str]
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns that must hold numbers."""
+        return self.features if self.weight is None else [*self.features, self.weight]
+
+    @property
+    def all(self) -> list[str]:
+        """Every column that is read, once."""
+        return list(dict.fromkeys([*self.numbers, *self.keep]))
+
+
+class File(Protocol):
+    """A format: the names of the columns, those that hold numbers, and the rows in parts.
+
+    ``others`` maps each column without numbers to what it holds.
+    """
+
+    names: list[str]
+    numeric: list[str]
+    others: dict[str, str]
+    n_rows: int
+
+    def check(self, choice: Choice) -> None:
+        """Refuse columns of types that do not fit, where the format has types."""
+
+    def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
+        """Read the rows in parts of at most so many values; refuse what is no finite number."""
+
+
+def import_pyarrow() -> Any:
+    """Import pyarrow with its csv and parquet modules.
+
+    Raises
+    ------
+    ImportError
+        With the command that installs it.
+    """
+    try:
+        import pyarrow
+        import pyarrow.csv
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError(
+            "csv and parquet files need pyarrow, which is not installed; "
+            'install it with: pip install "meanshift_fast[io]"'
+        ) from error
+    return pyarrow
+
+
+def check_name(path: Path, name: str, names: Sequence[str]) -> None:
+    """Check that there is one column of a name."""
+    if name not in names:
+        raise ValueError(f"{path} has no column {quoted(name)}; {column_list(names)}")
+    if names.count(name) > 1:
+        raise ValueError(
+            f"{path} has {names.count(name)} columns {quoted(name)}; give each its own name"
+        )
+
+
+def column_list(names: Sequence[str]) -> str:
+    """List the columns for an error."""
+    listed = ", ".join(map(quoted, names[:20])) or "none"
+    return f"its columns are {listed}" + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def check_finite(X: NDArray[Any], names: Sequence[str], complain: Complain) -> None:
+    """Refuse the first row that holds a NaN or an infinity; in blocks, to save memory."""
+    if X.dtype.kind != "f":
+        return
+    n_rows = max(1, MAX_BATCH_VALUES // X.shape[1])
+    for first in range(0, len(X), n_rows):
+        is_finite = np.isfinite(X[first : first + n_rows])
+        if not is_finite.all():
+            row, place = np.argwhere(~is_finite)[0]
+            complain(first + int(row), names[place], X[first + row, place])
+
+
+def refuse_value(path: Path, name: str, value: object, row: int) -> NoReturn:
+    raise ValueError(
+        f"{path}: column {quoted(name)} must hold finite numbers, got {value} at row {row}"
+    )

@@ -1,0 +1,92 @@
+"""Writers of labels and centres in each format; for `atomic.write_whole`."""
+
+import csv
+import io
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._files.tables import import_pyarrow
+
+
+def write_labels(part: Path, form: str, batches: Iterable[tuple[NDArray[np.int64], Any]]) -> None:
+    """Write labels and the kept columns, batch by batch.
+
+    Parameters
+    ----------
+    part : Path
+        Where to.
+    form : {".npy", ".csv", ".parquet"}
+        npy: an array of shape (n_samples,). Else: the kept columns, then ``label``.
+    batches : iterable of (int64 array of shape (n_rows,), pyarrow.Table or None)
+        At least one; labels and kept columns of consecutive rows.
+    """
+    if form == ".npy":
+        _write_npy(part, (labels for labels, _ in batches))
+        return
+    arrow = import_pyarrow()
+    tables = (
+        arrow.table({"label": labels}) if kept is None else kept.append_column("label", [labels])
+        for labels, kept in batches
+    )
+    _write_tables(part, form, tables)
+
+
+def write_centers(part: Path, form: str, centers: NDArray[Any], names: list[str]) -> None:
+    """Write centres: row k is that of label k; csv and parquet have the features' names."""
+    if form == ".npy":
+        _write_npy(part, [centers])
+        return
+    columns = [np.ascontiguousarray(column) for column in centers.T]
+    _write_tables(part, form, [import_pyarrow().table(columns, names=names)])
+
+
+def _write_tables(part: Path, form: str, tables: Iterable[Any]) -> None:
+    """Write tables of pyarrow's, all with the columns of the first."""
+    (_write_csv if form == ".csv" else _write_parquet)(part, tables)
+
+
+def _write_npy(part: Path, batches: Iterable[NDArray[Any]]) -> None:
+    with part.open("wb") as file:
+        n_rows = 0
+        for batch in batches:
+            if n_rows == 0:
+                _npy_header(file, batch, 0)
+            file.write(np.ascontiguousarray(batch).data)
+            n_rows += len(batch)
+        file.seek(0)
+        _npy_header(file, batch, n_rows)
+
+
+def _npy_header(file: IO[bytes], batch: NDArray[Any], n_rows: int) -> None:
+    """Write the header, which NumPy pads so that the number of rows may grow in place."""
+    header = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(batch))
+    np.lib.format.write_array_header_1_0(file, header | {"shape": (n_rows, *batch.shape[1:])})
+
+
+def _write_csv(part: Path, tables: Iterable[Any]) -> None:
+    arrow = import_pyarrow()
+    options = arrow.csv.WriteOptions(include_header=False)
+    with part.open("wb") as file:
+        is_first = True
+        for table in tables:
+            if is_first:
+                # pyarrow would put every name into quotes.
+                names = io.StringIO()
+                csv.writer(names, lineterminator="\n").writerow(table.column_names)
+                file.write(names.getvalue().encode())
+                is_first = False
+            arrow.csv.write_csv(table, file, options)
+
+
+def _write_parquet(part: Path, tables: Iterable[Any]) -> None:
+    arrow = import_pyarrow()
+    tables = iter(tables)
+    first = next(tables)
+    with part.open("wb") as file, arrow.parquet.ParquetWriter(file, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
