@@ -1,5 +1,7 @@
 """Choosing a bandwidth: `estimate_bandwidth`, and the curve of clusters against bandwidth."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -181,7 +183,7 @@ class BandwidthCurve:
         """The longest plateau, the finest of equals."""
         return longest_plateau(self.plateaus)
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the curve and mark its longest plateau.
 
         Parameters

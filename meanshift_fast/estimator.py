@@ -1,5 +1,8 @@
 """MeanShift and mean_shift: scikit-learn's interface to the pipeline."""
 
+from __future__ import annotations
+
+import inspect
 from numbers import Integral
 from typing import Any, Self
 
@@ -11,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster import pipeline
-from meanshift_fast._cluster.model import adopt, fitted, kept_of, settings_of
+from meanshift_fast._cluster.model import adopt, bandwidth_of, fitted, kept_of, settings_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.checks import check_parameters, checked_table
 from meanshift_fast._input.progress import Report, reporting
@@ -211,6 +214,12 @@ default=None
         self.n_jobs = n_jobs
         self.progress = progress
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; parameters that it is older than take their defaults."""
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        known = {p.name: p.default for p in parameters if p.default is not p.empty}
+        super().__setstate__(known | state)
+
     def _validate_params(self) -> None:
         check_parameters(self)
 
@@ -273,7 +282,8 @@ default=None
         labels : int64 ndarray of shape (n_samples,)
             ``labels_``.
         """
-        labels: NDArray[np.int64] = self.fit(X, sample_weight=sample_weight).labels_
+        weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
+        labels: NDArray[np.int64] = self.fit(X, **weighted).labels_
         return labels
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -310,7 +320,13 @@ default=None
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 return pipeline.label_by_basin(kept, points, self.bandwidth_, settings, report)
         modes = readonly_table(self.cluster_centers_)
-        units = units_of(self.bandwidth_, modes, in_bandwidths=self.kernel == "gaussian")
+        if points.shape[1] != modes.shape[1]:  # centres that were set by hand
+            raise ValueError(
+                f"X has {points.shape[1]} features, but {type(self).__name__} has cluster_centers_ "
+                f"of {modes.shape[1]}"
+            )
+        bandwidth = bandwidth_of(self)
+        units = units_of(bandwidth, modes, in_bandwidths=self.kernel == "gaussian")
         with borrowed_threads(self.n_jobs):
             return nearest_labels(
                 units.enter(points), units.enter(modes), limit=settings.limit(units.radius)

@@ -12,6 +12,8 @@ What is drawn, from the paper up:
 All words stand beside the axes, none over data.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -147,7 +149,7 @@ class MeanShiftDisplay:
         starts: ArrayLike | None = None,
         basins: bool = False,
         contours: bool = False,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw a fitted estimator and the rows it labels.
 
@@ -215,7 +217,7 @@ class MeanShiftDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: "Axes | None" = None) -> Self:
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw, the background first and the centres last.
 
         Parameters
@@ -281,7 +283,7 @@ class MeanShiftDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _legend(self, ax: "Axes", colours: list[str]) -> None:
+    def _legend(self, ax: Axes, colours: list[str]) -> None:
         """Say beside the axes, where no row is, what is what; many clusters are not named."""
         ink, _ = ink_of(ax)
         sizes = np.bincount(self.labels + 1, minlength=len(colours) + 1)
@@ -310,7 +312,7 @@ class MeanShiftDisplay:
         put_beside(ax, entries)
 
     @staticmethod
-    def plot_history(estimator: Any, *, ax: "Axes | None" = None) -> "Axes":
+    def plot_history(estimator: Any, *, ax: Axes | None = None) -> Axes:
         """Draw the training trace: how far trajectories moved, and how many, round by round.
 
         Parameters

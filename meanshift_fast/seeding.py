@@ -1,5 +1,7 @@
 """get_bin_seeds: the centres of the occupied bins of a grid."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from typing import Any
 

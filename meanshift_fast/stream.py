@@ -9,6 +9,8 @@ What a row adds to its cell does not depend on the batch that it comes in, and n
 it is in the sample: however the rows are cut into batches, the model is the same to the last bit.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 

@@ -4,6 +4,8 @@ Plain NumPy on purpose. A story has some ten steps, each a pass over the rows, a
 readable line by line beside the paper; the engine that moves a million points is elsewhere.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -134,7 +136,7 @@ class Trace:
         )
         return inside[self.weights[inside] > 0.0] if self.weights.size else inside
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the stories over the rows: each start, its first ball, its steps and its end.
 
         Parameters

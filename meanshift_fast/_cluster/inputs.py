@@ -1,12 +1,17 @@
 """What a fit takes: its rows, and its settings."""
 
+import math
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
+
+BANDWIDTH_RULES = ("scott", "silverman", "stable")
 
 Bandwidth = float | NDArray[np.float64]
 
@@ -35,6 +40,29 @@ class Settings(NamedTuple):
             and self.kernel == "flat"
             and self.assign == "nearest"
         )
+
+    def checked(self) -> "Settings":
+        """Refuse what would give a wrong answer; scikit-learn's validation can be switched off."""
+        words = (
+            ("kernel", self.kernel, ("flat", "gaussian")),
+            ("assign", self.assign, ("nearest", "basin")),
+        )
+        for name, word, choices in words:
+            if word not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {quoted(word)}")
+        if isinstance(self.bandwidth, str) and self.bandwidth not in BANDWIDTH_RULES:
+            raise ValueError(
+                f"bandwidth must be a number, one for each feature, or one of {BANDWIDTH_RULES}, "
+                f"got {quoted(self.bandwidth)}"
+            )
+        if isinstance(self.bandwidth, Real) and not 0.0 < self.bandwidth < math.inf:
+            raise ValueError(f"bandwidth must be positive and finite, got {self.bandwidth}")
+        for name in ("tol", "coalesce", "accuracy", "max_iter"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
+        if self.min_bin_freq < 1:
+            raise ValueError(f"min_bin_freq must be at least 1, got {self.min_bin_freq}")
+        return self
 
     def limit(self, radius: float) -> float | None:
         """How far from a mode a row may be labelled; None where it does not matter."""

@@ -17,7 +17,7 @@ from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.pipeline import Fit
 from meanshift_fast._input.progress import reporting
-from meanshift_fast._input.scaling import readonly
+from meanshift_fast._input.scaling import checked_lengths, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -35,7 +35,28 @@ def settings_of(model: Any) -> Settings:
         cluster_all=bool(model.cluster_all), assign=model.assign, tol=float(model.tol),
         max_iter=int(model.max_iter), coalesce=float(model.coalesce),
         accuracy=float(model.accuracy),
-    )  # fmt: skip
+    ).checked()  # fmt: skip
+
+
+def bandwidth_of(model: Any) -> Any:
+    """The bandwidth that a model's labels are measured by.
+
+    ``bandwidth_`` of a fit; where centres were set by hand, the parameter ``bandwidth``. Without
+    either, 0 serves the nearest of all centres, and there is no limit to honour.
+    """
+    if "bandwidth_" in vars(model):
+        return model.bandwidth_
+    if isinstance(model.bandwidth, str | None):
+        if not model.cluster_all:
+            raise ValueError(
+                "cluster_all=False labels within the bandwidth, but neither the attribute "
+                f"bandwidth_ nor a number as parameter bandwidth is set, got {model.bandwidth!r}; "
+                "fit, or set one of them"
+            )
+        return 0.0
+    if isinstance(model.bandwidth, Real):
+        return model.bandwidth
+    return checked_lengths("bandwidth", model.bandwidth, np.shape(model.cluster_centers_)[1])
 
 
 def fitted(

@@ -27,14 +27,14 @@ from meanshift_fast._cluster.basins import (
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import merge_modes
 from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
-from meanshift_fast._cluster.seeds import Seeds, find_seeds
+from meanshift_fast._cluster.seeds import Seeds, find_seeds, warn_of_one_bin
 from meanshift_fast._cluster.stages import Stages
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.extent import extremes
-from meanshift_fast._input.messages import bandwidth_text
+from meanshift_fast._input.messages import bandwidth_text, no_point_within
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import Units, checked_lengths, readonly_table, units_of
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -170,6 +170,8 @@ def _fit_small(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> Fit | No
     )  # fmt: skip
     if found is None:
         return None
+    if found.history["n_active"][0] == 1:
+        warn_of_one_bin(rows.points, bandwidth)
     return Fit(bandwidth, found.modes, found.support, found.history, found.labels, None)
 
 
@@ -247,10 +249,7 @@ def _merge(
     endpoints, support = ascent.endpoints, ascent.support
     is_reached = support > 0.0
     if not is_reached.any():
-        raise ValueError(
-            f"No point was within bandwidth={bandwidth_text(bandwidth)} of any seed: every ball is "
-            f"empty. {_remedy(bandwidth, units.leave(endpoints))}"
-        )
+        raise no_point_within(bandwidth, units.leave(endpoints))
     if not is_reached.all():
         endpoints, support = endpoints[is_reached], support[is_reached]
     dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
@@ -375,7 +374,7 @@ def _label_with(
     return labels
 
 
-# Messages and units.
+# Units.
 
 
 def _history_in(units: Units, history: NDArray[np.void]) -> NDArray[np.void]:
@@ -391,15 +390,3 @@ def _rounded(
 ) -> NDArray[np.float64]:
     """Places in the engine's unit as the dtype of the centres holds them."""
     return units.enter(readonly_table(units.leave(places).astype(dtype, copy=False)))
-
-
-def _remedy(bandwidth: Bandwidth, endpoints: NDArray[np.float64]) -> str:
-    """What helps where every ball at the end of an ascent is empty."""
-    largest = float(np.abs(endpoints).max())
-    step = float(np.spacing(largest))
-    if not 0.0 < np.min(bandwidth) < step:
-        return "Give seeds nearer to the rows, or a larger bandwidth."
-    return (
-        f"Numbers as large as {largest:g} are {step:.2g} apart in float64, and the mean of rows "
-        "may be as far from all of them. Subtract a row from all rows, or give a larger bandwidth."
-    )

@@ -37,6 +37,7 @@ from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.extent import bounds_of
+from meanshift_fast._input.messages import no_point_within
 from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table, units_of
 from meanshift_fast._input.weights import UNWEIGHTED
 
@@ -159,6 +160,8 @@ def count_clusters(
             )
         rows = rows.at(bandwidth)
         seeds, support = _modes(rows, seeds)
+        if len(support) == 0:
+            raise no_point_within(bandwidth, rows.table)
         enough = min(n_rows**0.5, MIN_SUPPORT_SHARE * support[0])
         rungs.append((bandwidth, int(np.count_nonzero(support >= enough)), len(seeds)))
         done = len(seeds) == 1 if ladder is None else len(rungs) == len(ladder)

@@ -93,10 +93,22 @@ def _checked_by(
     check: Callable[[ArrayLike], NDArray[Any]], X: ArrayLike, name: str
 ) -> NDArray[Any]:
     """Let scikit-learn check X, and make numbers of what it lets pass."""
+    refuse_masked(X, name)
     try:
         return _numeric(check(X), name)
     except OverflowError as error:  # Python's whole numbers, in an array of objects
         raise too_large(name, X) from error
+
+
+def refuse_masked(values: Any, name: str) -> None:
+    """Refuse a masked array with masked values, whose mask NumPy would drop."""
+    if np.ma.is_masked(values):
+        row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
+        raise ValueError(
+            f"{name} must have no masked values, got one at row {row}; fill them "
+            f"({name}.filled(value)), leave such rows out ({name}.compressed() of one column), or "
+            "give their rows weight 0"
+        )
 
 
 def _numeric(table: NDArray[Any], name: str) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """How a value looks in a message: as `repr` shows it, but never long."""
 
 import reprlib
+import sys
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,48 @@ def cut(text: str, most: int = MOST) -> str:
 def bandwidth_text(bandwidth: float | NDArray[np.float64]) -> str:
     """A bandwidth for a message."""
     return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))
+
+
+def no_point_within(
+    bandwidth: float | NDArray[np.float64], endpoints: NDArray[np.float64]
+) -> ValueError:
+    """The error of an ascent in which every ball is empty, with what helps.
+
+    Parameters
+    ----------
+    bandwidth : float, or float64 array of shape (n_features,)
+        In the unit of the columns.
+    endpoints : float64 array of shape (n_seeds, n_features)
+        Where the trajectories ended, in the same unit.
+
+    Returns
+    -------
+    ValueError
+    """
+    largest = float(np.abs(endpoints).max())
+    step = float(np.spacing(largest))
+    remedy = "Give seeds nearer to the rows, or a larger bandwidth."
+    if 0.0 < np.min(bandwidth) < step:
+        remedy = (
+            f"Numbers as large as {largest:g} are {step:.2g} apart in float64, and the mean of "
+            "rows may be as far from all of them. Subtract a row from all rows, or give a larger "
+            "bandwidth."
+        )
+    return ValueError(
+        f"No point was within bandwidth={bandwidth_text(bandwidth)} of any seed: every ball is "
+        f"empty. {remedy}"
+    )
+
+
+_CALLEES = {"meanshift_fast", "sklearn", "joblib"}  # packages whose lines no warning is about
+
+
+def caller_level() -> int:
+    """The ``stacklevel`` of the line that called the package, from the function that warns.
+
+    Between that line and this one there are wrappers and pipelines of scikit-learn, or none.
+    """
+    level, frame = 0, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _CALLEES:
+        level, frame = level + 1, frame.f_back
+    return level

@@ -42,6 +42,11 @@ def checked_weights(
     """
     if sample_weight is None:
         return UNWEIGHTED
+    if np.ma.is_masked(sample_weight):
+        raise ValueError(
+            "sample_weight must have no masked values; fill them (sample_weight.filled(0)): "
+            "weight 0 leaves a row out"
+        )
     given = numbers_of("sample_weight", np.asarray(sample_weight))
     if given.dtype.kind not in "biuf":
         raise ValueError(
