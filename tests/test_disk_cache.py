@@ -4,6 +4,7 @@ import gc
 import importlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,10 +24,11 @@ KERNELS = """
 from numba import prange
 from shared_steps import scaled
 from meanshift_fast._jit.compiler import parallel, serial, step
+from plain_constants import RAISE
 
 @step
 def raised(x):
-    return x + 1
+    return x + RAISE
 
 @serial
 def shifted(x):
@@ -56,25 +58,28 @@ def doubled(x):
     return 2 * x
 """
 
+MODULES = ("kernels", "shared_steps", "deeper_steps", "plain_constants")
+
 
 @pytest.fixture
 def kernels(tmp_path, monkeypatch):
     """A file of kernels in a folder of its own, and the cache beside it."""
     monkeypatch.setattr("numba.config.CACHE_DIR", "")
     monkeypatch.setattr("sys.dont_write_bytecode", True)  # Python's own cache is not the matter
-    for name in ("kernels", "shared_steps", "deeper_steps"):
+    for name in MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "kernels.py"
     path.write_text(KERNELS)
     (tmp_path / "shared_steps.py").write_text(SHARED)
     (tmp_path / "deeper_steps.py").write_text(DEEPER)
+    (tmp_path / "plain_constants.py").write_text("RAISE = 1\n")  # a file without steps
     return path
 
 
 def load(path):
     """The kernels as a new process would have them: none compiled, the cache as it is on disk."""
-    for name in ("kernels", "shared_steps", "deeper_steps"):
+    for name in MODULES:
         sys.modules.pop(name, None)
     cache._read.cache_clear()
     importlib.invalidate_caches()
@@ -165,12 +170,20 @@ def test_a_cache_that_takes_no_file_is_a_warning(kernels):
     ("file", "old", "new", "answer"),
     [
         ("kernels", "raised(scaled(x))", "scaled(raised(x))", 9),
-        ("kernels", "return x + 1", "return x + 2", 8),
+        ("kernels", "return x + RAISE", "return RAISE - x", -5),
         ("shared_steps", "doubled(x) + ", "doubled(x) - ", 3),
         ("deeper_steps", "2 * x", "3 * x", 9),
         ("deeper_steps", "FACTOR = 1", "FACTOR = 4", 13),
+        ("plain_constants", "RAISE = 1", "RAISE = 5", 11),
     ],
-    ids=["the kernel", "a step of it", "of another file", "a step of that", "a constant of that"],
+    ids=[
+        "the kernel",
+        "a step of it",
+        "of another file",
+        "a step of that",
+        "a constant of that",
+        "a constant of a file without steps",
+    ],
 )
 def test_an_edited_file_never_runs_as_it_was(kernels, file, old, new, answer):
     # The size and the time are the same, as where a package manager sets the times of what it
@@ -188,9 +201,9 @@ def test_an_edited_file_never_runs_as_it_was(kernels, file, old, new, answer):
     assert load(kernels).shifted(2) == answer
 
 
-def test_the_files_of_the_steps_that_kernels_share_are_told_from_the_imports():
+def test_the_files_of_the_steps_that_kernels_share_follow_from_the_imports():
     def files(kernel):
-        return compiled._files_of_steps(kernel._function)
+        return compiled._sealed(kernel._function)[0]
 
     assert files(shift._flat_shifts) == files(slabs._shift_all) == [descent.__file__]
     assert files(bounds._bound_parts) == []
@@ -268,3 +281,39 @@ for value in eval(sys.argv[1]):
         assert run.returncode == 0, err
     later = load(kernels)
     assert (later.shifted(2), later.shifted(2.5)) == (7, 8.5)
+
+
+WINGS = """
+import numpy as np
+from meanshift_fast._index import equal_rows
+from meanshift_fast._input.scaling import readonly
+
+equal_rows.find_repeats(readonly(np.zeros((3, 2))))
+print(sum(equal_rows._number_rows.stats.cache_hits.values()))
+"""
+
+
+def test_an_edit_in_one_wing_compiles_the_kernels_of_another_anew(tmp_path):
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(
+        Path(meanshift_fast.__file__).parent, tmp_path / "meanshift_fast", ignore=ignored
+    )
+
+    def hits_of_a_process():
+        run = subprocess.run(
+            [sys.executable, "-c", WINGS],
+            env=os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": ""},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert run.returncode == 0, run.stderr
+        return int(run.stdout)
+
+    assert [hits_of_a_process(), hits_of_a_process()] == [0, 1]
+    steps = tmp_path / "meanshift_fast" / "_jit" / "hashing.py"
+    text = steps.read_text()
+    steps.write_text(text.replace("MIN_CHAINED_PATTERNS = 16", "MIN_CHAINED_PATTERNS = 17"))
+    assert steps.read_text() != text
+    assert [hits_of_a_process(), hits_of_a_process()] == [0, 1]

@@ -1,24 +1,25 @@
-"""Numba's disk cache, with seals: what is damaged or out of date is not there.
+"""Numba's disk cache, with seals: a damaged or outdated file counts as absent.
 
     kernel -> index file: which data file holds the code for these types, on this processor
                           |
                           v
-              data file:  whose code it is, the code, a seal over both
+              data file:  the index key, the code, a seal over both
 
 Numba runs whatever it finds in a cache: a truncated file raises out of the first fit, one flipped
-bit is run. And it knows a kernel's own file only by its time and size (before 0.68), the files
-that the kernel was made by not at all, so that code could be loaded that an older version
-compiled. Here every file ends in a digest of its bytes and of all the sources. One that does not
-fit is passed over, as if it had not been written yet, and written anew.
+bit is run. It checks a kernel's own file by time and size only (before 0.68), and the files of its
+steps not at all, so that code of an older version could be loaded. Here every file ends in a digest
+of its bytes, of all the sources and of the constants that they import. A file whose digest differs
+is ignored and written anew.
 
-Two processes may number their data files alike while both compile; then the name in the index
-leads to the other's code. So a data file says whose it is, and what is not asked for is not used.
+Two processes that compile at once may give their data files the same name; then the index leads to
+the other's code. So a data file holds its index key, and one with another key is not used.
 """
 
 import hashlib
 import os
 import pickle
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from meanshift_fast._jit.linking import paused_collector
 
-SEAL = 16  # bytes
+SEAL_BYTES = 16
 
 
 @cache
@@ -37,13 +38,14 @@ def _read(loader: Any, path: str) -> bytes:
     return loader.get_data(path)  # type: ignore[no-any-return]
 
 
-def _sources(function: Any, makers: tuple[str, ...]) -> bytes:
-    """A digest of a kernel's file as it is at import, of its makers, and of Numba's version."""
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=SEAL)
+def _digest(function: Any, sources: Iterable[str], constants: Iterable[str]) -> bytes:
+    """A digest of a kernel's file at import, of other sources, constants and Numba's version."""
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=SEAL_BYTES)
     loader = function.__globals__["__loader__"]
     digest.update(loader.get_data(function.__code__.co_filename))
-    for maker in makers:
-        digest.update(_read(loader, maker))
+    for source in sources:
+        digest.update(_read(loader, source))
+    digest.update("\n".join(constants).encode())
     return digest.digest()
 
 
@@ -70,15 +72,15 @@ class _SealedFiles(IndexDataCacheFile):
         self._save_sealed(self._data_path(name), data)
 
     def _seal(self, body: bytes) -> bytes:
-        return hashlib.blake2b(body, digest_size=SEAL, key=self._source_stamp).digest()
+        return hashlib.blake2b(body, digest_size=SEAL_BYTES, key=self._source_stamp).digest()
 
     def _unsealed(self, path: str) -> Any:
-        """What a file holds, or None."""
+        """The content of a file; None where it cannot be read or its seal differs."""
         try:
             content = Path(path).read_bytes()
         except OSError:
             return None
-        body, seal = content[:-SEAL], content[-SEAL:]
+        body, seal = content[:-SEAL_BYTES], content[-SEAL_BYTES:]
         return pickle.loads(body) if seal == self._seal(body) else None
 
     def _save_sealed(self, path: str, content: Any) -> None:
@@ -96,9 +98,11 @@ class SealedCache(FunctionCache):
     function : function
         The kernel.
     form : str
-        What tells its machine code from that of the same function compiled with other options.
-    makers : tuple of str
-        The files, besides the kernel's own, that its machine code is made by.
+        Distinguishes its machine code from that of the same function compiled with other options.
+    sources : iterable of str
+        The files, besides the kernel's own, whose text its machine code depends on.
+    constants : iterable of str, default=()
+        The values of constants that these files import, as text.
 
     Raises
     ------
@@ -106,24 +110,26 @@ class SealedCache(FunctionCache):
         Where no folder can be written: a read-only installation without a writable home.
     """
 
-    def __init__(self, function: Any, form: str, makers: tuple[str, ...]) -> None:
+    def __init__(
+        self, function: Any, form: str, sources: Iterable[str], constants: Iterable[str] = ()
+    ) -> None:
         super().__init__(function)
         self._form = form
-        sources = _sources(function, makers)
-        self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base, sources)
+        digest = _digest(function, sources, constants)
+        self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base, digest)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Load the code of one signature, or None.
 
-        The first load makes Numba register all that it knows: 63,000 objects, few of them
-        garbage. The first fit of a process, of 5,000 rows, takes 0.44 s, and took 0.52 with the
-        garbage collector at work (means of nine, by turns).
+        The first load makes Numba fill its registries: 63,000 objects, few of them garbage. The
+        first fit of a process, of 5,000 rows, takes 0.44 s, and 0.52 s with the garbage collector
+        enabled (means of nine, by turns).
         """
         with paused_collector():
             return super().load_overload(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write the code of one signature, or warn where the disk does not take it."""
+        """Write the code of one signature, or warn where it cannot be written."""
         try:
             super().save_overload(sig, data)
         except OSError as error:

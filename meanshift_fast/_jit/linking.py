@@ -1,24 +1,24 @@
-"""Machine code is made once: of a kernel as a whole, and of nothing that is only linked into one.
+"""Machine code is made once for each kernel, and not for the steps linked into it.
 
-Numba optimises every function that it compiles and makes machine code of it, a step that no one
-calls by itself like any other. A ``prange`` loop gets four layers around it, each of which holds
-the whole loop again:
+Numba optimises every function that it compiles and makes machine code of it, even of a step that
+is never called from Python. A ``prange`` loop gets four layers around it, each of which holds the
+whole loop again:
 
-             a step     the body of a loop     its two wrappers     the kernel
-    Numba    code       code                   code, code           code
-    here     a part     a part                 parts                code
+             step            body of a loop            its two wrappers     kernel
+    Numba    machine code    machine code              machine code         machine code
+    here     LLVM code       LLVM code                 LLVM code            machine code
 
-What is linked in stays plain LLVM code, a part, and LLVM optimises the kernel with all its parts.
-On a quiet machine a first fit with an empty cache takes 8.6 s and took 13.3 s; the kernels run as
-fast as they did. On a slower day two things more made 10.7 to 11.9 s of 11.6 to 13.2: no function
-is optimised before it is in its kernel, where that would be done again, and Python's garbage
-collector rests while the compiler makes its millions of objects, of which few are garbage. Parts
-are linked once, into the kernel, and not into each part on the way, which spares 8 % more: a first
-fit of 5,000 rows takes 6.3 times as long as its types take to infer, and took 6.9.
+Here a step stays LLVM code, and LLVM optimises the kernel with all its steps. With an empty cache a
+first fit takes 8.6 s and took 13.3 s on a quiet machine; the kernels run equally fast. Two more
+measures made 10.7 to 11.9 s of 11.6 to 13.2 s on a slower day: no function is optimised before it
+is linked into its kernel, where it would be optimised again, and Python's garbage collector is
+paused while the compiler allocates its millions of objects. Steps are linked once, into the kernel,
+and not into each other, which saves 8 % more: a first fit of 5,000 rows takes 6.3 times as long as
+type inference alone, and took 6.9 times.
 
-This rests on four of Numba's joints: `pipeline_class` of ``njit``, the passes of such a pipeline, a
-target context's `subtarget` with a code generator of its own, and the steps in which a code library
-is finalised. They are the same in Numba 0.60 and 0.68.
+This depends on four interfaces inside Numba: `pipeline_class` of ``njit``, the passes of such a
+pipeline, a target context's `subtarget` with a code generator of its own, and the way in which a
+code library is finalised. They are the same in Numba 0.60 and 0.68.
 """
 
 import gc
@@ -32,21 +32,21 @@ from numba.core.typed_passes import InlineOverloads, NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
 
 
-def _all_parts(libraries: list[Any]) -> list[Any]:
-    """Libraries, and the parts that any of them needs, once each; of a part its own code alone."""
+def _all_libraries(libraries: list[Any]) -> list[Any]:
+    """Libraries and all steps that they need, once each; of a step its own code alone."""
     found: dict[int, Any] = {}
     waiting = libraries[::-1]
     while waiting:
         library = waiting.pop()
         if id(library) not in found:
-            is_part = isinstance(library, _Part)
-            found[id(library)] = _OwnCode(library) if is_part else library
-            waiting += library._linking_libraries[::-1] if is_part else []
+            is_step = isinstance(library, _StepLibrary)
+            found[id(library)] = _OwnModule(library) if is_step else library
+            waiting += library._linking_libraries[::-1] if is_step else []
     return list(found.values())
 
 
-class _Whole(JITCodeLibrary):
-    """Code that Python calls. It is optimised as a whole, with all its parts, and not before."""
+class _KernelLibrary(JITCodeLibrary):
+    """Code that Python calls, optimised once it is linked with all its steps."""
 
     _linking_libraries: list[Any]
 
@@ -54,89 +54,88 @@ class _Whole(JITCodeLibrary):
         ll_module.data_layout = self._codegen._data_layout
 
     def finalize(self) -> None:
-        """Link all parts, and make machine code."""
-        self._linking_libraries = _all_parts(self._linking_libraries)
+        """Link all steps, and make machine code."""
+        self._linking_libraries = _all_libraries(self._linking_libraries)
         super().finalize()
 
 
-class _Part(_Whole):
-    """Code to be linked into other code, once and not into the parts between.
+class _StepLibrary(_KernelLibrary):
+    """LLVM code of a step, linked into kernels and not into other steps.
 
     It is not optimised by itself and has no address.
     """
 
     def finalize(self) -> None:
-        """Note that there is no more to come."""
+        """Close the library without linking it."""
         self._raise_if_finalized()
         self._finalize_dynamic_globals()
         self._finalized = True
 
     def own_module(self) -> Any:
-        """Its code without that of other parts."""
+        """Its code without that of other steps."""
         return super()._get_module_for_linking()
 
     def _get_module_for_linking(self) -> Any:
-        """Its code with that of all parts, for functions of Numba's own kind."""
+        """Its code with that of all its steps, for functions that plain Numba compiles."""
         module = self.own_module().clone()
-        for library in _all_parts(self._linking_libraries):
+        for library in _all_libraries(self._linking_libraries):
             module.link_in(library._get_module_for_linking(), preserve=True)
         return module
 
     def get_pointer_to_function(self, name: str) -> int:
-        return 0  # Numba's word for a function that Python cannot call
+        return 0  # as Numba marks a function that Python cannot call
 
 
-class _OwnCode:
-    """A part as a kernel links it: what else Numba asks of a library, the part itself tells."""
+class _OwnModule:
+    """A step's library as a kernel links it: its own code; all else is the library's."""
 
-    def __init__(self, part: _Part) -> None:
-        self._part = part
+    def __init__(self, library: _StepLibrary) -> None:
+        self._library = library
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._part, name)
+        return getattr(self._library, name)
 
     def _get_module_for_linking(self) -> Any:
-        return self._part.own_module()
+        return self._library.own_module()
 
 
-class _PartCodegen(JITCPUCodegen):
-    """Numba's code generator, all of whose libraries are parts."""
+class _StepCodegen(JITCPUCodegen):
+    """Numba's code generator, all of whose libraries are those of steps."""
 
-    _library_class = _Part
+    _library_class = _StepLibrary
 
     def __init__(self, codegen: JITCPUCodegen) -> None:
         self.__dict__ = codegen.__dict__
 
     def set_env(self, env_name: str, env: Any) -> None:
-        """Do nothing: parts have no memory of their own.
+        """Do nothing: a step has no environment of its own.
 
-        Numba keeps there what an exception says if that is not a constant; nor does it survive
-        Numba's own cache. Kernels raise nothing but Numba's constants (out of memory).
+        Numba keeps the arguments of exceptions there where they are not constant; its own cache
+        loses them too. Kernels raise nothing but Numba's constants (out of memory).
         """
 
 
-# For closures, whole-array expressions and overloads that ask to be inlined, of which kernels have
-# none; with any they would compile to slower code, or not at all. Without these passes, without
-# wrappers for C and with two kernels less a first fit of 5,000 rows takes 16.6 s and not 18.8, by
-# turns, three each.
+# For closures, whole-array expressions and inlined overloads. Kernels have none of them; with any
+# they would compile to slower code, or not at all. Without these passes, without wrappers for C and
+# with two kernels less a first fit of 5,000 rows takes 16.6 s, and took 18.8 s (by turns, three).
 IDLE_PASSES = {InlineClosureLikes, NopythonRewrites, InlineOverloads}
 
-# What Numba compiles on its own account, and links into whatever asks for it again.
+# Numba's own subroutines, compiled once and linked into whatever needs them again.
 _subroutines: dict[Any, Any] = {}
 
 
-class PartCompiler(Compiler):
+class StepCompiler(Compiler):
     """Compiles a function that only other kernels call."""
 
     def __init__(self, typingctx: Any, targetctx: Any, *settings: Any) -> None:
         self._codegen = targetctx.codegen()
         targetctx.refresh()
-        parts = targetctx.subtarget(_internal_codegen=_PartCodegen(self._codegen))
+        parts = targetctx.subtarget(_internal_codegen=_StepCodegen(self._codegen))
         parts.cached_internal_func = _subroutines
         super().__init__(typingctx, parts, *settings)
 
     def define_pipelines(self) -> list[Any]:
-        """Numba's passes, but for those that our functions leave nothing to do."""
+        """Numba's passes without the idle ones."""
         pipelines: list[Any] = super().define_pipelines()
         for pipeline in pipelines:
             pipeline.passes = [step for step in pipeline.passes if step[0] not in IDLE_PASSES]
@@ -146,22 +145,22 @@ class PartCompiler(Compiler):
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Collect no garbage within, where much would be looked at for little; after it as before."""
-    was_at_work = gc.isenabled()
-    try:  # where Ctrl-C comes after the first line, the second is undone
+    """Pause the garbage collector, and restore its state after."""
+    was_enabled = gc.isenabled()
+    try:  # an interrupt after gc.disable() still restores it
         gc.disable()
         yield
     finally:
-        if was_at_work:
+        if was_enabled:
             gc.enable()
 
 
-class KernelCompiler(PartCompiler):
-    """Compiles a function that Python calls; all that Numba puts around it are parts."""
+class KernelCompiler(StepCompiler):
+    """Compiles a function that Python calls; the wrappers that Numba adds are steps."""
 
     def compile_extra(self, func: Any) -> Any:
         """Compile ``func`` into a library of Numba's own kind."""
-        self.state.library = _Whole(self._codegen, func.__qualname__)
+        self.state.library = _KernelLibrary(self._codegen, func.__qualname__)
         self.state.library.enable_object_caching()
         with paused_collector():
             return super().compile_extra(func)

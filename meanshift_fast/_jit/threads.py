@@ -1,14 +1,14 @@
 """Threads are borrowed: counted, clamped to what the machine has, shared out, given back.
 
     one fit at a time         all the threads that it may use
-    several fits at once      each its share of them, and at least its own
-    in a forked child         its own: no thread of Numba's lives on there
+    several fits at once      an equal share each, and at least the calling thread
+    in a forked child         the calling thread: Numba's threads do not survive a fork
 
-Numba's three threading layers differ in what they bear. "workqueue" aborts the process where two
-threads enter it at once, and GNU OpenMP, on Linux Numba's "omp", is ended by Numba in a forked
-child. A library cannot choose the layer (the first one to run, or the user, has chosen), so there
-kernels run on the thread that calls them. Under "omp" each thread that calls gets a team of its
-own: four fits at once on sixteen processors would run on 64 threads.
+Numba's threading layers have different limits. "workqueue" aborts the process where two threads
+enter it at once, and under GNU OpenMP, on Linux Numba's "omp", Numba ends a forked child. A library
+cannot choose the layer (the first kernel to run, or the user, has chosen), so in these cases
+kernels run on the calling thread. Under "omp" each calling thread gets a team of its own: four fits
+at once on sixteen processors would run on 64 threads.
 """
 
 import os
@@ -26,7 +26,7 @@ def _note_fork() -> None:
     global _is_forked
     try:
         numba.threading_layer()
-    except ValueError:  # they never ran, and may start here
+    except ValueError:  # none was started, and the child may start its own
         return
     _is_forked = True
 
@@ -36,21 +36,21 @@ if hasattr(os, "register_at_fork"):
 
 
 def available_threads() -> int:
-    """How many threads the caller's thread may use at present."""
+    """The number of threads that the calling thread may use at present."""
     return 1 if _is_forked else int(numba.get_num_threads())
 
 
 def are_ours() -> bool:
-    """Whether Numba's threads are there, and nobody else is at work in this process."""
+    """Whether Numba's threads exist, and no other fit runs in this process."""
     return len(_at_work) < 2 and not _is_forked
 
 
 @contextmanager
 def our_share() -> Iterator[bool]:
-    """Take a share of Numba's threads for one kernel; False where there is none to be had.
+    """Take a share of Numba's threads for one kernel; False where there is none.
 
-    Under "workqueue" no two can have a share: who saw himself alone before the others came
-    keeps the threads to the end of the kernel, and nobody sees himself alone until he leaves.
+    Under "workqueue" only one thread may enter: a kernel that started while its fit was the only
+    one keeps the threads to its end, and no other fit counts as the only one until that fit ends.
     """
     if _is_forked or numba.threading_layer() == "workqueue":
         yield False
@@ -65,7 +65,7 @@ def our_share() -> Iterator[bool]:
 
 
 def thread_count(n_jobs: int | None) -> int:
-    """How many threads ``n_jobs`` stands for.
+    """The number of threads that ``n_jobs`` stands for.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def thread_count(n_jobs: int | None) -> int:
 def borrowed_threads(n_jobs: int | None, *, alone: bool = False) -> Iterator[int]:
     """Let Numba use the threads that ``n_jobs`` stands for, and restore its setting after.
 
-    ``alone`` asks for one thread, whatever ``n_jobs`` would allow.
+    ``alone`` means one thread, whatever ``n_jobs`` would allow.
     """
     count = thread_count(n_jobs)
     if alone:
@@ -105,13 +105,13 @@ def borrowed_threads(n_jobs: int | None, *, alone: bool = False) -> Iterator[int
         yield 1
         return
     before = numba.get_num_threads()
-    me = threading.get_ident()
-    is_nested = me in _at_work
+    caller = threading.get_ident()
+    is_nested = caller in _at_work
     try:
         numba.set_num_threads(count)
-        _at_work.add(me)
+        _at_work.add(caller)
         yield count
     finally:
         if not is_nested:
-            _at_work.discard(me)
+            _at_work.discard(caller)
         numba.set_num_threads(before)
