@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import samples
 from meanshift_fast import MeanShift, estimate_bandwidth
 
 AT_ONCE = 4
+LOOKS = 50
 CASES = {
     "every row a seed": (samples.blobs(6000, 2), {"bandwidth": 0.5}),
     "bins": (samples.blobs(60_000, 2, n_blobs=9), {"bandwidth": 0.7, "bin_seeding": True}),
@@ -64,7 +64,7 @@ def in_a_child(method, target=child):
     queue = context.Queue()
     process = context.Process(target=target, args=(queue,))
     process.start()
-    process.join(120)
+    process.join(300)
     process.kill()
     return [process.exitcode, None if queue.empty() else queue.get()]
 
@@ -72,7 +72,7 @@ def in_a_child(method, target=child):
 def running():
     """The most threads seen to run at once while four fits climb, this one not counted.
 
-    They climb when all four have come so far, and are watched until the first is done.
+    They climb when all four have come so far, and again until some were seen to run at 50 looks.
     """
     everybody_here = threading.Barrier(AT_ONCE)
     waited = set()
@@ -80,22 +80,29 @@ def running():
     def wait(done, total, stage):
         if stage == "tree" and threading.get_ident() not in waited:
             waited.add(threading.get_ident())
-            everybody_here.wait(60)
-            time.sleep(0.05)
+            everybody_here.wait(300)
 
     X = samples.blobs(40_000, 2)
     me, seen = threading.get_native_id(), []
+
+    def fit_until_seen():
+        while len(seen) < LOOKS:
+            MeanShift(bandwidth=1.0, progress=wait).fit(X)
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        fits = [pool.submit(MeanShift(bandwidth=1.0, progress=wait).fit, X) for _ in range(AT_ONCE)]
-        while not any(fit.done() for fit in fits):
+        fits = [pool.submit(fit_until_seen) for _ in range(AT_ONCE)]
+        while len(seen) < LOOKS and not any(fit.done() for fit in fits):
             if len(waited) == AT_ONCE:
                 states = [
                     task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
                     for task in Path("/proc/self/task").iterdir()
                     if int(task.name) != me and task.exists()
                 ]
-                seen.append(states.count("R"))
-    return max(seen, default=0)
+                if (n_running := states.count("R")) > 0:
+                    seen.append(n_running)
+    for fit in fits:
+        fit.result()
+    return max(seen)
 
 
 def main():

@@ -28,7 +28,7 @@ COMMAND = [
 def run(*arguments, **options):
     """Run the command in a process of its own."""
     return subprocess.run(
-        [*COMMAND, *arguments], text=True, capture_output=True, timeout=300, check=False, **options
+        [*COMMAND, *arguments], text=True, capture_output=True, timeout=6000, check=False, **options
     )
 
 
@@ -40,12 +40,12 @@ def test_the_installed_command_is_this_one():
 
 def test_the_package_is_the_command_too():
     ended = subprocess.run(
-        [*MODULE, "--version"], text=True, capture_output=True, timeout=60, check=False
+        [*MODULE, "--version"], text=True, capture_output=True, timeout=600, check=False
     )
     told = (ended.returncode, ended.stdout, ended.stderr)
     assert told == (0, f"meanshift-fast {__version__}\n", "")
     ended = subprocess.run(
-        [*MODULE, "dance"], text=True, capture_output=True, timeout=60, check=False
+        [*MODULE, "dance"], text=True, capture_output=True, timeout=600, check=False
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("usage: meanshift-fast [-h]")
@@ -121,7 +121,7 @@ def warmed_up(script, **environment):
         env=os.environ | {"NUMBA_DISABLE_JIT": "0"} | environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=6000,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
@@ -226,7 +226,7 @@ sys.meta_path.insert(0, Interrupt())
     command = [script] if form == "script" else ["-m", module]
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
-        [sys.executable, *command, "info"], capture_output=True, text=True, timeout=60,
+        [sys.executable, *command, "info"], capture_output=True, text=True, timeout=600,
         check=False, env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
 
@@ -246,7 +246,7 @@ def test_a_reader_that_has_left_ends_the_command_quietly():
     os.close(reading)
     try:
         ended = subprocess.run(
-            [*COMMAND, "info"], stdout=writing, stderr=subprocess.PIPE, timeout=300, check=False
+            [*COMMAND, "info"], stdout=writing, stderr=subprocess.PIPE, timeout=6000, check=False
         )
     finally:
         os.close(writing)

@@ -510,16 +510,16 @@ SIGNALS = {
 }
 SLOW = """
 import sys, time
-from meanshift_fast import io
+from meanshift_fast._files import writers
 from meanshift_fast._cli.main import main
 
-def slow(file, piece, n_rows, header=io._npy_header):
-    header(file, piece, n_rows)
+def slow(file, batch, n_rows, header=writers._npy_header):
+    header(file, batch, n_rows)
     file.flush()
     print("writing", flush=True)
-    time.sleep(300)
+    time.sleep(900)
 
-io._npy_header = slow
+writers._npy_header = slow
 sys.exit(main())
 """
 
@@ -557,7 +557,7 @@ def test_a_signal_in_mid_write_leaves_the_old_file_and_nothing_else(number, writ
     assert any(path.name.endswith(".part") for path in folder.iterdir())
     time.sleep(0.1)
     process.send_signal(number)
-    printed, told = process.communicate(timeout=60)
+    printed, told = process.communicate(timeout=600)
     assert (process.returncode, printed, told) == (code, "", f"\nmeanshift-fast: {what}\n")
     assert (folder / "o.npy").read_text() == "old"
     assert {path.name for path in folder.iterdir()} == {"o.npy", "t.npy"}

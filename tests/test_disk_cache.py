@@ -277,7 +277,7 @@ for value in eval(sys.argv[1]):
         run.stdin.write("\n")
         run.stdin.flush()
     for run in runs:
-        _, err = run.communicate(timeout=120)
+        _, err = run.communicate(timeout=600)
         assert run.returncode == 0, err
     later = load(kernels)
     assert (later.shifted(2), later.shifted(2.5)) == (7, 8.5)

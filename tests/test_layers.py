@@ -47,7 +47,7 @@ def said():
     runs = {layer: start(layer) for layer in LAYERS}
     said = {}
     for layer, run in runs.items():
-        out, err = run.communicate(timeout=300)
+        out, err = run.communicate(timeout=600)
         assert run.returncode == 0, f"{layer}: {out}\n{err}"
         # Under "tbb" Numba tells on stdout that other threads were there at a fork.
         steps = [line for line in out.splitlines() if line.startswith("[")]

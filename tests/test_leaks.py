@@ -74,15 +74,17 @@ settings = [
     {"kernel": kernel, "assign": assign, "n_jobs": n_jobs}
     for kernel in ("flat", "gaussian") for assign in ("nearest", "basin") for n_jobs in (1, 2)
 ]
-kept, resident = [], {}
-for number in range(1, 221):
+kept, resident, process = [], [], psutil.Process()
+for number in range(280):
     model = MeanShift(bandwidth=1.0, coalesce=0.1, bin_seeding=True, **settings[number % 8]).fit(X)
     model.predict(X[:100] + 0.5)
     if "leak" in sys.argv:
         kept.append(np.ones(50_000))
-    if number in (20, 220):
-        resident[number] = psutil.Process().memory_info().rss
-print(json.dumps(resident[220] - resident[20]))
+    resident.append(process.memory_info().rss)
+# The first 40 fits load kernels and start threads. A leak goes on: the least that is held grows
+# from the next 80 fits to 80 more, and from these to the last. What comes late comes once.
+floors = [min(resident[first:first + 80]) for first in (40, 120, 200)]
+print(json.dumps(min(floors[1] - floors[0], floors[2] - floors[1])))
 """
 
 PEAKS = """
@@ -175,9 +177,9 @@ def runs():
 
 
 @pytest.mark.parametrize("leaks", [False, True], ids=["as it is", "with a leak of 400 kB a fit"])
-def test_two_hundred_fits_leave_no_memory_behind(leaks, runs):
+def test_memory_does_not_grow_with_the_number_of_fits(leaks, runs):
     growth = told_by(runs["with a leak" if leaks else "as it is"])
-    assert (growth > 16e6) == leaks, growth
+    assert (growth > 4e6) == leaks, growth  # 50 kB a fit
 
 
 @pytest.mark.parametrize("name", PEAK_CASES)

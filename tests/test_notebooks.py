@@ -20,7 +20,7 @@ async def execute_all():
         resources = {"metadata": {"path": str(ROOT)}}
         async with places:
             return await NotebookClient(
-                notebook, timeout=60, kernel_name="python3", resources=resources
+                notebook, timeout=600, kernel_name="python3", resources=resources
             ).async_execute()
 
     ended = await asyncio.gather(*map(execute, NOTEBOOKS), return_exceptions=True)

@@ -101,7 +101,7 @@ def found_by(folder):
         )
         for threads in (1, 2)
     }
-    told = {threads: run.communicate(timeout=300) for threads, run in runs.items()}
+    told = {threads: run.communicate(timeout=600) for threads, run in runs.items()}
     for threads, run in runs.items():
         assert run.returncode == 0, told[threads][1]
     return {threads: json.loads(out) for threads, (out, _) in told.items()}

@@ -33,7 +33,7 @@ def run(language, code, folder):
         "MPLBACKEND": "agg",
     }
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, f"{code}\n{done.stderr}"
     return done.stdout
