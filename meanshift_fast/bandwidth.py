@@ -203,7 +203,8 @@ class BandwidthCurve:
         """
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-        from meanshift_fast._pictures.page import COLOURS, ink_of, key, new_axes, put_beside
+        from meanshift_fast._pictures.axes import key, new_axes, put_beside
+        from meanshift_fast._pictures.colours import COLOURS, ink_of
 
         ax = new_axes() if ax is None else ax
         ink, _ = ink_of(ax)

@@ -20,24 +20,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from meanshift_fast._input.messages import counted
 from meanshift_fast._input.weights import checked_weights
-from meanshift_fast._pictures.page import (
-    COLOURS,
-    GREY,
-    Page,
-    colours_apart,
-    draw_rows,
-    ink_of,
-    key,
-    make_round,
-    new_axes,
-    page_of,
-    put_beside,
-    rgb_of,
-    told,
-)
-from meanshift_fast._pictures.trajectories import paths_of
-from meanshift_fast.trace import counted
+from meanshift_fast._pictures.axes import bandwidth_label, key, make_round, new_axes, put_beside
+from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart, ink_of, rgb_of
+from meanshift_fast._pictures.projection import Page, page_of
+from meanshift_fast._pictures.rasters import draw_rows
+from meanshift_fast.trace import trace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +89,7 @@ class MeanShiftDisplay:
     See Also
     --------
     bandwidth_curve : The number of clusters at each bandwidth; it has a ``plot`` as well.
-    trace : Single points' stories; they have a ``plot``, too.
+    trace : Single points' trajectories; they have a ``plot``, too.
 
     Examples
     --------
@@ -209,9 +198,9 @@ class MeanShiftDisplay:
             centers=page.lay(centers),
             names=page.names,
             ball=page.ball(),
-            bandwidth=told(estimator.bandwidth_),
+            bandwidth=bandwidth_label(estimator.bandwidth_),
             hill=page.hill(),
-            paths=() if starts is None else paths_of(page, starts, estimator),
+            paths=() if starts is None else _paths(page, starts, estimator),
             basins=_field(page, centers, estimator.predict) if basins else None,
             contours=_field(page, centers, page.density) if contours else None,
         )
@@ -362,6 +351,23 @@ class MeanShiftDisplay:
             away=1.2,
         )
         return ax
+
+
+def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]:
+    """Follow trajectories, in the engine's unit, and lay them onto the page."""
+    begun = np.asarray(validate_data(estimator, starts, reset=False), dtype=np.float64)
+    if page.units.radius == 0.0:
+        return tuple(page.lay(np.stack([start, start])) for start in begun)
+    traced = trace(
+        page.units.enter(page.rows),
+        page.units.enter(begun),
+        bandwidth=page.units.radius,
+        kernel=page.kernel,
+        tol=estimator.tol,
+        max_iter=estimator.max_iter,
+        sample_weight=page.weights if page.weights.size else None,
+    )
+    return tuple(page.lay(page.units.leave(positions)) for positions in traced.positions)
 
 
 def _field(page: Page, centers: _Floats, measure: Any) -> Field:

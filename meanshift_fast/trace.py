@@ -1,6 +1,6 @@
-"""One point's story: the point, its neighbours, their mean, the shift, repeated until it rests.
+"""One point's trajectory: its neighbours, their mean, the shift, repeated until it converges.
 
-Plain NumPy on purpose. A story has some ten steps, each a pass over the rows, and it must be
+Plain NumPy on purpose. A trajectory has some ten steps, each a pass over the rows, and the code is
 readable line by line beside the paper; the engine that moves a million points is elsewhere.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from meanshift_fast._input.checks import plain_table
-from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE
 from meanshift_fast._input.weights import checked_weights
 
@@ -33,9 +33,9 @@ _NEAR = 3.0  # bandwidths, within which rows are a Gaussian kernel's neighbours
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trace:
-    """The stories of one or more starting points, as `trace` tells them.
+    """The trajectories of one or more starting points, as `trace` finds them.
 
-    Printed, it reads as the prediction trace, a line a step; long stories, wide rows and long
+    Printed, it reads as the prediction trace, a line a step; long trajectories, wide rows and long
     lists of starting points are shortened in the middle.
 
     Attributes
@@ -58,10 +58,10 @@ class Trace:
         How rows count.
 
     tol : float
-        A story ends with the first move of at most ``tol * bandwidth``.
+        A trajectory ends with the first move of at most ``tol * bandwidth``.
 
     max_iter : int
-        A story ends after ``max_iter + 1`` moves at the latest.
+        A trajectory ends after ``max_iter + 1`` moves at the latest.
 
     points : ndarray of shape (n_samples, n_features), float64
         The rows, for `neighbours`. The caller's own array where that was float64 already.
@@ -76,10 +76,10 @@ class Trace:
     Examples
     --------
     >>> from meanshift_fast import trace
-    >>> story = trace([[1, 1], [2, 1], [1, 2]], [2.5, 2.5], bandwidth=2)
-    >>> story
+    >>> traced = trace([[1, 1], [2, 1], [1, 2]], [2.5, 2.5], bandwidth=2)
+    >>> traced
     <Trace: 1 starting point(s), at most 3 shift(s)>
-    >>> story.positions[0].round(2)
+    >>> traced.positions[0].round(2)
     array([[2.5 , 2.5 ],
            [1.5 , 1.5 ],
            [1.33, 1.33],
@@ -105,7 +105,7 @@ class Trace:
             0 for the ball around the start itself; negative numbers count from the end.
 
         start : int, default=0
-            Which story, where there are several.
+            Which trajectory, where there are several.
 
         Returns
         -------
@@ -118,7 +118,7 @@ class Trace:
         Raises
         ------
         IndexError
-            If there is no such story or no such step.
+            If there is no such trajectory or no such step.
 
         Notes
         -----
@@ -137,7 +137,7 @@ class Trace:
         return inside[self.weights[inside] > 0.0] if self.weights.size else inside
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the stories over the rows: each start, its first ball, its steps and its end.
+        """Draw the trajectories over the rows: each start, its first ball, its steps and its end.
 
         Parameters
         ----------
@@ -154,21 +154,23 @@ class Trace:
         ImportError
             If matplotlib is not installed.
         """
-        from meanshift_fast._pictures.trajectories import draw_trace
+        from meanshift_fast._pictures.trajectories import draw_trajectories
 
-        return draw_trace(self, ax)
+        return draw_trajectories(self, ax)
 
     def __repr__(self) -> str:
-        """Say how many stories there are and how long the longest is."""
+        """Write how many trajectories there are and how long the longest is."""
         longest = max(len(shifts) for shifts in self.shifts)
         return f"<Trace: {len(self.shifts)} starting point(s), at most {longest} shift(s)>"
 
     def __str__(self) -> str:
-        """Tell the stories, a line a step."""
+        """Write the trajectories, a line a step."""
         n_starts = len(self.shifts)
-        return "\n\n".join(_elide(n_starts, self._story, 3, 2, "... {} more starting points ..."))
+        return "\n\n".join(
+            _elide(n_starts, self._description, 3, 2, "... {} more starting points ...")
+        )
 
-    def _story(self, start: int) -> str:
+    def _description(self, start: int) -> str:
         positions, shifts = self.positions[start], self.shifts[start]
 
         def step(number: int) -> str:
@@ -201,15 +203,15 @@ class Trace:
     def _ending(self, end: _Floats, shifts: _Floats) -> str:
         if len(shifts) == 0:
             return "There are none: the ball is empty, and the point stays where it is."
-        told = f"after {counted(len(shifts), 'shift')}"
+        moves = f"after {counted(len(shifts), 'shift')}"
         if shifts[-1] <= self.tol * self.bandwidth:
             return (
-                f"It rests at {self._row(end)} {told}:\n"
+                f"It rests at {self._row(end)} {moves}:\n"
                 f"the last one is at most tol * bandwidth = {self.tol * self.bandwidth:.3g}."
             )
         if len(shifts) > self.max_iter:
-            return f"It is still moving {told}, the most that max_iter = {self.max_iter} allows."
-        return f"It stops at {self._row(end)} {told}: the next ball is empty."
+            return f"It is still moving {moves}, the most that max_iter = {self.max_iter} allows."
+        return f"It stops at {self._row(end)} {moves}: the next ball is empty."
 
     def _row(self, row: _Floats) -> str:
         """Write a row as "[x, y]", to a thousandth of the bandwidth or of its largest value."""
@@ -266,9 +268,9 @@ def trace(
 
     Returns
     -------
-    story : Trace
-        Positions, lengths of the moves and numbers of neighbours, step by step. ``str(story)``
-        tells them in words.
+    traced : Trace
+        Positions, lengths of the moves and numbers of neighbours, step by step. ``str(traced)``
+        writes them as sentences.
 
     Raises
     ------
@@ -298,8 +300,8 @@ def trace(
     --------
     >>> from meanshift_fast import trace
     >>> X = [[1, 1], [2, 1], [1, 2], [8, 8], [9, 8]]
-    >>> story = trace(X, [2.5, 2.5], bandwidth=2)
-    >>> print(story)
+    >>> traced = trace(X, [2.5, 2.5], bandwidth=2)
+    >>> print(traced)
     Select the point [2.5, 2.5].
     Its neighbours are those of the 5 rows within the bandwidth, 2.
     Step 1: 2 neighbours, their mean [1.5, 1.5], shift 1.41.
@@ -307,7 +309,7 @@ def trace(
     Step 3: 3 neighbours, their mean [1.333, 1.333], shift 0.
     It rests at [1.333, 1.333] after 3 shifts:
     the last one is at most tol * bandwidth = 0.002.
-    >>> story.neighbours(0)
+    >>> traced.neighbours(0)
     array([1, 2])
     """
     points = _checked_table(X, "X")
@@ -318,8 +320,8 @@ def trace(
     bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
     mean_of = _ball_mean if kernel == "flat" else _gaussian_mean
     step = partial(mean_of, points, weights, bandwidth)
-    paths = [_climb(step, origin, bandwidth, tol, max_iter) for origin in starts]
-    positions, shifts, support = (list(part) for part in zip(*paths, strict=True))
+    trajectories = [_trajectory(step, origin, bandwidth, tol, max_iter) for origin in starts]
+    positions, shifts, support = (list(part) for part in zip(*trajectories, strict=True))
     return Trace(positions, shifts, support, bandwidth, kernel, tol, max_iter, points, weights)
 
 
@@ -348,6 +350,16 @@ def _check_parameters(
             f'kernel must be "flat" or "gaussian", got {quoted(kernel)}; "flat" counts every row '
             "in the ball the same"
         )
+    _check_lengths(bandwidth, accuracy, tol)
+    if isinstance(max_iter, bool | np.bool_) or not isinstance(max_iter, Integral):
+        raise TypeError(
+            f"max_iter must be an integer, got {quoted(max_iter)} of type {type(max_iter).__name__}"
+        )
+    if max_iter < 0:
+        raise ValueError(f"max_iter must be at least 0, got {quoted(max_iter)}; 0 allows one move")
+
+
+def _check_lengths(bandwidth: float, accuracy: float, tol: float) -> None:
     for name, value in (("bandwidth", bandwidth), ("accuracy", accuracy), ("tol", tol)):
         if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
             raise TypeError(
@@ -364,15 +376,9 @@ def _check_parameters(
                 f"{name} must be finite and at least 0, got {quoted(value)}; it is a fraction of "
                 "the bandwidth"
             )
-    if isinstance(max_iter, bool | np.bool_) or not isinstance(max_iter, Integral):
-        raise TypeError(
-            f"max_iter must be an integer, got {quoted(max_iter)} of type {type(max_iter).__name__}"
-        )
-    if max_iter < 0:
-        raise ValueError(f"max_iter must be at least 0, got {quoted(max_iter)}; 0 allows one move")
 
 
-def _climb(
+def _trajectory(
     step: Callable[[_Floats], tuple[_Floats, float]],
     origin: _Floats,
     bandwidth: float,
@@ -475,15 +481,10 @@ def _unit(bandwidth: float) -> float:
     return 2.0 ** -min(max(math.frexp(bandwidth)[1], -1000), 1000)
 
 
-def _elide(n_items: int, tell: Callable[[int], str], head: int, tail: int, note: str) -> list[str]:
-    """Tell the first and last items, with a note of how many were left out between them."""
+def _elide(n_items: int, text: Callable[[int], str], head: int, tail: int, note: str) -> list[str]:
+    """Write the first and last items, with a note of how many were left out between them."""
     left_out = n_items - head - tail
     if left_out <= 1:
-        return [tell(item) for item in range(n_items)]
+        return [text(item) for item in range(n_items)]
     first, last = range(head), range(n_items - tail, n_items)
-    return [*map(tell, first), note.format(left_out), *map(tell, last)]
-
-
-def counted(count: float, noun: str) -> str:
-    """Write a number of things."""
-    return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"
+    return [*map(text, first), note.format(left_out), *map(text, last)]

@@ -16,7 +16,7 @@ import naive
 import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve, trace
-from meanshift_fast._pictures.page import COLOURS, GREY, colours_apart
+from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.plot import MeanShiftDisplay
 

@@ -1,4 +1,4 @@
-"""One point's story: the numbers are the twin's, and the telling says what they say."""
+"""One point's trajectory: the numbers are the twin's, and the printed sentences say the same."""
 
 import re
 
@@ -27,24 +27,24 @@ ROWS = np.array([[0.0], [1.0], [2.0], [3.0], [10.0]])
 )
 def test_positions_shifts_and_support_are_the_twins(table, bandwidth):
     starts = table[::17]
-    story = trace(table, starts, bandwidth=bandwidth)
+    traced = trace(table, starts, bandwidth=bandwidth)
     points, weights = table.astype(float), np.ones(len(table))
 
-    assert len(story.positions) == len(story.shifts) == len(story.support) == len(starts)
+    assert len(traced.positions) == len(traced.shifts) == len(traced.support) == len(starts)
     for i, start in enumerate(starts.astype(float)):
         positions, shifts, support = naive.trajectory(points, weights, start, bandwidth)
-        assert story.positions[i].shape == (len(shifts) + 1, table.shape[1])
-        np.testing.assert_array_equal(story.positions[i][0], start)
-        np.testing.assert_allclose(story.positions[i], positions, rtol=0, atol=1e-9 * bandwidth)
-        np.testing.assert_allclose(story.shifts[i], shifts, rtol=0, atol=1e-9 * bandwidth)
-        np.testing.assert_array_equal(story.support[i], support)
+        assert traced.positions[i].shape == (len(shifts) + 1, table.shape[1])
+        np.testing.assert_array_equal(traced.positions[i][0], start)
+        np.testing.assert_allclose(traced.positions[i], positions, rtol=0, atol=1e-9 * bandwidth)
+        np.testing.assert_allclose(traced.shifts[i], shifts, rtol=0, atol=1e-9 * bandwidth)
+        np.testing.assert_array_equal(traced.support[i], support)
 
 
-def test_a_story_by_hand():
-    story = trace(ROWS, [0.0], bandwidth=1.0)
-    np.testing.assert_array_equal(story.positions[0], [[0.0], [0.5], [0.5]])
-    np.testing.assert_array_equal(story.shifts[0], [0.5, 0.0])
-    np.testing.assert_array_equal(story.support[0], [2, 2])
+def test_a_trajectory_by_hand():
+    traced = trace(ROWS, [0.0], bandwidth=1.0)
+    np.testing.assert_array_equal(traced.positions[0], [[0.0], [0.5], [0.5]])
+    np.testing.assert_array_equal(traced.shifts[0], [0.5, 0.0])
+    np.testing.assert_array_equal(traced.support[0], [2, 2])
 
 
 def test_one_start_may_be_given_as_one_row():
@@ -54,22 +54,22 @@ def test_one_start_may_be_given_as_one_row():
 
 
 def test_a_start_need_not_be_a_row_and_one_out_of_reach_stays():
-    story = trace(ROWS, [[0.25], [500.0]], bandwidth=1.0)
-    np.testing.assert_array_equal(story.positions[1], [[500.0]])
-    assert story.shifts[1].shape == story.support[1].shape == (0,)
-    assert len(story.shifts[0]) > 0
+    traced = trace(ROWS, [[0.25], [500.0]], bandwidth=1.0)
+    np.testing.assert_array_equal(traced.positions[1], [[500.0]])
+    assert traced.shifts[1].shape == traced.support[1].shape == (0,)
+    assert len(traced.shifts[0]) > 0
 
 
 def test_max_iter_allows_one_move_more():
     free = trace(X, X[0], bandwidth=0.5)
     assert len(free.shifts[0]) > 3
     for max_iter in (0, 1, 2):
-        story = trace(X, X[0], bandwidth=0.5, max_iter=max_iter)
-        assert story.shifts[0].shape == (max_iter + 1,)
-        np.testing.assert_array_equal(story.positions[0], free.positions[0][: max_iter + 2])
+        traced = trace(X, X[0], bandwidth=0.5, max_iter=max_iter)
+        assert traced.shifts[0].shape == (max_iter + 1,)
+        np.testing.assert_array_equal(traced.positions[0], free.positions[0][: max_iter + 2])
 
 
-def test_a_coarse_tol_ends_the_story_early():
+def test_a_coarse_tol_ends_the_trajectory_early():
     fine, coarse = trace(X, X[1], bandwidth=0.5), trace(X, X[1], bandwidth=0.5, tol=0.2)
     steps = len(coarse.shifts[0])
     assert 1 < steps < len(fine.shifts[0])
@@ -77,44 +77,44 @@ def test_a_coarse_tol_ends_the_story_early():
     assert coarse.shifts[0][-1] <= 0.2 * 0.5 < coarse.shifts[0][:-1].min()
 
 
-def test_the_stories_of_the_rows_are_what_a_fit_goes_through():
+def test_the_trajectories_of_the_rows_are_what_a_fit_goes_through():
     model = MeanShift(bandwidth=0.8).fit(X)
-    story = trace(X, X, bandwidth=0.8)
-    steps = np.array([len(shifts) for shifts in story.shifts])
+    traced = trace(X, X, bandwidth=0.8)
+    steps = np.array([len(shifts) for shifts in traced.shifts])
     assert model.n_iter_ == steps.max() - 1
     active = [np.count_nonzero(steps > i) for i in range(steps.max())]
     np.testing.assert_array_equal(model.history_["n_active"], active)
-    ends = np.array([positions[-1] for positions in story.positions])
+    ends = np.array([positions[-1] for positions in traced.positions])
     for center in model.cluster_centers_:
         assert np.sqrt(naive.distances_sq(ends, center)).min() <= 1e-9
 
 
 @pytest.mark.parametrize("step", [0, 1, -1])
 def test_the_neighbours_of_a_step_are_the_rows_of_its_mean(step):
-    story = trace(X, X[:5], bandwidth=1.0)
-    rows = story.neighbours(step, start=4)
-    moves = len(story.shifts[4])
-    assert len(rows) == story.support[4][step]
+    traced = trace(X, X[:5], bandwidth=1.0)
+    rows = traced.neighbours(step, start=4)
+    moves = len(traced.shifts[4])
+    assert len(rows) == traced.support[4][step]
     np.testing.assert_allclose(
-        X[rows].mean(axis=0), story.positions[4][step % moves + 1], rtol=0, atol=1e-12
+        X[rows].mean(axis=0), traced.positions[4][step % moves + 1], rtol=0, atol=1e-12
     )
 
 
 @pytest.mark.parametrize(("step", "start"), [(99, 0), (-99, 0), (0, 5), (0, -6)])
 def test_a_step_that_was_not_taken_has_no_neighbours(step, start):
-    story = trace(X, X[:5], bandwidth=1.0)
+    traced = trace(X, X[:5], bandwidth=1.0)
     with pytest.raises(IndexError, match=str(step if step else start)):
-        story.neighbours(step, start)
+        traced.neighbours(step, start)
 
 
-def test_the_telling_follows_the_story_step_by_step():
-    story = trace(X, X[0], bandwidth=1.0)
-    told = str(story)
-    n_steps = len(story.shifts[0])
+def test_the_text_follows_the_trajectory_step_by_step():
+    traced = trace(X, X[0], bandwidth=1.0)
+    told = str(traced)
+    n_steps = len(traced.shifts[0])
     assert n_steps < 10
-    for support in story.support[0]:
+    for support in traced.support[0]:
         assert f"{int(support)} neighbours" in told
-    first, last = story.positions[0][0], story.positions[0][-1]
+    first, last = traced.positions[0][0], traced.positions[0][-1]
     for x, y in (first, last):
         assert f"[{round(x, 3):.15g}, {round(y, 3):.15g}]" in told
     assert told.count("Step ") == n_steps
@@ -122,26 +122,26 @@ def test_the_telling_follows_the_story_step_by_step():
     assert f"after {n_steps} shifts" in told
 
 
-def test_the_telling_says_how_the_story_ends():
+def test_the_text_says_how_the_trajectory_ends():
     assert "rests" in str(trace(ROWS, [0.0], bandwidth=1.0))
     assert "max_iter = 1" in str(trace(X, X[0], bandwidth=0.5, max_iter=1))
     assert "empty" in str(trace(ROWS, [500.0], bandwidth=1.0))
 
 
-def test_a_long_story_is_shortened_in_the_middle():
+def test_a_long_trajectory_is_shortened_in_the_middle():
     ever_denser = np.sqrt(np.linspace(0, 1, 2000))[:, None]
-    story = trace(ever_denser, [0.0], bandwidth=0.1)
-    n_steps = len(story.shifts[0])
+    traced = trace(ever_denser, [0.0], bandwidth=0.1)
+    n_steps = len(traced.shifts[0])
     assert n_steps > 20
-    left_out = re.search(r"\.\.\. (\d+) more steps \.\.\.", str(story))
-    assert str(story).count("Step ") + int(left_out[1]) == n_steps
-    assert f"Step {n_steps}:" in str(story)
+    left_out = re.search(r"\.\.\. (\d+) more steps \.\.\.", str(traced))
+    assert str(traced).count("Step ") + int(left_out[1]) == n_steps
+    assert f"Step {n_steps}:" in str(traced)
 
 
-def test_several_stories_are_told_one_after_the_other():
-    story = trace(X, X[:3], bandwidth=1.0)
-    assert str(story).split("\n\n") == [str(trace(X, row, bandwidth=1.0)) for row in X[:3]]
-    assert repr(story).startswith("<Trace: 3 starting point")
+def test_several_trajectories_are_written_one_after_the_other():
+    traced = trace(X, X[:3], bandwidth=1.0)
+    assert str(traced).split("\n\n") == [str(trace(X, row, bandwidth=1.0)) for row in X[:3]]
+    assert repr(traced).startswith("<Trace: 3 starting point")
 
 
 def test_a_wide_row_is_told_by_its_ends():
@@ -150,33 +150,33 @@ def test_a_wide_row_is_told_by_its_ends():
     assert len(row) < 100
 
 
-def test_a_gaussian_story_is_the_twins():
+def test_a_gaussian_trajectory_is_the_twins():
     points = samples.blobs(200, 3)
     weights = np.random.default_rng(0).uniform(0, 2, 200)
-    story = trace(points, points[7], bandwidth=0.5, kernel="gaussian", sample_weight=weights)
+    traced = trace(points, points[7], bandwidth=0.5, kernel="gaussian", sample_weight=weights)
     position = points[7]
-    for step, mean in enumerate(story.positions[0][1:]):
+    for step, mean in enumerate(traced.positions[0][1:]):
         expected, density = naive.gaussian_shift(points, weights, position, 0.5)
         np.testing.assert_allclose(mean, expected, rtol=1e-12)
-        assert story.support[0][step] == pytest.approx(density, rel=1e-12)
-        assert story.shifts[0][step] == pytest.approx(np.linalg.norm(expected - position))
+        assert traced.support[0][step] == pytest.approx(density, rel=1e-12)
+        assert traced.shifts[0][step] == pytest.approx(np.linalg.norm(expected - position))
         position = mean
-    assert story.shifts[0][-1] <= 1e-3 * 0.5 < story.shifts[0][-2]
+    assert traced.shifts[0][-1] <= 1e-3 * 0.5 < traced.shifts[0][-2]
     distances = np.linalg.norm(points - points[7], axis=1)
-    np.testing.assert_array_equal(story.neighbours(0), np.flatnonzero(distances <= 1.5))
-    assert "of weight" in str(story)
+    np.testing.assert_array_equal(traced.neighbours(0), np.flatnonzero(distances <= 1.5))
+    assert "of weight" in str(traced)
 
 
-def test_a_gaussian_story_begins_however_far_away():
+def test_a_gaussian_trajectory_begins_however_far_away():
     points = samples.blobs(50, 2)
-    story = trace(points, [1e200, -1e200], bandwidth=0.5, kernel="gaussian")
-    assert np.isfinite(story.positions[0]).all()
-    assert np.isfinite(story.shifts[0]).all()
-    assert story.support[0][0] == 0.0
+    traced = trace(points, [1e200, -1e200], bandwidth=0.5, kernel="gaussian")
+    assert np.isfinite(traced.positions[0]).all()
+    assert np.isfinite(traced.shifts[0]).all()
+    assert traced.support[0][0] == 0.0
 
 
 def test_rows_that_no_square_reaches_count_nothing():
     points = samples.blobs(60, 2) * 1e-153
-    story = trace(points, points[0], bandwidth=1e-310, kernel="gaussian")
-    np.testing.assert_array_equal(story.positions[0][-1], points[0])
-    assert story.support[0].tolist() == [1.0]
+    traced = trace(points, points[0], bandwidth=1e-310, kernel="gaussian")
+    np.testing.assert_array_equal(traced.positions[0][-1], points[0])
+    assert traced.support[0].tolist() == [1.0]

@@ -102,3 +102,8 @@ def caller_level() -> int:
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _CALLEES:
         level, frame = level + 1, frame.f_back
     return level
+
+
+def counted(count: float, noun: str) -> str:
+    """Write a number of things."""
+    return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"

@@ -1,0 +1,40 @@
+"""Colours: those of clusters and of rows without a label, and those that any page shows."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_Floats = NDArray[np.float64]
+
+# Each keeps a contrast of 3 to a white page and to one of #0d1117, and any two of them, grey
+# included, are 24 apart in CIELAB as seen with and without protanopia, deuteranopia and tritanopia
+# (the matrices of Machado and others, 2009). Found by search: seven and no more are as far apart.
+COLOURS = ("#485ab4", "#d87e00", "#1ea860", "#ba2424", "#ba7ec0", "#8400ff", "#f636ff")
+GREY = "#808080"  # orphans, and rows that have no label to show
+
+MAX_CENTERS_APART = 5000  # that choose colours by their neighbours'; the others take turns
+
+
+def ink_of(ax: "Axes") -> tuple[Any, Any]:
+    """Return the colours of the axes' lines, which any page shows, and of the page."""
+    return ax.spines["left"].get_edgecolor(), ax.get_facecolor()
+
+
+def colours_apart(centers: _Floats) -> list[str]:
+    """Choose the clusters' colours as on a map: one used twice is used far apart."""
+    chosen = np.arange(len(centers)) % len(COLOURS)
+    for i in range(len(COLOURS), min(len(centers), MAX_CENTERS_APART)):
+        away = np.full(len(COLOURS), np.inf)
+        np.minimum.at(away, chosen[:i], np.linalg.norm(centers[:i] - centers[i], axis=1))
+        chosen[i] = away.argmax()
+    return [COLOURS[colour] for colour in chosen]
+
+
+def rgb_of(colours: list[str]) -> _Floats:
+    """Return the colours as rows of red, green and blue, grey last, at index -1."""
+    codes = [*colours, GREY]
+    return np.array([[int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)] for code in codes])

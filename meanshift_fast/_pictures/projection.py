@@ -1,0 +1,117 @@
+"""The projection to the page: where rows lie on it, and what its axes are called.
+
+1 column     across: the column; up: the density, whose maxima trajectories ascend to
+2 columns    the columns
+more         the first two principal components, and the axes say so
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index.density import flat_density, gaussian_density
+from meanshift_fast._input.scaling import Units, units_of
+
+_Floats = NDArray[np.float64]
+
+HILL_POSITIONS = 1000  # at which the density of one column is computed
+
+
+class Page(NamedTuple):
+    """How rows come onto the page: centred, turned, and named.
+
+    Attributes
+    ----------
+    rows : float64 array of shape (n_samples, n_features)
+        The rows that the page is about.
+    weights : float64 array of shape (n_samples,) or (0,)
+        Their weights.
+    kernel : str
+        "flat" or "gaussian".
+    units : Units
+        The bandwidth.
+    origin : float64 array of shape (n_features,)
+        What is subtracted first.
+    axes : float64 array of shape (n_features, n_axes)
+        The directions of the page's axes; a column's own lengths, or principal components.
+    names : list of str
+        What the two axes are called.
+    """
+
+    rows: _Floats
+    weights: _Floats
+    kernel: str
+    units: Units
+    origin: _Floats
+    axes: _Floats
+    names: list[str]
+
+    def lay(self, rows: _Floats) -> _Floats:
+        """Lay rows onto the page."""
+        laid: _Floats = (rows - self.origin) @ self.axes
+        if laid.shape[1] == 1:
+            laid = np.column_stack([laid, self.density(rows)])
+        return laid
+
+    def density(self, places: _Floats) -> _Floats:
+        """Measure the density at some places."""
+        entered = self.units.enter(self.rows), self.weights, self.units.enter(places)
+        if self.kernel == "gaussian" and self.units.radius > 0.0:
+            return gaussian_density(*entered)
+        return flat_density(*entered, self.units.radius)
+
+    def hill(self) -> _Floats | None:
+        """Outline the density along the only column; None where there are more."""
+        if self.rows.shape[1] > 1:
+            return None
+        reach = self.ball()[1, 0]
+        places = np.linspace(self.rows.min() - reach, self.rows.max() + reach, HILL_POSITIONS)
+        return self.lay(places[:, None])
+
+    def ball(self) -> _Floats:
+        """Outline a ball about 0: its shadow on the page, or its width where a hill is drawn."""
+        widths = np.broadcast_to(self.units.divisor, len(self.origin)) * self.units.radius
+        if len(widths) == 1:
+            return np.array([[-widths[0], 0.0], [widths[0], 0.0]])
+        angle = np.linspace(0, 2 * np.pi, 73)
+        # An ellipsoid's shadow is an ellipse, and a root of its matrix draws it.
+        shadow = (self.axes * widths[:, None] ** 2).T @ self.axes
+        shares, directions = np.linalg.eigh(shadow)
+        outline: _Floats = np.column_stack([np.cos(angle), np.sin(angle)]) * np.sqrt(shares)
+        turned: _Floats = outline @ directions.T
+        return turned
+
+
+def page_of(
+    rows: _Floats,
+    weights: _Floats,
+    bandwidth: float | _Floats,
+    kernel: str,
+    names: list[str] | None = None,
+) -> Page:
+    """Choose the projection: the columns where there are at most two, else principal components.
+
+    Where each feature has its own bandwidth, components are those of the columns in bandwidths.
+    """
+    n_features = rows.shape[1]
+    units = units_of(bandwidth, rows, in_bandwidths=kernel == "gaussian")
+    if n_features <= 2:
+        names = names or [f"feature {f}" for f in range(n_features)]
+        if n_features == 1:
+            names = [names[0], "density: rows, the nearer the more"]
+        return Page(rows, weights, kernel, units, np.zeros(n_features), np.eye(n_features), names)
+    mean = rows.mean(axis=0)
+    own = np.ndim(units.divisor) == 1
+    lengths = np.broadcast_to(units.divisor if own else 1.0, n_features)
+    away = (rows - mean) / lengths
+    variances, directions = np.linalg.eigh(away.T @ away)
+    axes = directions[:, :-3:-1]
+    # A component has no sign of its own: its largest loading is made positive.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
+    shares = variances[:-3:-1] / max(variances.sum(), np.finfo(float).tiny)
+    said = [
+        f"principal component {i + 1} ({share:.0%} of variance{', in bandwidths' if own else ''})"
+        for i, share in enumerate(shares)
+    ]
+    return Page(rows, weights, kernel, units, mean, axes / lengths[:, None], said)
