@@ -14,6 +14,7 @@ The results do not depend on the number of threads, so FILE serves with any of t
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 import warnings
@@ -31,8 +32,9 @@ from bench.same_fits import Parts, Setting, fits
 from bench.same_others import others
 
 MAX_KEPT_VALUES = 20_000  # of an array that FILE holds
-MAX_THREADS = 2
 INDEX = "index"
+# Parts whose differences are told in bandwidths too.
+LENGTHS = ("cluster_centers_", "loaded.cluster_centers_", "bandwidth_")
 # Importing an optional library may give these, in the first setting that needs it.
 NOT_OURS = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
@@ -84,7 +86,7 @@ def outcome(setting: Setting) -> Parts:
         try:
             parts = setting.run(rng)
         except Exception as error:
-            parts = {"error": f"{type(error).__qualname__}: {error}"}
+            parts = {"error": f"{type(error).__qualname__}: {_sorted_sets(str(error))}"}
     lines = [
         # The file: a warning is to point to the caller's line, not to one of the package.
         f"{warning.category.__name__} in {Path(warning.filename).name}: {warning.message}"
@@ -92,6 +94,13 @@ def outcome(setting: Setting) -> Parts:
         if not issubclass(warning.category, NOT_OURS)
     ]
     return parts | {"warnings": "\n".join(lines)}
+
+
+def _sorted_sets(text: str) -> str:
+    """Write the sets in a text in ascending order; scikit-learn writes them as they are hashed."""
+    return re.sub(
+        r"\{([^{}:]*)\}", lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", text
+    )
 
 
 def described(value: Any) -> Record:
@@ -165,7 +174,8 @@ def differences(recording: Recording, setting: Setting) -> Iterator[str]:
             yield f"{name}: is new, {_shown(described(parts[name]))}"
         elif (now := described(parts[name])) != before[name]:
             kept = recording.arrays.get(f"{setting.name}/{name}")
-            yield f"{name}: {_difference(before[name], now, kept, parts[name], unit)}"
+            length = unit if name in LENGTHS else 0.0
+            yield f"{name}: {_difference(before[name], now, kept, parts[name], length)}"
 
 
 def _shown(part: Record) -> str:
@@ -182,10 +192,15 @@ def _difference(
         return f"other bytes, {_shown(now)}, was up to {before.text}"
     one, other = kept.astype(np.float64), np.asarray(value).astype(np.float64)
     differ = ~((one == other) | (np.isnan(one) & np.isnan(other)))
-    with np.errstate(invalid="ignore", over="ignore"):
-        largest = float(np.abs(one - other)[differ].max(initial=0.0))
-    told = f"{np.count_nonzero(differ):,} of {one.size:,} values, largest difference {largest:.2g}"
-    return f"{told} ({largest / unit:.2g} bandwidths)" if unit > 0.0 else told
+    with np.errstate(all="ignore"):
+        gaps = np.abs(one - other)[differ]
+        relative = gaps / np.maximum(np.abs(one), np.abs(other))[differ]
+    largest = gaps.max(initial=0.0)
+    return (
+        f"{np.count_nonzero(differ):,} of {one.size:,} values, largest difference {largest:.2g}"
+        + (f" or {largest / unit:.2g} bandwidths" if unit > 0.0 else "")
+        + f", relative {relative.max(initial=0.0):.2g}"
+    )
 
 
 def compare(path: Path, chosen: Sequence[Setting], only: str) -> int:
@@ -224,8 +239,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=("record", "compare"))
     parser.add_argument("file", type=Path)
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="of the settings' names")
+    parser.add_argument("--threads", type=int, default=2, help="1 is the fastest on a busy machine")
     options = parser.parse_args(arguments)
-    numba.set_num_threads(min(MAX_THREADS, numba.get_num_threads()))
+    numba.set_num_threads(max(1, min(options.threads, numba.get_num_threads())))
     chosen = [
         setting for setting in (*fits(), *others(), *errors()) if options.only in setting.name
     ]

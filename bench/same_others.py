@@ -204,7 +204,7 @@ def _curve(rng: np.random.Generator, table: Table, weights: Any = None, **params
 
 
 def _curves() -> Iterator[Setting]:
-    for n, d, bins in product((1, 200, 3000), (1, 2, 6), (True, False)):
+    for n, d, bins in product((1, 200, 1500), (1, 2, 6), (True, False)):
         yield _setting(
             f"curve of {n} rows, {d} columns", _curve, table=blobs(n, d), bin_seeding=bins
         )
@@ -216,7 +216,7 @@ def _curves() -> Iterator[Setting]:
     )
     yield _setting("curve, few distinct rows", _curve, table=copies(300, 4))
     yield _setting("curve, demo", _curve, table=lambda rng: demo_table())
-    yield _setting("curve of 20000 rows", _curve, table=blobs(20_000))
+    yield _setting("curve of 10500 rows", _curve, table=blobs(10_500))
 
 
 def _trace(

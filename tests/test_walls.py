@@ -1,0 +1,89 @@
+"""The house: which folder may import which, and what importing the package leaves alone."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import meanshift_fast
+
+PACKAGE = Path(meanshift_fast.__file__).parent
+# What each folder may import of the package, besides itself. The faces are the modules on top.
+BELOW = {
+    "_jit": set(),
+    "_input": {"_jit"},
+    "_index": {"_jit", "_input"},
+    "_cluster": {"_jit", "_input", "_index"},
+    "_files": {"_jit", "_input"},
+    "_pictures": {"_jit", "_input", "_index", "_cluster"},
+    "_summaries": {"_jit", "_input", "_index", "_cluster"},
+}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
+FACES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def imported(path):
+    """The modules and names of the package that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("meanshift_fast"):
+            for alias in node.names:
+                yield [*node.module.split(".")[1:], alias.name]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("meanshift_fast."):
+                    yield alias.name.split(".")[1:]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_folder_imports_what_lies_below_it(path):
+    wing = path.relative_to(PACKAGE).parts[0]
+    found = {names[0] for names in imported(path)} - {wing}
+    if wing == "_cli":  # it talks to everything, and only the package's first line talks to it
+        assert ast.get_docstring(ast.parse(path.read_text()))
+    else:
+        assert found <= BELOW[wing]
+
+
+@pytest.mark.parametrize("path", FACES, ids=lambda path: path.stem)
+def test_a_face_imports_no_private_name_of_another(path):
+    for names in imported(path):
+        if not names[0].startswith("_"):
+            assert not any(name.startswith("_") for name in names)
+
+
+def test_there_are_no_circles():
+    graph = {}
+    for path in [*MODULES, *FACES]:
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        parts = [names for names in imported(path) if not names[-1].startswith("__")]
+        graph[name] = {".".join(p[:k]) for p in parts for k in (1, 2)} - {name}
+    done = set()
+    while ready := {name for name in graph.keys() - done if not graph[name] & graph.keys() - done}:
+        done |= ready
+    assert sorted(graph.keys() - done) == []
+
+
+def test_each_folder_says_what_it_holds():
+    folders = {path.parent for path in MODULES}
+    assert {folder.name for folder in folders} == {*BELOW, "_cli"}
+    for folder in folders:
+        text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+        assert "import" in text.lower() or folder.name == "_cli"
+
+
+def test_importing_the_package_imports_nothing_optional():
+    optional = ("matplotlib", "pyarrow", "dask", "tqdm", "pandas", "psutil", "PIL")
+    wings = ("meanshift_fast._pictures", "meanshift_fast._files")
+    code = (
+        "import sys, sklearn.cluster; before = set(sys.modules); import meanshift_fast; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "meanshift_fast.estimator" in said
+    assert [name for name in said if name.startswith((*optional, *wings))] == []
