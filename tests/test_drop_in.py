@@ -98,22 +98,6 @@ def test_without_validation_what_would_be_wrong_is_refused(params, words):
         Bare(**params).fit(X)
 
 
-@pytest.mark.parametrize("n_rows", [300, 3_000])
-def test_one_bin_of_rows_far_apart_warns_and_names_the_cure(n_rows):
-    X = np.random.default_rng(0).standard_normal((n_rows, 256))
-    X /= np.sqrt((X * X).sum(axis=1))[:, None]
-    with pytest.warns(UserWarning, match="one bin.*leave bin_seeding=False") as found:
-        model = MeanShift(bandwidth=1.2, bin_seeding=True).fit(X)
-    assert found[0].filename == __file__
-    assert len(model.cluster_centers_) == 1
-
-
-@pytest.mark.parametrize("n_features", [2, 8])
-def test_one_bin_of_rows_near_together_warns_of_nothing(n_features):
-    X = samples.blobs(100, n_features, n_blobs=1)
-    assert MeanShift(bandwidth=1e3, bin_seeding=True).fit(X).labels_.tolist() == [0] * 100
-
-
 def test_masked_values_are_refused_with_the_remedy():
     X = np.ma.masked_greater(np.array([[1.0, 2.0], [1.1, 999.0], [0.9, 2.1]]), 100.0)
     for call in (MeanShift(bandwidth=1.0).fit, mean_shift, bandwidth_curve):

@@ -27,7 +27,7 @@ from meanshift_fast._cluster.basins import (
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import merge_modes
 from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
-from meanshift_fast._cluster.seeds import Seeds, find_seeds, warn_of_one_bin
+from meanshift_fast._cluster.seeds import Seeds, find_seeds
 from meanshift_fast._cluster.stages import Stages
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
@@ -170,8 +170,6 @@ def _fit_small(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> Fit | No
     )  # fmt: skip
     if found is None:
         return None
-    if found.history["n_active"][0] == 1:
-        warn_of_one_bin(rows.points, bandwidth)
     return Fit(bandwidth, found.modes, found.support, found.history, found.labels, None)
 
 

@@ -1,6 +1,5 @@
 """Seeds: where trajectories start, and what they are."""
 
-import warnings
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -8,8 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast._cluster.seeding import bin_seeds
 from meanshift_fast._input.checks import plain_table
-from meanshift_fast._input.extent import bounds_of
-from meanshift_fast._input.messages import bandwidth_text, caller_level
+from meanshift_fast._input.messages import bandwidth_text
 from meanshift_fast._input.scaling import readonly_table
 
 
@@ -104,21 +102,4 @@ def find_seeds(
             f"{bandwidth_text(bandwidth)} holds so many rows; give a smaller min_bin_freq or a "
             "larger bandwidth"
         )
-    if len(bins) == 1:
-        warn_of_one_bin(points, bandwidth)
     return Seeds("bins", readonly_table(bins))
-
-
-def warn_of_one_bin(points: NDArray[np.float64], bandwidth: float | NDArray[np.float64]) -> None:
-    """Warn where the only bin holds rows farther apart than the bandwidth.
-
-    Unit rows in 256 columns are in one bin at any usual bandwidth, and a single seed finds a single
-    mode. In up to four columns a ball about the bin's centre holds the bin.
-    """
-    low, high = bounds_of(points)
-    if points.shape[1] > 4 and float(np.sum(((high - low) / bandwidth) ** 2)) > 1.0:
-        warnings.warn(
-            f"All rows share one bin of side bandwidth={bandwidth_text(bandwidth)}, so there is "
-            "one seed and one cluster; in many columns leave bin_seeding=False, or give seeds.",
-            stacklevel=caller_level(),
-        )
