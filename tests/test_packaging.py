@@ -72,7 +72,7 @@ IGNORED = GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text().splitlines(
 FILES = BESIDE | {
     name
     for folder in FOLDERS
-    for path in (ROOT / folder).rglob("*")
+    for path in [ROOT / folder, *(ROOT / folder).rglob("*")]
     if path.is_file() and not IGNORED.match_file(name := path.relative_to(ROOT).as_posix())
 }
 NAME = f"meanshift_fast-{meanshift_fast.__version__}"
