@@ -31,16 +31,16 @@ from meanshift_fast._input.messages import quoted
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.grid_cells import ROOM, Cells, Condensed
 from meanshift_fast._summaries.partitions import (
-    Portion,
+    Partition,
     Resolution,
     cells_of,
     check_columns,
     checked_model,
-    checked_portion,
-    condense_portion,
+    checked_partition,
+    condense_partition,
     estimated,
     fit_cells,
-    sample_portion,
+    sample_partition,
 )
 from meanshift_fast._summaries.priority_sample import Sample
 
@@ -151,8 +151,8 @@ class MeanShift(estimator.MeanShift):
         check_columns(self, width, parts.n_features)
         condensed: Condensed = _reduced(
             [
-                delayed(_condensed)(portion, width, resolution, parts.n_features)
-                for portion in parts.portions
+                delayed(_condensed)(partition, width, resolution, parts.n_features)
+                for partition in parts.partitions
             ],
             partial(_merged_cells, n_fine=resolution.n_fine),
         )
@@ -229,7 +229,7 @@ class _Parts(NamedTuple):
 
     Attributes
     ----------
-    portions : list of Delayed
+    partitions : list of Delayed
         Their rows and weights.
     n_rows : tuple of int, or None
         How many rows each has; None where that is not known.
@@ -240,7 +240,7 @@ class _Parts(NamedTuple):
     weight_column : str or None
     """
 
-    portions: list[Delayed]
+    partitions: list[Delayed]
     n_rows: tuple[int, ...] | None
     n_features: int
     dtype: np.dtype[Any]
@@ -278,7 +278,7 @@ def _parts_of_array(X: da.Array, sample_weight: Any) -> _Parts:
     sizes = None if np.isnan(X.chunks[0]).any() else X.chunks[0]
     blocks = X.to_delayed().ravel().tolist()
     weights = _weights_of(sample_weight, len(blocks), sizes)
-    return _Parts(_portions(blocks, weights), sizes, X.shape[1], X.dtype, None, None)
+    return _Parts(_partitioned(blocks, weights), sizes, X.shape[1], X.dtype, None, None)
 
 
 def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
@@ -302,8 +302,8 @@ def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
         weights = _weights_of(sample_weight, len(blocks), None)
     dtype = np.dtype(np.float32 if (features.dtypes == np.float32).all() else np.float64)
     names = _get_feature_names(features)
-    portions = _portions(blocks, weights, column)
-    return _Parts(portions, None, features.shape[1], dtype, names, column)
+    partitions = _partitioned(blocks, weights, column)
+    return _Parts(partitions, None, features.shape[1], dtype, names, column)
 
 
 def _weights_of(sample_weight: Any, n_blocks: int, sizes: tuple[int, ...] | None) -> list[Any]:
@@ -340,11 +340,11 @@ def _weights_of(sample_weight: Any, n_blocks: int, sizes: tuple[int, ...] | None
     return list(np.ravel(sample_weight.to_delayed()))
 
 
-def _portions(
+def _partitioned(
     blocks: list[Delayed], weights: list[Any], column: str | None = None
 ) -> list[Delayed]:
     return [
-        delayed(_portion)(block, some, column, f"partition {i}")
+        delayed(_checked)(block, some, column, f"partition {i}")
         for i, (block, some) in enumerate(zip(blocks, weights, strict=True))
     ]
 
@@ -352,19 +352,19 @@ def _portions(
 # Tasks, and the tree that they make.
 
 
-def _portion(block: Any, weights: Any, column: str | None, name: str) -> Portion:
+def _checked(block: Any, weights: Any, column: str | None, name: str) -> Partition:
     if column is not None:
         block, weights = block.drop(columns=column), block[column]
-    return checked_portion(block, weights, name)
+    return checked_partition(block, weights, name)
 
 
-def _n_rows(portion: Portion) -> int:
-    return len(portion.table)
+def _n_rows(partition: Partition) -> int:
+    return len(partition.table)
 
 
-def _sampled(portion: Portion, first: int) -> Sample:
+def _sampled(partition: Partition, first: int) -> Sample:
     sample = Sample(first)
-    sample_portion(sample, portion)
+    sample_partition(sample, partition)
     return sample
 
 
@@ -375,10 +375,10 @@ def _merged_samples(samples: list[Sample]) -> Sample:
 
 
 def _condensed(
-    portion: Portion, width: float | ArrayLike, resolution: Resolution, n_features: int
+    partition: Partition, width: float | ArrayLike, resolution: Resolution, n_features: int
 ) -> Condensed:
     cells = cells_of(width, resolution, n_features)
-    condense_portion(cells, portion)
+    condense_partition(cells, partition)
     return cells.condensed()
 
 
@@ -396,11 +396,11 @@ def _samples(parts: _Parts) -> list[Delayed]:
     """A sample of each partition, which must know how many rows come before its own."""
     n_rows = parts.n_rows
     if n_rows is None:
-        n_rows = dask.compute(*(delayed(_n_rows)(portion) for portion in parts.portions))
+        n_rows = dask.compute(*(delayed(_n_rows)(partition) for partition in parts.partitions))
     firsts = np.cumsum([0, *n_rows])
     return [
-        delayed(_sampled)(portion, int(first))
-        for portion, first in zip(parts.portions, firsts[:-1], strict=True)
+        delayed(_sampled)(partition, int(first))
+        for partition, first in zip(parts.partitions, firsts[:-1], strict=True)
     ]
 
 

@@ -22,16 +22,16 @@ from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.partitions import (
-    Portion,
+    Partition,
     Resolution,
     cells_of,
     check_columns,
     checked_model,
-    checked_portion,
-    condense_portion,
+    checked_partition,
+    condense_partition,
     estimated,
     fit_cells,
-    sample_portion,
+    sample_partition,
 )
 from meanshift_fast._summaries.priority_sample import Sample
 from meanshift_fast.estimator import MeanShift
@@ -65,19 +65,19 @@ class _Passes:
             )
         return iterator
 
-    def go_through(self, stage: str, report: Report) -> Iterator[Portion]:
+    def go_through(self, stage: str, report: Report) -> Iterator[Partition]:
         n_rows = n_features = 0
         for number, batch in enumerate(self._fresh()):
             name = f"batch {number}"
             table, weights = _taken_apart(batch, name)
-            portion = checked_portion(table, weights, name)
+            partition = checked_partition(table, weights, name)
             names = _get_feature_names(table)
             if n_features == 0:
-                self.dtype, self.names = portion.table.dtype, names
-            n_features = n_features or portion.table.shape[1]
-            if portion.table.shape[1] != n_features:
+                self.dtype, self.names = partition.table.dtype, names
+            n_features = n_features or partition.table.shape[1]
+            if partition.table.shape[1] != n_features:
                 raise ValueError(
-                    f"{name} must have as many columns as batch 0, got {portion.table.shape[1]} "
+                    f"{name} must have as many columns as batch 0, got {partition.table.shape[1]} "
                     f"where that has {n_features}"
                 )
             if names is not None and self.names is not None and list(names) != list(self.names):
@@ -85,9 +85,9 @@ class _Passes:
                     f"{name} must have the columns of batch 0 in their order, got "
                     f"{quoted(list(names))} where that has {quoted(list(self.names))}"
                 )
-            self.dtype = np.result_type(self.dtype, portion.table.dtype)
-            n_rows += len(portion.table)
-            yield portion
+            self.dtype = np.result_type(self.dtype, partition.table.dtype)
+            n_rows += len(partition.table)
+            yield partition
             report(n_rows, 0, stage)
         if n_rows == 0 and self.n_rows is None:
             raise ValueError("make_batches must give at least one row, got none")
@@ -194,19 +194,19 @@ default=None
     with borrowed_threads(model.n_jobs), reporting(model.progress) as report:
         if bandwidth is None or isinstance(bandwidth, str):
             sample = Sample()
-            for portion in passes.go_through("sample", report):
-                sample_portion(sample, portion)
+            for partition in passes.go_through("sample", report):
+                sample_partition(sample, partition)
             width: float | ArrayLike = estimated(sample, bandwidth, model.kernel)
         else:
             width = bandwidth
         cells = None
-        for portion in passes.go_through("condense", report):
+        for partition in passes.go_through("condense", report):
             if cells is None:
-                check_columns(model, width, portion.table.shape[1])
-                cells = cells_of(width, finest, portion.table.shape[1])
-            condense_portion(cells, portion)
+                check_columns(model, width, partition.table.shape[1])
+                cells = cells_of(width, finest, partition.table.shape[1])
+            condense_partition(cells, partition)
         assert cells is not None
         condensed = cells.condensed()
-    del cells, portion  # their memory is the fit's
+    del cells, partition  # their memory is the fit's
     fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)
     return model

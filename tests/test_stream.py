@@ -182,7 +182,7 @@ def test_cells_are_halved_while_they_are_few(resolution, n_fine):
     assert known.weights.sum() == len(table)
 
 
-def test_a_sample_is_drawn_from_all_rows_whatever_the_portions():
+def test_a_sample_is_drawn_from_all_rows_however_they_are_partitioned():
     table = samples.blobs(70_000, 1)
     drawn = []
     for n_parts in (1, 9):

@@ -34,7 +34,7 @@ from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast._jit.threads import borrowed_threads
-from meanshift_fast._summaries.partitions import checked_portion, sample_portion
+from meanshift_fast._summaries.partitions import checked_partition, sample_partition
 from meanshift_fast._summaries.priority_sample import Sample
 from meanshift_fast.io import Table, open_table
 from meanshift_fast.models import load_model, write_model
@@ -269,7 +269,7 @@ def _sampled(table: Table) -> Batch:
     """Draw the rows that a stream's bandwidth is estimated from."""
     sample = Sample()
     for part in table.parts():
-        sample_portion(sample, checked_portion(part.X, part.weights, str(table.path)))
+        sample_partition(sample, checked_partition(part.X, part.weights, str(table.path)))
     points, weights = sample.drawn()
     return Batch(points, weights if weights.size else None, None)
 

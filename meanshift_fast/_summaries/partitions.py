@@ -1,7 +1,7 @@
-r"""Portions of a table: a batch of a stream, a partition of Dask. What both do with them is here.
+"""Partitions of a table, which are a stream's batches or Dask's partitions, and their steps.
 
-portion --check--> rows ---> sample ---> bandwidth       where it is to be estimated
-\---> cells ----> model
+    partition --check--> rows ---> sample ---> bandwidth     where it is to be estimated
+                          `------> cells ----> model
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed
 from meanshift_fast._summaries.priority_sample import Sample
 
-ROWS = 1 << 16  # rows that are converted at a time, where a portion is not as the kernels take it
+ROWS = 1 << 16  # converted at a time, where a partition is not laid out as the kernels take it
 HALVINGS = 6  # cells are halved while they are few, but no more often than this
 
 Width = float | ArrayLike
@@ -61,7 +61,7 @@ class Resolution(NamedTuple):
         return self
 
 
-class Portion(NamedTuple):
+class Partition(NamedTuple):
     """Some of the rows, checked but for what takes a look at each.
 
     Attributes
@@ -86,7 +86,7 @@ class Portion(NamedTuple):
             yield start, points, self.weights[start : start + ROWS]
 
 
-def checked_portion(table: ArrayLike, weights: ArrayLike | None, name: str) -> Portion:
+def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) -> Partition:
     """Check some rows and their weights.
 
     Parameters
@@ -100,7 +100,7 @@ def checked_portion(table: ArrayLike, weights: ArrayLike | None, name: str) -> P
 
     Returns
     -------
-    Portion
+    Partition
     """
     array = np.asarray(table)
     if array.ndim != 2 or array.shape[1] == 0:
@@ -118,28 +118,29 @@ def checked_portion(table: ArrayLike, weights: ArrayLike | None, name: str) -> P
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, got dtype {array.dtype}; convert its columns")
     try:
-        return Portion(array, checked_weights(weights, len(array), all_zero=True), name)
+        return Partition(array, checked_weights(weights, len(array), all_zero=True), name)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
 
-def condense_portion(cells: Cells, portion: Portion) -> None:
+def condense_partition(cells: Cells, partition: Partition) -> None:
     """Add rows to their cells."""
-    for start, points, weights in portion.blocks():
+    for start, points, weights in partition.blocks():
         n_added = cells.add(points, weights)
         if n_added < len(points):
-            _refuse_infinite(points, start, portion.name)
+            _refuse_infinite(points, start, partition.name)
             value = np.abs(points[n_added]).max()
             raise ValueError(
-                f"bandwidth is too small for {portion.name}, row {start + n_added}, whose largest "
-                f"coordinate is {value:g}: the numbers of the cells overflow; give a larger one"
+                f"bandwidth is too small for {partition.name}, row {start + n_added}, whose "
+                f"largest coordinate is {value:g}: the numbers of the cells overflow; give a "
+                "larger one"
             )
 
 
-def sample_portion(sample: Sample, portion: Portion) -> None:
-    """Let rows draw their lots."""
-    for start, points, weights in portion.blocks():
-        _refuse_infinite(points, start, portion.name)
+def sample_partition(sample: Sample, partition: Partition) -> None:
+    """Add rows to the sample."""
+    for start, points, weights in partition.blocks():
+        _refuse_infinite(points, start, partition.name)
         sample.add(points, weights)
 
 

@@ -1,8 +1,7 @@
-"""A sample of rows that does not depend on who brings them, and in what portions.
+"""A priority sample [1]_ of rows, which does not depend on how they are partitioned.
 
-Each row draws a lot from a hash of its number; the lot, over the weight, is its place in the queue,
-and the first so many are the sample: priority sampling [1]_. A part of the rows knows its own
-first so many, and the first of several parts are among those.
+A row's priority is its weight over a uniform hash of its number; the rows of the highest
+priorities are the sample. The sample of several partitions is among the samples of each.
 
 .. [1] N. Duffield, C. Lund and M. Thorup, "Priority sampling for estimation of arbitrary subset
    sums", Journal of the ACM 54 (6), 2007, article 32, :doi:`10.1145/1314690.1314696`, section 2.
@@ -19,11 +18,8 @@ from meanshift_fast._input.weights import UNWEIGHTED
 SIZE = 1 << 15
 
 
-def _lots(first: int, n_rows: int) -> NDArray[np.float64]:
-    """Draw a lot in (0, 1] for each of some rows, the same whenever asked.
-
-    The finaliser of splitmix64: the lots of consecutive numbers have nothing to do with each other.
-    """
+def _uniform_hashes(first: int, n_rows: int) -> NDArray[np.float64]:
+    """Hash the numbers of consecutive rows to (0, 1], with the finaliser of splitmix64."""
     mixed = np.arange(first + 1, first + n_rows + 1, dtype=np.uint64)
     mixed *= np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(30)
@@ -36,7 +32,7 @@ def _lots(first: int, n_rows: int) -> NDArray[np.float64]:
 
 
 class Sample:
-    """The first of the queue, and how much weight all rows have.
+    """The rows of the highest priorities, and the weight of all rows.
 
     Parameters
     ----------
@@ -53,7 +49,7 @@ class Sample:
         self._priorities = np.empty(0)
 
     def add(self, table: NDArray[Any], weights: NDArray[np.float64] = UNWEIGHTED) -> None:
-        """Let rows queue up, numbered on from the last.
+        """Add rows, numbered on from the last.
 
         Parameters
         ----------
@@ -64,8 +60,8 @@ class Sample:
         """
         if weights.size == 0:
             weights = np.ones(len(table))
-        priorities = weights / _lots(self.next, len(table))
-        # the one after the last tells how long the queue is
+        priorities = weights / _uniform_hashes(self.next, len(table))
+        # the first row beyond the sample is kept: its priority is the threshold
         least = self._priorities.min() if len(self._priorities) > SIZE else 0.0
         drawn = np.flatnonzero(priorities > least)
         self._join(table[drawn], self.next + drawn, weights[drawn], priorities[drawn])
@@ -73,7 +69,7 @@ class Sample:
         self.total += float(weights.sum())
 
     def merge(self, other: "Sample") -> None:
-        """Let the first of another part of the rows queue up."""
+        """Add the sample of another partition."""
         self.total += other.total
         if other._rows is not None:
             self._join(other._rows, other._numbers, other._weights, other._priorities)
