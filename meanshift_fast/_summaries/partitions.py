@@ -2,6 +2,8 @@
 
     partition --check--> rows ---> sample ---> bandwidth     where it is to be estimated
                           `------> cells ----> model
+
+Streams and Dask share these steps; an error names the batch or partition, and its row.
 """
 
 from collections.abc import Iterator
