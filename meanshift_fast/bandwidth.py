@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from meanshift_fast._cluster.bandwidth_rules import rule_of_thumb
+from meanshift_fast._cluster.bandwidth_rules import find_bandwidth, rule_of_thumb
 from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.checks import checked, plain_table
@@ -136,6 +136,38 @@ def estimate_bandwidth(
         if method != "quantile":
             return rule_of_thumb(points, method, weights=weights)
         return mean_kth_distance(points, quantile=quantile, weights=weights)
+
+
+def kernel_bandwidth(
+    X: ArrayLike,
+    rule: str | None,
+    kernel: str,
+    *,
+    quantile: float = 0.3,
+    n_jobs: int | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> np.float64:
+    """Estimate a kernel's bandwidth as `MeanShift` does where every row is a seed.
+
+    Parameters
+    ----------
+    X, quantile, n_jobs, sample_weight
+        As in `estimate_bandwidth`.
+    rule : {"scott", "silverman", "stable"} or None
+        As the parameter ``bandwidth`` of `MeanShift`.
+    kernel : {"flat", "gaussian"}
+        Whose bandwidth.
+
+    Returns
+    -------
+    np.float64
+        In the unit of the columns of X; 0 where most rows are equal.
+    """
+    table = plain_table(X)
+    table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
+    points = readonly_table(table)
+    with borrowed_threads(n_jobs):
+        return find_bandwidth(rule, kernel, points, weights, quantile=quantile, every_row=True)
 
 
 @dataclass(frozen=True, eq=False)

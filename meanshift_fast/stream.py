@@ -110,6 +110,31 @@ def _taken_apart(batch: Batch, name: str) -> tuple[ArrayLike, ArrayLike | None]:
     return batch
 
 
+def sample_batches(
+    make_batches: MakeBatches,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Sample the rows that `fit_batches` estimates a bandwidth from.
+
+    Parameters
+    ----------
+    make_batches : iterable of batches, or callable
+        As in `fit_batches`.
+
+    Returns
+    -------
+    rows : float64 array of shape (n_sampled, n_features)
+        All rows, or 32,768 that a hash of the rows' numbers chooses, heavy ones more often.
+    weights : float64 array of shape (n_sampled,), or None
+        Weights whose sum is that of all rows; None where all are 1.
+    """
+    sample = Sample()
+    with reporting(False) as report:
+        for partition in _Passes(make_batches).go_through("sample", report):
+            sample_partition(sample, partition)
+    rows, weights = sample.drawn()
+    return rows, weights if weights.size else None
+
+
 def fit_batches(
     make_batches: MakeBatches,
     *,

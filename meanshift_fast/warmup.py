@@ -1,8 +1,15 @@
-"""warm_up: compile at a time that suits, not at the first fit."""
+"""warm_up compiles before the first fit; other functions show compiled kernels and threads."""
+
+import sys
+from pathlib import Path
 
 import numpy as np
+from numba.core.dispatcher import Dispatcher
+from numba.np.ufunc import threading_layer
 
 from meanshift_fast._index.moment_tree import CAREFUL
+from meanshift_fast._jit.compiler import Parallel
+from meanshift_fast._jit.threads import thread_count
 from meanshift_fast.estimator import MeanShift
 
 
@@ -35,3 +42,35 @@ def warm_up() -> None:
     MeanShift(bin_seeding=True).fit(grid[:200])
     # Many columns have a climb of their own, where the rows lie near few axes.
     MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))
+
+
+def compiled_count() -> int:
+    """Count the kernels that this process compiled because no cache had them."""
+    return sum(
+        len(kernel.overloads) - sum(kernel.stats.cache_hits.values()) for kernel in _kernels()
+    )
+
+
+def cache_folders() -> list[Path]:
+    """List the folders that hold compiled kernels; none where no folder can be written."""
+    folders = {kernel.stats.cache_path for kernel in _kernels()}
+    return sorted(Path(folder) for folder in folders if folder)
+
+
+def threads_and_layer() -> tuple[int, int, str]:
+    """Count the threads of a fit and those of the machine, and name Numba's threading layer.
+
+    Counting the threads starts them, and only then is the layer known.
+    """
+    counts = thread_count(None), thread_count(-1)
+    return *counts, threading_layer()
+
+
+def _kernels() -> list[Dispatcher]:
+    values = [
+        value.spread if isinstance(value, Parallel) else value
+        for name, module in list(sys.modules.items())
+        if name.startswith("meanshift_fast.")
+        for value in vars(module).values()
+    ]
+    return list({id(value): value for value in values if isinstance(value, Dispatcher)}.values())

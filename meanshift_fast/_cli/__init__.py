@@ -1,1 +1,9 @@
-"""The command line: arguments, commands, signals, the demo. It talks to the public faces."""
+"""The command line; `meanshift-fast` runs `main.main`.
+
+    signals      arguments -> main -> commands, demo
+                                         |
+                                      memory
+
+Imports the public faces, `_input` (how values are quoted, progress) and `_files` (writers, atomic
+writing), and none of the engine's folders.
+"""

@@ -26,19 +26,14 @@ import meanshift_fast
 from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._cli import demo
 from meanshift_fast._cli.memory import free_memory
-from meanshift_fast._cluster.bandwidth_rules import find_bandwidth, kernel_bandwidth
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import write_centers, write_labels
 from meanshift_fast._input.progress import reporting
-from meanshift_fast._input.scaling import readonly_table
-from meanshift_fast._input.weights import checked_weights, without_weightless
-from meanshift_fast._jit.threads import borrowed_threads
-from meanshift_fast._summaries.partitions import checked_partition, sample_partition
-from meanshift_fast._summaries.priority_sample import Sample
+from meanshift_fast.bandwidth import kernel_bandwidth
 from meanshift_fast.io import Table, open_table
 from meanshift_fast.models import load_model, write_model
-from meanshift_fast.stream import fit_batches
+from meanshift_fast.stream import fit_batches, sample_batches
 
 Piece = tuple[NDArray[np.int64], Any]
 
@@ -137,21 +132,21 @@ def bandwidth(arguments: Namespace) -> None:
     else:
         rows = table.read()
     if arguments.method == "stable":
-        found = float(_found("stable", "flat", rows, arguments.n_jobs))
-    else:
-        found = float(
-            estimate_bandwidth(
-                rows.X,
-                quantile=arguments.quantile,
-                n_samples=arguments.n_samples,
-                random_state=arguments.random_state,
-                n_jobs=arguments.n_jobs,
-                sample_weight=rows.weights,
-                method=arguments.method,
-            )
+        found = kernel_bandwidth(
+            rows.X, "stable", "flat", n_jobs=arguments.n_jobs, sample_weight=rows.weights
         )
-    facts = {"bandwidth": found, "rows": len(rows.X), "columns": table.choice.features}
-    _answer(arguments, facts, repr(found))
+    else:
+        found = estimate_bandwidth(
+            rows.X,
+            quantile=arguments.quantile,
+            n_samples=arguments.n_samples,
+            random_state=arguments.random_state,
+            n_jobs=arguments.n_jobs,
+            sample_weight=rows.weights,
+            method=arguments.method,
+        )
+    facts = {"bandwidth": float(found), "rows": len(rows.X), "columns": table.choice.features}
+    _answer(arguments, facts, repr(float(found)))
 
 
 def trace(arguments: Namespace) -> None:
@@ -208,34 +203,22 @@ def _has_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _width(arguments: Namespace, rows: Batch) -> float:
+def _width(arguments: Namespace, rows: Batch) -> np.float64:
     """Find a kernel's bandwidth, by --quantile or by the rule that --bandwidth names; not 0."""
-    if arguments.quantile is None:
-        found = _found(arguments.bandwidth, arguments.kernel, rows, arguments.n_jobs)
-    else:
-        found = kernel_bandwidth(
-            estimate_bandwidth(
-                rows.X,
-                quantile=arguments.quantile,
-                n_jobs=arguments.n_jobs,
-                sample_weight=rows.weights,
-            ),
-            arguments.kernel,
-            rows.X.shape[1],
-        )
+    found = kernel_bandwidth(
+        rows.X,
+        arguments.bandwidth,
+        arguments.kernel,
+        quantile=0.3 if arguments.quantile is None else arguments.quantile,
+        n_jobs=arguments.n_jobs,
+        sample_weight=rows.weights,
+    )
     if found == 0.0:
         raise ValueError(
             f"the rows of {arguments.input} give a bandwidth of 0, as many are equal; give a "
             "larger --quantile, or a --bandwidth"
         )
     return found
-
-
-def _found(rule: str | None, kernel: str, rows: Batch, n_jobs: int | None) -> float:
-    """Find a bandwidth as `MeanShift` does with every row as a seed."""
-    table, weights = without_weightless(rows.X, checked_weights(rows.weights, len(rows.X)))
-    with borrowed_threads(n_jobs):
-        return find_bandwidth(rule, kernel, readonly_table(table), weights, every_row=True)
 
 
 def _too_large(table: Table) -> str | None:
@@ -266,12 +249,8 @@ def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> 
 
 
 def _sampled(table: Table) -> Batch:
-    """Draw the rows that a stream's bandwidth is estimated from."""
-    sample = Sample()
-    for part in table.parts():
-        sample_partition(sample, checked_partition(part.X, part.weights, str(table.path)))
-    points, weights = sample.drawn()
-    return Batch(points, weights if weights.size else None, None)
+    """Sample the rows that a stream's bandwidth is estimated from."""
+    return Batch(*sample_batches(table.batches), None)
 
 
 def _predicted(model: MeanShift, table: Table) -> Iterator[Piece]:

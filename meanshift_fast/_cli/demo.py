@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from numba.core.dispatcher import Dispatcher
 
 import meanshift_fast
 from meanshift_fast._files.atomic import write_whole
 from meanshift_fast._input.messages import quoted
-from meanshift_fast._jit.compiler import Parallel
 from meanshift_fast.datasets import china_pixels, demo_table
+from meanshift_fast.warmup import cache_folders, compiled_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,29 +96,6 @@ def warm_up() -> None:
         say(f" {n_compiled} compiled in {seconds:.1f} s{later}.")
     else:
         say(f" ready in {seconds:.2f} s, nothing to compile.")
-
-
-def compiled_count() -> int:
-    """Count the kernels that this process compiled because no cache had them."""
-    return sum(
-        len(kernel.overloads) - sum(kernel.stats.cache_hits.values()) for kernel in _kernels()
-    )
-
-
-def cache_folders() -> list[Path]:
-    """List the folders that hold compiled kernels; none where there is no place to write."""
-    folders = {kernel.stats.cache_path for kernel in _kernels()}
-    return sorted(Path(folder) for folder in folders if folder)
-
-
-def _kernels() -> list[Dispatcher]:
-    values = [
-        value.spread if isinstance(value, Parallel) else value
-        for name, module in list(sys.modules.items())
-        if name.startswith("meanshift_fast.")
-        for value in vars(module).values()
-    ]
-    return list({id(value): value for value in values if isinstance(value, Dispatcher)}.values())
 
 
 def tell_table(X: _Floats, n_jobs: int | None) -> None:

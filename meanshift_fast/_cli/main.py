@@ -16,7 +16,6 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from numba.np.ufunc import threading_layer
 from sklearn.utils._param_validation import Interval
 
 import meanshift_fast
@@ -39,7 +38,7 @@ from meanshift_fast._cli.arguments import (
 from meanshift_fast._cli.commands import tell
 from meanshift_fast._files.atomic import real_path
 from meanshift_fast._input.messages import quoted
-from meanshift_fast._jit.threads import thread_count
+from meanshift_fast.warmup import cache_folders, threads_and_layer
 
 _PACKAGES = (
     "numpy",
@@ -268,10 +267,10 @@ def _info(arguments: argparse.Namespace) -> None:
         except importlib.metadata.PackageNotFoundError:
             version = "not installed"
         demo.say(f"{package:<16} {version}")
-    # Asking for the number of threads starts them, and only then has the layer a name.
-    demo.say(f"threads          {thread_count(None)} of {thread_count(-1)}")
-    demo.say(f"threading layer  {threading_layer()}")
-    folders = demo.cache_folders()
+    n_allowed, n_all, layer = threads_and_layer()
+    demo.say(f"threads          {n_allowed} of {n_all}")
+    demo.say(f"threading layer  {layer}")
+    folders = cache_folders()
     for folder in folders:
         demo.say(f"cache folder     {folder} ({len(list(folder.glob('*.nbi')))} kernels)")
     if not folders:

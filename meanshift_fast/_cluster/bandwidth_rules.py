@@ -16,6 +16,7 @@ def find_bandwidth(
     points: NDArray[np.float64],
     weights: NDArray[np.float64] = UNWEIGHTED,
     *,
+    quantile: float = 0.3,
     every_row: bool = False,
     coalesce: float = 0.0,
 ) -> np.float64:
@@ -28,6 +29,8 @@ def find_bandwidth(
     kernel : {"flat", "gaussian"}
         None and "stable" find the radius of a ball. The Gaussian takes the standard deviation of
         a coordinate in that ball: the radius over ``sqrt(n_features + 2)``.
+    quantile : float, default=0.3
+        Where the rule is None: the share of the rows that a ball holds.
     points, weights, every_row, coalesce
         As in `stable_bandwidth`.
 
@@ -42,13 +45,8 @@ def find_bandwidth(
     if rule == "stable":
         radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=coalesce)
     else:
-        radius = mean_kth_distance(points, quantile=0.3, weights=weights)
-    return kernel_bandwidth(radius, kernel, points.shape[1])
-
-
-def kernel_bandwidth(radius: float, kernel: str, n_features: int) -> np.float64:
-    """Turn the radius of a ball into a kernel's bandwidth; `find_bandwidth` tells how."""
-    return np.float64(radius / math.sqrt(n_features + 2) if kernel == "gaussian" else radius)
+        radius = mean_kth_distance(points, quantile=quantile, weights=weights)
+    return np.float64(radius / math.sqrt(points.shape[1] + 2) if kernel == "gaussian" else radius)
 
 
 def rule_of_thumb(
