@@ -233,36 +233,9 @@ class BandwidthCurve:
         ImportError
             If matplotlib is not installed.
         """
-        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+        from meanshift_fast._pictures.charts import draw_curve
 
-        from meanshift_fast._pictures.axes import key, new_axes, put_beside
-        from meanshift_fast._pictures.colours import COLOURS, ink_of
-
-        ax = new_axes() if ax is None else ax
-        ink, _ = ink_of(ax)
-        stable = self.stable
-        low, high, count = stable["low"], stable["high"], int(stable["n_clusters"])
-        counted = "1 cluster lasts" if count == 1 else f"{count} clusters last"
-        ax.axvspan(low, high, color=COLOURS[1], alpha=0.15, linewidth=0)
-        ax.step(self.bandwidths, self.n_clusters, where="post", color=ink, linewidth=1.5)
-        ax.plot([low, high], [count, count], color=COLOURS[1], linewidth=4)
-        ax.axvline(self.bandwidth, color=ink, linestyle="--", linewidth=1)
-        ax.set(xlabel="bandwidth", ylabel="clusters", title=f"{counted} longest", yscale="log")
-        if self.bandwidths[0] > 0.0:
-            ax.set_xscale("log")
-        for axis in (ax.xaxis, ax.yaxis) if self.bandwidths[0] > 0.0 else (ax.yaxis,):
-            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-            axis.set_minor_formatter(NullFormatter())
-        put_beside(
-            ax,
-            [
-                key("clusters at each bandwidth", color=ink, linewidth=1.5),
-                key(f"longest plateau, {low:.3g} to {high:.3g}", color=COLOURS[1], linewidth=4),
-                key(f"bandwidth to use, {self.bandwidth:.3g}", color=ink, linestyle="--"),
-            ],
-        )
-        return ax
+        return draw_curve(self, ax)
 
 
 def bandwidth_curve(

@@ -1,56 +1,24 @@
-"""MeanShiftDisplay: what a fit found, where its trajectories went, how its climb came to rest.
-
-What is drawn, from the paper up:
-
-    basins       what `predict` says of every place, pale
-    rows         in the colours of their labels
-    contours     the density that trajectories climb
-    balls        one bandwidth about each centre
-    paths        trajectories, from their starts to their ends
-    centres      in the ink of the axes, which is seen on any page
-
-All words stand beside the axes, none over data.
-"""
+"""MeanShiftDisplay: what a fit found, where trajectories went, how the ascent converged."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from meanshift_fast._input.messages import counted
 from meanshift_fast._input.weights import checked_weights
-from meanshift_fast._pictures.axes import bandwidth_label, key, make_round, new_axes, put_beside
-from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart, ink_of, rgb_of
-from meanshift_fast._pictures.projection import Page, page_of
-from meanshift_fast._pictures.rasters import draw_rows
+from meanshift_fast._pictures.axes import bandwidth_label
+from meanshift_fast._pictures.charts import draw_history
+from meanshift_fast._pictures.fit import draw_fit
+from meanshift_fast._pictures.projection import Field, Page, field_of, page_of
 from meanshift_fast.trace import trace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _Floats = NDArray[np.float64]
-
-GRID = 200  # positions a side at which basins and contours are asked for
-NAMED = 12  # clusters that the legend names one by one
-LEVELS = np.linspace(0.0, 1.0, 8)[1:-1] ** 2  # of contours, denser where the density is low
-
-
-class Field(NamedTuple):
-    """What is known at every place of a grid.
-
-    Attributes
-    ----------
-    values : array of shape (n_up, n_across)
-        The labels or densities, from below.
-    extent : tuple of float
-        Left, right, bottom and top of the grid.
-    """
-
-    values: NDArray[Any]
-    extent: tuple[float, float, float, float]
 
 
 class MeanShiftDisplay:
@@ -201,8 +169,8 @@ class MeanShiftDisplay:
             bandwidth=bandwidth_label(estimator.bandwidth_),
             hill=page.hill(),
             paths=() if starts is None else _paths(page, starts, estimator),
-            basins=_field(page, centers, estimator.predict) if basins else None,
-            contours=_field(page, centers, page.density) if contours else None,
+            basins=field_of(page, centers, estimator.predict) if basins else None,
+            contours=field_of(page, centers, page.density) if contours else None,
         )
         return display.plot(ax=ax)
 
@@ -219,86 +187,9 @@ class MeanShiftDisplay:
         MeanShiftDisplay
             Itself.
         """
-        ax = new_axes() if ax is None else ax
-        from matplotlib.collections import LineCollection
-
-        ink, paper = ink_of(ax)
-        colours = colours_apart(self.centers)
-        if self.basins is not None:
-            pale = rgb_of(colours)[self.basins.values]
-            ax.imshow(
-                pale, extent=self.basins.extent, origin="lower", alpha=0.25, aspect="auto", zorder=0
-            )
-        if self.hill is not None:
-            ax.plot(*self.hill.T, color=ink, linewidth=0.6, zorder=0)
-        draw_rows(ax, self.rows, rgb_of(colours)[self.labels], on_line=self.hill is not None)
-        if self.contours is not None:
-            density, (left, right, bottom, top) = self.contours
-            across, up = (np.linspace(*ends, GRID) for ends in ((left, right), (bottom, top)))
-            levels = LEVELS * max(density.max(), np.finfo(float).tiny)
-            ax.contour(
-                across, up, density, levels, colors=[ink], linewidths=0.6, alpha=0.7, zorder=2
-            )
-        balls = LineCollection(
-            list(self.centers[:, None] + self.ball),
-            colors=[ink],
-            linewidths=1.1,
-            linestyles="--",
-            zorder=2,
-        )
-        ax.add_collection(balls)
-        for path in self.paths:
-            ax.plot(*path.T, color=paper, linewidth=3.5, zorder=3)
-            ax.plot(*path.T, color=ink, linewidth=1.2, marker=".", markersize=4, zorder=3)
-        ax.scatter(
-            self.centers[:, 0],
-            self.centers[:, 1],
-            marker="X",
-            s=float(np.clip(1200 / len(colours), 25, 90)),
-            color=ink,
-            edgecolors=paper,
-            zorder=4,
-        )
-        if self.basins is None and self.contours is None:
-            ax.use_sticky_edges = False  # an image alone would end at its own edge
-            ax.autoscale_view()
-        make_round(ax, self.ball)
-        ax.set(
-            xlabel=self.names[0], ylabel=self.names[1],
-            title=f"{counted(len(colours), 'cluster')} of {counted(len(self.rows), 'row')}, "
-            f"{self.bandwidth}",
-        )  # fmt: skip
-        self._legend(ax, colours)
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = draw_fit(self, ax)
+        self.figure_ = self.ax_.figure
         return self
-
-    def _legend(self, ax: Axes, colours: list[str]) -> None:
-        """Say beside the axes, where no row is, what is what; many clusters are not named."""
-        ink, _ = ink_of(ax)
-        sizes = np.bincount(self.labels + 1, minlength=len(colours) + 1)
-        entries = []
-        if len(colours) <= NAMED:
-            entries = [
-                key(
-                    f"cluster {label}: {counted(size, 'row')}",
-                    color=colour,
-                    marker="o",
-                    linestyle="",
-                )
-                for label, (colour, size) in enumerate(zip(colours, sizes[1:], strict=True))
-            ]
-        if sizes[0]:
-            orphans = f"orphans: {counted(sizes[0], 'row')}"
-            entries.append(key(orphans, color=GREY, marker="o", linestyle=""))
-        entries.append(key("centre", color=ink, marker="X", linestyle=""))
-        entries.append(key("one bandwidth about it", color=ink, linewidth=1.1, linestyle="--"))
-        if self.paths:
-            entries.append(key("trajectory", color=ink, marker=".", linewidth=1.2))
-        if self.contours is not None:
-            entries.append(key("equal density", color=ink, linewidth=0.6))
-        if self.hill is not None:
-            entries.append(key("density", color=ink, linewidth=0.6))
-        put_beside(ax, entries)
 
     @staticmethod
     def plot_history(estimator: Any, *, ax: Axes | None = None) -> Axes:
@@ -318,39 +209,7 @@ class MeanShiftDisplay:
             their own on the right.
         """
         check_is_fitted(estimator, "history_")
-        ax = new_axes() if ax is None else ax
-        history, own = estimator.history_, np.ndim(estimator.bandwidth_) == 1
-        rest = estimator.tol * (1.0 if own else estimator.bandwidth_)
-        bars = ax.twinx()
-        bars.bar(history["round"], history["n_active"], width=0.7, color=GREY, alpha=0.3)
-        bars.set_ylabel("trajectories still moving")
-        bars.yaxis.set_major_formatter("{x:,.0f}")
-        ax.set_zorder(bars.get_zorder() + 1)
-        ax.patch.set_visible(False)
-        for name, colour in (("max_shift", COLOURS[1]), ("mean_shift", COLOURS[0])):
-            moved = history[history[name] > 0]
-            ax.plot(moved["round"], moved[name], marker="o", color=colour)
-        if rest > 0:
-            ax.axhline(rest, color=ink_of(ax)[0], linestyle="--", linewidth=1)
-        resting, last = history["n_converged"][-1], history[-1]
-        moving = "" if last["max_shift"] <= rest else ", others move"
-        ax.set(
-            yscale="log", xlabel="round",
-            ylabel=f"length of a step, in {'bandwidths' if own else 'the unit of the columns'}",
-            title=f"{resting:,} at rest after {counted(len(history), 'round')}{moving}",
-        )  # fmt: skip
-        ax.locator_params(axis="x", integer=True)
-        put_beside(
-            bars,
-            [
-                key("largest step", color=COLOURS[1], marker="o"),
-                key("mean step", color=COLOURS[0], marker="o"),
-                key("a step this short is rest", color=ink_of(ax)[0], linestyle="--", linewidth=1),
-                key("still moving", color=GREY, alpha=0.3, linewidth=8),
-            ],
-            away=1.2,
-        )
-        return ax
+        return draw_history(estimator, ax)
 
 
 def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]:
@@ -368,15 +227,3 @@ def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]
         sample_weight=page.weights if page.weights.size else None,
     )
     return tuple(page.lay(page.units.leave(positions)) for positions in traced.positions)
-
-
-def _field(page: Page, centers: _Floats, measure: Any) -> Field:
-    """Measure something at each position of a grid, as far as the rows are felt."""
-    reach = page.ball().max(axis=0) * (1.05 if page.kernel == "flat" else 2.5)
-    low = np.minimum(page.rows.min(axis=0), centers.min(axis=0)) - reach
-    high = np.maximum(page.rows.max(axis=0), centers.max(axis=0)) + reach
-    low, high = np.where(low < high, [low, high], [low - 1.0, high + 1.0])
-    across, up = (np.linspace(low[f], high[f], GRID) for f in range(2))
-    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
-    extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
-    return Field(measure(grid).reshape(GRID, GRID), extent)

@@ -1,13 +1,9 @@
-"""One point's trajectory: its neighbours, their mean, the shift, repeated until it converges.
-
-Plain NumPy on purpose. A trajectory has some ten steps, each a pass over the rows, and the code is
-readable line by line beside the paper; the engine that moves a million points is elsewhere.
-"""
+"""`trace`: single trajectories, step by step, and what they look like in words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from meanshift_fast._cluster.trajectory import ball_mean, gaussian_mean, rows_in_ball, trajectory
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE
@@ -26,9 +23,7 @@ if TYPE_CHECKING:
 
 _Floats = npt.NDArray[np.float64]
 
-# Values that one block of rows may hold at once, distances and copies together: 8 MiB.
-_BLOCK_VALUES = 1 << 20
-_NEAR = 3.0  # bandwidths, within which rows are a Gaussian kernel's neighbours
+_MAX_GAUSSIAN_BANDWIDTHS = 3.0  # within which rows are a Gaussian kernel's neighbours
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,29 +38,21 @@ class Trace:
     positions : list of ndarray of shape (n_steps + 1, n_features), float64
         For each start, where it was: first the start itself, then the mean of each ball. In the
         unit of the columns of `X`. `n_steps` differs from start to start.
-
     shifts : list of ndarray of shape (n_steps,), float64
         For each start, the length of each move.
-
     support : list of ndarray of shape (n_steps,), float64
         For each start, the number of rows in the ball behind each move, or their weight; with
         the Gaussian kernel, the weight of all rows as the kernel counts them.
-
     bandwidth : float
         Radius of the balls, or standard deviation of the Gaussian kernel.
-
     kernel : {"flat", "gaussian"}
         How rows count.
-
     tol : float
         A trajectory ends with the first move of at most ``tol * bandwidth``.
-
     max_iter : int
         A trajectory ends after ``max_iter + 1`` moves at the latest.
-
     points : ndarray of shape (n_samples, n_features), float64
         The rows, for `neighbours`. The caller's own array where that was float64 already.
-
     weights : ndarray of shape (n_samples,) or (0,), float64
         The rows' weights; empty where each counts once.
 
@@ -103,7 +90,6 @@ class Trace:
         ----------
         step : int
             0 for the ball around the start itself; negative numbers count from the end.
-
         start : int, default=0
             Which trajectory, where there are several.
 
@@ -130,9 +116,11 @@ class Trace:
         if not -n_steps <= step < n_steps:
             raise IndexError(f"step must be one of the {n_steps} steps of the story, got {step}")
         centre = self.positions[start][step % n_steps]
-        radius = self.bandwidth if self.kernel == "flat" else _NEAR * self.bandwidth
+        radius = (
+            self.bandwidth if self.kernel == "flat" else _MAX_GAUSSIAN_BANDWIDTHS * self.bandwidth
+        )
         inside = np.concatenate(
-            [first + inside for first, inside, _ in _ball(self.points, centre, radius)]
+            [first + inside for first, inside, _ in rows_in_ball(self.points, centre, radius)]
         )
         return inside[self.weights[inside] > 0.0] if self.weights.size else inside
 
@@ -242,27 +230,20 @@ def trace(
     ----------
     X : array-like of shape (n_samples, n_features)
         The rows that pull.
-
     start : array-like of shape (n_features,) or (n_starts, n_features)
         Where to begin: a row of `X` or any other place.
-
     bandwidth : float
         Radius of the ball, in the unit of the columns of `X`, or standard deviation of the
         Gaussian kernel. A row exactly at a ball's radius is a neighbour.
-
     kernel : {"flat", "gaussian"}, default="flat"
         "flat": every row in the ball counts the same. "gaussian": every row counts, by
         ``exp(-d**2 / 2)`` for a distance of d bandwidths.
-
     accuracy : float, default=1e-3
         As in `MeanShift`. A trace sums every row, which is within any accuracy.
-
     tol : float, default=1e-3
         A point rests when a move is at most ``tol * bandwidth``.
-
     max_iter : int, default=300
         As in `MeanShift`: at most ``max_iter + 1`` moves.
-
     sample_weight : array-like of shape (n_samples,), default=None
         The rows' weights: a row of weight w pulls as w rows. None counts each once.
 
@@ -318,9 +299,9 @@ def trace(
     weights = checked_weights(sample_weight, len(points))
 
     bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
-    mean_of = _ball_mean if kernel == "flat" else _gaussian_mean
+    mean_of = ball_mean if kernel == "flat" else gaussian_mean
     step = partial(mean_of, points, weights, bandwidth)
-    trajectories = [_trajectory(step, origin, bandwidth, tol, max_iter) for origin in starts]
+    trajectories = [trajectory(step, origin, bandwidth, tol, max_iter) for origin in starts]
     positions, shifts, support = (list(part) for part in zip(*trajectories, strict=True))
     return Trace(positions, shifts, support, bandwidth, kernel, tol, max_iter, points, weights)
 
@@ -376,109 +357,6 @@ def _check_lengths(bandwidth: float, accuracy: float, tol: float) -> None:
                 f"{name} must be finite and at least 0, got {quoted(value)}; it is a fraction of "
                 "the bandwidth"
             )
-
-
-def _trajectory(
-    step: Callable[[_Floats], tuple[_Floats, float]],
-    origin: _Floats,
-    bandwidth: float,
-    tol: float,
-    max_iter: int,
-) -> tuple[_Floats, _Floats, _Floats]:
-    """Shift one point until it rests; return its positions, shifts and support."""
-    positions = [origin]
-    shifts: list[float] = []
-    support: list[float] = []
-    scale = _unit(bandwidth)
-    while len(shifts) <= max_iter:
-        mean, weight = step(positions[-1])
-        if mean is positions[-1]:
-            break
-        shift = math.hypot(*(mean - positions[-1]) * scale) / scale
-        positions.append(mean)
-        shifts.append(shift)
-        support.append(weight)
-        if shift <= tol * bandwidth:
-            break
-    return np.array(positions), np.array(shifts), np.array(support, dtype=np.float64)
-
-
-def _ball_mean(
-    points: _Floats, weights: _Floats, bandwidth: float, centre: _Floats
-) -> tuple[_Floats, float]:
-    """Average the rows in a ball, and weigh them; the centre itself where there are none."""
-    # Only a sum of the very largest numbers needs it, so as not to overflow.
-    shrink = 2.0**-64 if max(points.max(), -points.min()) > 1e280 else 1.0
-    weight, total = 0.0, np.zeros(points.shape[1])
-    for first, inside, block in _ball(points, centre, bandwidth):
-        if weights.size:
-            each = weights[first + inside]
-            weight += each.sum()
-            total += (each[:, None] * block[inside] * shrink).sum(axis=0)
-        else:
-            weight += len(inside)
-            total += (block[inside] * shrink).sum(axis=0)
-    return (centre, 0.0) if weight == 0.0 else (total / weight / shrink, weight)
-
-
-def _gaussian_mean(
-    points: _Floats, weights: _Floats, bandwidth: float, centre: _Floats
-) -> tuple[_Floats, float]:
-    """Average all rows as the Gaussian kernel counts them, and weigh them."""
-    distance_sq = np.concatenate([squares for _, squares, _ in _squares(points, centre, bandwidth)])
-    with np.errstate(over="ignore"):
-        distance_sq /= (bandwidth * _unit(bandwidth)) ** 2
-    counting = weights > 0.0 if weights.size else np.ones(len(points), dtype=bool)
-    # Measured from the nearest row: far from all rows, each count by itself would vanish.
-    nearest = distance_sq[counting].min()
-    with np.errstate(under="ignore", invalid="ignore"):
-        counts = np.where(counting, np.exp(0.5 * (nearest - distance_sq)), 0.0)
-        if not np.isfinite(nearest):  # no square is a number: all rows are as far
-            counts = counting.astype(np.float64)
-        if weights.size:
-            counts = counts * (weights / weights.max())
-        share = counts / counts.sum()
-        weight = counts.sum() * np.exp(-0.5 * nearest)
-    return share @ points, float(weight * (weights.max() if weights.size else 1.0))
-
-
-def _ball(
-    points: _Floats, centre: _Floats, bandwidth: float
-) -> Iterator[tuple[int, npt.NDArray[np.intp], _Floats]]:
-    """Yield, block by block, the first row's number, which rows are in the ball, and the block."""
-    radius_sq = (bandwidth * _unit(bandwidth)) ** 2
-    for first, distance_sq, block in _squares(points, centre, bandwidth):
-        yield first, np.flatnonzero(distance_sq <= radius_sq), block
-
-
-def _squares(
-    points: _Floats, centre: _Floats, bandwidth: float
-) -> Iterator[tuple[int, _Floats, _Floats]]:
-    """Yield, block by block, the first row's number, all squared distances, and the block.
-
-    The unit of the distances is the one of :func:`_unit`.
-    """
-    n_samples, n_features = points.shape
-    n_rows = max(1, _BLOCK_VALUES // (n_features + 3))
-    scale = _unit(bandwidth)
-    for first in range(0, n_samples, n_rows):
-        block = points[first : first + n_rows]
-        distance_sq = np.zeros(len(block))
-        # Rows too far away for their square to be a number are outside all the same.
-        with np.errstate(over="ignore"):
-            for feature in range(n_features):
-                difference = (block[:, feature] - centre[feature]) * scale
-                distance_sq += difference * difference
-        yield first, distance_sq, block
-
-
-def _unit(bandwidth: float) -> float:
-    """Return the power of two that makes a bandwidth about 1.
-
-    Multiplying by it rounds nothing, so that comparisons come out as without it, and squares
-    neither overflow nor vanish when data and bandwidth are as large as 1e200 or as small.
-    """
-    return 2.0 ** -min(max(math.frexp(bandwidth)[1], -1000), 1000)
 
 
 def _elide(n_items: int, text: Callable[[int], str], head: int, tail: int, note: str) -> list[str]:

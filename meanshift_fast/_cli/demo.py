@@ -43,10 +43,8 @@ def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> No
     ----------
     output : Path
         Where the picture goes, a PNG file; what is there is replaced.
-
     compare : bool, default=False
         Whether to run scikit-learn on the same pixels too, which takes about half a minute.
-
     n_jobs : int or None, default=None
         Threads, as in `MeanShift`; in scikit-learn's run, processes.
 
@@ -192,13 +190,10 @@ def draw(photograph: _Floats, labels: _Labels, centers: _Floats, output: Path) -
     ----------
     photograph : ndarray of shape (height, width, 3)
         Colours from 0 to 255.
-
     labels : ndarray of shape (height * width,), int64
         The cluster of each pixel, row by row.
-
     centers : ndarray of shape (n_modes, 3)
         The colour of each cluster.
-
     output : Path
         The file, replaced whole or not at all.
 

@@ -2,6 +2,7 @@
 
     seeding --> ascent (memo) --> modes --> basins
     bandwidth_rules --> scale_space
+    trajectory, of a few points, in NumPy
 
 Imports `_index`, `_input` and `_jit`; knows no estimator.
 """

@@ -1,7 +1,9 @@
 """Pictures: what a page shows. Imported only where one is drawn.
 
-    projection.py     rows on the page: columns, principal components, the density of one column
+    fit.py            the picture of a fit, in layers
     trajectories.py   the picture of a trace
+    charts.py         rounds of a fit, clusters at each bandwidth
+    projection.py     rows on the page: columns, principal components, the density of one column
     rasters.py        rows as markers or as a raster
     colours.py        the clusters' colours, the page's ink
     axes.py           figures, legends, titles

@@ -5,7 +5,8 @@
 more         the first two principal components, and the axes say so
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,22 @@ from meanshift_fast._input.scaling import Units, units_of
 _Floats = NDArray[np.float64]
 
 HILL_POSITIONS = 1000  # at which the density of one column is computed
+GRID_POSITIONS = 200  # a side, at which basins and contours are computed
+
+
+class Field(NamedTuple):
+    """A quantity at each position of a grid.
+
+    Attributes
+    ----------
+    values : array of shape (n_up, n_across)
+        The labels or densities, from below.
+    extent : tuple of float
+        Left, right, bottom and top of the grid.
+    """
+
+    values: NDArray[Any]
+    extent: tuple[float, float, float, float]
 
 
 class Page(NamedTuple):
@@ -115,3 +132,15 @@ def page_of(
         for i, share in enumerate(shares)
     ]
     return Page(rows, weights, kernel, units, mean, axes / lengths[:, None], said)
+
+
+def field_of(page: Page, centers: _Floats, measure: Callable[[_Floats], NDArray[Any]]) -> Field:
+    """Measure a quantity at each position of a grid over all that a kernel reaches."""
+    reach = page.ball().max(axis=0) * (1.05 if page.kernel == "flat" else 2.5)
+    low = np.minimum(page.rows.min(axis=0), centers.min(axis=0)) - reach
+    high = np.maximum(page.rows.max(axis=0), centers.max(axis=0)) + reach
+    low, high = np.where(low < high, [low, high], [low - 1.0, high + 1.0])
+    across, up = (np.linspace(low[f], high[f], GRID_POSITIONS) for f in range(2))
+    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
+    return Field(measure(grid).reshape(GRID_POSITIONS, GRID_POSITIONS), extent)

@@ -1,0 +1,77 @@
+"""Charts: the rounds of a fit, and the number of clusters at each bandwidth."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanshift_fast._input.messages import counted
+from meanshift_fast._pictures.axes import key, new_axes, put_beside
+from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_history(estimator: Any, ax: "Axes | None" = None) -> "Axes":
+    """Draw how far trajectories moved, and how many did, round by round."""
+    ax = new_axes() if ax is None else ax
+    history, each = estimator.history_, np.ndim(estimator.bandwidth_) == 1
+    rest = estimator.tol * (1.0 if each else estimator.bandwidth_)
+    bars = ax.twinx()
+    bars.bar(history["round"], history["n_active"], width=0.7, color=GREY, alpha=0.3)
+    bars.set_ylabel("trajectories still moving")
+    bars.yaxis.set_major_formatter("{x:,.0f}")
+    ax.set_zorder(bars.get_zorder() + 1)
+    ax.patch.set_visible(False)
+    for name, colour in (("max_shift", COLOURS[1]), ("mean_shift", COLOURS[0])):
+        moved = history[history[name] > 0]
+        ax.plot(moved["round"], moved[name], marker="o", color=colour)
+    if rest > 0:
+        ax.axhline(rest, color=ink_of(ax)[0], linestyle="--", linewidth=1)
+    resting, last = history["n_converged"][-1], history[-1]
+    moving = "" if last["max_shift"] <= rest else ", others move"
+    ax.set(
+        yscale="log",
+        xlabel="round",
+        ylabel=f"length of a step, in {'bandwidths' if each else 'the unit of the columns'}",
+        title=f"{resting:,} at rest after {counted(len(history), 'round')}{moving}",
+    )
+    ax.locator_params(axis="x", integer=True)
+    entries = [
+        key("largest step", color=COLOURS[1], marker="o"),
+        key("mean step", color=COLOURS[0], marker="o"),
+        key("a step this short is rest", color=ink_of(ax)[0], linestyle="--", linewidth=1),
+        key("still moving", color=GREY, alpha=0.3, linewidth=8),
+    ]
+    put_beside(bars, entries, away=1.2)
+    return ax
+
+
+def draw_curve(curve: Any, ax: "Axes | None" = None) -> "Axes":
+    """Draw a `BandwidthCurve`, its longest plateau marked."""
+    ax = new_axes() if ax is None else ax
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    ink, _ = ink_of(ax)
+    low, high, count = (curve.stable[name] for name in ("low", "high", "n_clusters"))
+    lasting = "1 cluster lasts" if count == 1 else f"{count} clusters last"
+    ax.axvspan(low, high, color=COLOURS[1], alpha=0.15, linewidth=0)
+    ax.step(curve.bandwidths, curve.n_clusters, where="post", color=ink, linewidth=1.5)
+    ax.plot([low, high], [count, count], color=COLOURS[1], linewidth=4)
+    ax.axvline(curve.bandwidth, color=ink, linestyle="--", linewidth=1)
+    ax.set(xlabel="bandwidth", ylabel="clusters", title=f"{lasting} longest", yscale="log")
+    scales: list[Any] = [ax.yaxis]
+    if curve.bandwidths[0] > 0.0:
+        ax.set_xscale("log")
+        scales = [ax.xaxis, ax.yaxis]
+    for axis in scales:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_minor_formatter(NullFormatter())
+    entries = [
+        key("clusters at each bandwidth", color=ink, linewidth=1.5),
+        key(f"longest plateau, {low:.3g} to {high:.3g}", color=COLOURS[1], linewidth=4),
+        key(f"bandwidth to use, {curve.bandwidth:.3g}", color=ink, linestyle="--"),
+    ]
+    put_beside(ax, entries)
+    return ax
