@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._param_validation import Interval
 
 from meanshift_fast._cluster.seeding import bin_seeds
 from meanshift_fast._input.checks import checked, plain_table
@@ -17,16 +15,16 @@ from meanshift_fast._input.scaling import ANY_FINITE
     {
         "X": ["array-like"],
         "bin_size": [ANY_FINITE],
-        "min_bin_freq": [Interval(Integral, 1, None, closed="left")],
+        "min_bin_freq": [ANY_FINITE],
     },
 )
-def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArray[Any]:
+def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: float = 1) -> NDArray[Any]:
     """Find seeds for mean shift: the centres of the occupied bins of a grid.
 
     Sorts the rows into bins whose centres are the multiples of ``bin_size``, and answers with the
     centre of each bin that holds enough rows. The seeds are those of
-    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order, except that those
-    that float32 cannot hold are finite.
+    :func:`sklearn.cluster.get_bin_seeds`, bit by bit and in the same order, up to bins whose
+    number is 2^24, beyond which float32 does not hold it.
 
     Parameters
     ----------
@@ -34,21 +32,21 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
         The rows.
     bin_size : float
         The side of a bin, in the unit of the columns of X; the bandwidth is a good choice.
-    min_bin_freq : int, default=1
-        Only bins that hold at least so many rows make a seed.
+    min_bin_freq : float, default=1
+        Only bins that hold at least so many rows make a seed; all do where it is at most 1.
 
     Returns
     -------
     bin_seeds : ndarray of shape (n_seeds, n_features)
         The seeds, in the order in which the rows first enter the bins; float32, or what NumPy
-        makes of float32 times ``bin_size``. With shape (0, n_features) where no bin holds enough
-        rows. X itself where ``bin_size`` is 0, and where there are as many seeds as rows.
+        makes of float32 times ``bin_size``; float64 where a seed lies more than 2^24 bins from 0.
+        With shape (0, n_features) where no bin holds enough rows. X itself where ``bin_size`` is
+        0, and where there are as many bins as rows.
 
     Raises
     ------
     ValueError
-        Where X is not a finite table, ``bin_size`` is not finite, or ``min_bin_freq`` is less
-        than 1.
+        Where X is not a finite table, or ``bin_size`` or ``min_bin_freq`` is not finite.
 
     Warns
     -----
@@ -90,4 +88,4 @@ def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: int = 1) -> NDArr
         return X  # type: ignore[return-value]
     table = plain_table(X)
     seeds = bin_seeds(table, bin_size, min_bin_freq)
-    return X if seeds is table else seeds  # type: ignore[return-value]
+    return X if seeds.are_rows else seeds.table  # type: ignore[return-value]

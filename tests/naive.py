@@ -246,16 +246,21 @@ def coalesced(points, weights, seeds, bandwidth, coalesce, tol=1e-3, max_iter=30
 def bin_seeds(points, bin_size, min_bin_freq=1, weights=None):
     """The occupied cells' centres, in the order in which the rows first enter them.
 
-    Rounds half to even, as NumPy does, and passes through float32 on the way, as
-    scikit-learn does. A row of weight w is w rows, and with weights other than 1 the rows are
-    never too few.
+    Rounds half to even, as NumPy does. Numbers up to 2^24 pass through float32 on the way, as
+    scikit-learn's all do; those beyond stay float64, and beyond 2^53, where floats are farther
+    apart than the cells, the cell is at its row. A row of weight w is w rows, and with weights
+    other than 1 the rows are never too few.
     """
     if bin_size == 0:
         return points
     weights = np.ones(len(points)) if weights is None else weights
-    frequency = Counter()
-    for row, weight in zip(np.round(points / bin_size), weights, strict=True):
-        frequency[tuple(row)] += weight
+    numbers = np.round(points / bin_size).astype(np.float64)
+    far = np.abs(numbers) > 2**24
+    numbers[far] = np.round(points.astype(np.float64) / np.float64(bin_size))[far]
+    frequency, first = Counter(), {}
+    for point, number, weight in zip(points, numbers, weights, strict=True):
+        frequency[tuple(number)] += weight
+        first.setdefault(tuple(number), point)
     # sums of fractions may come out a little short
     cells = [
         cell
@@ -268,7 +273,13 @@ def bin_seeds(points, bin_size, min_bin_freq=1, weights=None):
             stacklevel=2,
         )
         return points
-    return np.array(cells, dtype=np.float32).reshape(-1, points.shape[1]) * bin_size
+    cells = np.array(cells).reshape(-1, points.shape[1])
+    centers = cells.astype(np.float32) * bin_size
+    if not (np.abs(cells) > 2**24).any():
+        return centers
+    firsts = np.array([first[tuple(cell)] for cell in cells])
+    exact = np.where(np.abs(cells) > 2**53, firsts, cells * np.float64(bin_size))
+    return np.where(np.abs(cells) > 2**24, exact, centers)
 
 
 def condense(points, cell_size, weights=None, n_parts=1):

@@ -197,7 +197,7 @@ def test_trace_names_a_bad_parameter(name, value):
     ("name", "args"),
     [
         *[("bin_size", (value,)) for value in (np.nan, np.inf, "wide")],
-        *[("min_bin_freq", (1.0, value)) for value in (0, -1, 1.5, "one")],
+        *[("min_bin_freq", (1.0, value)) for value in (np.nan, "one")],
     ],
     ids=lambda part: str(part),
 )

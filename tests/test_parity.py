@@ -1,7 +1,5 @@
 """The same answer as scikit-learn: centres, their order, labels, rounds, bins and bandwidths."""
 
-import warnings
-
 import numpy as np
 import pytest
 import sklearn.cluster
@@ -12,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 import naive
 import samples
-from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds, mean_shift
+from meanshift_fast import MeanShift, estimate_bandwidth, mean_shift
 from meanshift_fast._index import moment_tree as tree
 
 
@@ -386,62 +384,6 @@ def test_published_figures_reproduce(load, bandwidth, ari):
     X, species = load(return_X_y=True)
     labels = MeanShift(bandwidth=bandwidth).fit_predict(StandardScaler().fit_transform(X))
     assert round(adjusted_rand_score(species, labels), 4) == ari
-
-
-def binned(get_seeds, X, *args):
-    """Seeds and warnings of one call."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        seeds = get_seeds(X, *args)
-    return seeds, [(entry.category, str(entry.message)) for entry in caught]
-
-
-HALVES = samples.lattice(9, 4) / 2 - 2
-BIN_TABLES = {
-    "blobs": samples.blobs(400, 2),
-    "left of zero": samples.blobs(400, 3) - 7,
-    "halves, which round to even": np.vstack([HALVES, HALVES]),
-    "negative zeros": np.array([[-0.0, 0.2], [0.0, -0.2], [-0.1, 0.0], [5.0, -0.0]]),
-    "1-d": samples.blobs(300, 1),
-    "30-d": np.repeat(samples.blobs(20, 30), 3, axis=0),
-    "large": 1e6 * samples.blobs(300, 2),
-    "pixels": samples.pixels(20),
-    "whole": samples.scattered(200, 2, side=40).astype(np.int64) - 20,
-    "small whole": samples.scattered(200, 3, side=9).astype(np.int8) - np.int8(4),
-    "Fortran order": np.asfortranarray(samples.blobs(200, 2)),
-    "backwards": samples.blobs(200, 2)[::-1, ::-1],
-    "one row": np.array([[0.3, 0.4]]),
-}
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize(
-    "bin_size",
-    [0.5, 2, 0.3, 1e-6, 1e12, np.float64(0.7), np.float32(0.7)],
-    ids=lambda size: f"{type(size).__name__} {size}",
-)
-@pytest.mark.parametrize("X", BIN_TABLES.values(), ids=BIN_TABLES)
-def test_bin_seeds_are_scikit_learns(X, bin_size):
-    for dtype in {X.dtype, np.dtype(np.float32)}:
-        table = X.astype(dtype, order="K")
-        for min_bin_freq in (1, 2, 5):
-            expected, expected_warnings = binned(
-                sklearn.cluster.get_bin_seeds, table, bin_size, min_bin_freq
-            )
-            seeds, found_warnings = binned(get_bin_seeds, table, bin_size, min_bin_freq)
-            assert found_warnings == expected_warnings
-            assert (seeds is table) == (expected is table)
-            if len(expected):
-                np.testing.assert_array_equal(seeds, expected, strict=True)
-            else:
-                assert len(seeds) == 0
-
-
-@pytest.mark.jitless
-@pytest.mark.parametrize("zero", [0, 0.0, -0.0, np.float64(0)])
-def test_bins_of_no_size_are_the_rows_themselves(zero):
-    X = samples.blobs(5, 2)
-    assert get_bin_seeds(X, zero) is X
 
 
 BANDWIDTH_TABLES = {

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._cluster.modes import merge_modes
-from meanshift_fast._cluster.seeding import find_bins
+from meanshift_fast._cluster.seeding import centers_of, find_bins
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
@@ -238,7 +238,8 @@ def _bins(rows: _Arranged, bandwidth: float) -> NDArray[np.float64]:
     units_of(bandwidth, rows.bounds, in_bins=True)  # refuses what has no bins
     radius = rows.units.radius
     first_rows, _ = find_bins(rows.entered, radius, np.empty(0, dtype=np.int64))
-    return readonly_table(rows.units.leave(np.round(rows.entered[first_rows] / radius) * radius))
+    firsts = rows.entered[first_rows]
+    return readonly_table(rows.units.leave(centers_of(np.rint(firsts / radius), radius, firsts)))
 
 
 def _tried(

@@ -15,7 +15,7 @@ parts join those of the first, in order.
 
 import warnings
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
@@ -38,6 +38,8 @@ FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk
 LARGE = 1 << 17  # rows that are shared out to threads
 PARTS = 8  # at most: each has slots of its own
 LEAST_BIN = float(np.finfo(np.float32).tiny)
+MAX_SINGLE_NUMBER = float(1 << 24)  # up to which float32 holds every whole number
+MAX_DOUBLE_NUMBER = float(1 << 53)  # the same of float64
 
 
 # A million rows in two columns take one thread 4.8 ms and two 3.3; handed on as arrays and not as
@@ -276,12 +278,12 @@ def whole_rows_once(
 
 
 def _full_bins(
-    points: NDArray[np.float64], bin_size: float, min_bin_freq: int, weights: NDArray[np.float64]
+    points: NDArray[np.float64], bin_size: float, min_bin_freq: float, weights: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Find the first row of each bin that holds enough rows."""
     inverse = np.empty(weights.size, dtype=np.int64)
     rows, counts = find_bins(points, bin_size, inverse)
-    if min_bin_freq == 1:  # every occupied bin, however little it weighs
+    if min_bin_freq <= 1:  # every occupied bin, however little it weighs
         return rows
     if weights.size == 0:
         return rows[counts >= min_bin_freq]
@@ -298,13 +300,28 @@ def warn_of_bins(bin_size: float | NDArray[np.float64]) -> None:
     )
 
 
+class BinSeeds(NamedTuple):
+    """The seeds of a table.
+
+    Attributes
+    ----------
+    table : array of shape (n_seeds, n_features)
+        Where they lie, in the unit of the columns.
+    are_rows : bool
+        Whether they are the rows: bins have no size, or are as many as the rows.
+    """
+
+    table: NDArray[Any]
+    are_rows: bool
+
+
 def bin_seeds(
     X: NDArray[Any],
     bin_size: float | NDArray[np.float64],
-    min_bin_freq: int,
+    min_bin_freq: float,
     *,
     weights: NDArray[np.float64] = UNWEIGHTED,
-) -> NDArray[Any]:
+) -> BinSeeds:
     """Find the seeds of a table that needs no checks; :func:`get_bin_seeds` otherwise.
 
     Parameters
@@ -313,48 +330,93 @@ def bin_seeds(
         The rows in their own dtype; finite, at least one.
     bin_size : float, or float64 array of shape (n_features,)
         Finite; of an array, positive.
-    min_bin_freq : int
-        At least 1.
+    min_bin_freq : float
+        Only bins that hold at least so many rows have a seed; all do where it is at most 1.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
         The rows' weights; a bin holds as many rows as they weigh.
 
     Returns
     -------
-    seeds : array of shape (n_seeds, n_features)
-        X itself where ``bin_size`` is 0 or there are as many bins as rows, and no weights.
+    BinSeeds
+        X where ``bin_size`` is 0 or there are as many bins as rows, and no weights.
     """
-    if isinstance(bin_size, np.ndarray):
-        if (bin_size != bin_size[0]).any():
-            with np.errstate(over="ignore"):
-                quotients = X / bin_size
-                bins = bin_seeds(quotients, 1.0, min_bin_freq, weights=weights)
-                largest = np.finfo(np.float64).max  # a bin's centre may lie beyond all floats
-                return X if bins is quotients else np.clip(bins * bin_size, -largest, largest)
+    if isinstance(bin_size, np.ndarray) and (bin_size == bin_size[0]).all():
         bin_size = float(bin_size[0])
-    if bin_size == 0:
-        return X
-    table, size = X, float(bin_size)
-    if X.dtype != np.float64:
-        # The precision of the quotient is NumPy's choice: a Python float follows X. Where it cannot
-        # hold the bin size, scikit-learn divides by zero, and where not the bins' numbers, many are
-        # one to it; float64 serves better.
-        with np.errstate(over="ignore", under="ignore"):
-            precision = np.true_divide(X[:0], bin_size).dtype
-            if precision != np.float64 and precision.type(bin_size) != 0:
-                most = np.array([X.min(), X.max()], dtype=X.dtype) / bin_size
-                if np.isfinite(most).all():
-                    table, size = np.round(X / bin_size), 1.0
+    if np.ndim(bin_size) == 0 and bin_size == 0:
+        return BinSeeds(X, True)
+    table, size = _in_bins(X, bin_size)
     points = readonly_table(table)
-
     rows = _full_bins(points, size, min_bin_freq, weights)
     if len(rows) == len(X) and weights.size == 0:
         warn_of_bins(bin_size)
-        return X
-    with np.errstate(over="ignore", invalid="ignore"):
+        return BinSeeds(X, True)
+    with np.errstate(over="ignore"):
         numbers = np.rint(points.take(rows, axis=0) / size)
-        seeds: NDArray[Any] = numbers.astype(np.float32) * bin_size
-        if not np.isfinite(seeds).all() or abs(bin_size) < LEAST_BIN:
-            # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
-            seeds = numbers * float(bin_size)
-            seeds = np.where(np.isfinite(seeds), seeds, X[rows])
-    return seeds
+    return BinSeeds(_centers(numbers, bin_size, X[rows]), False)
+
+
+def _in_bins(X: NDArray[Any], bin_size: float | NDArray[np.float64]) -> tuple[NDArray[Any], float]:
+    """The rows in a unit in which all sides of a bin are one length, and that length."""
+    if isinstance(bin_size, np.ndarray):
+        with np.errstate(over="ignore"):
+            return X / bin_size, 1.0
+    if X.dtype == np.float64:
+        return X, float(bin_size)
+    # The precision of the quotient is NumPy's choice: a Python float follows X. Where it cannot
+    # hold the bin size, scikit-learn divides by zero, and where not the bins' numbers, many are one
+    # to it; float64 serves better.
+    with np.errstate(over="ignore", under="ignore"):
+        precision = np.true_divide(X[:0], bin_size).dtype
+        if precision == np.float64 or precision.type(bin_size) == 0:
+            return X, float(bin_size)
+        most = np.abs(np.array([X.min(), X.max()], dtype=X.dtype) / bin_size).max()
+        if not np.isfinite(most):
+            return X, float(bin_size)
+        numbers = np.round(X / bin_size)
+        if most > MAX_SINGLE_NUMBER:
+            exact = np.rint(X.astype(np.float64) / float(bin_size))
+            numbers = np.where(np.abs(numbers) > MAX_SINGLE_NUMBER, exact, numbers)
+    return numbers, 1.0
+
+
+def _centers(
+    numbers: NDArray[np.float64], bin_size: float | NDArray[np.float64], rows: NDArray[Any]
+) -> NDArray[Any]:
+    """The centres of bins, from their numbers and a row of each.
+
+    Up to `MAX_SINGLE_NUMBER` they are scikit-learn's, which pass through float32. Each number
+    decides for itself: one row far away moves no seed of the others by what float32 rounds.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        singles: NDArray[Any] = numbers.astype(np.float32) * bin_size
+        # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
+        serve = (np.abs(numbers) <= MAX_SINGLE_NUMBER) & np.isfinite(singles)
+    serve &= np.abs(bin_size) >= LEAST_BIN
+    if serve.all():
+        return singles
+    return np.where(serve, singles, centers_of(numbers, np.float64(bin_size), rows))
+
+
+def centers_of(
+    numbers: NDArray[np.float64], bin_size: float | NDArray[np.float64], rows: NDArray[Any]
+) -> NDArray[np.float64]:
+    """The centres of bins in float64; a row's own coordinate where floats have no centre there.
+
+    Parameters
+    ----------
+    numbers : float64 array of shape (n_bins, n_features)
+        The bins' numbers, whole.
+    bin_size : float, or float64 array of shape (n_features,)
+        The sides of a bin.
+    rows : array of shape (n_bins, n_features)
+        A row of each bin.
+
+    Returns
+    -------
+    float64 array of shape (n_bins, n_features)
+    """
+    with np.errstate(over="ignore"):
+        centers = numbers * bin_size
+    # Beyond 2^53 a bin is narrower than the step between floats: one coordinate of rows is in it.
+    serve = (np.abs(numbers) <= MAX_DOUBLE_NUMBER) & np.isfinite(centers)
+    return np.where(serve, centers, rows)

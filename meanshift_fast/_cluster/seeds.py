@@ -94,12 +94,12 @@ def find_seeds(
     if not settings.bin_seeding:
         return Seeds("rows", points)
     bins = bin_seeds(X, bandwidth, settings.min_bin_freq, weights=weights)
-    if bins is X:
+    if bins.are_rows:
         return Seeds("rows", points)
-    if len(bins) == 0:
+    if len(bins.table) == 0:
         raise ValueError(
             f"min_bin_freq={settings.min_bin_freq} leaves no seed: no bin of side "
             f"{bandwidth_text(bandwidth)} holds so many rows; give a smaller min_bin_freq or a "
             "larger bandwidth"
         )
-    return Seeds("bins", readonly_table(bins))
+    return Seeds("bins", readonly_table(bins.table))

@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import HISTORY_DTYPE
 from meanshift_fast._cluster.modes import collapse, sweep
-from meanshift_fast._cluster.seeding import LEAST_BIN, count_part, span_bins
+from meanshift_fast._cluster.seeding import (
+    LEAST_BIN,
+    MAX_DOUBLE_NUMBER,
+    MAX_SINGLE_NUMBER,
+    count_part,
+    span_bins,
+)
 from meanshift_fast._index import projected as sketch
 from meanshift_fast._index.moment_tree import (
     CHUNK,
@@ -112,10 +118,10 @@ def _find_seeds(
         if item(sizes, k) >= min_bin_freq:
             for f in range(n_features):
                 value = item(table, item(first_rows, k) * n_features + f)
-                number = np.float32(np.rint(value / bandwidth))
-                place = np.float64(number) * bandwidth
-                if is_single:
-                    place = np.float64(number * np.float32(bandwidth))
+                number = np.rint(value / bandwidth)
+                place = number * bandwidth if abs(number) <= MAX_DOUBLE_NUMBER else value
+                if is_single and abs(number) <= MAX_SINGLE_NUMBER:
+                    place = np.float64(np.float32(number) * np.float32(bandwidth))
                 if not abs(place) <= MAX_COORDINATE:
                     return 0
                 put(places, n_values, place)
