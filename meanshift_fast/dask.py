@@ -7,8 +7,8 @@ r"""Dask: mean shift over the partitions of a collection, on whatever scheduler 
 
     partition i --predict with the model--> labels          when they are asked for
 
-Cells are merged in the order of the partitions, so that the model does not depend on who computed
-what and when, and on the cutting into partitions only by the rounding of sums.
+Cells are merged in the order of the partitions, so that the model does not depend on the scheduler,
+and on the cutting into partitions only by the rounding of sums.
 """
 
 import inspect
@@ -54,7 +54,7 @@ except ImportError as error:
         'install it with: pip install "meanshift_fast[dask]"'
     ) from error
 
-FAN = 8  # merges take the cells of so many: what a worker holds at a time, and tasks in a row
+MAX_MERGED = 8  # summaries that one task merges: a worker holds so many at a time
 
 
 class MeanShift(estimator.MeanShift):
@@ -69,7 +69,7 @@ class MeanShift(estimator.MeanShift):
     **parameters
         Those of :class:`meanshift_fast.MeanShift`. ``n_jobs`` is the number of threads of each
         task of ``predict``, None for one, and of the fit on the cells, None for all. ``progress``
-        tells of that fit; of the tasks, Dask tells.
+        reports that fit; the tasks have Dask's own progress bars.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class MeanShift(estimator.MeanShift):
     A bandwidth that is None or a rule is estimated in a pass of its own from 32,768 rows, chosen
     by their numbers; where the sizes of the chunks are not known, counting them is one more.
 
-    The README tells what each stage costs.
+    The README has the cost of each stage.
 
     Examples
     --------
@@ -201,7 +201,7 @@ class MeanShift(estimator.MeanShift):
         )
 
     def _plain(self) -> estimator.MeanShift:
-        """The fitted model as workers take it: no Dask, no bar, one thread unless told."""
+        """The fitted model for workers: no Dask, no bar, one thread where n_jobs is None."""
         names = estimator.MeanShift._get_param_names()
         model = estimator.MeanShift(**{name: getattr(self, name) for name in names})
         own = {*self.get_params(deep=False), "labels_", "_weight_column"}
@@ -221,7 +221,7 @@ def _signature() -> inspect.Signature:
 MeanShift.__init__.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
-# What a collection is made of.
+# Collections and their partitions.
 
 
 class _Parts(NamedTuple):
@@ -263,7 +263,7 @@ def _in_rows(X: Any) -> da.Array:
 
 
 def _parts_of(X: Any, sample_weight: Any) -> _Parts:
-    """Take a collection apart, and its weights with it."""
+    """The partitions of a collection and of its weights."""
     if _is_frame(X):
         return _parts_of_frame(X, sample_weight)
     if isinstance(X, da.Array):
@@ -349,7 +349,7 @@ def _partitioned(
     ]
 
 
-# Tasks, and the tree that they make.
+# Tasks, and the tree of merges.
 
 
 def _checked(block: Any, weights: Any, column: str | None, name: str) -> Partition:
@@ -405,9 +405,11 @@ def _samples(parts: _Parts) -> list[Delayed]:
 
 
 def _reduced(leaves: list[Delayed], merge: Callable[[list[Any]], Any]) -> Any:
-    """Merge what the partitions give, neighbours first, and compute it."""
+    """Merge the summaries of partitions, neighbours first, and compute the result."""
     while len(leaves) > 1:
-        leaves = [delayed(merge)(leaves[i : i + FAN]) for i in range(0, len(leaves), FAN)]
+        leaves = [
+            delayed(merge)(leaves[i : i + MAX_MERGED]) for i in range(0, len(leaves), MAX_MERGED)
+        ]
     return leaves[0].compute()
 
 

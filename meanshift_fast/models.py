@@ -1,7 +1,7 @@
-"""Models in files: what a fitted `MeanShift` knows, as plain numbers and words.
+"""Models in files: the parameters and attributes of a fitted `MeanShift`.
 
 A file is a zip of npy files, as `numpy.savez` writes it, one for each array, and of `model.json`
-for the rest. Nothing in it is pickled: reading a stranger's model runs none of his code.
+for the rest. Nothing in it is pickled: reading a file runs no code from it.
 """
 
 import json
@@ -24,8 +24,8 @@ from meanshift_fast.estimator import MeanShift
 FORMAT = "meanshift_fast model"
 VERSION = 1
 
-# What predict needs, and what says how the fit went. Rows and their labels are saved only where
-# predict looks rows up.
+# What `predict` needs, and the record of the fit. Rows and their labels are saved only where
+# `predict` looks rows up.
 _STATE = ("cluster_centers_", "bandwidth_", "mode_weight_", "history_", "n_iter_", "n_features_in_")
 
 
@@ -203,14 +203,14 @@ def _restored(words: dict[str, Any]) -> MeanShift:
     return model
 
 
-def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Labelled:
+def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Labelled:
     """Check the rows that a model labels others by; or the points of cells."""
-    points, weights, labels = (told[name] for name in ("points", "weights", "labels"))
+    points, weights, labels = (arrays[name] for name in ("points", "weights", "labels"))
     _require(points.shape == (len(points), n_features), "rows of a wrong shape")
     _require(points.dtype == np.float64 and np.isfinite(points).all(), "rows are not numbers")
     _require(labels.shape == (len(points),) and labels.dtype == np.int64, "labels of other rows")
     _require(((labels >= -1) & (labels < n_modes)).all(), "labels of other centres")
-    places, modes, peaks = (told[name] for name in ("places", "modes", "peaks"))
+    places, modes, peaks = (arrays[name] for name in ("places", "modes", "peaks"))
     _require(places.shape == (len(modes), n_features), "landings of a wrong shape")
     _require(places.dtype == np.float64 and np.isfinite(places).all(), "landings are not numbers")
     _require(peaks.shape == (n_modes, n_features), "peaks of a wrong shape")
@@ -219,11 +219,13 @@ def _restored_rows(told: dict[str, Any], n_modes: int, n_features: int) -> Label
     _require(((modes >= 0) & (modes < n_modes)).all(), "landings on other centres")
     weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
     # Files that were written before models kept them flat name them for cells only.
-    sizes, n_parts = told.get("sizes", np.empty(0)), told.get("n_parts", 0)
+    sizes, n_parts = arrays.get("sizes", np.empty(0)), arrays.get("n_parts", 0)
     _require(isinstance(n_parts, int) and n_parts >= 0, "cells without a number")
     _require((n_parts > 0) == (sizes.size > 0), "sizes of no cells")
     # Those before cells had a width lack the next two.
-    widths, mixed = told.get("widths", np.empty(0)), told.get("mixed", np.empty(0, dtype=np.bool_))
+    widths, mixed = (
+        arrays.get(name, np.empty(0, dtype)) for name, dtype in (("widths", float), ("mixed", bool))
+    )
     _require(widths.shape in ((0,), (len(points),)), "widths of other cells")
     _require(widths.dtype == np.float64 and np.isfinite(widths).all(), "widths are not numbers")
     _require((widths >= 0.0).all(), "widths below 0")

@@ -1,12 +1,12 @@
-"""Streams: a table of any length, batch by batch, in the memory that its cells take.
+"""Streams: a table of any length is read batch by batch; the memory is that of its grid cells.
 
     pass 0  (only where the bandwidth is to be estimated)   batches -> sample -> bandwidth
     pass 1  batches -> weighted cells, no wider than resolution * bandwidth -> fit
     pass 2  (yours)   batch -> predict: nearest centre; or, in basins, the label of the row's cell,
-                      and of its own climb where the cell lies on a watershed
+                      or of its own trajectory where the cell lies beside another basin
 
-What a row adds to its cell does not depend on the batch that it comes in, and neither does whether
-it is in the sample: however the rows are cut into batches, the model is the same to the last bit.
+What a row adds to its cell does not depend on its batch, and neither does whether it is in the
+sample: the model is the same to the last bit for all ways to cut the rows into batches.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MakeBatches = Iterable[Batch] | Callable[[], Iterable[Batch]]
 
 
 class _Passes:
-    """Goes through the batches, each time from the first, and sees that they are of one kind."""
+    """Passes over the batches, which check that each pass has the same columns and rows."""
 
     def __init__(self, make_batches: MakeBatches) -> None:
         self.make_batches = make_batches
@@ -65,11 +65,11 @@ class _Passes:
             )
         return iterator
 
-    def go_through(self, stage: str, report: Report) -> Iterator[Partition]:
+    def partitions(self, stage: str, report: Report) -> Iterator[Partition]:
         n_rows = n_features = 0
         for number, batch in enumerate(self._fresh()):
             name = f"batch {number}"
-            table, weights = _taken_apart(batch, name)
+            table, weights = _rows_and_weights(batch, name)
             partition = checked_partition(table, weights, name)
             names = _get_feature_names(table)
             if n_features == 0:
@@ -99,8 +99,8 @@ class _Passes:
         self.n_rows = n_rows
 
 
-def _taken_apart(batch: Batch, name: str) -> tuple[ArrayLike, ArrayLike | None]:
-    """The rows and the weights of a batch."""
+def _rows_and_weights(batch: Batch, name: str) -> tuple[ArrayLike, ArrayLike | None]:
+    """Split a batch into rows and weights."""
     if not isinstance(batch, tuple):
         return batch, None
     if len(batch) != 2:
@@ -129,7 +129,7 @@ def sample_batches(
     """
     sample = Sample()
     with reporting(False) as report:
-        for partition in _Passes(make_batches).go_through("sample", report):
+        for partition in _Passes(make_batches).partitions("sample", report):
             sample_partition(sample, partition)
     rows, weights = sample.drawn()
     return rows, weights if weights.size else None
@@ -219,19 +219,19 @@ default=None
     with borrowed_threads(model.n_jobs), reporting(model.progress) as report:
         if bandwidth is None or isinstance(bandwidth, str):
             sample = Sample()
-            for partition in passes.go_through("sample", report):
+            for partition in passes.partitions("sample", report):
                 sample_partition(sample, partition)
             width: float | ArrayLike = estimated(sample, bandwidth, model.kernel)
         else:
             width = bandwidth
         cells = None
-        for partition in passes.go_through("condense", report):
+        for partition in passes.partitions("condense", report):
             if cells is None:
                 check_columns(model, width, partition.table.shape[1])
                 cells = cells_of(width, finest, partition.table.shape[1])
             condense_partition(cells, partition)
         assert cells is not None
         condensed = cells.condensed()
-    del cells, partition  # their memory is the fit's
+    del cells, partition  # to free their memory for the fit
     fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)
     return model

@@ -97,7 +97,7 @@ def test_trace_refuses(table, error, reason):
         trace(table, [0.0, 0.0], bandwidth=1.0)
 
 
-# A seed may be the only one, and one dimension is a story's start: those two are not bad there.
+# A seed may be the only one, and a trace may start at a row of one dimension: not bad there.
 @pytest.mark.parametrize(
     ("table", "reason"),
     [BAD_TABLES[name][::2] for name in ("NaN", "infinity", "complex", "words")],
@@ -257,7 +257,7 @@ def test_a_second_fit_with_bad_weights_leaves_no_half_of_the_first():
         model.predict(X[:, :1])
 
 
-# No seed is left: scikit-learn's "max() arg is an empty sequence" helps nobody.
+# No seed is left: scikit-learn's "max() arg is an empty sequence" names no remedy.
 
 
 @pytest.mark.jitless
@@ -275,13 +275,13 @@ def test_empty_seeds_are_named():
 
 
 @pytest.mark.jitless
-def test_seeds_out_of_reach_are_told_as_scikit_learn_does():
+def test_seeds_out_of_reach_are_reported_as_scikit_learn_does():
     with pytest.raises(ValueError, match=r"^No point was within bandwidth=0\.1"):
         MeanShift(bandwidth=0.1, seeds=[[-900.0, 0.0], [0.0, 900.0]]).fit(X)
 
 
 @pytest.mark.jitless
-def test_numbers_farther_apart_than_the_bandwidth_are_told():
+def test_numbers_farther_apart_than_the_bandwidth_are_reported():
     with pytest.raises(ValueError, match=r"1\.3e\+308 are 2e\+292 apart .* Subtract a row"):
         MeanShift(bandwidth=1.0).fit(np.full((9, 1), 1.3e308))
 
@@ -365,7 +365,7 @@ def test_the_bandwidth_scales_with_the_data(scale):
     np.testing.assert_array_equal(model.labels_, MeanShift().fit(X).labels_)
 
 
-# An infinite seed was a crash of the interpreter: no child of a block tells that it is none.
+# An infinite seed was a crash of the interpreter, as no child of a block excludes it.
 
 
 @pytest.mark.parametrize("bandwidth", [1.0, 1e-300, [1.0, 2.0]], ids=str)
@@ -403,14 +403,14 @@ def test_a_bandwidth_whose_bins_have_no_numbers_is_refused(bandwidth):
     np.testing.assert_array_equal(seeded.labels_, model.labels_)
 
 
-def test_a_move_longer_than_any_number_is_told_as_the_largest():
+def test_a_move_longer_than_any_number_is_reported_as_the_largest():
     seeds = [[1.7e308, -1.7e308], [0.0, 0.0]]
     model = MeanShift(kernel="gaussian", bandwidth=1e300, seeds=seeds).fit(X)
     assert model.history_["max_shift"][0] == np.finfo(np.float64).max
     np.testing.assert_allclose(model.cluster_centers_, [X.mean(axis=0)])
 
 
-def test_tiny_values_are_told_apart_where_the_bandwidth_is_zero():
+def test_tiny_values_are_distinguished_where_the_bandwidth_is_zero():
     rows = np.repeat([1e-200, 7e-200], [23, 17])[:, None]
     model = MeanShift().fit(rows)
     assert model.bandwidth_ == 0
@@ -511,7 +511,7 @@ def test_each_distinct_value_is_a_cluster_where_the_bandwidth_is_zero(values, co
     np.testing.assert_array_equal(model.predict(rows), model.labels_)
 
 
-def test_orphans_of_a_zero_bandwidth_are_told():
+def test_orphans_of_a_zero_bandwidth_are_reported():
     rows = np.repeat([0.1, 0.7], [23, 17])[:, None]
     model = MeanShift(seeds=[[0.1]], cluster_all=False).fit(rows)
     np.testing.assert_array_equal(model.labels_, np.repeat([0, -1], [23, 17]))
@@ -543,7 +543,7 @@ TABLE_BEYOND = np.array([[BEYOND, 1], [0, 1]], dtype=object)
         partial(trace, start=[0.0, 0.0], bandwidth=1.0),
     ],
 )
-def test_a_whole_number_that_float64_does_not_hold_is_told(work):
+def test_a_whole_number_that_float64_does_not_hold_is_reported(work):
     with pytest.raises(ValueError, match=r"^X must be finite as float64, got 1000.*000; scale it"):
         work(TABLE_BEYOND)
     with pytest.raises(ValueError, match=r"^X must be finite as float64, got 1000.*000; scale it"):
@@ -577,7 +577,7 @@ def test_objects_that_are_numbers_are_read_as_numbers(number):
 
 @pytest.mark.jitless
 @pytest.mark.parametrize("other", ["2", None, b"2", 2j])
-def test_objects_that_are_no_numbers_are_told(other):
+def test_objects_that_are_no_numbers_are_reported(other):
     objects = np.array([1.0, other], dtype=object)
     with pytest.raises(ValueError, match=r"^bandwidth must be a number, or one for each column"):
         MeanShift(bandwidth=objects).fit(X)

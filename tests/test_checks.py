@@ -13,7 +13,7 @@ def fitted(X, **parameters):
     return MeanShift(bandwidth=1.5, **parameters).fit(X)
 
 
-def test_equal_values_of_other_types_are_told_apart():
+def test_equal_values_of_other_types_are_distinguished():
     fitted(X, min_bin_freq=1, cluster_all=True)
     with pytest.raises(ValueError, match="min_bin_freq"):
         fitted(X, min_bin_freq=1.0)

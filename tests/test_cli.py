@@ -42,8 +42,8 @@ def test_the_package_is_the_command_too():
     ended = subprocess.run(
         [*MODULE, "--version"], text=True, capture_output=True, timeout=600, check=False
     )
-    told = (ended.returncode, ended.stdout, ended.stderr)
-    assert told == (0, f"meanshift-fast {__version__}\n", "")
+    shown = (ended.returncode, ended.stdout, ended.stderr)
+    assert shown == (0, f"meanshift-fast {__version__}\n", "")
     ended = subprocess.run(
         [*MODULE, "dance"], text=True, capture_output=True, timeout=600, check=False
     )
@@ -88,12 +88,12 @@ def test_wrong_usage_is_exit_code_2_with_the_reason(arguments, reason, capsys):
 @pytest.mark.jitless
 def test_info_names_versions_threads_and_cache(capsys):
     assert main(["info"]) == 0
-    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert told["meanshift_fast"] == __version__
-    assert told["numba"] == numba.__version__
-    assert told["threads"] == f"{numba.get_num_threads()} of {numba.config.NUMBA_NUM_THREADS}"
-    assert told["threading"] == f"layer  {numba.threading_layer()}"
-    assert told["cache"].startswith("folder  ")
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["meanshift_fast"] == __version__
+    assert shown["numba"] == numba.__version__
+    assert shown["threads"] == f"{numba.get_num_threads()} of {numba.config.NUMBA_NUM_THREADS}"
+    assert shown["threading"] == f"layer  {numba.threading_layer()}"
+    assert shown["cache"].startswith("folder  ")
 
 
 @pytest.mark.jitless
@@ -253,7 +253,7 @@ def test_a_reader_that_has_left_ends_the_command_quietly():
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
-def test_output_is_ascii_where_the_terminal_knows_nothing_else(tmp_path):
+def test_output_is_ascii_where_the_terminal_has_no_other_encoding(tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     ended = run("demo", "--output", str(tmp_path / "caf\u00e9" / "x.png"), env=environment)
     assert ended.returncode == 1

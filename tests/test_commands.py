@@ -112,14 +112,14 @@ def test_weights_columns_and_what_is_kept(folder, capsys):
 
 
 @pytest.mark.parametrize("command", ["cluster t.csv -o o.npy --bandwidth 1", "bandwidth t.csv"])
-def test_columns_of_text_that_are_left_out_are_told(command, folder, capsys):
+def test_columns_of_text_that_are_left_out_are_reported(command, folder, capsys):
     text(folder / "t.csv", "id,x,y\na7,1,2\nb8,3,4\nc9,5,7\n")
     assert run(command, capsys).err == "meanshift-fast: left out: id (text, e.g. 'a7')\n"
     assert run(f"{command} --columns x,y", capsys).err == ""
     names = [f"c{i}" for i in range(8)]
     text(folder / "t.csv", f"{','.join(names)},x\n{'a,' * 8}1\n{'b,' * 8}3\n")
-    told = run(command, capsys).err
-    assert told.endswith("c3 (text, e.g. 'a'), c4 (text, e.g. 'a') and 3 more\n")
+    shown = run(command, capsys).err
+    assert shown.endswith("c3 (text, e.g. 'a'), c4 (text, e.g. 'a') and 3 more\n")
 
 
 def test_a_column_that_begins_with_nan_is_no_success(folder, capsys):
@@ -136,16 +136,16 @@ def test_a_column_that_begins_with_nan_is_no_success(folder, capsys):
 
 def test_weights_that_are_a_feature_too_are_an_error(folder, capsys):
     text(folder / "t.csv", "x,w\n1,2\n3,4\n")
-    told = run("cluster t.csv -o o.npy --columns x,w --weight-column w", capsys, 1).err
-    assert "weight column must be none of the features, got 'w' as both; leave it out" in told
+    shown = run("cluster t.csv -o o.npy --columns x,w --weight-column w", capsys, 1).err
+    assert "weight column must be none of the features, got 'w' as both; leave it out" in shown
 
 
-def test_a_model_that_is_not_there_is_told_as_a_table_is(folder, capsys):
-    told = run("predict nope.model t.csv -o o.npy", capsys, 1).err
-    assert told == "meanshift-fast: there is no file nope.model\n"
+def test_a_model_that_is_not_there_is_reported_as_a_table_is(folder, capsys):
+    shown = run("predict nope.model t.csv -o o.npy", capsys, 1).err
+    assert shown == "meanshift-fast: there is no file nope.model\n"
     (folder / "a.model").mkdir()
-    told = run("predict a.model t.csv -o o.npy", capsys, 1).err
-    assert told == "meanshift-fast: cannot open a.model: Is a directory\n"
+    shown = run("predict a.model t.csv -o o.npy", capsys, 1).err
+    assert shown == "meanshift-fast: cannot open a.model: Is a directory\n"
 
 
 def test_a_model_finds_its_columns_by_name(folder, capsys):
@@ -154,11 +154,11 @@ def test_a_model_finds_its_columns_by_name(folder, capsys):
     run("predict m.model more.parquet -o o.csv --keep id", capsys)
     np.testing.assert_array_equal(labels_of(folder / "o.csv"), MODEL.labels_)
     save("less.csv", {"x": X[:, 0]})
-    told = run("predict m.model less.csv -o o.csv", capsys, 1).err
-    assert told == "meanshift-fast: less.csv has no column 'y'; its columns are 'x'\n"
+    shown = run("predict m.model less.csv -o o.csv", capsys, 1).err
+    assert shown == "meanshift-fast: less.csv has no column 'y'; its columns are 'x'\n"
     save("more.npy", {"x": X[:, 0], "z": X[:, 0], "y": X[:, 1]})
-    told = run("predict m.model more.npy -o o.npy", capsys, 1).err
-    assert "more.npy has 3 columns of numbers and the model 2; choose with --columns" in told
+    shown = run("predict m.model more.npy -o o.npy", capsys, 1).err
+    assert "more.npy has 3 columns of numbers and the model 2; choose with --columns" in shown
     run("predict m.model more.npy -o o.npy --columns 0,2", capsys)
     np.testing.assert_array_equal(np.load("o.npy"), MODEL.labels_)
     np.testing.assert_array_equal(
@@ -200,10 +200,10 @@ def test_json_is_one_line_on_stdout_with_everything(folder, capsys):
     facts = json.loads(run("bandwidth t.csv --json", capsys).out)
     assert facts == {"bandwidth": estimate_bandwidth(X), "rows": 500, "columns": ["x", "y"]}
     facts = json.loads(run("trace t.csv --row 3 --bandwidth 1 --json", capsys).out)
-    story = trace(X, X[3], bandwidth=1.0)
-    assert facts["positions"] == story.positions[0].tolist()
-    assert facts["shifts"] == story.shifts[0].tolist()
-    assert facts["support"] == story.support[0].tolist()
+    traced = trace(X, X[3], bandwidth=1.0)
+    assert facts["positions"] == traced.positions[0].tolist()
+    assert facts["shifts"] == traced.shifts[0].tolist()
+    assert facts["support"] == traced.support[0].tolist()
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_a_stream_finds_its_bandwidth(options, width, folder, capsys):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_what_would_not_fit_is_a_stream_and_told_so(form, folder, capsys, monkeypatch):
+def test_what_would_not_fit_is_a_stream_and_a_note_says_so(form, folder, capsys, monkeypatch):
     command = f"cluster t{form} -o o.npy --bandwidth 1 --json"
     leave_free(17_000, monkeypatch)
     printed = run(command, capsys)
@@ -301,7 +301,9 @@ def test_without_psutil_streams_are_on_demand(folder, capsys, monkeypatch):
         ("1,1,-2", "column 'w' must hold weights of at least 0, got -2.0 at row 300"),
     ],
 )
-def test_a_fault_in_a_late_batch_is_told_and_leaves_the_old_file(cell, complaint, folder, capsys):
+def test_a_fault_in_a_late_batch_is_an_error_that_keeps_the_old_file(
+    cell, complaint, folder, capsys
+):
     lines = ["x,y,w", *("1,2,3" for _ in range(400))]
     lines[301] = cell
     text(folder / "bad.csv", "\n".join(lines))
@@ -328,16 +330,16 @@ def test_bandwidth_says_the_number(options, settings, folder, capsys):
 
 @pytest.mark.parametrize("kernel", ["flat", "gaussian"])
 def test_a_bandwidth_is_found_as_the_estimator_finds_it(kernel, folder, capsys):
-    def told(command):
+    def shown(command):
         return json.loads(run(f"{command} --json --kernel {kernel}", capsys).out)["bandwidth"]
 
     for rule in (None, "stable", "scott"):
         expected = MeanShift(bandwidth=rule, kernel=kernel).fit(X).bandwidth_
         option = "" if rule is None else f"--bandwidth {rule}"
-        assert told(f"trace t.npy --row 0 {option}") == pytest.approx(expected, rel=1e-12)
+        assert shown(f"trace t.npy --row 0 {option}") == pytest.approx(expected, rel=1e-12)
     expected = MeanShift(kernel=kernel).fit(X).bandwidth_
     for command in ("trace t.npy --row 0", "cluster t.npy -o o.npy"):
-        assert told(f"{command} --quantile 0.3") == pytest.approx(expected, rel=1e-12)
+        assert shown(f"{command} --quantile 0.3") == pytest.approx(expected, rel=1e-12)
     found = float(run("bandwidth t.npy --method stable", capsys).out)
     assert found == pytest.approx(bandwidth_curve(X).bandwidth, rel=1e-12)
 
@@ -353,11 +355,11 @@ def test_a_bandwidth_is_found_as_the_estimator_finds_it(kernel, folder, capsys):
         ("--bandwidth 1 --kernel gaussian", {"bandwidth": 1.0, "kernel": "gaussian"}),
     ],
 )
-def test_trace_tells_the_story_of_a_row(options, settings, folder, capsys):
+def test_trace_prints_the_trajectory_of_a_row(options, settings, folder, capsys):
     printed = run(f"trace t.npy --row 499 {options}", capsys)
     assert printed.out == f"{trace(X, X[499], **settings)}\n"
-    told = run(f"trace t.npy --row 500 {options}", capsys, 1).err
-    assert "row must be one of the 500 rows of t.npy, which count from 0, got 500" in told
+    shown = run(f"trace t.npy --row 500 {options}", capsys, 1).err
+    assert "row must be one of the 500 rows of t.npy, which count from 0, got 500" in shown
 
 
 @pytest.mark.parametrize(
@@ -557,7 +559,7 @@ def test_a_signal_in_mid_write_leaves_the_old_file_and_nothing_else(number, writ
     assert any(path.name.endswith(".part") for path in folder.iterdir())
     time.sleep(0.1)
     process.send_signal(number)
-    printed, told = process.communicate(timeout=600)
-    assert (process.returncode, printed, told) == (code, "", f"\nmeanshift-fast: {what}\n")
+    printed, shown = process.communicate(timeout=600)
+    assert (process.returncode, printed, shown) == (code, "", f"\nmeanshift-fast: {what}\n")
     assert (folder / "o.npy").read_text() == "old"
     assert {path.name for path in folder.iterdir()} == {"o.npy", "t.npy"}

@@ -59,7 +59,7 @@ def test_two_workers_find_what_one_machine_finds(client):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_workers_use_one_thread_each_unless_told(client, n_jobs):
+def test_workers_use_one_thread_each_unless_given(client, n_jobs):
     model = DaskMeanShift(**SETTINGS, n_jobs=n_jobs).fit(da.from_array(X, chunks=10_000))
     labels = model.predict(da.from_array(np.tile(X, (20, 1)), chunks=(300_000, 2)))
     np.testing.assert_array_equal(labels.compute()[: len(X)], model.labels_.compute())
@@ -133,7 +133,7 @@ def test_chunks_of_unknown_sizes_will_do():
 
 
 @pytest.mark.parametrize("assign", ["nearest", "basin"])
-def test_a_dataframe_keeps_its_divisions_and_waits_until_it_is_asked(assign):
+def test_a_dataframe_keeps_its_divisions_and_waits_until_it_is_computed(assign):
     asked = []
 
     def noted(part):
@@ -191,7 +191,7 @@ def test_it_is_an_estimator_like_any_other():
     assert "accuracy" in model.get_params()
 
 
-def test_an_array_waits_until_it_is_asked():
+def test_an_array_waits_until_it_is_computed():
     asked = []
 
     def noted(block):
@@ -242,7 +242,7 @@ def test_a_series_of_weights_is_cut_as_the_frame_is():
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "shown"),
     [
         (np.ones(299), r"shape \(300,\).*got shape \(299,\)"),
         (da.ones((300, 1), chunks=100), "one-dimensional"),
@@ -250,8 +250,8 @@ def test_a_series_of_weights_is_cut_as_the_frame_is():
         (da.zeros(300, chunks=100), "positive for at least one row"),
     ],
 )
-def test_bad_weights_are_named(weights, told):
-    with dask.config.set(scheduler="sync"), pytest.raises(ValueError, match=told):
+def test_bad_weights_are_named(weights, shown):
+    with dask.config.set(scheduler="sync"), pytest.raises(ValueError, match=shown):
         DaskMeanShift(bandwidth=2.0).fit(da.from_array(X[:300], chunks=90), sample_weight=weights)
 
 

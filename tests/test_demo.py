@@ -1,4 +1,4 @@
-"""The demo: what it tells, what it draws, what it does when something is missing."""
+"""The demo: what it prints, what it draws, what it does when something is missing."""
 
 import contextlib
 import io
@@ -15,6 +15,7 @@ from sklearn.datasets import load_sample_image
 
 from meanshift_fast import MeanShift, estimate_bandwidth, trace
 from meanshift_fast._cli import demo
+from meanshift_fast._cli.commands import print_line
 from meanshift_fast._cli.main import main
 from meanshift_fast.datasets import china_pixels, demo_table
 
@@ -32,11 +33,11 @@ def crop(monkeypatch):
 @pytest.fixture(scope="module")
 def table_lines():
     """What the demo says about the table, to a terminal that shows all letters."""
-    told = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with contextlib.redirect_stdout(told):
-        demo.tell_table(demo_table(), n_jobs=1)
-    told.flush()
-    return told.buffer.getvalue().decode().splitlines()
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(shown):
+        demo.show_table(demo_table(), n_jobs=1)
+    shown.flush()
+    return shown.buffer.getvalue().decode().splitlines()
 
 
 @pytest.mark.jitless
@@ -58,7 +59,7 @@ def test_the_pixels_are_the_photograph_row_by_row():
 
 
 @pytest.mark.jitless
-def test_the_table_is_told_in_six_stages_in_order_with_shapes(table_lines):
+def test_the_table_is_printed_in_six_stages_in_order_with_shapes(table_lines):
     stages = [line for line in table_lines if re.match(r"\d\. ", line)]
     assert [stage.split(":")[0] for stage in stages] == [
         "1. Input",
@@ -73,13 +74,13 @@ def test_the_table_is_told_in_six_stages_in_order_with_shapes(table_lines):
 
 
 @pytest.mark.jitless
-def test_the_bandwidth_told_is_the_estimated_one(table_lines):
-    told = f"estimate_bandwidth(X) = {estimate_bandwidth(demo_table()):.3f}"
-    assert any(told in line for line in table_lines)
+def test_the_bandwidth_printed_is_the_estimated_one(table_lines):
+    shown = f"estimate_bandwidth(X) = {estimate_bandwidth(demo_table()):.3f}"
+    assert any(shown in line for line in table_lines)
 
 
 @pytest.mark.jitless
-def test_the_first_shift_told_is_the_mean_of_the_neighbours(table_lines):
+def test_the_first_shift_printed_is_the_mean_of_the_neighbours(table_lines):
     number = r"-?\d+\.\d\d"
     (shift,) = (line for line in table_lines if " shifts to " in line)
     assert re.fullmatch(rf"   \[{number}, {number}\] shifts to \[{number}, {number}\]", shift)
@@ -90,35 +91,35 @@ def test_the_first_shift_told_is_the_mean_of_the_neighbours(table_lines):
 
 
 @pytest.mark.jitless
-def test_the_training_trace_told_is_history(table_lines):
+def test_the_training_trace_printed_is_history(table_lines):
     head = next(i for i, line in enumerate(table_lines) if "largest shift" in line)
     history = MeanShift().fit(demo_table()).history_
-    told = [line.split() for line in table_lines[head + 1 : head + 1 + len(history)]]
-    for words, row in zip(told, history, strict=True):
+    shown = [line.split() for line in table_lines[head + 1 : head + 1 + len(history)]]
+    for words, row in zip(shown, history, strict=True):
         assert [int(words[i]) for i in (0, 1, 4)] == [
             row["round"], row["n_active"], row["n_converged"],
         ]  # fmt: skip
         shifts = [row["mean_shift"], row["max_shift"]]
         np.testing.assert_allclose(np.array(words[2:4], dtype=float), shifts, rtol=0, atol=5e-5)
-    stars = [words[5] for words in told]
+    stars = [words[5] for words in shown]
     assert stars[0] == "*" * 24
     assert sorted(stars, key=len, reverse=True) == stars
     assert stars[-1] == "*"
 
 
 @pytest.mark.jitless
-def test_the_cluster_sizes_told_add_up(table_lines):
+def test_the_cluster_sizes_printed_add_up(table_lines):
     sizes = [int(line.split()[2]) for line in table_lines if line.startswith("   cluster ")]
     assert sizes == np.bincount(MeanShift().fit(demo_table()).labels_).tolist()
     assert sum(sizes) == 300
 
 
 @pytest.mark.jitless
-def test_the_prediction_trace_told_is_the_trace_and_ends_in_the_label(table_lines):
+def test_the_prediction_trace_printed_is_the_trace_and_ends_in_the_label(table_lines):
     X = demo_table()
     model = MeanShift().fit(X)
-    story = str(trace(X, X[124], bandwidth=model.bandwidth_)).splitlines()
-    assert [line[3:] for line in table_lines[-len(story) - 1 : -1]] == story
+    traced = str(trace(X, X[124], bandwidth=model.bandwidth_)).splitlines()
+    assert [line[3:] for line in table_lines[-len(traced) - 1 : -1]] == traced
     assert table_lines[-1].endswith(f"cluster {model.labels_[124]}: the row's label.")
 
 
@@ -131,22 +132,22 @@ def test_the_text_is_ascii_and_fits_80_columns(table_lines):
 def test_say_escapes_what_the_terminal_cannot_show(monkeypatch):
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", terminal)
-    demo.say("caf\u00e9.png")
+    print_line("caf\u00e9.png")
     assert terminal.buffer.getvalue() == b"caf\\xe9.png\n"
 
 
 def test_the_whole_demo_clusters_the_whole_photograph(tmp_path, capsys):
     picture = tmp_path / "demo.png"
     assert main(["demo", "--output", str(picture), "--n-jobs", "1"]) == 0
-    told = capsys.readouterr().out
+    shown = capsys.readouterr().out
     pixels, _ = china_pixels()
-    assert "X (273280, 3)" in told
-    assert "   rows       273,280\n" in told
-    assert "   bandwidth  25;" in told
+    assert "X (273280, 3)" in shown
+    assert "   rows       273,280\n" in shown
+    assert "   bandwidth  25;" in shown
     n_clusters = len(MeanShift(bandwidth=25, bin_seeding=True).fit(pixels).cluster_centers_)
-    assert f"   clusters   {n_clusters}\n" in told
-    assert re.search(r"^   seconds    \d+\.\d{3}$", told, re.MULTILINE)
-    assert f"   picture    {picture}\n" in told
+    assert f"   clusters   {n_clusters}\n" in shown
+    assert re.search(r"^   seconds    \d+\.\d{3}$", shown, re.MULTILINE)
+    assert f"   picture    {picture}\n" in shown
     assert [file.name for file in tmp_path.iterdir()] == ["demo.png"]
     with Image.open(picture) as image:
         assert (image.format, image.size) == ("PNG", (2800, 1554))
@@ -163,20 +164,20 @@ def test_what_is_compared_is_a_second_fit(compare, n_fits, tmp_path, monkeypatch
 
     fit = MeanShift.fit
     monkeypatch.setattr(MeanShift, "fit", noted)
-    demo.tell_photograph(tmp_path / "demo.png", compare, n_jobs=1)
+    demo.show_photograph(tmp_path / "demo.png", compare, n_jobs=1)
     assert len(fits) == n_fits
 
 
 @pytest.mark.usefixtures("crop")
 def test_compare_prints_both_times_their_ratio_and_full_agreement(tmp_path, capsys):
     assert main(["demo", "--compare", "--output", str(tmp_path / "demo.png")]) == 0
-    told = capsys.readouterr().out
-    theirs = float(re.search(r"   scikit-learn \S+ +([\d.]+) s\n", told)[1])
-    ours = float(re.search(r"   meanshift_fast \S+ +([\d.]+) s\n", told)[1])
+    shown = capsys.readouterr().out
+    theirs = float(re.search(r"   scikit-learn \S+ +([\d.]+) s\n", shown)[1])
+    ours = float(re.search(r"   meanshift_fast \S+ +([\d.]+) s\n", shown)[1])
     assert theirs > 0
     assert ours > 0
-    assert re.search(r"   ratio, one run of each +\d+ x\n", told)
-    assert re.search(r"   ARI of the labels +1\.000000\n", told)
+    assert re.search(r"   ratio, one run of each +\d+ x\n", shown)
+    assert re.search(r"   ARI of the labels +1\.000000\n", shown)
 
 
 def test_the_picture_shows_the_pixels_their_clusters_and_the_palette(crop, tmp_path):

@@ -177,7 +177,7 @@ def test_cells_merge_to_those_of_all_rows():
 
 
 @pytest.mark.jitless
-def test_cells_that_hash_to_one_slot_are_told_apart():
+def test_cells_that_hash_to_one_slot_are_distinguished():
     """As many as there is room for, several times over."""
     X = np.arange(5000.0)[:, None]
     found = cells_of(np.vstack([X, X[::-1]]), 1.0, 1).condensed()

@@ -1,4 +1,4 @@
-"""Tables in files: what goes in comes out, and what is wrong is told with its place."""
+"""Tables in files: what goes in comes out, and what is wrong is shown with its place."""
 
 import os
 import re
@@ -216,7 +216,7 @@ def rows_of(name, value, row, n=20):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("form", [".npy", ".parquet"])
 @pytest.mark.usefixtures("small_batches")
-def test_what_is_not_finite_is_told_with_its_row_and_column(value, form, tmp_path):
+def test_what_is_not_finite_is_reported_with_its_row_and_column(value, form, tmp_path):
     path = save(tmp_path / f"t{form}", rows_of("y", value, 777, 1000))
     name = "1" if form == ".npy" else "y"
     complaint = rf"t{form}: column '{name}' must hold finite numbers, got {value} at row 777$"
@@ -229,7 +229,7 @@ def test_what_is_not_finite_is_told_with_its_row_and_column(value, form, tmp_pat
 
 
 @pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-Infinity", "NA", "x1", "0x10", "1_0"])
-def test_what_is_no_number_in_csv_is_told_with_its_row_and_line(cell, tmp_path):
+def test_what_is_no_number_in_csv_is_reported_with_its_row_and_line(cell, tmp_path):
     path = text(tmp_path / "t.csv", f"x,y\n\n1,2\n3,4\n5,{cell}\n7,8\n9,oops\n")
     complaint = f"t.csv: column 'y' must hold finite numbers, got '{cell}' at row 2, line 5$"
     with pytest.raises(ValueError, match=complaint):
@@ -242,17 +242,17 @@ MISSING = ["NA", "na", "N/A", "null", "NULL", "None", "<NA>", "?", "-"]
 
 @pytest.mark.parametrize("cell", [*ALMOST, *MISSING, ""])
 def test_a_first_value_that_is_no_number_does_not_hide_its_column(cell, tmp_path):
-    told = f"'{cell}'" if cell else "an empty cell"
+    shown = f"'{cell}'" if cell else "an empty cell"
     for rest in ("3,4\n", "3,nan\n5,4\n", "3,\n5,4\n"):
         table = open_table(text(tmp_path / "t.csv", f'x,y\n2,"{cell}"\n{rest}'))
         assert table.choice.features == ["x", "y"]
-        complaint = rf"column 'y' must hold finite numbers, got {re.escape(told)} at row 0, line 2"
+        complaint = rf"column 'y' must hold finite numbers, got {re.escape(shown)} at row 0, line 2"
         with pytest.raises(ValueError, match=complaint):
             table.read()
 
 
 @pytest.mark.parametrize("cell", ALMOST)
-def test_a_column_of_almost_numbers_alone_is_told_and_not_left_out(cell, tmp_path):
+def test_a_column_of_almost_numbers_alone_is_reported_and_not_left_out(cell, tmp_path):
     table = open_table(text(tmp_path / "t.csv", f'x,y\n2,"{cell}"\n3,"{cell}"\n'))
     with pytest.raises(ValueError, match=rf"'y' must hold .* got '{re.escape(cell)}' at row 0"):
         table.read()
@@ -265,7 +265,7 @@ def test_words_are_left_out_whatever_stands_above_them(cell, tmp_path):
     np.testing.assert_array_equal(table.read().X, [[2], [3], [4]])
 
 
-def test_what_is_left_out_is_told_with_what_it_holds(tmp_path):
+def test_what_is_left_out_is_reported_with_what_it_holds(tmp_path):
     path = text(tmp_path / "t.csv", "id,x,note,kind,w\na7,1,,NA,1\nb8,2,,null,1\n")
     held = {"id": "text, e.g. 'a7'", "note": "no value", "kind": "no value"}
     assert open_table(path, weight_column="w").left_out == held
@@ -287,7 +287,7 @@ def test_a_parquet_column_is_one_of_numbers_by_its_type(value, tmp_path):
         table.read()
 
 
-def test_a_header_of_numbers_is_told_though_one_is_none(tmp_path):
+def test_a_header_of_numbers_is_reported_though_one_is_none(tmp_path):
     with pytest.raises(ValueError, match="must name the columns, got numbers, nan,2"):
         open_table(text(tmp_path / "t.csv", "nan,2\n3,4\n"))
 
@@ -312,7 +312,7 @@ def test_an_empty_cell_is_no_number(tmp_path):
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_fault_far_into_a_csv_is_told_with_its_line(tmp_path):
+def test_a_fault_far_into_a_csv_is_reported_with_its_line(tmp_path):
     lines = ["x,y"] + [f"{i},{i}" for i in range(5000)]
     lines[4001] = "4,four thousand"
     with pytest.raises(ValueError, match="got 'four thousand' at row 4000, line 4002"):
@@ -322,7 +322,7 @@ def test_a_fault_far_into_a_csv_is_told_with_its_line(tmp_path):
         open_table(text(tmp_path / "t.csv", "\n".join(lines))).read()
 
 
-def test_the_first_fault_of_a_folder_is_told_with_its_file(tmp_path):
+def test_the_first_fault_of_a_folder_is_reported_with_its_file(tmp_path):
     save(tmp_path / "a.parquet", rows_of("y", 1.0, 0))
     save(tmp_path / "b.parquet", rows_of("y", np.nan, 5))
     with pytest.raises(ValueError, match=r"b\.parquet: column 'y' .* at row 5$"):
@@ -351,14 +351,14 @@ def test_the_first_fault_of_a_folder_is_told_with_its_file(tmp_path):
         ("x,w\n1,1\n2,lots\n", {"weight_column": "w"}, "'w' must hold finite numbers, got 'lots'"),
     ],
 )
-def test_a_csv_that_cannot_be_right_is_told_why(lines, options, complaint, tmp_path):
+def test_a_csv_that_cannot_be_right_is_refused_with_the_reason(lines, options, complaint, tmp_path):
     with pytest.raises(ValueError, match=complaint):
         open_table(text(tmp_path / "t.csv", lines), **options).read()
 
 
 @pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("utf-16", 1), ("utf-8-sig", None)])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_text_that_is_not_utf8_is_told_with_its_line(encoding, line, end, tmp_path):
+def test_text_that_is_not_utf8_is_reported_with_its_line(encoding, line, end, tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(end.join(["name,x", "Jos\u00e9,1", "Anna,2", ""]).encode(encoding))
     if line is None:
@@ -376,7 +376,7 @@ def test_a_line_that_is_not_utf8_is_found_far_into_a_text(tmp_path):
         open_table(tmp_path / "t.csv", columns=["x"], keep=["name"]).read()
 
 
-def test_npy_files_that_are_no_table_are_told_why(tmp_path):
+def test_npy_files_that_are_no_table_are_refused_with_the_reason(tmp_path):
     path = tmp_path / "t.npy"
     for array, complaint in [
         (np.ones(3), r"must hold a table .* got shape \(3,\); one column is reshape"),
@@ -411,7 +411,7 @@ def test_npy_files_that_are_no_table_are_told_why(tmp_path):
         open_table(path, columns=["3"])
 
 
-def test_parquet_files_that_are_none_are_told_why(tmp_path):
+def test_parquet_files_that_are_none_are_refused_with_the_reason(tmp_path):
     path = save(tmp_path / "t.parquet", {"x": X[:, 0], "name": ["a"] * 1000})
     with pytest.raises(ValueError, match="'name' must hold numbers, got string from row 0 on"):
         open_table(path, columns=["x", "name"])
@@ -431,7 +431,7 @@ def test_parquet_files_that_are_none_are_told_why(tmp_path):
         open_table(path)
 
 
-def test_a_folder_of_other_schemas_is_told_which_file(tmp_path):
+def test_a_folder_of_other_schemas_is_refused_by_file(tmp_path):
     with pytest.raises(ValueError, match="is a folder without parquet files"):
         open_table(tmp_path)
     save(tmp_path / "a.parquet", {"x": [1.0], "y": [1.0], "id": [1]})
@@ -446,7 +446,7 @@ def test_a_folder_of_other_schemas_is_told_which_file(tmp_path):
     assert open_table(tmp_path, columns=["x"], keep=["id"]).read().kept["id"].to_pylist() == [1, 2]
 
 
-def test_a_missing_file_and_a_foreign_format_are_told(tmp_path):
+def test_a_missing_file_and_a_foreign_format_are_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*t\.csv"):
         open_table(tmp_path / "t.csv")
     text(tmp_path / "t.xls", "?")
@@ -480,7 +480,7 @@ def unprivileged():
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_file_that_may_not_be_read_is_told_so(form, unprivileged):
+def test_a_file_that_may_not_be_read_is_reported(form, unprivileged):
     path = save(unprivileged / f"t{form}", named(X))
     path.chmod(0)
     with pytest.raises(PermissionError, match=f"t{form}"):

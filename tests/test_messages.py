@@ -18,7 +18,7 @@ from meanshift_fast import (
     trace,
 )
 from meanshift_fast._cli.arguments import length
-from meanshift_fast._input.messages import MOST, cut, quoted
+from meanshift_fast._input.messages import MAX_CHARACTERS, cut, quoted
 from meanshift_fast.io import open_table
 from meanshift_fast.models import load_model
 from meanshift_fast.stream import fit_batches
@@ -54,7 +54,7 @@ def test_a_short_value_is_as_repr_shows_it(value):
 def test_a_long_value_is_shortened_to_one_line(value, begins):
     shown = quoted(value)
     assert shown.startswith(begins)
-    assert len(shown) <= MOST
+    assert len(shown) <= MAX_CHARACTERS
     assert "\n" not in shown
 
 
@@ -114,20 +114,20 @@ USES = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_messages_are_short_whatever_was_given(use, tmp_path):
-    with pytest.raises(Exception, match=r"\.\.\.|a whole number of \d+ bits") as told:
+    with pytest.raises(Exception, match=r"\.\.\.|a whole number of \d+ bits") as shown:
         use(tmp_path)
-    assert len(str(told.value).replace(str(tmp_path), "")) < 500
+    assert len(str(shown.value).replace(str(tmp_path), "")) < 500
 
 
-def test_a_model_of_a_long_format_is_told_shortly(tmp_path):
+def test_a_model_of_a_long_format_is_reported_shortly(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.model", "w") as file:
         file.writestr("model.json", json.dumps({"format": LONG}))
-    with pytest.raises(ValueError, match=r"it is a 'word") as told:
+    with pytest.raises(ValueError, match=r"it is a 'word") as shown:
         load_model(tmp_path / "m.model")
-    assert len(str(told.value)) < 500
+    assert len(str(shown.value)) < 500
 
 
 def test_a_warning_of_bins_is_short():
-    with pytest.warns(UserWarning, match="Binning data failed") as told:
+    with pytest.warns(UserWarning, match="Binning data failed") as shown:
         get_bin_seeds([[1.0]], 1e300)
-    assert len(str(told[0].message)) < 300
+    assert len(str(shown[0].message)) < 300

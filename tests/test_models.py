@@ -97,7 +97,7 @@ def test_only_models_of_ours_are_saved(model, got, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder_and_a_missing_file_are_told(tmp_path):
+def test_a_missing_folder_and_a_missing_file_are_reported(tmp_path):
     model, path = MeanShift(bandwidth=1.0).fit(X), tmp_path / "none" / "m.model"
     with pytest.raises(NotADirectoryError, match=r"cannot write .*: there is no folder .*; create"):
         save_model(model, path)
@@ -200,7 +200,7 @@ def array(values):
         ),
     ],
 )
-def test_a_changed_model_is_told_what_is_wrong(change, complaint, tmp_path):
+def test_a_changed_model_is_refused_with_the_reason(change, complaint, tmp_path):
     path = rewritten(tmp_path / "m.model", change)
     with pytest.raises(ValueError, match=rf"m\.model is .*{complaint.removeprefix('is ')}"):
         load_model(path)

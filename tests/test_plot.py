@@ -133,8 +133,8 @@ def test_equal_rows_can_be_drawn():
 
 def test_trajectories_are_those_of_the_trace(model):
     display = MeanShiftDisplay.from_estimator(model, X, starts=X[:2])
-    story = trace(X, X[:2], bandwidth=2.5)
-    for path, positions in zip(display.paths, story.positions, strict=True):
+    traced = trace(X, X[:2], bandwidth=2.5)
+    for path, positions in zip(display.paths, traced.positions, strict=True):
         np.testing.assert_array_equal(path, positions)
 
 
@@ -218,14 +218,14 @@ def test_the_history_says_when_not_all_came_to_rest():
 
 
 def test_a_trace_is_drawn_from_its_start_to_its_end():
-    story = trace(X, X[0], bandwidth=2.5)
-    ends = story.plot().collections[-1].get_offsets()
-    np.testing.assert_array_equal(ends, story.positions[0][-1:])
+    traced = trace(X, X[0], bandwidth=2.5)
+    ends = traced.plot().collections[-1].get_offsets()
+    np.testing.assert_array_equal(ends, traced.positions[0][-1:])
 
 
 def test_a_gaussian_trace_has_all_rows_for_neighbours():
-    story = trace(X, X[0], bandwidth=1.0, kernel="gaussian")
-    said = [text.get_text() for text in story.plot().get_legend().get_texts()]
+    traced = trace(X, X[0], bandwidth=1.0, kernel="gaussian")
+    said = [text.get_text() for text in traced.plot().get_legend().get_texts()]
     assert "rows" in said
     assert "its neighbours" not in said
 

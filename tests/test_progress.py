@@ -1,4 +1,4 @@
-"""Progress is told to whom it was asked for, and to nobody else."""
+"""Progress is reported where a call asks for it, and nowhere else."""
 
 import sys
 
@@ -32,7 +32,7 @@ def test_what_the_callable_raises_ends_the_fit():
     assert not hasattr(model, "labels_")
 
 
-def test_nothing_is_said_unasked(capfd):
+def test_nothing_is_printed_by_default(capfd):
     MeanShift().fit(X)
     assert capfd.readouterr() == ("", "")
 

@@ -303,7 +303,7 @@ def test_no_more_than_a_block_of_a_batch_is_copied(dtype):
     assert model.cluster_centers_.dtype == (np.float32 if dtype is np.float32 else np.float64)
 
 
-def test_a_parameter_is_refused_before_a_batch_is_asked_for():
+def test_a_parameter_is_refused_before_a_batch_is_read():
     def batches():
         raise AssertionError("asked for")
 
@@ -353,7 +353,7 @@ TABLE = blobs(60, 2)
 
 
 @pytest.mark.parametrize(
-    ("make_batches", "error", "told"),
+    ("make_batches", "error", "shown"),
     [
         ((part for part in [TABLE]), TypeError, "begin anew each time"),
         (3, TypeError, "iterable of batches"),
@@ -371,8 +371,8 @@ TABLE = blobs(60, 2)
         ([np.array([["a", "b"]])], ValueError, "batch 0"),
     ],
 )
-def test_bad_batches_are_named(make_batches, error, told):
-    with pytest.raises(error, match=f"(?s){told}"):
+def test_bad_batches_are_named(make_batches, error, shown):
+    with pytest.raises(error, match=f"(?s){shown}"):
         fit_batches(make_batches, bandwidth=1.0)
 
 

@@ -109,17 +109,17 @@ def test_a_step_that_was_not_taken_has_no_neighbours(step, start):
 
 def test_the_text_follows_the_trajectory_step_by_step():
     traced = trace(X, X[0], bandwidth=1.0)
-    told = str(traced)
+    shown = str(traced)
     n_steps = len(traced.shifts[0])
     assert n_steps < 10
     for support in traced.support[0]:
-        assert f"{int(support)} neighbours" in told
+        assert f"{int(support)} neighbours" in shown
     first, last = traced.positions[0][0], traced.positions[0][-1]
     for x, y in (first, last):
-        assert f"[{round(x, 3):.15g}, {round(y, 3):.15g}]" in told
-    assert told.count("Step ") == n_steps
-    assert "rests" in told
-    assert f"after {n_steps} shifts" in told
+        assert f"[{round(x, 3):.15g}, {round(y, 3):.15g}]" in shown
+    assert shown.count("Step ") == n_steps
+    assert "rests" in shown
+    assert f"after {n_steps} shifts" in shown
 
 
 def test_the_text_says_how_the_trajectory_ends():
@@ -144,7 +144,7 @@ def test_several_trajectories_are_written_one_after_the_other():
     assert repr(traced).startswith("<Trace: 3 starting point")
 
 
-def test_a_wide_row_is_told_by_its_ends():
+def test_a_wide_row_is_reported_by_its_ends():
     row = str(trace(samples.digits(50), samples.digits(1), bandwidth=30.0)).splitlines()[0]
     assert "..." in row
     assert len(row) < 100

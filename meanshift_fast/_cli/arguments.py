@@ -1,6 +1,6 @@
-"""Options of the command line: parameters in kebab case, and how text becomes their values.
+"""Options of the command line: parameters in kebab case, and readers of their values.
 
-Text that is no value of its option is wrong usage: argparse says why, and the exit code is 2.
+Text that is no value of its option is wrong usage: the exit code is 2.
 """
 
 import argparse
@@ -19,15 +19,15 @@ from meanshift_fast.io import FORMATS
 
 _CONSTRAINTS = MeanShift._parameter_constraints
 
-# What help says of the parameters that become options by their constraints. Of the others, seeds
-# are rows or bins, the bar comes with a terminal, and two have texts of their own.
+# Help for the parameters whose constraints make an option. `bandwidth` and `n_jobs` are added
+# apart; `seeds` is no option, and `progress` is on where stderr is a terminal.
 _HELP = {
     "kernel": "how the rows in a ball count",
     "bin_seeding": "start from the occupied bins rather than from every row",
     "min_bin_freq": "only bins that hold so many rows are seeds",
     "cluster_all": "give rows beyond the bandwidth of every centre the nearest, not -1",
-    "assign": "rows take the nearest centre, or the one that their own climb reaches",
-    "tol": "a trajectory rests when a move is at most so many bandwidths",
+    "assign": "rows take the nearest centre, or the one that their own trajectory reaches",
+    "tol": "a trajectory ends with the first move of at most so many bandwidths",
     "max_iter": "a trajectory ends after so many moves and one",
     "coalesce": "trajectories in one cell of so many bandwidths go on as one",
     "accuracy": "the largest error of one shift, in bandwidths",
@@ -48,14 +48,14 @@ def add_parameters(
     bandwidth : callable
         What turns the text of ``--bandwidth`` into its value.
     """
-    told = ", ".join(words("bandwidth"))
+    rules = ", ".join(choices("bandwidth"))
     each = " or one for each column," if bandwidth is lengths else ""
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         "--bandwidth",
         type=bandwidth,
         metavar="X",
-        help=f"the radius,{each} or one of {told} (default: estimated)",
+        help=f"the radius,{each} or one of {rules} (default: estimated)",
     )
     add_quantile(either)
     shared = set(inspect.signature(function).parameters) - {"seeds", "progress"}
@@ -75,8 +75,8 @@ def _add_parameter(parser: argparse.ArgumentParser, name: str, default: Any) -> 
         )
         return
     about += " (default: %(default)s)"
-    if choices := words(name):
-        parser.add_argument(flag, choices=choices, default=default, help=about)
+    if allowed := choices(name):
+        parser.add_argument(flag, choices=allowed, default=default, help=about)
     else:
         value = number(name, _CONSTRAINTS[name])
         parser.add_argument(flag, type=value, metavar="X", default=default, help=about)
@@ -93,10 +93,10 @@ def add_quantile(parser: Any, default: float | None = None) -> None:
     )
 
 
-def words(name: str) -> list[str]:
-    """List the words that a parameter of MeanShift may be."""
+def choices(name: str) -> list[str]:
+    """List the words that a parameter of MeanShift takes."""
     options = [c.options for c in _CONSTRAINTS[name] if isinstance(c, StrOptions)]
-    return sorted(word for group in options for word in group)
+    return sorted(choice for group in options for choice in group)
 
 
 def number(name: str, constraints: Sequence[Any]) -> Callable[[str], float]:
@@ -121,8 +121,8 @@ def whole(name: str, least: int) -> Callable[[str], float]:
 
 
 def length(text: str) -> float | str:
-    """Read a bandwidth: a number, or a word for a rule."""
-    rules = words("bandwidth")
+    """Read a bandwidth: a number, or the name of a rule."""
+    rules = choices("bandwidth")
     if text in rules:
         return text
     try:

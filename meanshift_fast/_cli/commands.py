@@ -1,13 +1,12 @@
-"""What the commands of the command line do, once their arguments are understood.
+"""The commands that read tables.
 
     cluster   table -> labels, and on demand centres and a model
     predict   model, table -> labels, batch by batch
     bandwidth, trace   table -> lines on stdout
 
-A table that is too large for the memory goes through `cluster` as a stream: batches to cells, cells
-to centres, and once more batches to labels.
-
-stdout carries the answer: one line, or one line of JSON. All else goes to stderr.
+`cluster` fits a table that is too large for the memory as a stream: batches to cells, cells to
+centres, and once more batches to labels. stdout has the answer: one line, or one line of JSON. All
+else goes to stderr.
 """
 
 import json
@@ -24,18 +23,18 @@ from numpy.typing import NDArray
 
 import meanshift_fast
 from meanshift_fast import MeanShift, estimate_bandwidth
-from meanshift_fast._cli import demo
 from meanshift_fast._cli.memory import free_memory
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import write_centers, write_labels
+from meanshift_fast._input.messages import counted
 from meanshift_fast._input.progress import reporting
 from meanshift_fast.bandwidth import kernel_bandwidth
 from meanshift_fast.io import Table, open_table
 from meanshift_fast.models import load_model, write_model
 from meanshift_fast.stream import fit_batches, sample_batches
 
-Piece = tuple[NDArray[np.int64], Any]
+Labels = tuple[NDArray[np.int64], Any]
 
 
 def cluster(arguments: Namespace) -> None:
@@ -48,26 +47,26 @@ def cluster(arguments: Namespace) -> None:
     was_read = began
     if is_stream := _is_stream(arguments, table):
         model = _fitted_on_batches(arguments, table, model)
-        pieces = _predicted(model, table)
+        labelled = _labelled_parts(model, table)
     else:
         rows = table.read()
         was_read = time.perf_counter()
         if arguments.quantile is not None:
-            model.set_params(bandwidth=_width(arguments, rows))
+            model.set_params(bandwidth=_found_bandwidth(arguments, rows))
         model.set_params(progress=_has_terminal()).fit(rows.X, sample_weight=rows.weights)
-        pieces = iter([(model.labels_, rows.kept)])
+        labelled = iter([(model.labels_, rows.kept)])
     was_fitted = time.perf_counter()
     others: dict[Path, Callable[[Path], None]] = {}
     if arguments.centers:
         others[arguments.centers] = partial(_write_centers, arguments, table, model)
     if arguments.model:
         others[arguments.model] = partial(_write_model, table, model)
-    counts = _written(arguments, model, pieces, others)
+    counts = _written(arguments, model, labelled, others)
     ended = time.perf_counter()
 
     bandwidth = np.asarray(model.bandwidth_).tolist()
     facts = {
-        **_told_counts(table, counts),
+        **_count_facts(table, counts),
         "bandwidth": bandwidth,
         "n_iter": int(model.n_iter_),
         "stream": is_stream,
@@ -76,13 +75,13 @@ def cluster(arguments: Namespace) -> None:
             "fit": round(was_fitted - was_read, 6),
             "write": round(ended - was_fitted, 6),
         },
-        **_told_files(arguments, "output", "centers", "model"),
+        **_file_facts(arguments, "output", "centers", "model"),
     }
     _answer(
         arguments,
         facts,
-        f"{_told_shape(table, counts)}: {_counted(len(counts) - 1, 'cluster')}"
-        f"{_told_orphans(counts)}; bandwidth {_told_bandwidth(bandwidth)}; "
+        f"{_shape_text(table, counts)}: {counted(len(counts) - 1, 'cluster')}"
+        f"{_orphans_text(counts)}; bandwidth {_bandwidth_text(bandwidth)}; "
         f"{ended - began:.2f} s; labels in {arguments.output}",
     )
 
@@ -106,28 +105,28 @@ def predict(arguments: Namespace) -> None:
             f"{model.n_features_in_}; choose with --columns"
         )
     model.set_params(n_jobs=arguments.n_jobs)
-    counts = _written(arguments, model, _predicted(model, table), {})
+    counts = _written(arguments, model, _labelled_parts(model, table), {})
     seconds = time.perf_counter() - began
     n_met = int(np.count_nonzero(counts[1:]))
     facts = {
-        **_told_counts(table, counts),
+        **_count_facts(table, counts),
         "clusters_met": n_met,
         "seconds": {"all": round(seconds, 6)},
-        **_told_files(arguments, "output", "model"),
+        **_file_facts(arguments, "output", "model"),
     }
     _answer(
         arguments,
         facts,
-        f"{_told_shape(table, counts)}: {n_met} of {_counted(len(counts) - 1, 'cluster')}"
-        f"{_told_orphans(counts)}; {seconds:.2f} s; labels in {arguments.output}",
+        f"{_shape_text(table, counts)}: {n_met} of {counted(len(counts) - 1, 'cluster')}"
+        f"{_orphans_text(counts)}; {seconds:.2f} s; labels in {arguments.output}",
     )
 
 
 def bandwidth(arguments: Namespace) -> None:
-    """Say the estimated bandwidth of a table: the number, and nothing else."""
+    """Print the estimated bandwidth of a table: the number, and nothing else."""
     table = _opened(arguments)
-    if told := _too_large(table):
-        tell(f"{told}: estimating from a sample of the rows")
+    if size := _too_large(table):
+        print_note(f"{size}: estimating from a sample of the rows")
         rows = _sampled(table)
     else:
         rows = table.read()
@@ -150,7 +149,7 @@ def bandwidth(arguments: Namespace) -> None:
 
 
 def trace(arguments: Namespace) -> None:
-    """Tell the story of one row."""
+    """Print the trajectory of one row, step by step."""
     table = _opened(arguments)
     rows = table.read()
     if arguments.row >= len(rows.X):
@@ -160,9 +159,9 @@ def trace(arguments: Namespace) -> None:
         )
     bandwidth = arguments.bandwidth
     if not isinstance(bandwidth, float):
-        bandwidth = _width(arguments, rows)
+        bandwidth = _found_bandwidth(arguments, rows)
     others = {name: getattr(arguments, name) for name in arguments.parameters}
-    story = meanshift_fast.trace(
+    traced = meanshift_fast.trace(
         rows.X,
         rows.X[arguments.row],
         sample_weight=rows.weights,
@@ -172,15 +171,21 @@ def trace(arguments: Namespace) -> None:
         "row": arguments.row,
         "columns": table.choice.features,
         "bandwidth": bandwidth,
-        "positions": story.positions[0].tolist(),
-        "shifts": story.shifts[0].tolist(),
-        "support": story.support[0].tolist(),
+        "positions": traced.positions[0].tolist(),
+        "shifts": traced.shifts[0].tolist(),
+        "support": traced.support[0].tolist(),
     }
-    _answer(arguments, facts, str(story))
+    _answer(arguments, facts, str(traced))
 
 
-def tell(message: str, before: str = "") -> None:
-    """Print one line on stderr, if there is one: None would mean stdout."""
+def print_line(line: str = "", end: str = "\n") -> None:
+    """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+
+
+def print_note(message: str, before: str = "") -> None:
+    """Print one line on stderr, where there is one: `print` to None writes to stdout."""
     if sys.stderr is not None:
         print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
 
@@ -193,9 +198,9 @@ def _opened(arguments: Namespace) -> Table:
         keep=getattr(arguments, "keep", ()),
     )
     if table.left_out:
-        told = [f"{name} ({held})" for name, held in table.left_out.items()]
-        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
-        tell(f"left out: {', '.join(told[:5])}{more}")
+        names = [f"{name} ({held})" for name, held in table.left_out.items()]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        print_note(f"left out: {', '.join(names[:5])}{more}")
     return table
 
 
@@ -203,7 +208,7 @@ def _has_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _width(arguments: Namespace, rows: Batch) -> np.float64:
+def _found_bandwidth(arguments: Namespace, rows: Batch) -> np.float64:
     """Find a kernel's bandwidth, by --quantile or by the rule that --bandwidth names; not 0."""
     found = kernel_bandwidth(
         rows.X,
@@ -222,7 +227,7 @@ def _width(arguments: Namespace, rows: Batch) -> np.float64:
 
 
 def _too_large(table: Table) -> str | None:
-    """Tell how large a table is that would not fit into half of the memory that is free."""
+    """Describe a table that does not fit into half of the free memory; None for others."""
     free = free_memory()
     needed = 8 * table.n_rows * len(table.choice.numbers)
     if free is None or needed <= free // 2:
@@ -231,19 +236,18 @@ def _too_large(table: Table) -> str | None:
 
 
 def _is_stream(arguments: Namespace, table: Table) -> bool:
-    """Decide whether to go through a table in batches, and say so where nobody asked for it."""
+    """Whether to read a table in batches; a note says so where no option does."""
     if arguments.stream is not None:
         return bool(arguments.stream)
-    told = _too_large(table)
-    if told:
-        tell(f"{told}: fitting a stream, in cells of {arguments.resolution:g} bandwidths")
-    return told is not None
+    if size := _too_large(table):
+        print_note(f"{size}: fitting a stream, in cells of {arguments.resolution:g} bandwidths")
+    return size is not None
 
 
 def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> MeanShift:
     parameters = model.get_params()
     if arguments.quantile is not None:
-        parameters["bandwidth"] = _width(arguments, _sampled(table))
+        parameters["bandwidth"] = _found_bandwidth(arguments, _sampled(table))
     parameters |= {"progress": _has_terminal(), "resolution": arguments.resolution}
     return fit_batches(table.batches, **parameters)
 
@@ -253,7 +257,7 @@ def _sampled(table: Table) -> Batch:
     return Batch(*sample_batches(table.batches), None)
 
 
-def _predicted(model: MeanShift, table: Table) -> Iterator[Piece]:
+def _labelled_parts(model: MeanShift, table: Table) -> Iterator[Labels]:
     """Label a table part by part, beneath one bar."""
     model.set_params(progress=False)
     n_rows = 0
@@ -268,19 +272,19 @@ def _predicted(model: MeanShift, table: Table) -> Iterator[Piece]:
 def _written(
     arguments: Namespace,
     model: MeanShift,
-    pieces: Iterator[Piece],
+    labelled: Iterator[Labels],
     others: dict[Path, Callable[[Path], None]],
 ) -> NDArray[np.int64]:
     """Write labels and other files; return how many rows are in no cluster, and in each."""
     counts = np.zeros(len(model.cluster_centers_) + 1, dtype=np.int64)
 
-    def counted() -> Iterator[Piece]:
-        for labels, kept in pieces:
+    def counting() -> Iterator[Labels]:
+        for labels, kept in labelled:
             counts[:] += np.bincount(labels + 1, minlength=len(counts))
             yield labels, kept
 
     form = arguments.output.suffix.lower()
-    write_whole({arguments.output: lambda part: write_labels(part, form, counted()), **others})
+    write_whole({arguments.output: lambda part: write_labels(part, form, counting()), **others})
     return counts
 
 
@@ -296,15 +300,15 @@ def _write_model(table: Table, model: MeanShift, part: Path) -> None:
 
 
 def _answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None:
-    demo.say(json.dumps(facts) if arguments.json else line)
+    print_line(json.dumps(facts) if arguments.json else line)
 
 
-def _told_files(arguments: Namespace, *names: str) -> dict[str, str]:
+def _file_facts(arguments: Namespace, *names: str) -> dict[str, str]:
     paths = {name: getattr(arguments, name) for name in names}
     return {name: str(path) for name, path in paths.items() if path}
 
 
-def _told_counts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
+def _count_facts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
     return {
         "rows": int(counts.sum()),
         "columns": table.choice.features,
@@ -313,19 +317,15 @@ def _told_counts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
     }
 
 
-def _told_shape(table: Table, counts: NDArray[np.int64]) -> str:
+def _shape_text(table: Table, counts: NDArray[np.int64]) -> str:
     names = table.choice.features
-    told = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{_counted(counts.sum(), 'row')}, {_counted(len(names), 'column')} ({told})"
+    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"{counted(counts.sum(), 'row')}, {counted(len(names), 'column')} ({listed})"
 
 
-def _told_orphans(counts: NDArray[np.int64]) -> str:
-    return f", {_counted(counts[0], 'row')} in none" if counts[0] else ""
+def _orphans_text(counts: NDArray[np.int64]) -> str:
+    return f", {counted(counts[0], 'row')} in none" if counts[0] else ""
 
 
-def _told_bandwidth(bandwidth: Any) -> str:
+def _bandwidth_text(bandwidth: Any) -> str:
     return ", ".join(f"{width:.6g}" for width in np.atleast_1d(bandwidth))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

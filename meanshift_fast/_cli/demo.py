@@ -1,12 +1,11 @@
 """The demo: the pipeline on a small table, stage by stage, then the colours of a photograph.
 
-What it prints is ASCII, at most 80 columns wide unless a path is longer, and each line leaves as
-soon as it is known.
+What it prints is ASCII, at most 80 columns wide unless a path is longer, and each line is printed
+as soon as it is known.
 """
 
 import importlib.util
 import math
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import meanshift_fast
+from meanshift_fast._cli.commands import print_line
 from meanshift_fast._files.atomic import write_whole
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.datasets import china_pixels, demo_table
@@ -60,87 +60,83 @@ def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> No
             f"the picture's folder must exist, got {quoted(str(output.parent))}; "
             "create it or choose another --output"
         )
-    say(f"meanshift_fast {meanshift_fast.__version__}: a table of 300 rows, then a photograph")
-    say()
+    print_line(
+        f"meanshift_fast {meanshift_fast.__version__}: a table of 300 rows, then a photograph"
+    )
+    print_line()
     warm_up()
-    say()
-    tell_table(demo_table(), n_jobs)
-    say()
-    tell_photograph(output, compare, n_jobs)
-
-
-def say(line: str = "", end: str = "\n") -> None:
-    """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+    print_line()
+    show_table(demo_table(), n_jobs)
+    print_line()
+    show_photograph(output, compare, n_jobs)
 
 
 def warm_up() -> None:
-    """Make the compiled kernels ready, and say in one line what that took.
+    """Compile or load the kernels, and print in one line how long that took.
 
-    Notes
-    -----
-    The line begins before the wait, on the evidence of the cache folder, and ends after it with
-    what really happened: the files may be those of an older version, and serve nothing.
+    The first half of the line is printed before, from what the cache folder holds. The second half
+    has what was compiled: the files may be of an older version.
     """
     is_cached = any(any(folder.glob("*.nbi")) for folder in cache_folders())
-    say("Loading kernels ..." if is_cached else "Compiling kernels ...", end="")
+    print_line("Loading kernels ..." if is_cached else "Compiling kernels ...", end="")
     n_before = compiled_count()
     began = time.perf_counter()
     meanshift_fast.warm_up()
     seconds = time.perf_counter() - began
     if n_compiled := compiled_count() - n_before:
         later = "; later runs load them from the cache" if cache_folders() else ""
-        say(f" {n_compiled} compiled in {seconds:.1f} s{later}.")
+        print_line(f" {n_compiled} compiled in {seconds:.1f} s{later}.")
     else:
-        say(f" ready in {seconds:.2f} s, nothing to compile.")
+        print_line(f" ready in {seconds:.2f} s, nothing to compile.")
 
 
-def tell_table(X: _Floats, n_jobs: int | None) -> None:
-    """Cluster a small table with two columns and tell each stage, with its shapes."""
+def show_table(X: _Floats, n_jobs: int | None) -> None:
+    """Cluster a small table with two columns and print each stage, with its shapes."""
     model = meanshift_fast.MeanShift(n_jobs=n_jobs).fit(X)
     centers, labels, history = model.cluster_centers_, model.labels_, model.history_
-    # The row that is farthest from its centre has the longest way, and so the best story.
+    # The row farthest from its centre has the longest trajectory.
     row = int(np.argmax(np.linalg.norm(X - centers[labels], axis=1)))
-    story = meanshift_fast.trace(X, X[row], bandwidth=float(model.bandwidth_))
-    positions, support = story.positions[0], story.support[0]
+    traced = meanshift_fast.trace(X, X[row], bandwidth=float(model.bandwidth_))
+    positions, support = traced.positions[0], traced.support[0]
 
-    say(f"1. Input: X {X.shape}")
+    print_line(f"1. Input: X {X.shape}")
     for first in range(3):
-        say(f"   row {first}: {_point(X[first])}")
-    say("   ...")
-    say()
-    say(f"2. Bandwidth: X {X.shape} -> a number")
-    say(f"   estimate_bandwidth(X) = {model.bandwidth_:.3f}, the radius of every neighbourhood")
-    say()
-    say(f"3. Iteration: seeds {X.shape} -> the means of their neighbours {X.shape}")
-    say(f"   every row is a seed; row {row} has {support[0]:.0f} neighbours, and its")
-    say(f"   {_point(positions[0])} shifts to {_point(positions[1])}")
-    say()
-    say(f"4. Convergence, the training trace: {len(X)} seeds -> {len(history)} rounds")
-    say("   round  moving  mean shift  largest shift  converged  moving as stars")
-    for turn in history:
-        stars = "*" * math.ceil(_BAR_WIDTH * turn["n_active"] / len(X))
-        say(
-            f"   {turn['round']:5d}  {turn['n_active']:6d}  {turn['mean_shift']:10.4f}  "
-            f"{turn['max_shift']:13.4f}  {turn['n_converged']:9d}  {stars}"
+        print_line(f"   row {first}: {_point(X[first])}")
+    print_line("   ...")
+    print_line()
+    print_line(f"2. Bandwidth: X {X.shape} -> a number")
+    print_line(
+        f"   estimate_bandwidth(X) = {model.bandwidth_:.3f}, the radius of every neighbourhood"
+    )
+    print_line()
+    print_line(f"3. Iteration: seeds {X.shape} -> the means of their neighbours {X.shape}")
+    print_line(f"   every row is a seed; row {row} has {support[0]:.0f} neighbours, and its")
+    print_line(f"   {_point(positions[0])} shifts to {_point(positions[1])}")
+    print_line()
+    print_line(f"4. Convergence, the training trace: {len(X)} seeds -> {len(history)} rounds")
+    print_line("   round  moving  mean shift  largest shift  converged  moving as stars")
+    for step in history:
+        stars = "*" * math.ceil(_BAR_WIDTH * step["n_active"] / len(X))
+        print_line(
+            f"   {step['round']:5d}  {step['n_active']:6d}  {step['mean_shift']:10.4f}  "
+            f"{step['max_shift']:13.4f}  {step['n_converged']:9d}  {stars}"
         )
-    say()
-    say(f"5. Clusters: centres {centers.shape}, labels {labels.shape}")
+    print_line()
+    print_line(f"5. Clusters: centres {centers.shape}, labels {labels.shape}")
     for label, size in enumerate(np.bincount(labels, minlength=len(centers))):
-        say(f"   cluster {label}: {size:3d} rows about {_point(centers[label])}")
-    say()
-    say(f"6. Prediction trace of row {row}: positions {positions.shape}")
-    for line in str(story).splitlines():
-        say(f"   {line}")
-    say(f"   The nearest centre is that of cluster {labels[row]}: the row's label.")
+        print_line(f"   cluster {label}: {size:3d} rows about {_point(centers[label])}")
+    print_line()
+    print_line(f"6. Prediction trace of row {row}: positions {positions.shape}")
+    for line in str(traced).splitlines():
+        print_line(f"   {line}")
+    print_line(f"   The nearest centre is that of cluster {labels[row]}: the row's label.")
 
 
-def tell_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
+def show_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
     """Cluster the pixels of the photograph by colour, draw the result, perhaps compare."""
     _require_matplotlib()
     pixels, shape = china_pixels()
-    say(f"7. Real input: china.jpg, {shape[1]} x {shape[0]} pixels -> X {pixels.shape}")
+    print_line(f"7. Real input: china.jpg, {shape[1]} x {shape[0]} pixels -> X {pixels.shape}")
     settings: dict[str, Any] = {
         "bandwidth": PHOTOGRAPH_BANDWIDTH,
         "bin_seeding": True,
@@ -150,31 +146,31 @@ def tell_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
     if compare:
         model.fit(pixels)  # kernels load and memory comes at the first fit of a process
     seconds = _fit_seconds(model, pixels)
-    say(f"   rows       {len(pixels):,}")
-    say(f"   bandwidth  {PHOTOGRAPH_BANDWIDTH:g}; red, green and blue go from 0 to 255")
-    say(f"   clusters   {len(model.cluster_centers_)}")
-    say(f"   seconds    {seconds:.3f}")
+    print_line(f"   rows       {len(pixels):,}")
+    print_line(f"   bandwidth  {PHOTOGRAPH_BANDWIDTH:g}; red, green and blue go from 0 to 255")
+    print_line(f"   clusters   {len(model.cluster_centers_)}")
+    print_line(f"   seconds    {seconds:.3f}")
     draw(pixels.reshape(shape), model.labels_, model.cluster_centers_, output)
-    say(f"   picture    {output}")
+    print_line(f"   picture    {output}")
     if compare:
-        say()
-        _tell_comparison(pixels, model.labels_, seconds, settings)
+        print_line()
+        _show_comparison(pixels, model.labels_, seconds, settings)
 
 
-def _tell_comparison(
+def _show_comparison(
     pixels: _Floats, labels: _Labels, seconds: float, settings: dict[str, Any]
 ) -> None:
     import sklearn
     from sklearn.cluster import MeanShift
     from sklearn.metrics import adjusted_rand_score
 
-    say("8. scikit-learn on the same pixels with the same settings, some half a minute ...")
+    print_line("8. scikit-learn on the same pixels with the same settings, some half a minute ...")
     theirs = MeanShift(**settings)
     their_seconds = _fit_seconds(theirs, pixels)
-    say(f"   {'scikit-learn ' + sklearn.__version__:<22} {their_seconds:8.3f} s")
-    say(f"   {'meanshift_fast ' + meanshift_fast.__version__:<22} {seconds:8.3f} s")
-    say(f"   {'ratio, one run of each':<22} {their_seconds / seconds:8.0f} x")
-    say(f"   {'ARI of the labels':<22} {adjusted_rand_score(theirs.labels_, labels):8.6f}")
+    print_line(f"   {'scikit-learn ' + sklearn.__version__:<22} {their_seconds:8.3f} s")
+    print_line(f"   {'meanshift_fast ' + meanshift_fast.__version__:<22} {seconds:8.3f} s")
+    print_line(f"   {'ratio, one run of each':<22} {their_seconds / seconds:8.0f} x")
+    print_line(f"   {'ARI of the labels':<22} {adjusted_rand_score(theirs.labels_, labels):8.6f}")
 
 
 def _fit_seconds(model: Any, X: _Floats) -> float:
@@ -263,7 +259,7 @@ def _draw_palette(axes: "Axes", shares: _Floats, centers: _Floats) -> None:
         # A narrower swatch has no room for its label.
         if share < 0.06:
             continue
-        # Rec. 709 luma: how bright the eye finds the colour.
+        # Rec. 709 luma, the perceived brightness.
         ink = "white" if colour @ (0.2126, 0.7152, 0.0722) < 128 else "#1a1a1a"
         middle = left + share / 2
         style: dict[str, Any] = {"ha": "center", "va": "center"}

@@ -1,8 +1,8 @@
 """The command line: `meanshift-fast cluster | predict | bandwidth | trace | demo | warmup | info`.
 
-Here are the words, in commands.py what they do. Exit codes: 0 for success, 1 for bad data, a
-missing optional package or a reader that left, 2 for wrong usage, 130 for Ctrl-C, 143 for SIGTERM
-and 129 for a terminal that was closed. Errors are one line on stderr, never a traceback.
+Exit codes: 0 for success, 1 for bad data, a missing optional package or a closed pipe, 2 for wrong
+usage, 130 for Ctrl-C, 143 for SIGTERM and 129 for a terminal that was closed. Errors are one line
+on stderr, never a traceback.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from sklearn.utils._param_validation import Interval
 
 import meanshift_fast
 from meanshift_fast import MeanShift
-from meanshift_fast._cli import commands, demo
-from meanshift_fast._cli import signals as starting
+from meanshift_fast._cli import commands, demo, signals
 from meanshift_fast._cli.arguments import (
     add_parameters,
     add_quantile,
+    choices,
     length,
     lengths,
     n_jobs,
@@ -33,9 +33,8 @@ from meanshift_fast._cli.arguments import (
     png,
     table_file,
     whole,
-    words,
 )
-from meanshift_fast._cli.commands import tell
+from meanshift_fast._cli.commands import print_line, print_note
 from meanshift_fast._files.atomic import real_path
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.warmup import cache_folders, threads_and_layer
@@ -72,37 +71,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         With code 2 on wrong usage, with 0 after ``--help`` and ``--version``, with 143 or 129
         where a signal ended the command.
     """
-    starting.begin()
+    signals.begin()
     try:
         arguments = _parser().parse_args(argv)
         if problem := _clash(arguments):
             arguments.parser.error(problem)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
-            warnings.showwarning = _tell_warning
+            warnings.showwarning = _show_warning
             arguments.command(arguments)
     except BrokenPipeError:
-        # The reader has left. What Python still holds back would fail once more at exit.
+        # stdout is closed. What Python still buffers would fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        tell("interrupted", "\n")
+        print_note("interrupted", "\n")
         return 130
     except (ValueError, ImportError, OSError, MemoryError) as error:
-        tell(_told(error))
+        print_note(_error_text(error))
         return 1
     return 0
 
 
-def _told(error: Exception) -> str:
-    """An error in words; the system's own without its number."""
+def _error_text(error: Exception) -> str:
+    """The text of an error; of the system's own without its number."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot open {error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
 
 
-def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    tell(f"warning: {message}")
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print_note(f"warning: {message}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_cluster(add("cluster", commands.cluster, "cluster the rows of a file, and label them"))
     _add_predict(add("predict", commands.predict, "label the rows of a file by a model"))
     _add_bandwidth(add("bandwidth", commands.bandwidth, "estimate the bandwidth of a file's rows"))
-    _add_trace(add("trace", commands.trace, "tell how one row climbs, step by step"))
+    _add_trace(add("trace", commands.trace, "follow one row to its mode, step by step"))
     _add_demo(add("demo", _show, "show the pipeline on a table, then cluster a photograph"))
     add("warmup", _warmup, "compile the kernels, or load them from the cache")
     add("info", _info, "show versions, threads and the cache folder")
@@ -166,7 +165,7 @@ def _add_bandwidth(parser: argparse.ArgumentParser) -> None:
     _add_weight_column(parser)
     parser.add_argument(
         "--method",
-        choices=["quantile", *words("bandwidth")],
+        choices=["quantile", *choices("bandwidth")],
         default="quantile",
         help="mean distance to the k-th neighbour, or a rule of thumb (default: %(default)s)",
     )
@@ -258,23 +257,23 @@ def _add_n_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def _info(arguments: argparse.Namespace) -> None:
-    """Say versions, threads and the cache folder."""
-    demo.say(f"meanshift_fast   {meanshift_fast.__version__}")
-    demo.say(f"python           {platform.python_version()} on {platform.platform(terse=True)}")
+    """Print versions, threads and the cache folder."""
+    print_line(f"meanshift_fast   {meanshift_fast.__version__}")
+    print_line(f"python           {platform.python_version()} on {platform.platform(terse=True)}")
     for package in _PACKAGES:
         try:
             version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             version = "not installed"
-        demo.say(f"{package:<16} {version}")
+        print_line(f"{package:<16} {version}")
     n_allowed, n_all, layer = threads_and_layer()
-    demo.say(f"threads          {n_allowed} of {n_all}")
-    demo.say(f"threading layer  {layer}")
+    print_line(f"threads          {n_allowed} of {n_all}")
+    print_line(f"threading layer  {layer}")
     folders = cache_folders()
     for folder in folders:
-        demo.say(f"cache folder     {folder} ({len(list(folder.glob('*.nbi')))} kernels)")
+        print_line(f"cache folder     {folder} ({len(list(folder.glob('*.nbi')))} kernels)")
     if not folders:
-        demo.say("cache folder     none: every process compiles for itself")
+        print_line("cache folder     none: every process compiles for itself")
 
 
 def _warmup(arguments: argparse.Namespace) -> None:
@@ -288,14 +287,14 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _clash(arguments: argparse.Namespace) -> str | None:
-    """Say what is wrong with the files' names together, if anything."""
+    """Describe what is wrong with the names of the files together; None where they fit."""
     if not hasattr(arguments, "keep"):
         return None
     if arguments.keep and arguments.output.suffix.lower() == ".npy":
         return f"--keep needs a csv or parquet output, got {arguments.output}"
     if len({"label", *arguments.keep}) <= len(arguments.keep):
-        told = quoted(arguments.keep)
-        return f"--keep must name different columns, none of them label, got {told}"
+        given = quoted(arguments.keep)
+        return f"--keep must name different columns, none of them label, got {given}"
     is_read, is_written = [arguments.input], [arguments.output]
     if hasattr(arguments, "centers"):
         is_written += [path for path in (arguments.centers, arguments.model) if path]

@@ -4,7 +4,7 @@
                            4:memory:/a/b      version 1: memory.limit_in_bytes, ...usage_in_bytes
     /sys/fs/cgroup/a/b -> /sys/fs/cgroup/a -> /sys/fs/cgroup     each with a limit of its own
 
-psutil tells of the machine only, also where a container has far less.
+psutil knows the machine only, also where a container has far less.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 
 def _rooms(root: Path) -> Iterator[int]:
-    """The room in each group that has a limit; what files take that can be read again is room."""
+    """The room in each group that has a limit; cached files are room."""
     for group, limit, use, again in _groups(root):
         try:
             most, used = int((group / limit).read_text()), int((group / use).read_text())
@@ -45,9 +45,9 @@ def _rooms(root: Path) -> Iterator[int]:
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, str, str, str]]:
-    """Each group's folder, up to the topmost, with the names of its limit, its use and its files.
+    """Each group's folder, up to the topmost, with the files of its limit, its use and its cache.
 
-    In a container the path may be the host's, and lead nowhere; the topmost is then the group.
+    In a container the path may be the host's and not exist here; the topmost is then the group.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()

@@ -16,7 +16,7 @@ from meanshift_fast._files.tables import Batch, Choice, import_pyarrow
 from meanshift_fast._input.messages import cut, quoted
 
 _BLOCK_BYTES = 1 << 23
-# A column may begin with empty cells. So many rows are searched for what it holds.
+# Rows that are searched for what a column holds: it may begin with empty cells.
 _MAX_HEAD_ROWS = 1000
 
 

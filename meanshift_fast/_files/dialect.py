@@ -7,7 +7,7 @@ import numpy as np
 
 from meanshift_fast._input.messages import quoted
 
-# What stands, in lower case, where there is no value.
+# Cells without a value, in lower case.
 _MISSING = {"", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--", "?", "."}
 _NOT_FINITE = {"nan", "inf", "infinity"}
 # A number whose decimal point is a comma, or whose thousands are parted by commas.

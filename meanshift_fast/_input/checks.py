@@ -1,7 +1,7 @@
-"""scikit-learn's checks, and a short way past them for what plainly passes.
+"""scikit-learn's checks, and shortcuts for plain values that pass them.
 
-Its checks of parameters and of X take 190 us, most of a fit of a thousand rows; what is here takes
-25. Whatever does not plainly pass goes to scikit-learn, which says what is wrong with it.
+Its checks of parameters and of X take 190 us, most of a fit of a thousand rows; the shortcuts take
+25. What they do not accept goes to scikit-learn, whose errors are raised.
 """
 
 import inspect
@@ -28,7 +28,7 @@ _NUMBERS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
 def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True) -> NDArray[Any]:
-    """Check the rows that an estimator is given, and note its columns or compare with those noted.
+    """Check the rows of an estimator, and set its number of columns or compare with it.
 
     Parameters
     ----------
@@ -51,19 +51,19 @@ def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True)
         as float64, ...".
     """
     if type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in _NUMBERS:
-        noted = vars(estimator)
-        named, n_features = "feature_names_in_" in noted, X.shape[1]
-        if reset or (not named and noted.get("n_features_in_") == n_features):
+        attributes = vars(estimator)
+        named, n_features = "feature_names_in_" in attributes, X.shape[1]
+        if reset or (not named and attributes.get("n_features_in_") == n_features):
             with np.errstate(over="ignore", invalid="ignore"):
                 is_finite = math.isfinite(X.sum())
             if is_finite:
-                noted.pop("feature_names_in_", None)
-                noted["n_features_in_"] = n_features
+                attributes.pop("feature_names_in_", None)
+                attributes["n_features_in_"] = n_features
                 return X
     return _checked_by(partial(validate_data, estimator, reset=reset), X, "X")
 
 
-def plain_table(X: ArrayLike, name: str = "X", **said: Any) -> NDArray[Any]:
+def plain_table(X: ArrayLike, name: str = "X", **options: Any) -> NDArray[Any]:
     """Check rows that no estimator is fitted to.
 
     Parameters
@@ -72,8 +72,8 @@ def plain_table(X: ArrayLike, name: str = "X", **said: Any) -> NDArray[Any]:
         The rows.
     name : str, default="X"
         The parameter's name, for messages.
-    **said : Any
-        What else scikit-learn's ``check_array`` shall say.
+    **options : Any
+        Of scikit-learn's ``check_array``.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def plain_table(X: ArrayLike, name: str = "X", **said: Any) -> NDArray[Any]:
         As scikit-learn's ``check_array`` says it; "X must hold numbers, ..." or "X must be finite
         as float64, ...".
     """
-    return _checked_by(partial(check_array, input_name=name, **said), X, name)
+    return _checked_by(partial(check_array, input_name=name, **options), X, name)
 
 
 def _checked_by(
@@ -112,10 +112,9 @@ def refuse_masked(values: Any, name: str) -> None:
 
 
 def _numeric(table: NDArray[Any], name: str) -> NDArray[Any]:
-    """Refuse what would become numbers without being asked, and convert what must.
+    """Refuse times, which pass scikit-learn's checks, and convert objects and wide floats.
 
-    Times and objects, that is: they pass scikit-learn's checks. The table itself where its dtype is
-    one of numbers that float64 holds.
+    The table itself where its dtype is one of numbers that float64 holds.
     """
     if table.dtype.kind in "biuf" and table.dtype.itemsize <= 8:
         return table
@@ -157,7 +156,7 @@ def check_parameters(estimator: BaseEstimator) -> None:
 
 
 def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]:
-    """Let a function check its parameters first, as those of scikit-learn do.
+    """Check the parameters of a function first, as scikit-learn's functions do.
 
     Parameters
     ----------
@@ -205,7 +204,7 @@ class _Whole(int):
 
 
 def _check(constraints: dict[str, list[Any]], values: Mapping[str, Any], name: str) -> None:
-    """Check values by scikit-learn's constraints; its message has a value whole, ours does not."""
+    """Check values by scikit-learn's constraints, and cut long values out of its message."""
     shown = {
         key: _Whole(value) if type(value) is int and value.bit_length() > 300 else value
         for key, value in values.items()
@@ -213,6 +212,6 @@ def _check(constraints: dict[str, list[Any]], values: Mapping[str, Any], name: s
     try:
         validate_parameter_constraints(constraints, shown, name)
     except InvalidParameterError as error:
-        told, got, value = str(error).partition(" Got ")
+        rule, got, value = str(error).partition(" Got ")
         value = cut(" ".join(value.removesuffix(" instead.").split()))
-        raise InvalidParameterError(f"{told}{got}{value} instead.") from None
+        raise InvalidParameterError(f"{rule}{got}{value} instead.") from None

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 100  # characters
+MAX_CHARACTERS = 100
 
 
 class _Short(reprlib.Repr):
-    """The first items of what has many; whole numbers however long they are."""
+    """The first items of long collections; integers of any length."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel = 3
-        self.maxstring = self.maxlong = self.maxother = MOST
+        self.maxstring = self.maxlong = self.maxother = MAX_CHARACTERS
 
     def repr_int(self, value: int, level: int) -> str:
-        """Not all digits of what has too many for Python to tell them."""
+        """The digits, or how many bits where Python refuses to convert them."""
         try:
             return super().repr_int(value, level)
         except ValueError:
@@ -35,7 +35,7 @@ def quoted(value: Any) -> str:
     Parameters
     ----------
     value : any
-        What somebody gave.
+        What the caller gave.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def quoted(value: Any) -> str:
     return cut(shown if isinstance(value, str) else " ".join(shown.split()))
 
 
-def cut(text: str, most: int = MOST) -> str:
+def cut(text: str, most: int = MAX_CHARACTERS) -> str:
     """A text without its middle where it has more characters than so many."""
     if len(text) <= most:
         return text
@@ -94,9 +94,9 @@ _CALLEES = {"meanshift_fast", "sklearn", "joblib"}  # packages whose lines no wa
 
 
 def caller_level() -> int:
-    """The ``stacklevel`` of the line that called the package, from the function that warns.
+    """The ``stacklevel``, in the function that warns, of the line that called the package.
 
-    Between that line and this one there are wrappers and pipelines of scikit-learn, or none.
+    Wrappers and pipelines of scikit-learn may lie between.
     """
     level, frame = 0, sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _CALLEES:

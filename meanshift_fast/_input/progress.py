@@ -1,7 +1,8 @@
-"""Progress: what a long fit says while it runs, to a bar, to a plain line, or to a callable.
+"""Progress of a long call: a bar, a plain line, or a callable.
 
 A report is ``report(done, total, stage)``. The stages are those of the pipeline: "bandwidth",
-"seeds", "tree", "climb" (trajectories at rest, of all), "modes", "labels".
+"seeds", "tree", "climb" (trajectories at rest, of all), "modes", "labels"; of streams "sample" and
+"condense".
 """
 
 import sys
@@ -48,11 +49,11 @@ def reporting(progress: bool | Report) -> Iterator[Report]:
 
 
 def _silent(done: int, total: int, stage: str) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 def is_silent(report: Report) -> bool:
-    """Whether a report goes nowhere."""
+    """Whether reports are dropped."""
     return report is _silent
 
 
@@ -66,10 +67,10 @@ class _Bar:
     def __call__(self, done: int, total: int, stage: str) -> None:
         if stage != self._stage:
             self._stage = stage
-            # A stage of one piece has no share to tell, and a stream does not know how long it is.
-            told = "{percentage:3.0f}% |{bar:24}| {n:,}" if total > 1 else "{n:,} rows"
-            told = "" if total == 1 else told + " "
-            self._bar.bar_format = f"mean shift: {stage} {told}[{{elapsed}}]"
+            # A stage of one step has no share, and the length of a stream is unknown.
+            counts = "{percentage:3.0f}% |{bar:24}| {n:,} " if total > 1 else "{n:,} rows "
+            counts = "" if total == 1 else counts
+            self._bar.bar_format = f"mean shift: {stage} {counts}[{{elapsed}}]"
             self._bar.reset(total or None)
         self._bar.n = done
         self._bar.refresh()
@@ -82,9 +83,8 @@ class _Line:
     """One line on stderr that is written over."""
 
     def __call__(self, done: int, total: int, stage: str) -> None:
-        # A stage of one piece has no share to tell, and a stream does not know how long it is.
-        told = f"{done / total:.0%}" if total > 1 else f"{done:,} rows" if total == 0 else ""
-        sys.stderr.write(f"\r{f'mean shift: {stage} {told}':<40}")
+        counts = f"{done / total:.0%}" if total > 1 else f"{done:,} rows" if total == 0 else ""
+        sys.stderr.write(f"\r{f'mean shift: {stage} {counts}':<40}")
         sys.stderr.flush()
 
     def close(self) -> None:

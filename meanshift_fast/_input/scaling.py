@@ -1,8 +1,8 @@
 """Lengths, and the unit that the engine measures in.
 
-The engine knows one bandwidth. Where each feature has its own, the columns are divided by theirs
-and the bandwidth is 1; so they are for the Gaussian kernel, always. And where data are so large or
-small that squares would overflow or vanish, all is divided by a power of two, which rounds nothing.
+The engine has one bandwidth. Where each feature has its own, the columns are divided by theirs and
+the bandwidth is 1; for the Gaussian kernel they always are. Where data are so large or small that
+squares overflow or vanish, all is divided by a power of two, which rounds nothing.
 """
 
 from decimal import Decimal
@@ -20,7 +20,7 @@ GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
 
 
 class Finite(Interval):
-    """An interval of what float64 holds: Python's whole numbers go on where float() overflows."""
+    """An interval of what float64 holds; Python's integers may be larger."""
 
     def __contains__(self, value: Any) -> bool:
         """Whether it is in the interval and float64 can hold it."""
@@ -52,7 +52,7 @@ class Units(NamedTuple):
     def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure a table in the engine's unit; itself where that is the table's own.
 
-        What lies beyond ``most`` in that unit comes as far as that: never infinite.
+        Values beyond ``most`` in that unit are clipped to it, and never infinite.
         """
         is_own = isinstance(self.divisor, float) and self.divisor == 1.0
         if is_own and (self.most == FLAT_MOST or max(table.max(), -table.min()) <= self.most):
@@ -64,7 +64,7 @@ class Units(NamedTuple):
     def leave(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure in the columns' own units again; itself where they are the engine's.
 
-        What would be infinite, as a move may be, is the largest number.
+        Values that overflow, as a move may, are clipped to the largest number.
         """
         if isinstance(self.divisor, float) and self.divisor == 1.0:
             return table
@@ -86,7 +86,7 @@ def units_of(
     bandwidth : float, or float64 array of shape (n_features,)
         In the unit of the columns. Equal for all features, it does as one number does.
     *tables : float64 arrays of shape (n_rows, n_features)
-        What shall enter.
+        The tables to measure.
     in_bandwidths : bool, default=False
         Whether the unit is the bandwidth, where that is not 0.
     in_bins : bool, default=False
@@ -111,7 +111,7 @@ def units_of(
             raise _too_small(bandwidth, FLAT_MOST)
         if measure == 0.0 or (1e-100 <= measure <= 1e150 and largest <= 1e280):
             return Units(1.0, width)
-        # Near 1 with the bandwidth, as far as the largest coordinate stays finite when summed.
+        # The bandwidth becomes about 1, as far as sums of the largest coordinate stay finite.
         room = 930 - int(np.frexp(largest)[1])
         exponent = max(min(-int(np.frexp(measure)[1]), room, 1000), -1000)
         divisor = float(np.ldexp(1.0, -exponent))
@@ -143,12 +143,12 @@ def readonly(array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
-    """A table as the kernels take it: read-only, C-ordered, float64."""
+    """A table in the kernels' layout: read-only, C-ordered, float64."""
     return readonly(np.ascontiguousarray(table, dtype=np.float64))
 
 
 def overflows(value: Any) -> bool:
-    """Whether a value is a number, such as Python's whole ones, that float64 does not hold."""
+    """Whether a value is a number, such as a large integer, that float64 does not hold."""
     try:
         float(value)
     except OverflowError:

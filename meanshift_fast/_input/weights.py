@@ -1,7 +1,7 @@
 """Sample weights: a row of weight w is w rows.
 
-They enter as anything that looks like a column of numbers, and travel as a read-only float64
-array of shape (n_samples,), or of shape (0,) where every row counts once.
+They enter as anything like a column of numbers. Inside they are a read-only float64 array of shape
+(n_samples,), or of shape (0,) where every row counts once.
 """
 
 from typing import Any
