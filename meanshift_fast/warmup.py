@@ -2,13 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numba import threading_layer
-from numba.extending import is_jitted
+from numba.core.dispatcher import Dispatcher
+from numba.np.ufunc import threading_layer
 
-from meanshift_fast._index.moment_tree import CAREFUL
+from meanshift_fast._index.moment_tree import MAX_MEDIAN_ROWS
 from meanshift_fast._jit.compiler import Parallel
 from meanshift_fast._jit.threads import thread_count
 from meanshift_fast.estimator import MeanShift
@@ -36,7 +35,7 @@ def warm_up() -> None:
     # Thousands of trajectories shift in blocks, few alone; rows of the fit are looked up.
     MeanShift(bandwidth=20.0, assign="basin").fit(grid).predict(grid[:2] + 0.5)
     # Large tables have bins in several parts, which are joined, and a tree over cells.
-    large = np.tile(0.3 * grid, (CAREFUL // len(grid) + 1, 1))
+    large = np.tile(0.3 * grid, (MAX_MEDIAN_ROWS // len(grid) + 1, 1))
     MeanShift(bandwidth=8.0, bin_seeding=True).fit(large)
     MeanShift().fit(grid[:1100])
     # Small ones are fitted in one call, and their bandwidth is estimated in another.
@@ -67,11 +66,11 @@ def threads_and_layer() -> tuple[int, int, str]:
     return *counts, threading_layer()
 
 
-def _kernels() -> list[Any]:
+def _kernels() -> list[Dispatcher]:
     values = [
         value.spread if isinstance(value, Parallel) else value
         for name, module in list(sys.modules.items())
         if name.startswith("meanshift_fast.")
         for value in vars(module).values()
     ]
-    return list({id(value): value for value in values if is_jitted(value)}.values())
+    return list({id(value): value for value in values if isinstance(value, Dispatcher)}.values())

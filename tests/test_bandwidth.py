@@ -80,7 +80,7 @@ def test_every_kth_distance_is_exact(points, quantile):
 @pytest.mark.parametrize("quantile", [0.0, 0.01, 0.3, 0.8, 1.0])
 @pytest.mark.parametrize("points", SHAPES.values(), ids=SHAPES)
 def test_every_kth_distance_by_pairs_is_exact(points, quantile):
-    points = RNG.permutation(points)[: bandwidth.FEW_ROWS]
+    points = RNG.permutation(points)[: bandwidth.MAX_PAIRS_ROWS]
     k = max(1, int(len(points) * quantile))
     some = np.arange(0, len(points), 13)
     np.testing.assert_array_equal(
@@ -100,17 +100,17 @@ def test_every_kth_distance_of_few_rows_is_exact(n_samples):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("n_features", [1, 2, 16, 17])
-@pytest.mark.parametrize("n_samples", [100, bandwidth.FEW_ROWS, bandwidth.FEW_ROWS + 1])
+@pytest.mark.parametrize("n_samples", [100, bandwidth.MAX_PAIRS_ROWS, bandwidth.MAX_PAIRS_ROWS + 1])
 def test_a_tree_and_all_pairs_give_one_figure(n_samples, n_features, weighted, monkeypatch):
     points = samples.blobs(n_samples, n_features)
     weights = np.random.default_rng(0).exponential(1.0, n_samples) if weighted else None
     trees, build = [], tree.build
     monkeypatch.setattr(tree, "build", lambda *args: (trees.append(args), build(*args))[1])
     found = estimate_bandwidth(points, sample_weight=weights)
-    is_few = n_samples <= bandwidth.FEW_ROWS and points.size <= bandwidth.FEW_VALUES
+    is_few = n_samples <= bandwidth.MAX_PAIRS_ROWS and points.size <= bandwidth.MAX_PAIRS_VALUES
     assert len(trees) == 1 - is_few
-    monkeypatch.setattr(bandwidth, "FEW_ROWS", 0 if is_few else 2000)
-    monkeypatch.setattr(bandwidth, "FEW_VALUES", 1 << 20)
+    monkeypatch.setattr(bandwidth, "MAX_PAIRS_ROWS", 0 if is_few else 2000)
+    monkeypatch.setattr(bandwidth, "MAX_PAIRS_VALUES", 1 << 20)
     assert estimate_bandwidth(points, sample_weight=weights) == pytest.approx(found, rel=1e-14)
     assert len(trees) == 1
 
@@ -146,7 +146,7 @@ def test_equal_rows_are_searched_once(convert, weighted, monkeypatch):
     points = convert(samples.scattered(90, 2, side=5))
     weights = np.random.default_rng(0).exponential(1.0, 90) if weighted else None
     searched, build = [], tree.build
-    monkeypatch.setattr(bandwidth, "FEW_ROWS", 0)
+    monkeypatch.setattr(bandwidth, "MAX_PAIRS_ROWS", 0)
     monkeypatch.setattr(
         tree, "build", lambda rows, each: (searched.append(len(rows)), build(rows, each))[1]
     )
@@ -169,7 +169,7 @@ def test_a_wrong_shell_does_not_change_the_answer(guess):
     radius = guess * exact[: 16 * len(rows.points) : 16]
     found = np.empty(len(points))
     n_blocks = -(-len(rows.points) // 16)
-    bandwidth._search(
+    bandwidth.search_groups(
         bandwidth._flattened(rows),
         k,
         1e9,

@@ -14,11 +14,11 @@ import pytest
 import samples
 from meanshift_fast import MeanShift
 from meanshift_fast._cluster import coalescing, modes, seeding
-from meanshift_fast._index import equal_rows, gaussian, newton, sigma_points
+from meanshift_fast._index import equal_rows, gaussian, kth_neighbors, tree_order
 from meanshift_fast._index import flat as shift
-from meanshift_fast._index import kth_neighbors as bandwidth
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index import nearest as labels
+from meanshift_fast._index import sigma_points as proxies
 from meanshift_fast._index import soft_cells as slabs
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -53,15 +53,15 @@ def test_chunks_take_a_quarter_of_a_second_once_an_item_is_timed(monkeypatch):
 # Cut as small as can be, every stage gives the same answer, in many calls.
 
 CUTS = {
-    "bandwidth": (bandwidth, "_search", ["FIRST_CHUNK_VALUES"]),
+    "bandwidth": (kth_neighbors, "search_groups", ["FIRST_CHUNK_VALUES"]),
     "seeds": (seeding, "_count_bins", ["FIRST_CHUNK_ROWS"]),
     "build": (tree, "_arrange", ["FIRST_CHUNK_VALUES"]),
-    "build, heavy cells": (tree, "_split_heavy_cells", ["RANKS"]),
+    "build, heavy cells": (tree_order, "_split_heavy_cells", ["MAX_SPLIT_RANKS"]),
     "climb": (shift, "_flat_shifts", ["FIRST_CHUNK_VALUES"]),
     "climb among cells": (slabs, "_shift_all", ["FIRST_CHUNK_VALUES"]),
     "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST_CHUNK_VALUES"]),
-    "sigma points": (sigma_points, "_write_all", ["FIRST_CHUNK_VALUES"]),
-    "polishing": (newton, "_polish_all", []),
+    "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST_CHUNK_VALUES"]),
+    "polishing": (gaussian, "_polish_all", ["FIRST_CHUNK_VALUES"]),
     "coalescing": (coalescing, "_link", ["FIRST_CHUNK_POSITIONS"]),
     "roots numbered": (coalescing, "_number_roots", ["FIRST_CHUNK_POSITIONS"]),
     "roots written": (coalescing, "_write_roots", ["FIRST_CHUNK_POSITIONS"]),
@@ -155,7 +155,7 @@ def test_ctrl_c_is_heard_within_two_seconds_and_the_next_fit_works(trigger, dela
             timer.daemon = True
             timer.start()
 
-    few = params | {"seeds": table[:99]}  # as many as sketches pay for
+    few = params | {"seeds": table[:99]}  # as many as projections pay for
     MeanShift(**few).fit(table[:300]).predict(table[:9])  # nothing is left to compile
     threads = numba.get_num_threads()
     with pytest.raises(KeyboardInterrupt):

@@ -107,8 +107,9 @@ if params.pop("few"):
     params["seeds"] = drawn(50, d)
 weighted = params.pop("weighted", False)
 # The small tables compile all that the large one needs.
-medians = tree.CAREFUL
-for table, tree.CAREFUL in ((drawn(6000, d), 0), (drawn(6000, d), medians), (drawn(n, d), medians)):
+medians = tree.MAX_MEDIAN_ROWS
+small = drawn(6000, d)
+for table, tree.MAX_MEDIAN_ROWS in ((small, 0), (small, medians), (drawn(n, d), medians)):
     weights = np.linspace(0.5, 2.0, len(table)) if weighted else None
     open("/proc/self/clear_refs", "w").write("5")
     before = resident("VmRSS")

@@ -77,7 +77,7 @@ def check_tree(built, points, weights):
 @pytest.fixture(params=[False, True], ids=["cells", "medians"])
 def by_medians(request, monkeypatch):
     """Both ways to an order, for tables of every size."""
-    monkeypatch.setattr(tree, "CAREFUL", tree.CAREFUL if request.param else 0)
+    monkeypatch.setattr(tree, "MAX_MEDIAN_ROWS", tree.MAX_MEDIAN_ROWS if request.param else 0)
     return request.param
 
 
@@ -139,7 +139,7 @@ def test_crowded_buckets_are_cut_like_any_others(monkeypatch):
     points = rng.uniform(size=(30_000, 2))
     points[::2, 0] = 0.5 + 1e-4 * rng.uniform(size=15_000)
     by_medians = leaf_area(points)
-    monkeypatch.setattr(tree, "CAREFUL", 0)
+    monkeypatch.setattr(tree, "MAX_MEDIAN_ROWS", 0)
     # Cut by other rows' values, the boxes overlap: 2.3 times the area.
     assert leaf_area(points) < 1.6 * by_medians
 

@@ -323,7 +323,7 @@ def test_every_row_of_a_large_table_climbs_as_in_the_twin(X, bandwidth):
 @pytest.mark.parametrize("cells", [False, True])
 def test_a_few_seeds_climb_through_several_chunks(X, cells, monkeypatch):
     if cells:  # and buckets, which would else take 2^18 rows
-        monkeypatch.setattr(tree, "CAREFUL", 0)
+        monkeypatch.setattr(tree, "MAX_MEDIAN_ROWS", 0)
     params = {"bandwidth": 2.0, "seeds": X[-4:], "cluster_all": False}
     assert_same_answer(X, params)
 

@@ -1,11 +1,12 @@
-"""One shift through sketches: the same balls as by the tree, to the last row."""
+"""One shift through projections: the same balls as by the tree, to the last row."""
 
 import numpy as np
 import pytest
 
 import naive
 from meanshift_fast import MeanShift
-from meanshift_fast._index import projected as sketch
+from meanshift_fast._index import projected
+from meanshift_fast._index.projection import project
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, digits, scattered
 
@@ -38,10 +39,10 @@ CASES = {
 JITLESS = ["a cluster in each ball", "equal rows", "everything in the ball", "rows on the sphere"]
 
 
-def drawn(points, weights=UNWEIGHTED):
+def projected_rows(points, weights=UNWEIGHTED):
     points = np.ascontiguousarray(points)
     points.flags.writeable = False
-    found = sketch.draw(points, weights)
+    found = project(points, weights)
     assert found is not None
     return found
 
@@ -55,8 +56,8 @@ def places_near(points):
 def check_paths(points, weights, positions, bandwidth, row_weights):
     last_means = positions.copy()
     rest, n_rounds = 1e-3 * bandwidth, 12
-    places, support, moves = sketch.next_steps(
-        drawn(points, row_weights), last_means, n_rounds, rest, bandwidth
+    places, support, moves = projected.next_steps(
+        projected_rows(points, row_weights), last_means, n_rounds, rest, bandwidth
     )
     n_steps = naive.steps_taken(support, moves, rest)
     assert support.shape == moves.shape == (len(positions), n_rounds)
@@ -96,27 +97,27 @@ def test_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
     rng = np.random.default_rng(seed)
     points = blobs(200, 40, seed=seed) + rng.choice([0.0, 1e3, 1e6])
     at, through = points[rng.integers(0, len(points), (2, 20))]
-    on = drawn(points)
+    on = projected_rows(points)
     for place, row in zip(at, through, strict=True):
         edge = np.sqrt(naive.distances_sq(row[None], place)[0])
         for bandwidth in (edge, np.nextafter(edge, 0.0), np.nextafter(edge, np.inf)):
             if bandwidth > 0.0:
                 _, weight = naive.shift(points, np.ones(len(points)), place, bandwidth)
-                support, _ = sketch.shift(on, place[None].copy(), bandwidth)
+                support, _ = projected.shift(on, place[None].copy(), bandwidth)
                 assert support[0] == weight
 
 
 @pytest.mark.parametrize("far", [1e9, 1e14, 1e20, 1e30])
 @pytest.mark.parametrize("step", [1e-9, 1.0])
-def test_a_ball_narrower_than_sketches_can_tell_holds_its_own_rows_alone(far, step):
-    """Beside a row so far off, the sketches of all others may be one."""
+def test_a_ball_narrower_than_projections_can_tell_holds_its_own_rows_alone(far, step):
+    """Beside a row so far off, the projections of all others may be one."""
     points = np.zeros((121, 36))
     points[:-1, 0] = step * (np.arange(120) % 9)
     points[-1, 0] = -far
-    on = drawn(points)
+    on = projected_rows(points)
     for bandwidth in (0.1 * step, 1.5 * step):
         positions = points.copy()
-        support, moves = sketch.shift(on, positions, bandwidth)
+        support, moves = projected.shift(on, positions, bandwidth)
         for i, point in enumerate(points):
             mean, weight = naive.shift(points, np.ones(len(points)), point, bandwidth)
             assert support[i] == weight
@@ -128,13 +129,13 @@ def test_a_ball_narrower_than_sketches_can_tell_holds_its_own_rows_alone(far, st
 def test_late_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
     """Where a path leads is found first; then the ball there gets a row for its border."""
     points = digits(400) + np.random.default_rng(seed).choice([0.0, 1e3, 1e6])
-    weights, on, on_the_border = np.ones(len(points)), drawn(points), 0
+    weights, on, on_the_border = np.ones(len(points)), projected_rows(points), 0
     for start in range(seed, 400, 40):
-        places, support, moves = sketch.next_steps(on, points[[start]], 5, 0.0, 22.0)
+        places, support, moves = projected.next_steps(on, points[[start]], 5, 0.0, 22.0)
         for place in places[0, 1 : naive.steps_taken(support, moves, 0.0)[0]]:
             to_rows = np.sqrt(naive.distances_sq(points, place))
             bandwidth = to_rows[np.argmin(np.abs(to_rows - 22.0))]
-            led_to, support, moves = sketch.next_steps(on, points[[start]], 6, 0.0, bandwidth)
+            led_to, support, moves = projected.next_steps(on, points[[start]], 6, 0.0, bandwidth)
             n_steps = naive.steps_taken(support, moves, 0.0)[0]
             for later in range(1, n_steps):
                 at = led_to[0, later - 1]
@@ -146,13 +147,13 @@ def test_late_balls_through_rows_hold_just_those_that_the_definition_tells(seed)
 
 def test_many_steps_at_once_end_where_single_steps_end():
     points, bandwidth = CASES["digits"]
-    on, rest, round_by_round = drawn(points), 1e-3 * bandwidth, points.copy()
+    on, rest, round_by_round = projected_rows(points), 1e-3 * bandwidth, points.copy()
     at_once = points.copy()
-    sketch.next_steps(on, at_once, 8, rest, bandwidth)
+    projected.next_steps(on, at_once, 8, rest, bandwidth)
     live = np.arange(len(points))
     for _ in range(8):
         moved = round_by_round[live]
-        _, moves = sketch.shift(on, moved, bandwidth)
+        _, moves = projected.shift(on, moved, bandwidth)
         round_by_round[live] = moved
         live = live[moves > rest]
     np.testing.assert_array_equal(at_once, round_by_round)  # pixels sum exactly
@@ -164,7 +165,9 @@ def test_paths_are_bit_equal_for_every_number_of_threads():
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
             positions = points.copy()
-            _, support, moves = sketch.next_steps(drawn(points), positions, 6, 1e-3, 5.0)
+            _, support, moves = projected.next_steps(
+                projected_rows(points), positions, 6, 1e-3, 5.0
+            )
             n_steps = naive.steps_taken(support, moves, 1e-3)
             taken = np.arange(6) < n_steps[:, None]  # what comes after is not set
             results.append((support[taken], moves[taken], n_steps, positions))
@@ -182,16 +185,16 @@ def test_paths_are_bit_equal_for_every_number_of_threads():
     ],
     ids=["one Gaussian", "equal rows", "huge", "tiny"],
 )
-def test_rows_that_sketches_cannot_tell_apart_are_not_sketched(points):
+def test_rows_that_projections_cannot_tell_apart_are_not_projected(points):
     points.flags.writeable = False
-    assert sketch.draw(points, UNWEIGHTED) is None
+    assert project(points, UNWEIGHTED) is None
 
 
-def test_a_fit_is_the_same_with_sketches_and_without(monkeypatch):
+def test_a_fit_is_the_same_with_projections_and_without(monkeypatch):
     X = digits(500)
     models = []
     for is_worth in (True, False):
-        monkeypatch.setattr(sketch, "is_worth", lambda *_, answer=is_worth: answer)
+        monkeypatch.setattr(projected, "is_worth", lambda *_, answer=is_worth: answer)
         models.append(MeanShift(bandwidth=22.0).fit(X))
     for name in ("cluster_centers_", "labels_", "mode_weight_", "n_iter_"):
         np.testing.assert_array_equal(*(getattr(model, name) for model in models))

@@ -14,7 +14,7 @@ import samples
 from meanshift_fast import MeanShift
 from meanshift_fast._cluster import small_tables as small
 from meanshift_fast._cluster.seeding import bin_seeds
-from meanshift_fast._index.moment_tree import FEW
+from meanshift_fast._index.moment_tree import MAX_UNORDERED_ROWS
 from meanshift_fast._input.scaling import readonly_table
 
 PLAIN = {"bandwidth": 2.0, "bin_seeding": True}
@@ -142,7 +142,7 @@ def test_a_plain_fit_is_one_call(name, calls):
 
 
 def test_some_bins_need_an_order():
-    assert len(bin_seeds(TABLES["bins that need an order"], 2.0, 1).table) > FEW
+    assert len(bin_seeds(TABLES["bins that need an order"], 2.0, 1).table) > MAX_UNORDERED_ROWS
 
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
@@ -165,7 +165,10 @@ apart = np.arange(1020.0)[:, None] % 530.0  # in bins of their own but for their
 far = np.vstack([samples.blobs(200, 2), [[1e151, 0.0]]])
 LEFT = {
     "many bins of many columns": (apart.repeat(32, axis=1), {"bandwidth": 1.0}),
-    "seeds that sketches pay for": ((apart[:300] % 100.0).repeat(33, axis=1), {"bandwidth": 1.0}),
+    "seeds that projections pay for": (
+        (apart[:300] % 100.0).repeat(33, axis=1),
+        {"bandwidth": 1.0},
+    ),
     "a bin for each row": (samples.blobs(100, 2), {"bandwidth": 1e-3}),
     "a row more": (samples.blobs(small.MAX_ROWS + 1, 2), {}),
     "many columns": (np.zeros((small.MAX_ROWS, 65)), {}),

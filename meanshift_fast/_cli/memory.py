@@ -12,10 +12,18 @@ from pathlib import Path
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """How many bytes may still be taken; None without psutil, of the extra ``io``.
+    """Find how many bytes may still be taken.
 
-    The least of the machine's memory and of the room in each control group of the process. ``root``
-    is the folder of /proc and /sys.
+    Parameters
+    ----------
+    root : Path, default=Path("/")
+        Where /proc and /sys are.
+
+    Returns
+    -------
+    int or None
+        The least of the machine's memory and of the room in each control group that the process
+        is in. None without psutil, of the extra ``io``.
     """
     try:
         import psutil

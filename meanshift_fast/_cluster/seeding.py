@@ -21,7 +21,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index.moment_tree import row_type
+from meanshift_fast._index.tree_order import row_type
 from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import caller_level, cut
 from meanshift_fast._input.scaling import readonly_table

@@ -27,16 +27,11 @@ from meanshift_fast._cluster.seeding import (
     count_part,
     span_bins,
 )
-from meanshift_fast._index import projected as sketch
-from meanshift_fast._index.moment_tree import (
-    CHUNK,
-    FEW,
-    arrange_chunk,
-    split_into_leaves,
-    sum_blocks,
-)
+from meanshift_fast._index import projected
+from meanshift_fast._index.moment_tree import MAX_UNORDERED_ROWS, arrange_chunk, sum_blocks
 from meanshift_fast._index.nearest import label_by_all, limit_square
 from meanshift_fast._index.traversal import STACK, move_to_mean, sum_balls
+from meanshift_fast._index.tree_order import CHUNK, split_into_leaves
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import as_step, empty_floats, empty_integers, serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
@@ -149,7 +144,7 @@ def _order(positions, n_seeds, order, numbers, integers):
     """Write the seeds' numbers in the order of `order_of`, in which a history adds up moves."""
     for i in range(n_seeds):
         put(flat(order), i, i)
-    if n_seeds > FEW:
+    if n_seeds > MAX_UNORDERED_ROWS:
         split_into_leaves(
             flat(positions), positions.shape[1], flat(order), np.int64(0), n_seeds, np.bool_(False),
             flat(numbers[0]), flat(numbers[1]), flat(integers[0]), flat(integers[1]),
@@ -357,7 +352,7 @@ def fit(
     -----
     Up to 1,024 rows and 65,536 values, from fewer bins than rows: in sixteen columns or fewer any
     number of them, in more up to 2^24 by the number of values, and no more than do without
-    sketches. To find that each row has a bin of its own, or that there are too many, costs three
+    projections. To find that each row has a bin of its own, or that there are too many, costs three
     passes over the rows: 32 us of 1,000 x 2.
     """
     n_rows, n_features = points.shape
@@ -376,7 +371,7 @@ def fit(
     product = np.asarray(_SINGLE * bandwidth).dtype
     if product not in (np.float32, np.float64):
         return None
-    most = min(n_rows, MAX_VALUES_A_ROUND // points.size, sketch.most_without(points))
+    most = min(n_rows, MAX_VALUES_A_ROUND // points.size, projected.max_seeds_without(points))
     limit_sq = limit_square(None if cluster_all else radius)
     positions, modes = np.empty((2, most, n_features))
     history, support = np.zeros((MAX_ROUNDS, N_FIELDS)), np.empty(most)

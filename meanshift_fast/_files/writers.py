@@ -14,10 +14,16 @@ from meanshift_fast._files.tables import import_pyarrow
 
 
 def write_labels(part: Path, form: str, batches: Iterable[tuple[NDArray[np.int64], Any]]) -> None:
-    """Write labels and kept columns, batch by batch.
+    """Write labels and the kept columns, batch by batch.
 
-    npy: an array of shape (n_samples,). Else: the kept columns, then ``label``. The batches, at
-    least one, are labels of consecutive rows and their kept columns as a pyarrow.Table, or None.
+    Parameters
+    ----------
+    part : Path
+        Where to.
+    form : {".npy", ".csv", ".parquet"}
+        npy: an array of shape (n_samples,). Else: the kept columns, then ``label``.
+    batches : iterable of (int64 array of shape (n_rows,), pyarrow.Table or None)
+        At least one; labels and kept columns of consecutive rows.
     """
     if form == ".npy":
         _write_npy(part, (labels for labels, _ in batches))

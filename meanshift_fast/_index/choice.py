@@ -22,6 +22,7 @@ from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.moment_tree import build as build_tree
+from meanshift_fast._index.projection import project
 from meanshift_fast._input.weights import UNWEIGHTED
 
 logger = logging.getLogger("meanshift_fast")
@@ -80,7 +81,7 @@ def _chosen(
     """The first line of the table that applies, and what it says."""
     takes_projections = kernel == "flat" and radius > 0.0 and not widths.size
     if takes_projections and projected.is_worth(points, n_seeds):
-        projections = projected.draw(points, weights)
+        projections = project(points, weights)
         if projections is not None:
             return projected.ProjectedIndex(projections, radius), "the rows lie near few axes"
     careful = n_seeds > len(points) * MIN_SEEDS_A_ROW_FOR_MEDIANS

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index, without_sums
-from meanshift_fast._index.gaussian import MAX_GROUPED_FEATURES, gaussian_shift
+from meanshift_fast._index.gaussian import GROUPED, gaussian_shift, polish
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._index.newton import polish
-from meanshift_fast._index.sigma_points import SigmaPoints, find_sigma_points
+from meanshift_fast._index.sigma_points import Proxies, find_proxies
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class GaussianIndex(Index):
     """Rows that all count, by their distance; positions are in bandwidths."""
 
     tree: MomentTree
-    sigma_points: SigmaPoints
+    sigma_points: Proxies
     accuracy: float
     radius: float
     is_smooth = True
@@ -26,7 +25,7 @@ class GaussianIndex(Index):
     @classmethod
     def of(cls, tree: MomentTree, radius: float, accuracy: float) -> Self:
         """The index on a tree of rows."""
-        return cls(tree, find_sigma_points(tree), accuracy, radius)
+        return cls(tree, find_proxies(tree), accuracy, radius)
 
     @property
     def order(self) -> NDArray[np.signedinteger]:
@@ -41,7 +40,7 @@ class GaussianIndex(Index):
 
     def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """Groups of neighbours share their sums; without coalescing they stay in order."""
-        return coalescing and self.tree.points.shape[1] <= MAX_GROUPED_FEATURES
+        return coalescing and self.tree.points.shape[1] <= GROUPED
 
     def refined(self) -> Self:
         """The same with a hundredth of the error."""
