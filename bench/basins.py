@@ -15,7 +15,7 @@ from bench.workloads import BINS, Floats, blobs
 from meanshift_fast import MeanShift
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.gaussian import gaussian_shift
-from meanshift_fast._index.sigma_points import find_proxies
+from meanshift_fast._index.sigma_points import find_sigma_points
 from meanshift_fast._input.weights import UNWEIGHTED
 
 LEAST_ARI = 0.9995  # to the basins of trajectories that all go to their own end
@@ -85,11 +85,11 @@ def gaussian_shifts(rows: int) -> dict[str, float]:
     points = blobs(rows) / BINS.bandwidth
     points.flags.writeable = False
     built = tree.build(points, UNWEIGHTED, careful=True)
-    proxies, positions = find_proxies(built), np.take(points, built.order, axis=0)
+    sigma, positions = find_sigma_points(built), np.take(points, built.order, axis=0)
 
     def shifted() -> Floats:
         means = positions.copy()
-        gaussian_shift(built, proxies, means, accuracy=ACCURACY)
+        gaussian_shift(built, sigma, means, accuracy=ACCURACY)
         return means
 
     some = np.linspace(0, rows - 1, SAMPLE).astype(np.int64)

@@ -2,10 +2,11 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numba.core.dispatcher import Dispatcher
-from numba.np.ufunc import threading_layer
+from numba import threading_layer
+from numba.extending import is_jitted
 
 from meanshift_fast._index.moment_tree import MAX_MEDIAN_ROWS
 from meanshift_fast._jit.compiler import Parallel
@@ -66,11 +67,11 @@ def threads_and_layer() -> tuple[int, int, str]:
     return *counts, threading_layer()
 
 
-def _kernels() -> list[Dispatcher]:
+def _kernels() -> list[Any]:
     values = [
         value.spread if isinstance(value, Parallel) else value
         for name, module in list(sys.modules.items())
         if name.startswith("meanshift_fast.")
         for value in vars(module).values()
     ]
-    return list({id(value): value for value in values if isinstance(value, Dispatcher)}.values())
+    return list({id(value): value for value in values if is_jitted(value)}.values())

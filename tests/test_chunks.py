@@ -14,11 +14,17 @@ import pytest
 import samples
 from meanshift_fast import MeanShift
 from meanshift_fast._cluster import coalescing, modes, seeding
-from meanshift_fast._index import equal_rows, gaussian, kth_neighbors, tree_order
+from meanshift_fast._index import (
+    equal_rows,
+    gaussian,
+    kth_neighbors,
+    newton,
+    sigma_points,
+    tree_order,
+)
 from meanshift_fast._index import flat as shift
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index import nearest as labels
-from meanshift_fast._index import sigma_points as proxies
 from meanshift_fast._index import soft_cells as slabs
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -60,8 +66,8 @@ CUTS = {
     "climb": (shift, "_flat_shifts", ["FIRST_CHUNK_VALUES"]),
     "climb among cells": (slabs, "_shift_all", ["FIRST_CHUNK_VALUES"]),
     "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST_CHUNK_VALUES"]),
-    "Gaussian, proxies": (proxies, "_stand_in_all", ["FIRST_CHUNK_VALUES"]),
-    "polishing": (gaussian, "_polish_all", ["FIRST_CHUNK_VALUES"]),
+    "sigma points": (sigma_points, "_write_all", ["FIRST_CHUNK_VALUES"]),
+    "polishing": (newton, "_polish_all", []),
     "coalescing": (coalescing, "_link", ["FIRST_CHUNK_POSITIONS"]),
     "roots numbered": (coalescing, "_number_roots", ["FIRST_CHUNK_POSITIONS"]),
     "roots written": (coalescing, "_write_roots", ["FIRST_CHUNK_POSITIONS"]),

@@ -8,10 +8,11 @@ from sklearn.metrics import adjusted_rand_score
 
 import naive
 from meanshift_fast import MeanShift
-from meanshift_fast._index import gaussian
+from meanshift_fast._index import error_bounds
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index.gaussian import gaussian_shift, polish
-from meanshift_fast._index.sigma_points import find_proxies
+from meanshift_fast._index.gaussian import gaussian_shift
+from meanshift_fast._index.newton import polish
+from meanshift_fast._index.sigma_points import find_sigma_points
 from meanshift_fast._jit.simd import LANES, full
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
@@ -84,7 +85,7 @@ def positions_about(points, seed=1):
 def shifted(points, weights, positions, accuracy):
     built = tree.build(points, weights)
     moved = positions.copy()
-    support, moves = gaussian_shift(built, find_proxies(built), moved, accuracy=accuracy)
+    support, moves = gaussian_shift(built, find_sigma_points(built), moved, accuracy=accuracy)
     return moved, support, moves
 
 
@@ -144,10 +145,10 @@ def test_neighbours_that_shift_together_keep_the_promise(name, weighted):
         assert errors.max() <= min(accuracy, 1.0) + ROUNDING + 1e-14 * scale
 
 
-def errors_of(away, radius, skew, tail, n_features, n_proxies, reach):
+def errors_of(away, radius, skew, tail, n_features, n_sigma, reach):
     """The kernel's bound, sixteen distances at a time, as plain NumPy."""
-    bound = getattr(gaussian._errors, "py_func", gaussian._errors)
-    lanes = (full(radius), full(skew), full(tail), n_features, n_proxies, reach)
+    bound = getattr(error_bounds.node_errors, "py_func", error_bounds.node_errors)
+    lanes = (full(radius), full(skew), full(tail), n_features, n_sigma, reach)
     return np.concatenate([bound(some, *lanes) for some in away.reshape(-1, LANES)])
 
 
@@ -174,19 +175,19 @@ def test_norms_of_third_moments_do_not_fall_behind_those_nearer_to_the_center(n_
         assert (errors_of(away, 0.1, 1.0, 0.0, n, 2 * n, reach) >= least * (1.0 - 1e-12)).all()
 
 
-@pytest.mark.parametrize("n_proxies", [1, 4])
-def test_tails_are_the_largest_derivatives_within_reach(n_proxies):
+@pytest.mark.parametrize("n_sigma", [1, 4])
+def test_tails_are_the_largest_derivatives_within_reach(n_sigma):
     """He2 to He5 of a coordinate, and the length of the gradient, over the ball of radius b."""
     away, radius = np.linspace(0.0, 5.0, LANES * 16), 0.25
     z = np.linspace(0.0, away + radius, 2000)
     he2, he3 = z**2 - 1, z**3 - 3 * z
     he4, he5 = z**4 - 6 * z**2 + 3, z**5 - 10 * z**3 + 15 * z
-    low, high, times = (he2, he3, 0.5) if n_proxies == 1 else (he4, he5, 1.0 / 24.0)
+    low, high, times = (he2, he3, 0.5) if n_sigma == 1 else (he4, he5, 1.0 / 24.0)
     across_sq = (away + radius) ** 2 - z**2
     gradient = np.sqrt(high**2 + across_sq * low**2).max(axis=0)
     for reach in (0.0, 3.0):
         least = times * (gradient + reach * np.abs(low).max(axis=0))
-        found = errors_of(away, radius, 0.0, 1.0, 2, n_proxies, reach)
+        found = errors_of(away, radius, 0.0, 1.0, 2, n_sigma, reach)
         assert (found >= least * (1.0 - 1e-9)).all()
 
 
@@ -195,7 +196,7 @@ def test_dense_groups_keep_the_promise():
     built = tree.build(points, UNWEIGHTED)
     positions = points[built.order]
     moved = positions.copy()
-    gaussian_shift(built, find_proxies(built), moved, accuracy=1e-3)
+    gaussian_shift(built, find_sigma_points(built), moved, accuracy=1e-3)
     some = np.linspace(0, len(points) - 1, 60).astype(int)
     for i in some:
         mean, _ = naive.gaussian_shift(points, np.ones(len(points)), positions[i], 1.0)
@@ -238,10 +239,10 @@ def test_shifts_and_fits_are_bit_equal_for_every_number_of_threads():
 def test_modes_are_stationary(n_features):
     points = blobs(800, n_features, box=6.0, spread=0.7)
     built = tree.build(points, UNWEIGHTED)
-    proxies = find_proxies(built)
+    sigma = find_sigma_points(built)
     start = points[::40].copy()
     before = [naive.gaussian_shift(points, np.ones(800), x, 1.0)[1] for x in start]
-    modes, density = polish(built, proxies, start)
+    modes, density = polish(built, sigma, start)
     for mode, reached, least in zip(modes, density, before, strict=True):
         mean, exact = naive.gaussian_shift(points, np.ones(800), mode, 1.0)
         assert np.linalg.norm(mean - mode) <= 1e-7
@@ -395,7 +396,7 @@ def test_from_far_away_a_shift_goes_to_the_row_that_lies_farthest_that_way(n_fea
     ways = rng.normal(size=(40, n_features))
     ways /= np.linalg.norm(ways, axis=1)[:, None]
     positions = distance * ways
-    _, moves = gaussian_shift(built, find_proxies(built), positions, accuracy=1e-3)
+    _, moves = gaussian_shift(built, find_sigma_points(built), positions, accuracy=1e-3)
     np.testing.assert_allclose(positions, points[(points @ ways.T).argmax(axis=0)], atol=1e-3)
     np.testing.assert_allclose(moves, distance, rtol=1e-6)
 
@@ -414,14 +415,14 @@ def test_groups_part_where_positions_are_far_apart():
     """Two heaps in a block are two groups, each shifted as it is without the other."""
     points = blobs(6000, 2, box=8.0)
     built = tree.build(points, UNWEIGHTED)
-    proxies = find_proxies(built)
+    sigma = find_sigma_points(built)
     rng = np.random.default_rng(0)
     heaps = [
         place + 1e-3 * rng.standard_normal((size, 2))
         for place, size in (([2.0, 2.0], 18), ([6.0, 5.0], 46))
     ]
     together = np.concatenate(heaps)
-    gaussian_shift(built, proxies, together, accuracy=1e-3)
+    gaussian_shift(built, sigma, together, accuracy=1e-3)
     for heap in heaps:
-        gaussian_shift(built, proxies, heap, accuracy=1e-3)
+        gaussian_shift(built, sigma, heap, accuracy=1e-3)
     np.testing.assert_array_equal(together, np.concatenate(heaps))

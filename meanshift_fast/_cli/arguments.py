@@ -37,16 +37,9 @@ _HELP = {
 def add_parameters(
     parser: argparse.ArgumentParser, function: Callable[..., Any], bandwidth: Callable[[str], Any]
 ) -> None:
-    """Add the parameters that a function shares with MeanShift.
+    """Add the parameters that a function shares with MeanShift, as options.
 
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-        Where to. Its ``parameters`` become the list of their names.
-    function : callable
-        `MeanShift` or a function with some of its parameters.
-    bandwidth : callable
-        What turns the text of ``--bandwidth`` into its value.
+    ``bandwidth`` reads the text of ``--bandwidth``. The names go to the default ``parameters``.
     """
     rules = ", ".join(choices("bandwidth"))
     each = " or one for each column," if bandwidth is lengths else ""

@@ -37,23 +37,10 @@ _NOTE: dict[str, Any] = {"size": 12, "color": "#5f5f5f", "family": "DejaVu Sans"
 
 
 def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> None:
-    """Show all stages on the table, then cluster the photograph and draw it.
+    """Print all stages on the table, then cluster the photograph and draw it into a PNG file.
 
-    Parameters
-    ----------
-    output : Path
-        Where the picture goes, a PNG file; what is there is replaced.
-    compare : bool, default=False
-        Whether to run scikit-learn on the same pixels too, which takes about half a minute.
-    n_jobs : int or None, default=None
-        Threads, as in `MeanShift`; in scikit-learn's run, processes.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib or pillow is not installed: after the table, before the photograph.
-    OSError
-        If the picture cannot be written; before anything else if its folder does not exist.
+    With ``compare`` scikit-learn runs on the same pixels too, which takes about half a minute. An
+    ImportError names a missing package after the table and before the photograph.
     """
     if not output.parent.is_dir():
         raise NotADirectoryError(
@@ -182,27 +169,8 @@ def _fit_seconds(model: Any, X: _Floats) -> float:
 def draw(photograph: _Floats, labels: _Labels, centers: _Floats, output: Path) -> None:
     """Draw a photograph, its clustered version and the palette into a PNG file.
 
-    Parameters
-    ----------
-    photograph : ndarray of shape (height, width, 3)
-        Colours from 0 to 255.
-    labels : ndarray of shape (height * width,), int64
-        The cluster of each pixel, row by row.
-    centers : ndarray of shape (n_modes, 3)
-        The colour of each cluster.
-    output : Path
-        The file, replaced whole or not at all.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    OSError
-        If the file cannot be written.
-
-    Notes
-    -----
-    The figure is made without pyplot, so that the caller's backend and figures stay as they are.
+    The photograph has shape (height, width, 3) and colours from 0 to 255, the labels one entry for
+    each pixel, row by row. Without pyplot, the caller's backend and figures stay as they are.
     """
     _require_matplotlib()
     from matplotlib.figure import Figure

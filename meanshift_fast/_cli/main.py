@@ -53,23 +53,10 @@ _PACKAGES = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command; None takes the process's own arguments.
 
-    Parameters
-    ----------
-    argv : sequence of str or None, default=None
-        The arguments after the program's name; None takes the process's own.
-
-    Returns
-    -------
-    code : int
-        0, 1 or 130, for `sys.exit`.
-
-    Raises
-    ------
-    SystemExit
-        With code 2 on wrong usage, with 0 after ``--help`` and ``--version``, with 143 or 129
-        where a signal ended the command.
+    Returns 0, 1 or 130, for `sys.exit`. Raises SystemExit with code 2 on wrong usage, with 0 after
+    ``--help`` and ``--version``, with 143 or 129 where a signal ended the command.
     """
     signals.begin()
     try:

@@ -12,18 +12,10 @@ from pathlib import Path
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Find how many bytes may still be taken.
+    """How many bytes may still be taken; None without psutil, of the extra ``io``.
 
-    Parameters
-    ----------
-    root : Path, default=Path("/")
-        Where /proc and /sys are.
-
-    Returns
-    -------
-    int or None
-        The least of the machine's memory and of the room in each control group that the process
-        is in. None without psutil, of the extra ``io``.
+    The least of the machine's memory and of the room in each control group of the process. ``root``
+    is the folder of /proc and /sys.
     """
     try:
         import psutil

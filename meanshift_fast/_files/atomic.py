@@ -18,13 +18,7 @@ def real_path(path: Path) -> Path:
 
 
 def check_target(path: Path) -> None:
-    """Check before the work that a file can be written after it.
-
-    Raises
-    ------
-    OSError
-        If the folder is missing or not writable, or something other than a file is there.
-    """
+    """Check before the work that a file can be written after it."""
     folder = real_path(path).parent
     if not folder.is_dir():
         raise NotADirectoryError(f"cannot write {path}: there is no folder {folder}; create it")
@@ -39,16 +33,8 @@ def check_target(path: Path) -> None:
 def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     """Write files, all of them or none.
 
-    Parameters
-    ----------
-    writers : mapping of Path to callable
-        For each file that is to be, ``write(part)``, which writes to another name in the same
-        folder. A link stays a link: what it points to is replaced.
-
-    Raises
-    ------
-    OSError
-        "cannot write ...", with the system's reason.
+    For each file, ``write(part)`` writes to another name in the same folder. A link stays a link:
+    its target is replaced. An OSError begins with "cannot write ...".
     """
     targets = {path: real_path(path) for path in writers}
     parts = {path: to.with_name(f".{to.name}.{os.getpid()}.part") for path, to in targets.items()}

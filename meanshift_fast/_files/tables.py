@@ -73,13 +73,7 @@ class File(Protocol):
 
 
 def import_pyarrow() -> Any:
-    """Import pyarrow with its csv and parquet modules.
-
-    Raises
-    ------
-    ImportError
-        With the command that installs it.
-    """
+    """Import pyarrow with its csv and parquet modules, or name the command that installs it."""
     try:
         import pyarrow
         import pyarrow.csv

@@ -14,16 +14,10 @@ from meanshift_fast._files.tables import import_pyarrow
 
 
 def write_labels(part: Path, form: str, batches: Iterable[tuple[NDArray[np.int64], Any]]) -> None:
-    """Write labels and the kept columns, batch by batch.
+    """Write labels and kept columns, batch by batch.
 
-    Parameters
-    ----------
-    part : Path
-        Where to.
-    form : {".npy", ".csv", ".parquet"}
-        npy: an array of shape (n_samples,). Else: the kept columns, then ``label``.
-    batches : iterable of (int64 array of shape (n_rows,), pyarrow.Table or None)
-        At least one; labels and kept columns of consecutive rows.
+    npy: an array of shape (n_samples,). Else: the kept columns, then ``label``. The batches, at
+    least one, are labels of consecutive rows and their kept columns as a pyarrow.Table, or None.
     """
     if form == ".npy":
         _write_npy(part, (labels for labels, _ in batches))

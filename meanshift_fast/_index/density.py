@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.flat import shift
 from meanshift_fast._index.gaussian import gaussian_shift
-from meanshift_fast._index.sigma_points import find_proxies
+from meanshift_fast._index.sigma_points import find_sigma_points
 from meanshift_fast._input.scaling import readonly_table
 
 _Floats = NDArray[np.float64]
@@ -100,5 +100,7 @@ def gaussian_density(points: _Floats, weights: _Floats, places: _Floats) -> _Flo
     rows = tree.build(readonly_table(points), weights)
     order = tree.order_of(readonly_table(places))
     density = np.empty(len(places))
-    density[order], _ = gaussian_shift(rows, find_proxies(rows), places[order], accuracy=ACCURACY)
+    density[order], _ = gaussian_shift(
+        rows, find_sigma_points(rows), places[order], accuracy=ACCURACY
+    )
     return density

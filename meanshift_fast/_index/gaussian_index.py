@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index, without_sums
-from meanshift_fast._index.gaussian import GROUPED, gaussian_shift, polish
+from meanshift_fast._index.gaussian import MAX_GROUPED_FEATURES, gaussian_shift
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._index.sigma_points import Proxies, find_proxies
+from meanshift_fast._index.newton import polish
+from meanshift_fast._index.sigma_points import SigmaPoints, find_sigma_points
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class GaussianIndex(Index):
     """Rows that all count, by their distance; positions are in bandwidths."""
 
     tree: MomentTree
-    sigma_points: Proxies
+    sigma_points: SigmaPoints
     accuracy: float
     radius: float
     is_smooth = True
@@ -25,7 +26,7 @@ class GaussianIndex(Index):
     @classmethod
     def of(cls, tree: MomentTree, radius: float, accuracy: float) -> Self:
         """The index on a tree of rows."""
-        return cls(tree, find_proxies(tree), accuracy, radius)
+        return cls(tree, find_sigma_points(tree), accuracy, radius)
 
     @property
     def order(self) -> NDArray[np.signedinteger]:
@@ -40,7 +41,7 @@ class GaussianIndex(Index):
 
     def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """Groups of neighbours share their sums; without coalescing they stay in order."""
-        return coalescing and self.tree.points.shape[1] <= GROUPED
+        return coalescing and self.tree.points.shape[1] <= MAX_GROUPED_FEATURES
 
     def refined(self) -> Self:
         """The same with a hundredth of the error."""

@@ -1,16 +1,17 @@
-"""Proxies: a few rows that stand for all the rows of a node, for the Gaussian shift.
+"""Sigma points: a few weighted points that stand for all rows of a node, for the Gaussian shift.
 
-    rows of a node      its proxies, n = 2 features
+    rows of a node      its sigma points, n = 2 features
        . :.                   x            the mean, plus and minus sqrt(n) times the columns of
      . : .: .     -->       x   x          the Cholesky factor of the covariance: of the node's
-       :. .                   x            weight, mean and second moments, for any function
+       :. .                   x            weight, mean and second moments
 
-What the node's third moments, and its rows' and proxies' fourth, add to an error is measured here
-too. Above four features a node is its mean, and the error begins with the second moments.
+What the node's third moments, and the fourth of its rows and sigma points, add to an error is
+measured here too. Above four features a node is its mean, and the error begins with the second
+moments. See docs/explanations/gaussian_promise.md.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
@@ -19,98 +20,159 @@ from numpy.typing import NDArray
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
-from meanshift_fast._jit.simd import LANES, flat, full, item, load, put, store, total, where
+from meanshift_fast._jit.simd import LANES, flat, full, item, load, most, put, store, total, where
 
-MOST_FEATURES = 4  # that a node has more than one proxy for
-FIRST_CHUNK_VALUES = 1 << 27  # read or measured by the first chunk, at most: less than a second
+MAX_SPREAD_FEATURES = 4  # up to which a node has more than one sigma point
+FIRST_CHUNK_VALUES = 1 << 27  # that the blocks of the first chunk go through: less than a second
 HUGE = 1e300  # less than what fills up the last leaf
 
 
-class Proxies(NamedTuple):
-    r"""What the Gaussian shift knows of each child of each block, beside the moment tree.
+class SigmaPoints(NamedTuple):
+    r"""The sigma points of each child of each block of a moment tree.
 
     Attributes
     ----------
     mean : float64 array of shape (n_blocks, n_features, 16)
         The children's means.
-    rows : float64 array of shape (n_blocks, n_proxies, n_features, 16)
-        The rows that stand for the child's, each for an equal part of its weight.
+    points : float64 array of shape (n_blocks, n_sigma, n_features, 16)
+        The sigma points, each for an equal part of the child's weight.
     radius : float64 array of shape (n_blocks, 16)
-        How far a row or a proxy is from the mean at most.
+        The largest distance of a row or a sigma point from the mean.
     skew : float64 array of shape (n_blocks, 16)
-        The Frobenius norm of the mean of d d d, d a row minus the mean; 0 with one proxy.
+        The Frobenius norm of the mean of d d d, d a row minus the mean; 0 with one sigma point.
     tail : float64 array of shape (n_blocks, 16)
-        The mean of \|d\|^4, of the rows plus of the proxies; of \|d\|^2 with one proxy.
+        The mean of \|d\|^4, of the rows plus of the sigma points; of \|d\|^2 with one.
     """
 
     mean: NDArray[np.float64]
-    rows: NDArray[np.float64]
+    points: NDArray[np.float64]
     radius: NDArray[np.float64]
     skew: NDArray[np.float64]
     tail: NDArray[np.float64]
 
 
+class Nodes(NamedTuple):
+    """A moment tree and its sigma points as steps read them: flat pointers and counts."""
+
+    points: Any
+    point_weights: Any
+    lower: Any
+    upper: Any
+    weight: Any
+    first_child: Any
+    mean: Any
+    sigma_points: Any
+    radius: Any
+    skew: Any
+    tail: Any
+    n_upper: int
+    n_features: int
+    n_sigma: int
+    is_weighted: Any
+    total_weight: float
+
+
 @step
-def _row_weights(points, point_weights, weighted, leaf, n_features):
+def nodes_of(tree, sigma):
+    """A tree and its sigma points as :class:`Nodes`."""
+    return Nodes(
+        flat(tree.points), flat(tree.point_weights), flat(tree.lower), flat(tree.upper),
+        flat(tree.weight), flat(tree.first_child), flat(sigma.mean), flat(sigma.points),
+        flat(sigma.radius), flat(sigma.skew), flat(sigma.tail), tree.n_upper,
+        sigma.points.shape[2], sigma.points.shape[1], np.int64(tree.point_weights.shape[0] > 1),
+        total(load(tree.weight, 0)),
+    )  # fmt: skip
+
+
+class _Leaves(NamedTuple):
+    """The leaves below a node: ``start`` to ``stop`` of a tree's."""
+
+    points: Any
+    point_weights: Any
+    is_weighted: Any
+    n_features: int
+    start: int
+    stop: int
+
+
+@step
+def _leaves_below(tree, block, lane):
+    """The leaves below a child of a block."""
+    size, first = 1, block
+    while first < tree.n_upper:
+        first, size = tree.first_child[first], size * LANES
+    start = tree.first_child[first] + lane * size
+    return _Leaves(
+        flat(tree.points), flat(tree.point_weights), np.int64(tree.point_weights.shape[0] > 1),
+        tree.points.shape[1], start, min(start + size, tree.points.shape[0]),
+    )  # fmt: skip
+
+
+@step
+def _row_weights(leaves, leaf):
     """The weights of a leaf's rows; 0 for what fills up the last leaf."""
-    there = load(points, leaf * n_features) < full(HUGE)
-    return where(there, load(point_weights, leaf * weighted), full(0.0))
+    exists = load(leaves.points, leaf * leaves.n_features) < full(HUGE)
+    return where(exists, load(leaves.point_weights, leaf * leaves.is_weighted), full(0.0))
 
 
 @step
-def _mean_of(points, point_weights, weighted, first, stop, n_features, origin, weight, sums, mean):
+def _write_mean(leaves, weight, origin, sums, mean):
     """Average the rows of some leaves, as offsets from a corner of their box."""
+    n_features = leaves.n_features
     for f in range(n_features):
         store(sums, f, full(0.0))
-    for leaf in range(first, stop):
-        weights = _row_weights(points, point_weights, weighted, leaf, n_features)
-        there = weights > full(0.0)
+    for leaf in range(leaves.start, leaves.stop):
+        weights = _row_weights(leaves, leaf)
+        exists = weights > full(0.0)
         for f in range(n_features):
-            away = load(points, leaf * n_features + f) - item(origin, f)
-            store(sums, f, load(sums, f) + where(there, away * weights, full(0.0)))
+            away = load(leaves.points, leaf * n_features + f) - item(origin, f)
+            store(sums, f, load(sums, f) + where(exists, away * weights, full(0.0)))
     for f in range(n_features):
         put(mean, f, item(origin, f) + total(load(sums, f)) / weight)
 
 
 @step
-def _moments_of(points, point_weights, weighted, first, stop, n_features, deep, mean, away, sums):
+def _add_products(weights, away, n_features, sums):
+    """Add a leaf's weighted products of two features of ``away`` and of three, for f <= g <= h."""
+    pair, triple = 0, n_features * (n_features + 1) // 2
+    for f in range(n_features):
+        once = weights * load(away, f)
+        for g in range(f, n_features):
+            twice = once * load(away, g)
+            store(sums, pair, load(sums, pair) + twice)
+            pair += 1
+            for h in range(g, n_features):
+                store(sums, triple, load(sums, triple) + twice * load(away, h))
+                triple += 1
+
+
+@step
+def _sum_moments(leaves, is_spread, mean, away, sums):
     """Sum central moments over the rows of some leaves; returns radius squared and tail.
 
-    Where ``deep``, ``sums`` takes the second moments and then the third, for f <= g <= h, and
-    the tail is of the fourth power.
+    Where ``is_spread``, ``sums`` takes the second moments and then the third, and the tail is of
+    the fourth power.
     """
-    zero = full(0.0)
-    for k in range(n_features * (n_features + 1) * (n_features + 5) // 6 * deep):
+    n_features, zero = leaves.n_features, full(0.0)
+    for k in range(n_features * (n_features + 1) * (n_features + 5) // 6 * is_spread):
         store(sums, k, zero)
     radius_sq, tail = zero, zero
-    for leaf in range(first, stop):
-        weights = _row_weights(points, point_weights, weighted, leaf, n_features)
-        there = weights > zero
+    for leaf in range(leaves.start, leaves.stop):
+        weights = _row_weights(leaves, leaf)
+        exists = weights > zero
         away_sq = zero
         for f in range(n_features):
-            offset = where(there, load(points, leaf * n_features + f) - item(mean, f), zero)
+            offset = load(leaves.points, leaf * n_features + f) - item(mean, f)
+            offset = where(exists, offset, zero)
             store(away, f, offset)
             away_sq = away_sq + offset * offset
         radius_sq = where(away_sq > radius_sq, away_sq, radius_sq)
-        if not deep:
+        if is_spread:
+            tail = tail + weights * away_sq * away_sq
+            _add_products(weights, away, n_features, sums)
+        else:
             tail = tail + weights * away_sq
-            continue
-        tail = tail + weights * away_sq * away_sq
-        pair, triple = 0, n_features * (n_features + 1) // 2
-        for f in range(n_features):
-            once = weights * load(away, f)
-            for g in range(f, n_features):
-                twice = once * load(away, g)
-                store(sums, pair, load(sums, pair) + twice)
-                pair += 1
-                for h in range(g, n_features):
-                    store(sums, triple, load(sums, triple) + twice * load(away, h))
-                    triple += 1
-    store(away, 0, radius_sq)
-    most_sq = 0.0
-    for lane in range(LANES):
-        most_sq = max(most_sq, item(away, lane))
-    return most_sq, total(tail)
+    return most(radius_sq), total(tail)
 
 
 @step
@@ -132,7 +194,7 @@ def _skew_of(sums, n_features):
 
 
 @step
-def _factor(sums, n_features, weight, factor):
+def _write_cholesky(sums, n_features, weight, factor):
     """Write the Cholesky factor of the second moments times the features, column by column.
 
     Returns the largest square of a column, and the mean of their squares' squares.
@@ -161,66 +223,50 @@ def _factor(sums, n_features, weight, factor):
 
 
 @step
-def _leaves_below(first_child, n_upper, block):
-    """The first leaf below a block, and how many leaves each of its children holds."""
-    size = 1
-    while block < n_upper:
-        block, size = first_child[block], size * LANES
-    return first_child[block], size
-
-
-@step
-def _stand_in(tree, proxies, block, lane, memory):
-    """Find the proxies of one child of a block from the rows below it."""
-    mean, rows, radius, skew, tail = proxies
-    n_features, n_proxies = rows.shape[2], rows.shape[1]
-    deep = np.int64(n_proxies > 1)
-    weighted = np.int64(tree.point_weights.shape[0] > 1)
-    points, point_weights = flat(tree.points), flat(tree.point_weights)
+def _write_sigma_points(tree, sigma, block, lane, memory):
+    """Find the sigma points of one child of a block from the rows below it."""
+    n_features = sigma.points.shape[2]
+    is_spread = np.int64(sigma.points.shape[1] > 1)
     away, sums, origin, center = flat(memory[0]), flat(memory[1]), flat(memory[2]), flat(memory[3])
     weight = tree.weight[block, lane]
-    first, size = _leaves_below(tree.first_child, tree.n_upper, block)
-    start = first + lane * size
-    stop = min(start + size, tree.points.shape[0])
+    leaves = _leaves_below(tree, block, lane)
     for f in range(n_features):
         put(origin, f, tree.lower[block, f, lane])
-    _mean_of(points, point_weights, weighted, start, stop, n_features, origin, weight, sums, center)
-    radius_sq, power = _moments_of(
-        points, point_weights, weighted, start, stop, n_features, deep, center, away, sums
-    )
+    _write_mean(leaves, weight, origin, sums, center)
+    radius_sq, power = _sum_moments(leaves, is_spread, center, away, sums)
     fourth = 0.0
     for f in range(n_features):
-        mean[block, f, lane] = item(center, f)
-        rows[block, 0, f, lane] = item(center, f)
-    if deep:
-        most_sq, fourth = _factor(sums, n_features, weight, away)
+        sigma.mean[block, f, lane] = item(center, f)
+        sigma.points[block, 0, f, lane] = item(center, f)
+    if is_spread:
+        most_sq, fourth = _write_cholesky(sums, n_features, weight, away)
         radius_sq = max(radius_sq, most_sq)
-        skew[block, lane] = _skew_of(sums, n_features) / weight
+        sigma.skew[block, lane] = _skew_of(sums, n_features) / weight
         for j in range(n_features):
             for f in range(n_features):
-                step_size = item(away, j * n_features + f) if f >= j else 0.0
-                rows[block, 2 * j, f, lane] = item(center, f) + step_size
-                rows[block, 2 * j + 1, f, lane] = item(center, f) - step_size
-    radius[block, lane] = math.sqrt(radius_sq)
-    tail[block, lane] = power / weight + fourth
+                offset = item(away, j * n_features + f) if f >= j else 0.0
+                sigma.points[block, 2 * j, f, lane] = item(center, f) + offset
+                sigma.points[block, 2 * j + 1, f, lane] = item(center, f) - offset
+    sigma.radius[block, lane] = math.sqrt(radius_sq)
+    sigma.tail[block, lane] = power / weight + fourth
 
 
 @step
-def _stand_in_lane(tree, proxies, start, stop, lane, memory):
+def _write_lane(tree, sigma, start, stop, lane, memory):
     for block in range(start, stop):
         if tree.weight[block, lane] > 0.0:
-            _stand_in(tree, proxies, block, lane, memory)
+            _write_sigma_points(tree, sigma, block, lane, memory)
 
 
 @parallel
-def _stand_in_all(tree, proxies, n_sums, start, stop):
+def _write_all(tree, sigma, n_sums, start, stop):
     for lane in prange(LANES):
         memory = np.empty((4, n_sums, LANES))
-        _stand_in_lane(tree, proxies, start, stop, np.int64(lane), memory)
+        _write_lane(tree, sigma, start, stop, np.int64(lane), memory)
 
 
-def find_proxies(tree: MomentTree) -> Proxies:
-    """Find the proxies of all children of a tree's blocks.
+def find_sigma_points(tree: MomentTree) -> SigmaPoints:
+    """Find the sigma points of all children of a tree's blocks.
 
     Parameters
     ----------
@@ -229,7 +275,7 @@ def find_proxies(tree: MomentTree) -> Proxies:
 
     Returns
     -------
-    Proxies
+    SigmaPoints
         The same for every number of threads.
 
     Notes
@@ -238,18 +284,18 @@ def find_proxies(tree: MomentTree) -> Proxies:
     cores. Memory, for d features, d^2 + (d + 3) / 2 bytes a row; above four, d + 3 / 2.
     """
     n_blocks, n_features = tree.lower.shape[:2]
-    n_proxies = 2 * n_features if n_features <= MOST_FEATURES else 1
-    proxies = Proxies(
+    n_sigma = 2 * n_features if n_features <= MAX_SPREAD_FEATURES else 1
+    sigma = SigmaPoints(
         mean=np.zeros((n_blocks, n_features, LANES)),
-        rows=np.zeros((n_blocks, n_proxies, n_features, LANES)),
+        points=np.zeros((n_blocks, n_sigma, n_features, LANES)),
         radius=np.zeros((n_blocks, LANES)),
         skew=np.zeros((n_blocks, LANES)),
         tail=np.zeros((n_blocks, LANES)),
     )
     n_moments = n_features * (n_features + 1) * (n_features + 5) // 6
-    n_sums = max(n_moments, n_features) if n_proxies > 1 else n_features
+    n_sums = max(n_moments, n_features) if n_sigma > 1 else n_features
     # The first block has all rows below it, the next sixteen a sixteenth each, and so on;
     # 10M x 2 rows take 0.24 s in all.
     for start, stop in chunks(n_blocks, first=max(FIRST_CHUNK_VALUES // tree.points.size, 1)):
-        _stand_in_all(tree, proxies, n_sums, start, stop)
-    return proxies
+        _write_all(tree, sigma, n_sums, start, stop)
+    return sigma

@@ -43,12 +43,6 @@ def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True)
     -------
     numeric array of shape (n_samples, n_features)
         X itself where it is a plain array of numbers that float64 holds.
-
-    Raises
-    ------
-    ValueError
-        As scikit-learn's ``validate_data`` says it; "X must hold numbers, ..." or "X must be finite
-        as float64, ...".
     """
     if type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in _NUMBERS:
         attributes = vars(estimator)
@@ -64,27 +58,9 @@ def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True)
 
 
 def plain_table(X: ArrayLike, name: str = "X", **options: Any) -> NDArray[Any]:
-    """Check rows that no estimator is fitted to.
+    """Check rows without an estimator; the options are those of scikit-learn's ``check_array``.
 
-    Parameters
-    ----------
-    X : array-like of shape (n_rows, n_features)
-        The rows.
-    name : str, default="X"
-        The parameter's name, for messages.
-    **options : Any
-        Of scikit-learn's ``check_array``.
-
-    Returns
-    -------
-    numeric array of shape (n_rows, n_features)
-        X itself where it is a plain array of numbers that float64 holds.
-
-    Raises
-    ------
-    ValueError
-        As scikit-learn's ``check_array`` says it; "X must hold numbers, ..." or "X must be finite
-        as float64, ...".
+    X itself where it is a plain array of numbers that float64 holds. The name is for messages.
     """
     return _checked_by(partial(check_array, input_name=name, **options), X, name)
 
@@ -137,13 +113,7 @@ def _numeric(table: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def check_parameters(estimator: BaseEstimator) -> None:
-    """Check the parameters of an estimator as scikit-learn does, plain values once only.
-
-    Raises
-    ------
-    sklearn.utils._param_validation.InvalidParameterError
-        As scikit-learn says it.
-    """
+    """Check the parameters of an estimator as scikit-learn does, plain values once only."""
     kind: Any = type(estimator)
     values = {name: getattr(estimator, name) for name in _parameter_names(kind)}
     bandwidth = values.get("bandwidth")
@@ -156,18 +126,7 @@ def check_parameters(estimator: BaseEstimator) -> None:
 
 
 def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]:
-    """Check the parameters of a function first, as scikit-learn's functions do.
-
-    Parameters
-    ----------
-    constraints : dict
-        For each parameter what scikit-learn's ``validate_params`` takes.
-
-    Returns
-    -------
-    callable
-        A decorator.
-    """
+    """Check the parameters of a function first, by the constraints of scikit-learn's decorator."""
 
     def decorated(function: Function) -> Function:
         signature = inspect.signature(function)

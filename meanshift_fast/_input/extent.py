@@ -48,17 +48,9 @@ def _bound_parts(points, lower, upper):
 
 
 def bounds_of(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bound the rows of a table.
+    """The least value of each column and the largest, read-only of shape (2, n_features).
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
-
-    Returns
-    -------
-    read-only float64 array of shape (2, n_features)
-        The least value of each column, and the largest.
+    The rows are finite and at least one.
     """
     n_parts = min(available_threads(), PARTS)
     lower = np.full((n_parts, points.shape[1]), np.inf)

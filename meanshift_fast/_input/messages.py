@@ -30,18 +30,7 @@ _SHORT = _Short()
 
 
 def quoted(value: Any) -> str:
-    """A value for a message: on one line, its middle left out where it is long.
-
-    Parameters
-    ----------
-    value : any
-        What the caller gave.
-
-    Returns
-    -------
-    str
-        What ``repr`` says, where that is short; at most 100 characters.
-    """
+    """A value for a message: its ``repr`` on one line, at most 100 characters."""
     shown = _SHORT.repr(value)
     return cut(shown if isinstance(value, str) else " ".join(shown.split()))
 
@@ -62,18 +51,10 @@ def bandwidth_text(bandwidth: float | NDArray[np.float64]) -> str:
 def no_point_within(
     bandwidth: float | NDArray[np.float64], endpoints: NDArray[np.float64]
 ) -> ValueError:
-    """The error of an ascent in which every ball is empty, with what helps.
+    """The error of an ascent in which every ball is empty, with a remedy.
 
-    Parameters
-    ----------
-    bandwidth : float, or float64 array of shape (n_features,)
-        In the unit of the columns.
-    endpoints : float64 array of shape (n_seeds, n_features)
-        Where the trajectories ended, in the same unit.
-
-    Returns
-    -------
-    ValueError
+    The bandwidth (a number or one for each feature) and the endpoints of the trajectories are in
+    the unit of the columns.
     """
     largest = float(np.abs(endpoints).max())
     step = float(np.spacing(largest))

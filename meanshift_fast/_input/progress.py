@@ -16,18 +16,11 @@ Report = Callable[[int, int, str], None]
 
 @contextmanager
 def reporting(progress: bool | Report) -> Iterator[Report]:
-    """Turn the parameter ``progress`` into a callable for the length of a fit.
+    """Turn the parameter ``progress`` into a callable for the length of a call.
 
-    Parameters
-    ----------
-    progress : bool or callable
-        False: silent. True: a tqdm bar where tqdm is installed, else a plain line, on stderr
-        either way. A callable is called as ``progress(done, total, stage)``; what it raises ends
-        the fit.
-
-    Yields
-    ------
-    callable
+    False: silent. True: a tqdm bar where tqdm is installed, else a plain line, on stderr either
+    way. A callable is called as ``progress(done, total, stage)``; an exception from it ends the
+    call.
     """
     if callable(progress):
         yield progress

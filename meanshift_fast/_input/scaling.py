@@ -84,7 +84,7 @@ def units_of(
     Parameters
     ----------
     bandwidth : float, or float64 array of shape (n_features,)
-        In the unit of the columns. Equal for all features, it does as one number does.
+        In the unit of the columns. One that is equal for all features counts as one number.
     *tables : float64 arrays of shape (n_rows, n_features)
         The tables to measure.
     in_bandwidths : bool, default=False
@@ -92,14 +92,10 @@ def units_of(
     in_bins : bool, default=False
         Whether rows are to be sorted into bins that are a bandwidth wide.
 
-    Returns
-    -------
-    Units
-
     Raises
     ------
     ValueError
-        Where a table holds too many bandwidths to count.
+        Where a coordinate is too many bandwidths from 0.
     """
     widths = np.atleast_1d(bandwidth)
     is_one = widths.size == 1 or bool((widths == widths[0]).all())
@@ -165,13 +161,7 @@ def too_large(name: str, objects: ArrayLike) -> ValueError:
 
 
 def numbers_of(name: str, given: NDArray[Any]) -> NDArray[Any]:
-    """Make float64 of an array of objects that are all numbers; any other is left as it is.
-
-    Raises
-    ------
-    ValueError
-        "... must be finite as float64", with the value.
-    """
+    """Make float64 of an array of objects that are all numbers; any other is left as it is."""
     if given.dtype.kind != "O" or not all(
         isinstance(value, Real | Decimal) for value in given.flat
     ):
@@ -185,23 +175,7 @@ def numbers_of(name: str, given: NDArray[Any]) -> NDArray[Any]:
 def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[np.float64]:
     """Check a parameter that is a positive length, or one for each feature.
 
-    Parameters
-    ----------
-    name : str
-        The parameter's name, for the message.
-    lengths : float or array-like of shape (n_features,)
-        Positive and finite, in the unit of the columns.
-    n_features : int
-        Columns of the table.
-
-    Returns
-    -------
-    float64 array of shape (n_features,)
-
-    Raises
-    ------
-    ValueError
-        "bandwidth must ...", with the value.
+    The name is for the message; the lengths are returned as float64 array of shape (n_features,).
     """
     given = np.asarray(lengths)
     if given.ndim:

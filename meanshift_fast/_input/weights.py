@@ -28,17 +28,12 @@ def checked_weights(
     n_samples : int
         Rows of the table.
     all_zero : bool, default=False
-        Whether weights that are all 0 will do.
+        Whether weights that are all 0 are allowed.
 
     Returns
     -------
     read-only float64 array of shape (n_samples,) or (0,)
         Empty where ``sample_weight`` is None or all weights are 1.
-
-    Raises
-    ------
-    ValueError
-        "sample_weight must ...", with the offending value and its row.
     """
     if sample_weight is None:
         return UNWEIGHTED
@@ -86,19 +81,7 @@ def without_weightless(
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Leave out the rows of weight 0.
 
-    Parameters
-    ----------
-    table : array of shape (n_samples, n_features)
-        The rows.
-    weights : read-only float64 array of shape (n_samples,) or (0,)
-        Their weights, as checked.
-
-    Returns
-    -------
-    table : array of shape (n_left, n_features)
-        The table itself where no weight is 0.
-    weights : read-only float64 array of shape (n_left,) or (0,)
-        Empty where the weights left are all 1.
+    The table itself where no weight is 0. The weights are empty where those left are all 1.
     """
     if weights.all():
         return table, weights

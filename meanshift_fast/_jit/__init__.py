@@ -1,6 +1,6 @@
 """How kernels are compiled, kept on disk, spread over threads and written in vectors.
 
-    compiler --> linking --> machine code <-- disk_cache
+    compiler --> joints --> linking --> machine code <-- disk_cache <-- sealing
        |
     threads          simd, hashing     steps that kernels call
                      chunks            interruptible blocks of work

@@ -4,75 +4,20 @@ Kernels are compiled at their first call, never at import, and their machine cod
 where a folder can be written. A `parallel` function is a few lines around a `step`, because a
 ``prange`` body compiles several times slower than a plain loop.
 
-Kernels of several files share a `step` by importing it by its name. Every cache is sealed with the
-texts of all files whose steps the kernel's file imports, directly or through other steps, and with
-the values of the numbers that these files import, so no machine code of an older step or constant
-is loaded.
+Kernels of several files share a `step` by importing it by its name.
 """
 
-import contextlib
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
-from meanshift_fast._jit import linking, simd, threads
-from meanshift_fast._jit.disk_cache import SealedCache
-from meanshift_fast._jit.linking import KernelCompiler, StepCompiler
+from meanshift_fast._jit import joints, threads
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-
-def _is_constant(value: Any) -> bool:
-    """Whether Numba would freeze a global into machine code as a number."""
-    if isinstance(value, tuple):
-        return all(map(_is_constant, value))
-    return isinstance(value, int | float | np.number | np.bool_)
-
-
-def _sealed(function: Callable[..., Any]) -> tuple[list[str], list[str]]:
-    """The other files whose steps a kernel's file imports, and the constants of all these files.
-
-    Steps are followed through the files that they come from. A file that supplies a constant alone
-    is not among the files; the constant's value counts.
-    """
-    known = {function.__code__.co_filename, __file__}
-    found, waiting, constants = set(known), [function], []
-    while waiting:
-        names = waiting.pop().__globals__
-        for name, value in names.items():
-            if isinstance(value, Dispatcher):
-                file = value.py_func.__code__.co_filename
-                if file not in found:
-                    found.add(file)
-                    waiting.append(value.py_func)
-            elif _is_constant(value):
-                constants.append(f"{names['__name__']}.{name} = {value!r}")
-    return sorted(found - known), sorted(constants)
-
-
-def _compile(function: Kernel, form: str, **options: Any) -> Kernel:
-    # Without the wrapper for C, which is never called, a kernel of ten arrays compiles in 137 ms,
-    # and in 150 ms with it.
-    dispatcher = numba.njit(
-        nogil=True,
-        error_model="numpy",
-        pipeline_class=KernelCompiler,
-        no_cfunc_wrapper=True,
-        **options,
-    )(function)
-    # A read-only install without a writable home has no folder for a cache, and Numba raises a
-    # RuntimeError: then every process compiles for itself.
-    with contextlib.suppress(RuntimeError):
-        # Machine code contains what simd.py lowers to, and this file chooses the options.
-        files, constants = _sealed(function)
-        sources = (__file__, simd.__file__, linking.__file__, *files)
-        dispatcher._cache = SealedCache(function, form, sources, constants)
-    return dispatcher  # type: ignore[no-any-return]
 
 
 def _interpreted(function: Kernel) -> Kernel:
@@ -84,7 +29,7 @@ def serial(function: Kernel) -> Kernel:
     """Compile ``function`` for one thread; it releases the global interpreter lock."""
     if numba.config.DISABLE_JIT:
         return _interpreted(function)
-    return _compile(function, "serial")
+    return joints.new_kernel(function, "serial")  # type: ignore[no-any-return]
 
 
 def step(function: Kernel) -> Kernel:
@@ -92,7 +37,7 @@ def step(function: Kernel) -> Kernel:
 
     It has no cache of its own: its code is part of the kernels'. Other files import it by its name.
     """
-    return _step(function)
+    return joints.new_step(function)  # type: ignore[no-any-return]
 
 
 def as_step(kernel: Kernel) -> Kernel:
@@ -109,18 +54,7 @@ def inlined(function: Kernel) -> Kernel:
     For traversals: a constant trip count unrolls loops, and sums in an `accumulator` of simd.py
     stay in registers.
     """
-    return _step(function, forceinline=True)
-
-
-def _step(function: Kernel, *, forceinline: bool = False) -> Kernel:
-    return numba.njit(  # type: ignore[no-any-return]
-        nogil=True,
-        error_model="numpy",
-        no_cpython_wrapper=True,
-        no_cfunc_wrapper=True,
-        pipeline_class=StepCompiler,
-        forceinline=forceinline,
-    )(function)
+    return joints.new_step(function, forceinline=True)  # type: ignore[no-any-return]
 
 
 @step
@@ -155,12 +89,12 @@ class Parallel:
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self._function = function
-        self.spread: Any = _compile(function, "parallel", parallel=True)
+        self.spread: Any = joints.new_kernel(function, "parallel", parallel=True)
 
     @cached_property
     def alone(self) -> Any:
         """The same source on one thread."""
-        return _compile(self._function, "alone")
+        return joints.new_kernel(self._function, "alone")
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel, on as many threads as are available."""

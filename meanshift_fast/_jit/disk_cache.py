@@ -19,38 +19,19 @@ import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from meanshift_fast._jit.linking import paused_collector
-
-SEAL_BYTES = 16
-
-
-@cache
-def _read(loader: Any, path: str) -> bytes:
-    """The bytes of a file in a folder or in a zip archive."""
-    return loader.get_data(path)  # type: ignore[no-any-return]
-
-
-def _digest(function: Any, sources: Iterable[str], constants: Iterable[str]) -> bytes:
-    """A digest of a kernel's file at import, of other sources, constants and Numba's version."""
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=SEAL_BYTES)
-    loader = function.__globals__["__loader__"]
-    digest.update(loader.get_data(function.__code__.co_filename))
-    for source in sources:
-        digest.update(_read(loader, source))
-    digest.update("\n".join(constants).encode())
-    return digest.digest()
+from meanshift_fast._jit.sealing import SEAL_BYTES
 
 
 class _SealedFiles(IndexDataCacheFile):
     """The index and the data files of one kernel."""
+
+    is_used = False  # whether Numba has read or written here
 
     def save(self, key: Any, data: Any) -> None:
         super().save(key, (key, data))
@@ -81,9 +62,13 @@ class _SealedFiles(IndexDataCacheFile):
         except OSError:
             return None
         body, seal = content[:-SEAL_BYTES], content[-SEAL_BYTES:]
-        return pickle.loads(body) if seal == self._seal(body) else None
+        if seal != self._seal(body):
+            return None
+        self.is_used = True
+        return pickle.loads(body)
 
     def _save_sealed(self, path: str, content: Any) -> None:
+        self.is_used = True
         body = self._dump(content)
         with self._open_for_write(path) as file:
             file.write(body)
@@ -99,10 +84,8 @@ class SealedCache(FunctionCache):
         The kernel.
     form : str
         Distinguishes its machine code from that of the same function compiled with other options.
-    sources : iterable of str
-        The files, besides the kernel's own, whose text its machine code depends on.
-    constants : iterable of str, default=()
-        The values of constants that these files import, as text.
+    digest : bytes
+        Of all that its machine code depends on.
 
     Raises
     ------
@@ -110,13 +93,15 @@ class SealedCache(FunctionCache):
         Where no folder can be written: a read-only installation without a writable home.
     """
 
-    def __init__(
-        self, function: Any, form: str, sources: Iterable[str], constants: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, function: Any, form: str, digest: bytes) -> None:
         super().__init__(function)
         self._form = form
-        digest = _digest(function, sources, constants)
         self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base, digest)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether Numba has read or written a sealed file."""
+        return self._cache_file.is_used
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Load the code of one signature, or None.
@@ -133,6 +118,7 @@ class SealedCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
+            self._cache_file.is_used = True
             warnings.warn(
                 f"the machine code of {self._py_func.__name__} cannot be kept in "
                 f"{os.fspath(self._cache_path)} ({error}), and the next process will compile "

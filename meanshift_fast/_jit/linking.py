@@ -18,7 +18,7 @@ type inference alone, and took 6.9 times.
 
 This depends on four interfaces inside Numba: `pipeline_class` of ``njit``, the passes of such a
 pipeline, a target context's `subtarget` with a code generator of its own, and the way in which a
-code library is finalised. They are the same in Numba 0.60 and 0.68.
+code library is finalised. joints.py looks whether they are as they were.
 """
 
 import gc

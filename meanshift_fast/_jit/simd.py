@@ -24,8 +24,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import alloca_once, get_or_insert_function
-from numba.core.imputils import lower_builtin
-from numba.extending import models, register_model, type_callable
+from numba.extending import lower_builtin, models, register_model, type_callable
 
 LANES = 16
 ACCUMULATOR_VECTORS = 4  # the sums of three features, and a support

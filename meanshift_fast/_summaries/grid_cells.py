@@ -246,24 +246,11 @@ class Cells:
         inverse: NDArray[np.int64] | None = None,
         variances: NDArray[np.float64] = UNWEIGHTED,
     ) -> int:
-        """Add rows to their cells, one after the other.
+        """Add rows to their cells, in order; how many were added.
 
-        Parameters
-        ----------
-        points : C-ordered float64 or float32 array of shape (n_samples, n_features)
-            The rows.
-        weights : float64 array of shape (n_samples,) or (0,), default=empty
-            Their weights, at least 0; empty where all are 1.
-        inverse : int64 array of shape (n_samples,), optional
-            Overwritten by the number of each row's cell; for cells that are not halved.
-        variances : float64 array of shape (n_samples,) or (0,), default=empty
-            Where the rows are points of other cells: what these vary, as in `Condensed`.
-
-        Returns
-        -------
-        int
-            How many rows were added: all, or those before the first whose cell has no finite
-            number, because it is not finite itself or too far out.
+        Fewer than all where the next row's cell has no finite number, because the row is not finite
+        or too far out. ``inverse`` takes the number of each row's cell, for cells that are not
+        halved. ``variances`` are those of `Condensed` where the rows are points of other cells.
         """
         inverse = np.empty(0, dtype=np.int64) if inverse is None else inverse
         points, weights, variances = readonly(points), readonly(weights), readonly(variances)

@@ -37,12 +37,8 @@ Model = TypeVar("Model")  # an object with the parameters of MeanShift
 class Resolution(NamedTuple):
     """How fine the cells are.
 
-    Attributes
-    ----------
-    coarsest : float
-        No cell is wider than so many bandwidths.
-    n_fine : int
-        Cells are halved as long as there are no more than so many.
+    No cell is wider than ``coarsest`` bandwidths; cells are halved as long as there are no more
+    than ``n_fine``.
     """
 
     coarsest: float
@@ -89,20 +85,9 @@ class Partition(NamedTuple):
 
 
 def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) -> Partition:
-    """Check some rows and their weights.
+    """Check some rows and their weights; no rows, and weights that are all 0, are allowed.
 
-    Parameters
-    ----------
-    table : array-like of shape (n_rows, n_features)
-        Numbers; no rows will do.
-    weights : array-like of shape (n_rows,), a number, or None
-        Finite, at least 0; all 0 will do.
-    name : str
-        What an error calls the rows.
-
-    Returns
-    -------
-    Partition
+    ``name`` is what an error calls the rows.
     """
     array = np.asarray(table)
     if array.ndim != 2 or array.shape[1] == 0:

@@ -49,15 +49,7 @@ class Sample:
         self._priorities = np.empty(0)
 
     def add(self, table: NDArray[Any], weights: NDArray[np.float64] = UNWEIGHTED) -> None:
-        """Add rows, numbered on from the last.
-
-        Parameters
-        ----------
-        table : numeric array of shape (n_rows, n_features)
-            Finite.
-        weights : float64 array of shape (n_rows,) or (0,), default=empty
-            At least 0; empty where all are 1.
-        """
+        """Add finite rows, numbered on from the last; no weights are weights of 1."""
         if weights.size == 0:
             weights = np.ones(len(table))
         priorities = weights / _uniform_hashes(self.next, len(table))
@@ -93,12 +85,7 @@ class Sample:
     def drawn(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The sample, in the order of the rows' numbers, and weights that add up to all rows'.
 
-        Returns
-        -------
-        rows : read-only float64 array of shape (n_drawn, n_features)
-            All rows of any weight, where they are not too many.
-        weights : read-only float64 array of shape (n_drawn,) or (0,)
-            Empty where all are 1.
+        All rows of any weight where there are at most SIZE. The weights are empty where all are 1.
         """
         rows, weights, numbers = self._rows, self._weights, self._numbers
         assert rows is not None
