@@ -29,7 +29,7 @@ from meanshift_fast import estimator
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._jit.threads import borrowed_threads
-from meanshift_fast._summaries.grid_cells import ROOM, Cells, Condensed
+from meanshift_fast._summaries.grid_cells import FIRST_CELLS, Cells, Condensed
 from meanshift_fast._summaries.partitions import (
     Partition,
     Resolution,
@@ -324,20 +324,26 @@ def _weights_of(sample_weight: Any, n_blocks: int, sizes: tuple[int, ...] | None
             "number for each row of X"
         )
     if sizes is not None and isinstance(sample_weight, da.Array):
-        n_weights = sample_weight.shape[0]
-        if n_weights == sum(sizes):
-            sample_weight = sample_weight.rechunk((sizes,))
-        elif not np.isnan(n_weights):
-            raise ValueError(
-                f"sample_weight must have shape ({sum(sizes)},), one number for each row of X, got "
-                f"shape ({n_weights},)"
-            )
+        sample_weight = _rechunked(sample_weight, sizes)
     if sample_weight.npartitions != n_blocks:
         raise ValueError(
             f"sample_weight must be cut as X is, got {sample_weight.npartitions} partitions where "
             f"X has {n_blocks}; rechunk or repartition it"
         )
     return list(np.ravel(sample_weight.to_delayed()))
+
+
+def _rechunked(weights: da.Array, sizes: tuple[int, ...]) -> da.Array:
+    """Cut weights of known number into chunks of the rows' sizes."""
+    n_weights = weights.shape[0]
+    if np.isnan(n_weights):
+        return weights
+    if n_weights != sum(sizes):
+        raise ValueError(
+            f"sample_weight must have shape ({sum(sizes)},), one number for each row of X, got "
+            f"shape ({n_weights},)"
+        )
+    return weights.rechunk((sizes,))
 
 
 def _partitioned(
@@ -385,7 +391,7 @@ def _condensed(
 def _merged_cells(parts: list[Condensed], n_fine: int) -> Condensed:
     grid, halvings = parts[0].grid, min(part.halvings for part in parts)
     base = Grid(grid.sizes, grid.n_parts >> parts[0].halvings)
-    room = max(ROOM, *(len(part.points) for part in parts))
+    room = max(FIRST_CELLS, *(len(part.points) for part in parts))
     cells = Cells(base, halvings=halvings, n_fine=n_fine, room=room)
     for part in parts:
         cells.merge(part)

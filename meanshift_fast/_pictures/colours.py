@@ -16,7 +16,7 @@ _Floats = NDArray[np.float64]
 COLOURS = ("#485ab4", "#d87e00", "#1ea860", "#ba2424", "#ba7ec0", "#8400ff", "#f636ff")
 GREY = "#808080"  # orphans, and rows that have no label to show
 
-MAX_CENTERS_APART = 5000  # that choose colours by their neighbours'; the others take turns
+MAX_CENTERS_APART = 5000  # with colours unlike their neighbours'; the others cycle through them
 
 
 def ink_of(ax: "Axes") -> tuple[Any, Any]:

@@ -36,7 +36,7 @@ class Field(NamedTuple):
 
 
 class Page(NamedTuple):
-    """How rows come onto the page: centred, turned, and named.
+    """A projection of rows to the page, and the names of its axes.
 
     Attributes
     ----------
@@ -87,14 +87,14 @@ class Page(NamedTuple):
         return self.lay(places[:, None])
 
     def ball(self) -> _Floats:
-        """Outline a ball about 0: its shadow on the page, or its width where a hill is drawn."""
+        """Outline a ball about 0: its projection, or its width where a hill is drawn."""
         widths = np.broadcast_to(self.units.divisor, len(self.origin)) * self.units.radius
         if len(widths) == 1:
             return np.array([[-widths[0], 0.0], [widths[0], 0.0]])
         angle = np.linspace(0, 2 * np.pi, 73)
-        # An ellipsoid's shadow is an ellipse, and a root of its matrix draws it.
-        shadow = (self.axes * widths[:, None] ** 2).T @ self.axes
-        shares, directions = np.linalg.eigh(shadow)
+        # The projection of an ellipsoid is an ellipse; a square root of its matrix outlines it.
+        ellipse = (self.axes * widths[:, None] ** 2).T @ self.axes
+        shares, directions = np.linalg.eigh(ellipse)
         outline: _Floats = np.column_stack([np.cos(angle), np.sin(angle)]) * np.sqrt(shares)
         turned: _Floats = outline @ directions.T
         return turned
@@ -127,11 +127,11 @@ def page_of(
     # A component has no sign of its own: its largest loading is made positive.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
     shares = variances[:-3:-1] / max(variances.sum(), np.finfo(float).tiny)
-    said = [
+    names = [
         f"principal component {i + 1} ({share:.0%} of variance{', in bandwidths' if own else ''})"
         for i, share in enumerate(shares)
     ]
-    return Page(rows, weights, kernel, units, mean, axes / lengths[:, None], said)
+    return Page(rows, weights, kernel, units, mean, axes / lengths[:, None], names)
 
 
 def field_of(page: Page, centers: _Floats, measure: Callable[[_Floats], NDArray[Any]]) -> Field:

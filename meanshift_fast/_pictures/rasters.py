@@ -21,7 +21,7 @@ RASTER_PIXELS = 400  # a side
 def draw_rows(ax: "Axes", rows: _Floats, colours: _Floats, *, on_line: bool = False) -> None:
     """Draw rows in their colours: markers where they are few, else a raster.
 
-    On a line, many rows hide each other, and a few thousand from end to end show as much.
+    On a line many rows hide each other; every k-th of them, in order, shows as much.
     """
     if on_line and len(rows) > MAX_MARKERS:
         kept = rows[:, 0].argsort()[:: -(-len(rows) // MAX_MARKERS)]
@@ -39,8 +39,8 @@ def draw_rows(ax: "Axes", rows: _Floats, colours: _Floats, *, on_line: bool = Fa
     for channel in range(3):
         total = np.bincount(pixel, colours[:, channel], RASTER_PIXELS * RASTER_PIXELS)
         image[:, channel] = total / np.maximum(counts, 1)
-    # The cube root lets a pixel of one row be seen beside one of a thousand, and the quantile, the
-    # others beside the one pixel that holds a photograph's whole sky.
+    # The cube root keeps a pixel of one row visible beside one of a thousand; the quantile keeps
+    # all visible beside a pixel that holds most rows, as the sky of a photograph does.
     full = np.quantile(counts[counts > 0], 0.99)
     image[:, 3] = np.where(counts > 0, 0.25 + 0.75 * np.cbrt(np.minimum(counts / full, 1.0)), 0.0)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))

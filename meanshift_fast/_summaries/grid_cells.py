@@ -1,14 +1,14 @@
-"""Cells: rows become the weighted points of a grid, in the order in which they first enter a cell.
+"""Grid cells: rows become weighted points, in the order in which they first enter a cell.
 
     bin           -1        |         0         |         1         |     sides are bandwidths
-    cells   . | . | . | . | . | . | . | . | . | . | . | . | . | . | .     so many parts of a bin
+    cells   . | . | . | . | . | . | . | . | . | . | . | . | . | . | .     n_parts in a bin
 
     row --hash of its cell--> slot --> cell: first row, weight, sums of offsets from the first row
                                              and of their squares
 
-The cells of a grid are parts of the bins that seeds come from: no cell lies in two bins, so that
-cells know the bins of their rows to the last one. And where the parts are halved, each cell is two
-in each dimension: cells merge to coarser ones, and what they merge to does not depend on when.
+The cells of a grid are parts of the bins that seeds come from. No cell lies in two bins, so seeds
+from cells are those from rows. Halving the parts splits each cell in two along each dimension: fine
+cells merge to coarse ones, and the result does not depend on when they merge.
 """
 
 import math
@@ -26,29 +26,28 @@ from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import find_slot, hash_of_patterns, mixed
 from meanshift_fast._jit.simd import bit_patterns, flat, item, put
 
-BLOCK = 512  # rows whose cells are numbered at a time
-ROOM = 1024
+BLOCK_ROWS = 512  # whose cells are numbered at a time
+FIRST_CELLS = 1024  # that a table has space for
 
 
 # A cell is a row of the table: its number along each feature, its first row, the sum of weighted
-# offsets from that, its weight, and the weighted squares of offsets in sides of a bin; side by
-# side, because a table of many cells lies beyond the caches. Rows go through in blocks, each step
-# for a whole block: so the numbers of cells are not waited for, and neither is memory. In two
-# columns a row takes 12 ns at 500 cells, 26 at 70,000 and 65 at 700,000; one by one, and in four
-# arrays, it took 65, 83 and 184.
+# offsets from that, its weight, and the weighted squares of offsets in sides of a bin, side by
+# side, because a table of many cells lies beyond the caches. Each step handles a block of rows,
+# so that divisions and memory accesses of several rows overlap. In two columns a row takes 12 ns at
+# 500 cells, 26 at 70,000 and 65 at 700,000; row by row, in four arrays, it took 65, 83 and 184.
 
 
 @step
 def _number_block(points, start, sizes, n_parts, numbers, patterns, hashes):
-    """Number the cells of a block of rows from ``start`` on, and hash them; the block's rows."""
+    """Number the cells of a block of rows from ``start`` on, and hash them; how many rows."""
     n_features = points.shape[1]
     n_rows = min(hashes.shape[0], points.shape[0] - start)
     for k in range(n_rows):
         for f in range(n_features):
             numbers[k, f] = cell_number(np.float64(points[start + k, f]), sizes[f], n_parts)
     for k in range(n_rows):
-        # The last bits of integers are zeros: another round of mixing makes those of the hash vary.
-        # Without it a row took 31 ns where it takes 13 ns.
+        # The last bits of whole floats are zeros, and a second round of mixing spreads the hash:
+        # a row takes 13 ns, without it 31.
         code = hash_of_patterns(flat(patterns), k * n_features, n_features)
         hashes[k] = mixed(code, np.int64(0))
     return n_rows
@@ -58,7 +57,7 @@ def _number_block(points, start, sizes, n_parts, numbers, patterns, hashes):
 def _find_block(table, slots, numbers, hashes, n_rows, found):
     """Find the cells of a block of rows; -1 where there is none yet.
 
-    The first loop fetches the slots of many rows at once, where they lie beyond the caches.
+    The first loop only loads slots, so that cache misses of many rows overlap.
     """
     n_features, last_slot = numbers.shape[1], slots.shape[0] - 1
     cells, marks, keys = flat(table), flat(slots), flat(numbers)
@@ -75,7 +74,7 @@ def _find_block(table, slots, numbers, hashes, n_rows, found):
 
 @step
 def _enter_cell(points, row, numbers, k, slots, slot, table, n_cells):
-    """Make a row the first of a new cell; False where there is no room or no finite number."""
+    """Make a row the first of a new cell; False where the table is full or a number infinite."""
     n_features = numbers.shape[1]
     for f in range(n_features):
         if not np.isfinite(numbers[k, f]):
@@ -108,14 +107,14 @@ def _add_row(points, row, weight, variance, sizes, table, cell):
 def _add(points, start, weights, variances, sizes, n_parts, slots, table, n_cells, inverse):
     """Add rows from ``start`` on to their cells; the number of cells, and the row where it ended.
 
-    With ``variances``, the rows are points of cells whose rows vary so much. Ends early where there
-    is no room for a new cell, or where a cell has no finite number. ``inverse`` takes the rows'
-    cells, unless it is empty.
+    With ``variances``, the rows are points of cells whose rows have these variances. Ends early
+    where the table is full, or where a cell has no finite number. ``inverse`` takes the cells of
+    the rows, unless it is empty.
     """
     n_samples, n_features = points.shape
     last_slot = slots.shape[0] - 1
-    numbers = np.empty((BLOCK, n_features))
-    hashes, found = np.empty((2, BLOCK), dtype=np.int64)
+    numbers = np.empty((BLOCK_ROWS, n_features))
+    hashes, found = np.empty((2, BLOCK_ROWS), dtype=np.int64)
     row = start
     while row < n_samples:
         n_rows = _number_block(points, row, sizes, n_parts, numbers, numbers.view(np.int64), hashes)
@@ -156,9 +155,10 @@ def _place(table, n_cells, slots):
 
 @serial
 def _moments(table, sizes, n_parts, means, totals, variances):
-    """Find each cell's mean and weight, and how much its rows vary.
+    """Find each cell's mean, weight and variance.
 
-    A mean beside the border may round across it, and would change its cell when condensed again.
+    A mean beside the border may round across it; it is moved back, so that it keeps its cell when
+    condensed again.
     """
     n_features = means.shape[1]
     for cell in range(means.shape[0]):
@@ -170,7 +170,7 @@ def _moments(table, sizes, n_parts, means, totals, variances):
             first = mean = table[cell, n_features + f]
             if totals[cell] > 0.0:
                 offset = table[cell, 2 * n_features + f] / totals[cell]
-                if not np.isfinite(offset):  # the sum of the largest numbers is none
+                if not np.isfinite(offset):  # the sum of the largest numbers overflows
                     offset = 0.0
                 mean += offset
                 variances[cell] -= (offset / sizes[f]) * (offset / sizes[f])
@@ -181,7 +181,7 @@ def _moments(table, sizes, n_parts, means, totals, variances):
 
 
 class Condensed(NamedTuple):
-    """Cells that are done.
+    """The summary of some rows: their cells.
 
     Attributes
     ----------
@@ -190,12 +190,12 @@ class Condensed(NamedTuple):
     weights : float64 array of shape (n_cells,)
         The weights of the cells' rows.
     variances : float64 array of shape (n_cells,)
-        How much the rows vary within their cells, in squares of a bin's sides: the mean over the
-        features. 0 where all rows of a cell are equal.
+        The variances of the rows within their cells, in squares of a bin's sides: the mean over
+        the features. 0 where all rows of a cell are equal.
     grid : Grid
-        Their grid, halved as often as it came to be.
+        Their grid, its parts halved ``halvings`` times.
     halvings : int
-        How often that was.
+        How often.
     """
 
     points: NDArray[np.float64]
@@ -213,21 +213,23 @@ class Cells:
     grid : Grid
         The cells.
     halvings : int, default=0
-        How often the grid's cells may be halved: so often at first, and again as they were where
-        there are more than ``n_fine`` of them.
+        How often the grid's parts are halved at first. A halving is undone where there are more
+        than ``n_fine`` cells.
     n_fine : int, default=1
-        The most cells that halved ones may be.
+        The most cells that a halved grid may have.
     room : int, default=1024
-        Cells that there is room for at first. Making more takes as long as what comes in.
+        Cells that the table has space for at first.
 
     Notes
     -----
     How often cells are halved in the end depends on all rows together, and not on their order or
-    on what comes in at a time. Memory: 24 n_features + 32 to 48 bytes a cell that there is room
-    for, which is at most half as many again as there are; twice that while more is made.
+    their batches. Memory: 24 n_features + 32 to 48 bytes a cell of the table, which has space for
+    at most half as many again as there are; twice that while it grows.
     """
 
-    def __init__(self, grid: Grid, *, halvings: int = 0, n_fine: int = 1, room: int = ROOM) -> None:
+    def __init__(
+        self, grid: Grid, *, halvings: int = 0, n_fine: int = 1, room: int = FIRST_CELLS
+    ) -> None:
         self.n_fine = n_fine
         self._begin(grid, halvings, room)
 
@@ -268,7 +270,7 @@ class Cells:
                 self._make_room()
 
     def condensed(self) -> Condensed:
-        """The cells' means and weights, and what their rows vary."""
+        """The means, weights and variances of the cells."""
         means = np.empty((self.n_cells, len(self.grid.sizes)))
         totals, variances = np.empty((2, self.n_cells))
         n_parts = float(self.grid.n_parts)

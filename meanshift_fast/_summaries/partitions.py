@@ -27,8 +27,8 @@ from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed
 from meanshift_fast._summaries.priority_sample import Sample
 
-ROWS = 1 << 16  # converted at a time, where a partition is not laid out as the kernels take it
-HALVINGS = 6  # cells are halved while they are few, but no more often than this
+BLOCK_ROWS = 1 << 16  # converted at a time, where a partition is not in the kernels' layout
+MAX_HALVINGS = 6  # of cells, while they are few
 
 Width = float | ArrayLike
 Model = TypeVar("Model")  # an object with the parameters of MeanShift
@@ -60,7 +60,7 @@ class Resolution(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """Some of the rows, checked but for what takes a look at each.
+    """Some of the rows, checked except for finite values, which are checked block by block.
 
     Attributes
     ----------
@@ -77,11 +77,11 @@ class Partition(NamedTuple):
     name: str
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Any], NDArray[np.float64]]]:
-        """Go through them as the kernels take them, converting few at a time."""
+        """Yield blocks of rows in the kernels' layout: first row, rows, weights."""
         dtype = np.float32 if self.table.dtype == np.float32 else np.float64
-        for start in range(0, len(self.table), ROWS):
-            points = np.ascontiguousarray(self.table[start : start + ROWS], dtype=dtype)
-            yield start, points, self.weights[start : start + ROWS]
+        for start in range(0, len(self.table), BLOCK_ROWS):
+            points = np.ascontiguousarray(self.table[start : start + BLOCK_ROWS], dtype=dtype)
+            yield start, points, self.weights[start : start + BLOCK_ROWS]
 
 
 def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) -> Partition:
@@ -156,10 +156,10 @@ def check_columns(model: Any, width: Width, n_features: int) -> None:
 
 
 def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
-    """Make the cells that rows come into: parts of bins that are a bandwidth wide."""
+    """Make an empty grid of cells: parts of bins that are a bandwidth wide."""
     sizes = checked_lengths("bandwidth", width, n_features)
     n_parts = ceil(1.0 / resolution.coarsest - 1e-9)
-    return Cells(Grid(sizes, n_parts), halvings=HALVINGS, n_fine=int(resolution.n_fine))
+    return Cells(Grid(sizes, n_parts), halvings=MAX_HALVINGS, n_fine=int(resolution.n_fine))
 
 
 def estimated(sample: Sample, rule: str | None, kernel: str) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from meanshift_fast._input.scaling import readonly, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 
-SIZE = 1 << 15
+SIZE = 1 << 15  # rows
 
 
 def _uniform_hashes(first: int, n_rows: int) -> NDArray[np.float64]:
