@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -44,11 +45,17 @@ def test_the_package_is_the_command_too():
     )
     shown = (ended.returncode, ended.stdout, ended.stderr)
     assert shown == (0, f"meanshift-fast {__version__}\n", "")
-    ended = subprocess.run(
-        [*MODULE, "dance"], text=True, capture_output=True, timeout=600, check=False
-    )
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("usage: meanshift-fast [-h]")
+
+
+@pytest.mark.jitless
+def test_wrong_usage_of_the_package_is_that_of_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["-m", "dance"])
+    monkeypatch.delitem(sys.modules, "meanshift_fast.__main__", raising=False)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("meanshift_fast", run_name="__main__", alter_sys=True)
+    printed = capsys.readouterr()
+    assert (end.value.code, printed.out) == (2, "")
+    assert printed.err.startswith("usage: meanshift-fast [-h]")
 
 
 @pytest.mark.jitless
@@ -128,8 +135,12 @@ def warmed_up(script, **environment):
 
 
 def test_warmup_says_compiling_on_an_empty_cache_and_loading_after(tmp_path):
-    # Of the kernels that find bins: all of them take ten seconds.
-    few = "import meanshift_fast as m; m.warm_up = lambda: m.get_bin_seeds([[0], [0]], 1)"
+    # Of the kernels that find equal rows: all of them take ten seconds.
+    few = (
+        "import meanshift_fast, numpy; from meanshift_fast._index import equal_rows; "
+        "from meanshift_fast._input.scaling import readonly; "
+        "meanshift_fast.warm_up = lambda: equal_rows.find_repeats(readonly(numpy.zeros((3, 2))))"
+    )
     first, second = (warmed_up(few, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert re.fullmatch(
         r"Compiling kernels \.\.\. [1-9]\d* compiled in [\d.]+ s; "
@@ -140,8 +151,9 @@ def test_warmup_says_compiling_on_an_empty_cache_and_loading_after(tmp_path):
     assert second.endswith(" s, nothing to compile.\n")
 
 
-def test_after_a_warmup_nothing_is_left_to_compile():
-    warmed_up("import meanshift_fast")
+def test_after_a_warmup_nothing_is_left_to_compile(capsys):
+    assert main(["warmup"]) == 0
+    assert capsys.readouterr().err == ""
     again = warmed_up("import meanshift_fast")
     assert again.startswith("Loading kernels ... ready in ")
     assert again.endswith(" s, nothing to compile.\n")
@@ -193,29 +205,35 @@ def test_interruption_is_exit_code_130_without_a_traceback(monkeypatch, capsys):
 )
 @pytest.mark.parametrize("form", ["script", "module"])
 def test_signals_while_the_package_is_imported_are_the_same(form, name, code, what, tmp_path):
-    ended = interrupted_import(tmp_path, name, form)
+    ended = interrupted_import(tmp_path, name, form, "numpy")  # the first that takes long
     assert ended.returncode == code
     assert (ended.stdout, ended.stderr) == ("", f"\nmeanshift-fast: {what}\n")
+
+
+def test_signals_late_in_the_import_are_the_same(tmp_path):
+    ended = interrupted_import(tmp_path, "SIGINT", "script", "meanshift_fast._cli.demo")
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr == "\nmeanshift-fast: interrupted\n"
 
 
 def test_signals_while_another_module_imports_the_package_are_its_own(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "__init__.py").write_text("import meanshift_fast")
     (tmp_path / "other" / "__main__.py").write_text("")
-    ended = interrupted_import(tmp_path, "SIGINT", "module", "other")
+    ended = interrupted_import(tmp_path, "SIGINT", "module", "numpy", "other")
     assert ended.stderr.endswith("KeyboardInterrupt\n")
     assert "Traceback" in ended.stderr
 
 
-def interrupted_import(folder, name, form, module="meanshift_fast"):
-    """What the command says that gets a signal when it imports Numba."""
+def interrupted_import(folder, name, form, at, module="meanshift_fast"):
+    """What the command says that gets a signal when it imports a module."""
     (folder / "sitecustomize.py").write_text(
         f"""
 import os, signal, sys
 
 class Interrupt:
     def find_spec(self, name, *_):
-        if name == "numba":
+        if name == "{at}":
             os.kill(os.getpid(), signal.{name})
 
 sys.meta_path.insert(0, Interrupt())
