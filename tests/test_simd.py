@@ -150,9 +150,10 @@ def test_what_one_thread_draws_no_other_draws(monkeypatch):
 
 
 def test_words_are_the_bits_of_numbers():
+    compiled = numba.njit(a_word)
     for i in range(ROWS.size):
         expected = ROWS.view(np.int64).ravel()[i]
-        assert numba.njit(a_word)(ROWS, i) == a_word(ROWS, i) == expected
+        assert compiled(ROWS, i) == a_word(ROWS, i) == expected
 
 
 def test_a_mask_goes_to_bits_and_back():
