@@ -22,6 +22,7 @@ BELOW = {
     "_summaries": {"_jit", "_input", "_index", "_cluster"},
     # Besides the public faces: what reads options and reports, and what writes files. No engine.
     "_cli": {"_input", "_files"},
+    "_image": {"_jit", "_input", "_index", "_cluster"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 FACES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
@@ -81,7 +82,7 @@ def test_each_folder_says_what_it_holds():
 
 
 def test_importing_the_package_imports_nothing_optional():
-    optional = ("matplotlib", "pyarrow", "dask", "tqdm", "pandas", "psutil", "PIL")
+    optional = ("matplotlib", "pyarrow", "dask", "tqdm", "pandas", "psutil", "PIL", "skimage")
     wings = ("meanshift_fast._pictures", "meanshift_fast._files")
     code = (
         "import sys, sklearn.cluster; before = set(sys.modules); import meanshift_fast; "

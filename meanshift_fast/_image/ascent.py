@@ -1,0 +1,329 @@
+"""The ascent: each pixel's trajectory, in a memo of exact positions.
+
+    pixel 0   a --> b --> c --> d *          a position is entered once, with the step from it;
+    pixel 1   e --> f --> c                  a trajectory that comes to a known one is over
+    pixel 2   g --> h --> i --> h            a cycle: it ends at its smallest position
+
+The step from a position depends on its bits alone, so a trajectory that comes to a position where
+another has been goes on as that one, exactly. A position that is resolved holds its endpoint and
+the number of steps to it, by which ``max_iter`` ends each trajectory where it would end without a
+memo. A cycle is seen where a trajectory comes to a position of its own, and its end does not depend
+on where it was entered: results are equal to the last bit for every number of threads and tiling.
+
+Each thread has a memo of its own, which begins anew when it is full.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from meanshift_fast._image.lattice import Lattice, Window
+from meanshift_fast._image.window import LEFT, center_at, mean_of_window, room_size
+from meanshift_fast._input.progress import Report
+from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.compiler import parallel, step
+from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
+from meanshift_fast._jit.simd import LANES, bit_patterns, fetch_add, flat, item, put
+from meanshift_fast._jit.threads import available_threads
+
+OPEN = -1  # the next position, or the endpoint, is not known
+ON_PATH = -2  # on the trajectory that is followed at present
+GONE = -3  # the endpoint lies beyond what is in memory
+# More steps than this would not fit in a memo.
+MAX_ITERATIONS = 1 << 16
+MIN_MEMO_POSITIONS = 1 << 16
+TAKEN_PIXELS = 256  # pixels that a thread takes at a time
+BLOCK_SIDE = 32  # pixels: neighbours follow one another, and meet in the memo
+FIRST_CHUNK_VALUES = 1 << 28  # values that the first chunk reads, at most
+
+
+class Memo(NamedTuple):
+    """Room for the positions of each thread.
+
+    Attributes
+    ----------
+    places : float64 array of shape (n_threads, n_places, 3 + n_bands)
+        The positions.
+    links : int64 array of shape (n_threads, 3 * n_places)
+        The next position of each, then its endpoint, then the steps to that.
+    slots : int64 array of shape (n_threads, n_slots)
+        The hash table.
+    path : int64 array of shape (n_threads, n_places)
+        The trajectory that is followed.
+    room : float64 array of shape (n_threads, n)
+        As `window.py` lays it out.
+    counts : int64 array of shape (n_threads, 8)
+        First, how many positions there are; the others keep threads off each other's cache line.
+    """
+
+    places: NDArray[np.float64]
+    links: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    path: NDArray[np.int64]
+    room: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def _memo_for(n_threads: int, n_bands: int, max_iter: int) -> Memo:
+    n_places = max(MIN_MEMO_POSITIONS, 2 * max_iter + 2)
+    room = np.zeros((n_threads, room_size(n_bands)))
+    room[:, :LANES] = np.arange(LANES)
+    return Memo(
+        np.empty((n_threads, n_places, 3 + n_bands)),
+        np.empty((n_threads, 3 * n_places), dtype=np.int64),
+        np.zeros((n_threads, 2 << n_places.bit_length()), dtype=np.int64),
+        np.empty((n_threads, n_places), dtype=np.int64),
+        room,
+        np.zeros((n_threads, 8), dtype=np.int64),
+    )
+
+
+@step
+def _enter(places, slots, last_slot, n_places, size, room, first):
+    """Find the number of ``room[first:]``, or enter it as number ``n_places``; bit by bit."""
+    patterns = bit_patterns(room)
+    code = hash_of_patterns(patterns, first, size)
+    slot = find_slot(code, patterns, first, size, bit_patterns(places), size, slots, last_slot)
+    if item(slots, slot) > 0:
+        return item(slots, slot) - 1
+    put(slots, slot, n_places + 1)
+    for k in range(size):
+        put(places, n_places * size + k, item(room, first + k))
+    return n_places
+
+
+@step
+def _is_at_rest(places, size, here, there, lengths):
+    """Whether a move is short, in units of both radii together."""
+    space_sq, range_sq = 0.0, 0.0
+    for axis in range(3):
+        move = item(places, there * size + axis) - item(places, here * size + axis)
+        move *= item(lengths, axis)
+        space_sq += move * move
+    for band in range(3, size):
+        move = item(places, there * size + band) - item(places, here * size + band)
+        range_sq += move * move
+    return space_sq / item(lengths, 3) + range_sq / item(lengths, 4) <= item(lengths, 8)
+
+
+@step
+def _is_before(places, size, one, other):
+    """Whether a position is smaller than another, by the first value that differs."""
+    for k in range(size):
+        a, b = item(places, one * size + k), item(places, other * size + k)
+        if a != b:
+            return a < b
+    return False
+
+
+@step
+def _resolve(places, size, links, n_room, path, n_path):
+    """Give all positions of a path their endpoint, from what its last step led to."""
+    last = n_path - 1
+    here = item(path, last)
+    end = item(links, n_room + here)
+    if end != ON_PATH:  # it rests, or goes beyond memory
+        last -= 1
+    elif item(links, n_room + item(links, here)) == ON_PATH:  # a cycle
+        first, least = last, here
+        while item(path, first) != item(links, here):
+            first -= 1
+            if _is_before(places, size, item(path, first), least):
+                least = item(path, first)
+        for k in range(first, n_path):
+            put(links, n_room + item(path, k), least)
+            put(links, 2 * n_room + item(path, k), n_path - first)
+        last = first - 1
+    for k in range(last, -1, -1):
+        here = item(path, k)
+        there = item(links, here)
+        put(links, n_room + here, item(links, n_room + there))
+        put(links, 2 * n_room + here, item(links, 2 * n_room + there) + 1)
+
+
+@step
+def _advance(here, lattice, lengths, is_joint, tables, n_places):
+    """Take the step from a position that has none; how many positions there are then.
+
+    Sets its endpoint where it rests, or where its window is not in memory.
+    """
+    size, n_room = tables[0].shape[1], tables[0].shape[0]
+    places, links, slots, room = flat(tables[0]), flat(tables[1]), flat(tables[2]), flat(tables[4])
+    center = center_at(size - 3)
+    for k in range(size):
+        put(room, center + k, item(places, here * size + k))
+    weight = mean_of_window(lattice, lengths, is_joint, room)
+    if weight <= 0.0:
+        put(links, here, here)
+        put(links, n_room + here, GONE if weight == LEFT else here)
+        put(links, 2 * n_room + here, 1)
+        return n_places
+    there = _enter(places, slots, tables[2].shape[0] - 1, n_places, size, room, center + size)
+    if there == n_places:
+        put(links, there, OPEN)
+        put(links, n_room + there, OPEN)
+        n_places += 1
+    put(links, here, there)
+    if _is_at_rest(places, size, here, there, lengths):
+        put(links, n_room + here, there)
+        put(links, 2 * n_room + here, 1)
+    return n_places
+
+
+@step
+def _endpoint_of(start, lattice, lengths, is_joint, max_iter, tables, n_places):
+    """Follow a trajectory; the number of its endpoint, or GONE, and how many positions there are.
+
+    It is followed until it rests, or comes to a position that is resolved, or to one of its own.
+    """
+    size, n_room = tables[0].shape[1], tables[0].shape[0]
+    places, links, path = flat(tables[0]), flat(tables[1]), flat(tables[3])
+    here, n_path = start, np.int64(0)
+    while item(links, n_room + here) == OPEN and n_path < max_iter:
+        put(path, n_path, here)
+        n_path += 1
+        put(links, n_room + here, ON_PATH)
+        if item(links, here) == OPEN:
+            n_places = _advance(here, lattice, lengths, is_joint, tables, n_places)
+            if item(links, n_room + here) != ON_PATH:
+                break
+        here = item(links, here)
+    if item(links, n_room + here) == OPEN:  # after the last step that is allowed
+        for k in range(n_path):
+            put(links, n_room + item(path, k), OPEN)
+        return here, n_places
+    if n_path:
+        _resolve(places, size, links, n_room, path, n_path)
+    if item(links, 2 * n_room + start) <= max_iter:
+        return item(links, n_room + start), n_places
+    for _ in range(max_iter):
+        start = item(links, start)
+    return start, n_places
+
+
+@step
+def _follow_some(
+    lattice, lengths, is_joint, max_iter, n_space, pixels, rows, tables, counter, endpoints, is_gone
+):
+    """Follow pixels that this thread takes until none is left to take."""
+    size, n_pixels = tables[0].shape[1], pixels.shape[0]
+    planes, frame, taken = flat(lattice.planes), flat(lattice.frame), flat(counter)
+    places, slots, room = flat(tables[0]), flat(tables[2]), flat(tables[4])
+    n_rows, width = lattice.planes.shape[2], lattice.planes.shape[3]
+    stride = lattice.planes.shape[1] * n_rows * width
+    here, n_places = center_at(size - 3), tables[5][0]
+    first = fetch_add(taken, TAKEN_PIXELS)
+    while first < n_pixels:
+        for i in range(first, min(first + TAKEN_PIXELS, n_pixels)):
+            if n_places + max_iter + 2 > tables[0].shape[0]:
+                tables[2][:] = 0
+                n_places = np.int64(0)
+            row, column = pixels[i] // (width - LANES), pixels[i] % (width - LANES)
+            put(room, here + 0, row // n_rows + item(frame, 0))
+            put(room, here + 1, row % n_rows + item(frame, 1))
+            put(room, here + 2, column + item(frame, 2))
+            for band in range(size - 3):
+                put(room, here + 3 + band, item(planes, band * stride + row * width + column))
+            start = _enter(places, slots, tables[2].shape[0] - 1, n_places, size, room, here)
+            if start == n_places:
+                tables[1][start] = tables[1][start + tables[0].shape[0]] = OPEN
+                n_places += 1
+            end, n_places = _endpoint_of(
+                start, lattice, flat(lengths), is_joint, max_iter, tables, n_places
+            )
+            is_gone[rows[i]] = end == GONE
+            if end != GONE:
+                for k in range(3 - n_space, size):
+                    endpoints[rows[i], k - 3 + n_space] = item(places, end * size + k)
+        first = fetch_add(taken, TAKEN_PIXELS)
+    tables[5][0] = n_places
+
+
+@parallel
+def _follow_all(
+    lattice, lengths, is_joint, max_iter, n_space, pixels, rows, memo, counter, endpoints, is_gone,
+    n_threads,
+):  # fmt: skip
+    for t in prange(n_threads):
+        tables = (
+            memo.places[t], memo.links[t], memo.slots[t], memo.path[t], memo.room[t], memo.counts[t]
+        )  # fmt: skip
+        _follow_some(
+            lattice, lengths, is_joint, max_iter, n_space, pixels, rows, tables, counter,
+            endpoints, is_gone,
+        )  # fmt: skip
+
+
+def follow(
+    lattice: Lattice,
+    window: Window,
+    pixels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    endpoints: NDArray[np.float64],
+    *,
+    tol: float,
+    max_iter: int,
+    report: Report,
+) -> NDArray[np.bool_]:
+    """Follow pixels to their endpoints.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The pixels in memory.
+    window : Window
+        What is averaged.
+    pixels : int64 array of shape (n_pixels,)
+        The numbers, in memory, of those to follow. Fastest where neighbours follow one another.
+    rows : int64 array of shape (n_pixels,)
+        Where each one's endpoint is written.
+    endpoints : float64 array of shape (n, n_space + n_bands)
+        Written: the position, in pixels of the image, and the bands.
+    tol : float
+        A trajectory rests after a move of at most this, in units of both radii together.
+    max_iter : int
+        Moves of a trajectory, at most.
+    report : callable
+        Called as ``report(done, total, "climb")``.
+
+    Returns
+    -------
+    bool array of shape (n,)
+        Whether a trajectory came to a window that is not in memory; its endpoint is not written.
+
+    Notes
+    -----
+    Bit-equal for every number of threads, and for every part of the image that is in memory.
+    """
+    n_threads, n_bands = available_threads(), len(lattice.planes)
+    memo = _memo_for(n_threads, n_bands, max_iter)
+    is_gone = np.zeros(len(endpoints), dtype=np.bool_)
+    lengths = window.lengths(tol)
+    n_space = endpoints.shape[1] - n_bands
+    n_read = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0)) * n_bands
+    first = max(FIRST_CHUNK_VALUES // n_read // 16, TAKEN_PIXELS)
+    report(0, len(pixels), "climb")
+    for start, stop in chunks(len(pixels), first=first):
+        _follow_all(
+            lattice, lengths, window.is_joint, max_iter, n_space, pixels[start:stop],
+            rows[start:stop], memo, np.zeros(1, dtype=np.int64), endpoints, is_gone, n_threads,
+        )  # fmt: skip
+        report(stop, len(pixels), "climb")
+    return is_gone
+
+
+def in_blocks(shape: tuple[int, int, int], mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """The numbers of the pixels that count, block of BLOCK_SIDE columns and rows after block."""
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    side = BLOCK_SIDE
+    blocks = (
+        (plane, slice(row, row + side), slice(column, column + side))
+        for plane in range(shape[0])
+        for row in range(0, shape[1], side)
+        for column in range(0, shape[2], side)
+    )
+    if mask is None:
+        return np.concatenate([numbers[block].ravel() for block in blocks])
+    return np.concatenate([numbers[block][mask[block]] for block in blocks])

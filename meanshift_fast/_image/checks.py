@@ -1,0 +1,220 @@
+"""What comes in: an image and its mask, checked, with three axes in space and the bands last."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanshift_fast._image.colours import require_scikit_image
+from meanshift_fast._image.lattice import Window
+from meanshift_fast._input.messages import counted, quoted
+
+
+class Picture(NamedTuple):
+    """An image as it is computed with.
+
+    Attributes
+    ----------
+    bands : array of shape (n_planes, n_rows, n_columns, n_bands)
+        A view of the image, in its dtype.
+    mask : bool array of shape (n_planes, n_rows, n_columns), or None
+        False where a pixel does not count.
+    n_space : int
+        2 or 3; the first axis of a picture has one plane.
+    channel_axis : int or None
+        Where the image has its bands, counted from the first axis.
+    lab_scale : float
+        0.0 where the bands are as they are; else what red, green and blue go up to.
+    """
+
+    bands: NDArray[Any]
+    mask: NDArray[np.bool_] | None
+    n_space: int
+    channel_axis: int | None
+    lab_scale: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Planes, rows and columns."""
+        return self.bands.shape[:3]
+
+    def as_image(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Give values of shape (n_pixels, n_bands) the axes of the image."""
+        shaped = values.reshape(*self.shape[3 - self.n_space :], -1)
+        if self.channel_axis is None:
+            return shaped[..., 0]
+        return np.moveaxis(shaped, -1, self.channel_axis)
+
+
+def checked_image(image: Any, channel_axis: int | None) -> tuple[Any, int, int | None]:
+    """Check an image's axes and dtype, of NumPy or Dask.
+
+    Parameters
+    ----------
+    image : array
+        The image.
+    channel_axis : int or None
+        As given.
+
+    Returns
+    -------
+    bands : array of shape (n_planes, n_rows, n_columns, n_bands)
+        A view.
+    n_space : int
+        2 or 3.
+    channel_axis : int or None
+        Counted from the first axis.
+
+    Raises
+    ------
+    ValueError
+        "image must ...", with what it is.
+    """
+    if np.ma.is_masked(image):
+        raise ValueError(
+            "image must have no masked values of its own, got a masked array; give "
+            "image.data, and mask=~image.mask of one band"
+        )
+    shape = image.shape
+    if channel_axis is not None and not -len(shape) <= channel_axis < len(shape):
+        raise ValueError(
+            f"channel_axis must be an axis of the image, got {channel_axis} for shape {shape}; "
+            "give the axis of the bands, or None where each pixel is one number"
+        )
+    n_space = len(shape) - (channel_axis is not None)
+    if n_space not in (2, 3):
+        remedy = "pictures and volumes have two or three"
+        if len(shape) in (2, 3):
+            remedy = "give channel_axis=None where each pixel is one number"
+        raise ValueError(
+            f"image must have two or three axes in space, got {n_space} in shape {shape} with "
+            f"channel_axis={channel_axis}; {remedy}"
+        )
+    if 0 in shape:
+        raise ValueError(f"image must have at least one pixel and one band, got shape {shape}")
+    if image.dtype.kind not in "biuf":
+        raise ValueError(
+            f"image must hold real numbers, got dtype {image.dtype}; convert it with "
+            "image.astype(float)"
+        )
+    if channel_axis is None:
+        bands = image[..., None]
+    else:
+        channel_axis %= len(shape)
+        order = [axis for axis in range(len(shape)) if axis != channel_axis]
+        bands = image.transpose(*order, channel_axis)
+    return (bands if n_space == 3 else bands[None]), n_space, channel_axis
+
+
+def checked_window(
+    spatial_radius: float, range_radius: float, window: str, spacing: Any, n_space: int
+) -> Window:
+    """Check the spacing, and make the window."""
+    given = np.ones(n_space) if spacing is None else np.asarray(spacing)
+    if given.dtype.kind not in "iuf" or given.shape not in ((), (n_space,)):
+        raise ValueError(
+            f"spacing must be one number or {n_space}, one for each axis in space, got "
+            f"{quoted(spacing)}"
+        )
+    if not ((given > 0) & np.isfinite(given)).all():
+        raise ValueError(
+            f"spacing must be positive and finite, got {quoted(spacing)}; it is the distance of "
+            "neighbouring pixels"
+        )
+    every = np.ones(3)
+    every[3 - n_space :] = given
+    return Window(float(spatial_radius), float(range_radius), every, window == "joint")
+
+
+def checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """Check a mask's shape and dtype; None where all pixels count."""
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if mask.shape != shape or mask.dtype.kind not in "biu":
+        raise ValueError(
+            f"mask must be boolean and have the shape of the image in space, {shape}, got dtype "
+            f"{mask.dtype} and shape {mask.shape}; True where a pixel counts"
+        )
+    mask = mask.astype(bool, copy=False)
+    if not mask.any():
+        raise ValueError(
+            f"mask must leave at least one pixel, got all {counted(mask.size, 'pixel')} masked; it "
+            "is True where a pixel counts"
+        )
+    return None if mask.all() else mask
+
+
+def check_finite(
+    bands: NDArray[Any], mask: NDArray[np.bool_] | None, n_space: int, first: tuple[int, ...]
+) -> None:
+    """Refuse pixels that count and are not finite, naming the first."""
+    if bands.dtype.kind != "f":
+        return
+    for z, plane in enumerate(bands):
+        is_bad = ~np.isfinite(plane).all(axis=-1)
+        if mask is not None:
+            is_bad &= mask[z]
+        if is_bad.any():
+            y, x = np.argwhere(is_bad)[0]
+            place = tuple(int(k) for k in np.add(first, (z, y, x)))[3 - n_space :]
+            value = plane[y, x][~np.isfinite(plane[y, x])][0]
+            raise ValueError(
+                f"image must be finite where the mask is True, got {value} at pixel {place}; fill "
+                "such pixels, or mask them: mask=np.isfinite(image), of all bands"
+            )
+
+
+def lab_scale(
+    convert2lab: bool | None, n_bands: int, dtype: np.dtype[Any], extremes: Any, function: str
+) -> float:
+    """Whether bands are colours to be converted: what they go up to, or 0.0 where not.
+
+    Parameters
+    ----------
+    convert2lab : bool or None
+        As given.
+    n_bands : int
+        Only three may be colours.
+    dtype : dtype
+        Colours are uint8, or floats from 0 to 1.
+    extremes : callable
+        The least and the largest value of pixels that count, where they are floats.
+    function : str
+        Named where scikit-image is missing.
+
+    Returns
+    -------
+    float
+    """
+    if convert2lab is False or (convert2lab is None and n_bands != 3):
+        return 0.0
+    if n_bands == 3 and dtype == np.uint8:
+        scale = 255.0
+    else:
+        reason = f"{n_bands} of dtype {dtype}"
+        scale = 0.0
+        if n_bands == 3 and dtype.kind == "f":
+            least, largest = extremes()
+            scale = 1.0 if least >= 0.0 and largest <= 1.0 else 0.0
+            reason = f"values from {least:g} to {largest:g}"
+        if scale == 0.0 and convert2lab:
+            raise ValueError(
+                "convert2lab=True needs three bands of red, green and blue, uint8 or floats from 0 "
+                f"to 1, got {reason}; scale them, or give convert2lab=False"
+            )
+    if scale:
+        require_scikit_image(function)
+    return scale
+
+
+def as_array(image: ArrayLike) -> Any:
+    """An image as an array of NumPy; one of Dask as it is."""
+    if hasattr(image, "__dask_graph__"):
+        return image
+    try:
+        return image if isinstance(image, np.ndarray) else np.asarray(image)
+    except ValueError as error:
+        raise ValueError(
+            f"image must be an array, got {quoted(image)}; rows must be equally long"
+        ) from error

@@ -1,0 +1,115 @@
+"""Filter and segment an image that is in memory, stage by stage."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._image.ascent import follow, in_blocks
+from meanshift_fast._image.checks import (
+    Picture,
+    check_finite,
+    checked_image,
+    checked_mask,
+    checked_window,
+    lab_scale,
+)
+from meanshift_fast._image.colours import from_lab, to_lab
+from meanshift_fast._image.lattice import BLOCK_PIXELS, Window, lattice_of
+from meanshift_fast._image.regions import Joining, merge_small, regions_of
+from meanshift_fast._input.progress import Report
+
+
+class Ascending(NamedTuple):
+    """How trajectories are followed.
+
+    Attributes
+    ----------
+    window : Window
+        What is averaged.
+    max_iter : int
+        Moves of a trajectory, at most.
+    tol : float
+        The length of a move after which a trajectory rests, in units of both radii together.
+    """
+
+    window: Window
+    max_iter: int
+    tol: float
+
+
+def picture_of(
+    image: NDArray[Any], mask: Any, channel_axis: int | None, convert2lab: bool | None, name: str
+) -> Picture:
+    """Check an image in memory and its mask; ``name`` is the function's, for messages."""
+    bands, n_space, channel_axis = checked_image(image, channel_axis)
+    mask = checked_mask(mask, bands.shape[3 - n_space : 3])
+    if mask is not None:
+        mask = mask.reshape(bands.shape[:3])
+    check_finite(bands, mask, n_space, (0, 0, 0))
+
+    def extremes() -> tuple[float, float]:
+        counting = bands if mask is None else bands[mask]
+        return float(counting.min()), float(counting.max())
+
+    scale = lab_scale(convert2lab, bands.shape[3], bands.dtype, extremes, name)
+    return Picture(bands, mask, n_space, channel_axis, scale)
+
+
+def ascending(
+    radii: tuple[float, float], window: str, spacing: Any, max_iter: int, tol: float, n_space: int
+) -> Ascending:
+    """Check the window, and make settings of all that a trajectory depends on."""
+    return Ascending(checked_window(*radii, window, spacing, n_space), int(max_iter), float(tol))
+
+
+def endpoints_of(picture: Picture, how: Ascending, report: Report) -> NDArray[np.float64]:
+    """Follow all pixels that count, shape (n_pixels, n_space + n_bands); 0 for the others."""
+    lattice = lattice_of(
+        picture.bands, picture.mask, how.window, convert=to_lab if picture.lab_scale else None
+    )
+    pixels = in_blocks(picture.shape, picture.mask)
+    n_pixels = picture.bands[..., 0].size
+    endpoints = np.empty((n_pixels, picture.n_space + picture.bands.shape[3]))
+    if picture.mask is not None:
+        endpoints[~picture.mask.ravel()] = 0.0
+    follow(
+        lattice, how.window, pixels, pixels, endpoints, tol=how.tol, max_iter=how.max_iter,
+        report=report,
+    )  # fmt: skip
+    if how.window.is_joint:
+        endpoints[:, picture.n_space :] *= how.window.range_radius
+    return endpoints
+
+
+def labels_of(
+    picture: Picture, endpoints: NDArray[np.float64], joining: Joining, report: Report
+) -> NDArray[np.int32]:
+    """Label the pixels by their regions, once the small ones are merged; 0 where masked."""
+    report(0, 1, "labels")
+    regions, graph = regions_of(endpoints, picture.shape, picture.mask, picture.n_space, joining)
+    labels = np.concatenate([merge_small(graph, joining.min_size), [0]]).astype(np.int32)
+    report(1, 1, "labels")
+    return labels[regions].reshape(picture.shape[3 - picture.n_space :])  # MASKED is the last
+
+
+def filtered_of(picture: Picture, endpoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The bands of the endpoints, in the space and the axes of the image; overwrites them."""
+    bands = endpoints[:, picture.n_space :]
+    if picture.lab_scale:
+        for start in range(0, len(bands), BLOCK_PIXELS):
+            block = bands[start : start + BLOCK_PIXELS]
+            block[:] = from_lab(block) * picture.lab_scale
+    if picture.mask is not None:
+        bands[~picture.mask.ravel()] = picture.bands[~picture.mask]
+    return picture.as_image(bands)
+
+
+def positions_of(picture: Picture, endpoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the pixels ended, in pixels along each axis in space; masked ones where they are."""
+    shape = picture.shape[3 - picture.n_space :]
+    positions = endpoints[:, : picture.n_space].reshape(*shape, picture.n_space)
+    if picture.mask is not None:
+        masked = ~picture.mask.reshape(shape)
+        positions[masked] = np.argwhere(masked)
+    return positions

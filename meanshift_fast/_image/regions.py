@@ -1,0 +1,333 @@
+"""Regions: touching pixels with endpoints near each other, and what becomes of small ones.
+
+    endpoints --join--> regions --merge small--> regions --number--> labels from 1, in raster order
+                          |            ^
+                          `-- graph ---'       sizes, sums of the bands, pairs that touch
+
+A region's number is the rank of its first pixel in raster order, also after merging, so that ties
+are decided by numbers. The bands are summed in whole steps of a millionth of the range radius: a
+sum has no rounding, whatever the order of its parts.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._image.lattice import Window
+from meanshift_fast._jit.compiler import serial, step
+from meanshift_fast._jit.simd import flat, item, put
+
+MEAN_STEPS = float(1 << 20)  # of a range radius
+MASKED = -1  # the region of a pixel that does not count
+
+
+def half_of_neighbors(n_space: int, connectivity: int) -> NDArray[np.int64]:
+    """Steps to the pixels that touch one and come later in raster order, shape (n, 3)."""
+    every = itertools.product((-1, 0, 1), repeat=n_space)
+    later = [
+        (*(0,) * (3 - n_space), *move)
+        for move in every
+        if move > (0,) * n_space and np.abs(move).sum() <= connectivity
+    ]
+    return np.array(later, dtype=np.int64)
+
+
+@step
+def root_of(links, region):
+    """The root of a region in a union-find forest; paths are halved on the way."""
+    while item(links, region) != region:
+        put(links, region, item(links, item(links, region)))
+        region = item(links, region)
+    return region
+
+
+@step
+def link(links, one, other):
+    """Join two regions of a union-find forest; the root is the smaller number."""
+    one, other = root_of(links, one), root_of(links, other)
+    put(links, max(one, other), min(one, other))
+    return min(one, other)
+
+
+@step
+def are_near(endpoints, one, other, n_space, limits):
+    """Whether two endpoints are near in space and in range.
+
+    ``limits``: the spacing of three axes, then the squares of what is near in space and in range.
+    """
+    space_sq, range_sq = 0.0, 0.0
+    for axis in range(n_space):
+        away = endpoints[one, axis] - endpoints[other, axis]
+        away *= limits[3 - n_space + axis]
+        space_sq += away * away
+    for band in range(n_space, endpoints.shape[1]):
+        away = endpoints[one, band] - endpoints[other, band]
+        range_sq += away * away
+    return space_sq <= limits[3] and range_sq <= limits[4]
+
+
+@step
+def neighbor_of(pixel, shape, move):
+    """The number of a neighbour, or -1 where the image ends."""
+    z = pixel // (shape[1] * shape[2]) + move[0]
+    y = pixel // shape[2] % shape[1] + move[1]
+    x = pixel % shape[2] + move[2]
+    if 0 <= z < shape[0] and 0 <= y < shape[1] and 0 <= x < shape[2]:
+        return (z * shape[1] + y) * shape[2] + x
+    return np.int64(-1)
+
+
+@serial
+def _join(endpoints, shape, n_space, moves, limits, links):
+    """Join touching pixels that are near, and number the regions; how many there are.
+
+    ``links`` comes in as each pixel's own number, or MASKED, and leaves as its region.
+    """
+    forest = flat(links)
+    for pixel in range(links.shape[0]):
+        if links[pixel] == MASKED:
+            continue
+        for m in range(moves.shape[0]):
+            other = neighbor_of(pixel, shape, moves[m])
+            if other < 0 or links[other] == MASKED:
+                continue
+            if are_near(endpoints, pixel, other, n_space, limits):
+                link(forest, np.int64(pixel), other)
+    n_regions = np.int64(0)
+    for pixel in range(links.shape[0]):
+        if links[pixel] == pixel:
+            links[pixel] = -2 - n_regions  # a root, with its number; roots come first
+            n_regions += 1
+        elif links[pixel] != MASKED:
+            at = links[pixel]
+            while links[at] >= 0:
+                at = links[at]
+            links[pixel] = links[at]
+    for pixel in range(links.shape[0]):
+        if links[pixel] != MASKED:
+            links[pixel] = -2 - links[pixel]
+    return n_regions
+
+
+@serial
+def _measure(endpoints, n_space, per_step, regions, sizes, sums, firsts):
+    """Add up the pixels of each region, and note the first."""
+    for pixel in range(regions.shape[0] - 1, -1, -1):
+        region = regions[pixel]
+        if region != MASKED:
+            sizes[region] += 1
+            firsts[region] = pixel
+            for band in range(sums.shape[1]):
+                value = endpoints[pixel, n_space + band] / per_step * MEAN_STEPS
+                sums[region, band] += np.int64(np.rint(value))
+
+
+@serial
+def _touching(regions, shape, moves, sizes, min_size, pairs):
+    """Write the pairs of touching regions of which one is small; how many there are.
+
+    Each time that two pixels touch counts; equal pairs that follow one another are one.
+    """
+    n_pairs, a, b = np.int64(0), np.int64(-1), np.int64(-1)
+    for pixel in range(regions.shape[0]):
+        here = regions[pixel]
+        if here == MASKED:
+            continue
+        for m in range(moves.shape[0]):
+            other = neighbor_of(pixel, shape, moves[m])
+            if other < 0:
+                continue
+            there = regions[other]
+            if there in (MASKED, here) or min(sizes[here], sizes[there]) >= min_size:
+                continue
+            if here != a or there != b:
+                a, b = here, there
+                if n_pairs < pairs.shape[0]:
+                    pairs[n_pairs, 0], pairs[n_pairs, 1] = here, there
+                n_pairs += 1
+    return n_pairs
+
+
+@serial
+def _list_neighbors(pairs, first, last, following):
+    """Chain the neighbours of each region: entry 2 p + side is that side's region of pair p."""
+    for entry in range(2 * pairs.shape[0]):
+        region = pairs[entry // 2, 1 - entry % 2]
+        if first[region] < 0:
+            first[region] = entry
+        else:
+            following[last[region]] = entry
+        last[region] = entry
+
+
+@serial
+def _merge_members(members, size, pairs, first, last, following, links, sizes, sums):
+    """Let each of some regions of a size join the neighbour whose mean range is nearest."""
+    forest = flat(links)
+    for region in members:
+        if links[region] != region or sizes[region] != size:
+            continue  # another of them has joined it
+        nearest, least = np.int64(-1), np.inf
+        entry = first[region]
+        while entry >= 0:
+            other = root_of(forest, pairs[entry // 2, entry % 2])
+            entry = following[entry]
+            if other == region:
+                continue
+            away_sq = 0.0
+            for band in range(sums.shape[1]):
+                away = sums[other, band] / sizes[other] - sums[region, band] / sizes[region]
+                away_sq += away * away
+            if away_sq < least or (away_sq == least and other < nearest):
+                nearest, least = other, away_sq
+        if nearest < 0:
+            continue
+        root = link(forest, region, nearest)
+        gone = region + nearest - root
+        sizes[root] += sizes[gone]
+        for band in range(sums.shape[1]):
+            sums[root, band] += sums[gone, band]
+        if first[root] < 0:
+            first[root], last[root] = first[gone], last[gone]
+        elif first[gone] >= 0:
+            following[last[root]] = first[gone]
+            last[root] = last[gone]
+
+
+class Graph(NamedTuple):
+    """Regions, in the raster order of their first pixels, and which of them touch.
+
+    Attributes
+    ----------
+    sizes : int64 array of shape (n_regions,)
+        Pixels of each.
+    sums : int64 array of shape (n_regions, n_bands)
+        The bands of its endpoints, in MEAN_STEPS of the range radius.
+    firsts : int64 array of shape (n_regions,)
+        The first pixel of each, by its number.
+    pairs : int64 array of shape (n_pairs, 2)
+        Regions that touch, if one of them is small.
+    """
+
+    sizes: NDArray[np.int64]
+    sums: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+
+
+class Joining(NamedTuple):
+    """What makes regions of pixels.
+
+    Attributes
+    ----------
+    window : Window
+        The radii and the spacing.
+    merge : float
+        How far apart endpoints that are near may be, in each of both radii.
+    min_size : int
+        Regions of fewer pixels are small.
+    connectivity : int
+        How many coordinates of touching pixels may differ.
+    """
+
+    window: Window
+    merge: float
+    min_size: int
+    connectivity: int
+
+    @property
+    def limits(self) -> NDArray[np.float64]:
+        """The spacing, and the squares of what is near in space and in range."""
+        space, bands = (
+            self.merge * self.window.spatial_radius,
+            self.merge * self.window.range_radius,
+        )
+        return np.array([*self.window.spacing, space * space, bands * bands])
+
+
+def regions_of(
+    endpoints: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    mask: NDArray[np.bool_] | None,
+    n_space: int,
+    joining: Joining,
+) -> tuple[NDArray[np.int64], Graph]:
+    """Join touching pixels whose endpoints are near each other.
+
+    Parameters
+    ----------
+    endpoints : float64 array of shape (n_pixels, n_space + n_bands)
+        Where each pixel ends.
+    shape : tuple of int
+        Planes, rows and columns.
+    mask : bool array of ``shape``, optional
+        False where a pixel does not count.
+    n_space : int
+        2 or 3.
+    joining : Joining
+        What is near.
+
+    Returns
+    -------
+    regions : int64 array of shape (n_pixels,)
+        The region of each pixel, or MASKED.
+    graph : Graph
+    """
+    regions = np.arange(len(endpoints))
+    if mask is not None:
+        regions[~mask.ravel()] = MASKED
+    sides = np.array(shape, dtype=np.int64)
+    moves = half_of_neighbors(n_space, joining.connectivity)
+    n_regions = _join(endpoints, sides, n_space, moves, joining.limits, regions)
+    n_bands = endpoints.shape[1] - n_space
+    sizes = np.zeros(n_regions, dtype=np.int64)
+    sums, firsts = np.zeros((n_regions, n_bands), dtype=np.int64), np.empty_like(sizes)
+    _measure(endpoints, n_space, joining.window.range_radius, regions, sizes, sums, firsts)
+    find = (regions, sides, moves, sizes, joining.min_size)
+    pairs = np.empty((2 * n_regions + 1, 2), dtype=np.int64)
+    n_pairs = _touching(*find, pairs)
+    if n_pairs > len(pairs):
+        pairs = np.empty((n_pairs, 2), dtype=np.int64)
+        _touching(*find, pairs)
+    return regions, Graph(sizes, sums, firsts, pairs[:n_pairs])
+
+
+def merge_small(graph: Graph, min_size: int) -> NDArray[np.int64]:
+    """Let small regions join the touching region whose mean range is nearest.
+
+    The smallest first; of equals, and of equally near ones, that with the first pixel.
+
+    Parameters
+    ----------
+    graph : Graph
+        The regions; left as it is.
+    min_size : int
+        Regions of fewer pixels are small. One that nothing touches stays.
+
+    Returns
+    -------
+    int64 array of shape (n_regions,)
+        The label of each region, from 1, in raster order of the first pixels.
+    """
+    n_regions = len(graph.sizes)
+    links, sizes, sums = np.arange(n_regions), graph.sizes.copy(), graph.sums.copy()
+    first, last = np.full(n_regions, -1), np.full(n_regions, -1)
+    following = np.full(2 * len(graph.pairs), -1)
+    _list_neighbors(graph.pairs, first, last, following)
+    size = 0
+    while True:
+        # A region that another joins grows beyond this size: members are known when it is reached.
+        larger = sizes[(sizes > size) & (sizes < min_size) & (links == np.arange(n_regions))]
+        if not larger.size:
+            break
+        size = int(larger.min())
+        members = np.flatnonzero(sizes == size)
+        _merge_members(members, size, graph.pairs, first, last, following, links, sizes, sums)
+    is_root = links == np.arange(n_regions)
+    while True:
+        above = links[links]
+        if np.array_equal(above, links):
+            return np.cumsum(is_root)[links]
+        links = above

@@ -1,0 +1,268 @@
+"""Images: kernels and their plain twin agree; threads, masks, axes and colours; bad input."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import naive_image
+from meanshift_fast import MeanShift
+from meanshift_fast.image import mean_shift_filter, mean_shift_segment
+
+
+def steps_and_noise(shape, n_bands, dtype, seed=0):
+    """Two flat halves with noise, so that windows have rims and pixels lie on them."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 40, (*shape, n_bands)) + 60 * (np.arange(shape[-1]) > 9)[:, None]
+    if np.dtype(dtype).kind == "f":
+        image = image + rng.normal(size=image.shape)
+    return image.astype(dtype)
+
+
+def hole_in(shape):
+    mask = np.ones(shape, bool)
+    mask[..., 3:6, 8:13] = False
+    mask[(0,) * len(shape)] = False
+    return mask
+
+
+# Image, spatial radius, range radius, and how.
+CASES = {
+    "uint8, three bands": (steps_and_noise((14, 19), 3, np.uint8), 4, 20, {}),
+    "uint8, joint": (steps_and_noise((14, 19), 3, np.uint8), 4, 32, {"window": "joint"}),
+    "one band": (steps_and_noise((12, 23), 1, np.int16), 3.5, 9.5, {}),
+    "ten bands": (steps_and_noise((9, 16), 10, np.float32), 3, 45.0, {}),
+    "ten bands, joint": (steps_and_noise((9, 16), 10, np.float64), 4, 50.0, {"window": "joint"}),
+    "wide": (steps_and_noise((4, 55), 2, np.float64), 20.3, 25, {}),
+    "masked": (steps_and_noise((11, 17), 3, np.float64), 3, 25, {"mask": hole_in((11, 17))}),
+    "masked, joint": (
+        steps_and_noise((11, 17), 3, np.uint8), 4, 32,
+        {"mask": hole_in((11, 17)), "window": "joint"},
+    ),
+    "spacing": (steps_and_noise((10, 18), 3, np.uint16), 3.0, 22, {"spacing": (1.0, 0.7)}),
+    "a volume": (steps_and_noise((4, 7, 12), 2, np.uint8), 2.5, 18, {"spacing": (2.0, 1.0, 0.5)}),
+    "a masked volume, joint": (
+        steps_and_noise((4, 7, 14), 1, np.float32), 3.0, 18,
+        {"mask": hole_in((4, 7, 14)), "window": "joint"},
+    ),
+    "three moves": (steps_and_noise((10, 15), 3, np.uint8), 5, 22, {"max_iter": 3}),
+    "loose": (steps_and_noise((10, 15), 3, np.uint8), 5, 22, {"tol": 0.1}),
+}  # fmt: skip
+cases = pytest.mark.parametrize(("image", "space", "band", "how"), CASES.values(), ids=CASES)
+
+
+@cases
+def test_filter_and_twin_agree(image, space, band, how):
+    ends = naive_image.endpoints(image, space, band, **how)
+    n_space = image.ndim - 1
+    filtered, positions = mean_shift_filter(
+        image, space, band, convert2lab=False, return_positions=True, **how
+    )
+    np.testing.assert_allclose(filtered, ends[..., n_space:], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(positions, ends[..., :n_space], rtol=0, atol=1e-9)
+
+
+@cases
+def test_labels_and_twin_agree(image, space, band, how):
+    rules = {"min_size": 5, "merge": 0.4, "connectivity": 2}
+    labels = mean_shift_segment(image, space, band, convert2lab=False, **rules, **how)
+    twin = naive_image.segments(image, space, band, **rules, **how)
+    np.testing.assert_array_equal(labels, twin)
+    assert labels.dtype == np.int32
+
+
+@pytest.mark.parametrize("connectivity", [1, 2])
+def test_pixels_of_a_checkerboard_touch_at_their_corners(connectivity):
+    image = np.indices((6, 6)).sum(axis=0) % 2 * 100
+    labels = mean_shift_segment(
+        image, 9, 10, min_size=1, merge=1, connectivity=connectivity, channel_axis=None
+    )
+    assert labels.max() == (36 if connectivity == 1 else 2)
+
+
+@pytest.mark.parametrize("connectivity", [1, 3])
+def test_regions_of_a_volume_are_connected(connectivity):
+    from skimage.measure import label
+
+    image = steps_and_noise((5, 9, 13), 1, np.uint8)[..., 0]
+    labels = mean_shift_segment(
+        image, 2, 12, min_size=4, connectivity=connectivity, channel_axis=None
+    )
+    pieces = label(labels, connectivity=connectivity)
+    assert pieces.max() == labels.max()
+    firsts = np.unique(labels, return_index=True)[1]
+    assert (np.diff(firsts) > 0).all()  # raster order
+    assert np.bincount(labels.ravel())[1:].min() >= 4
+
+
+def test_a_small_region_that_nothing_touches_stays():
+    mask = np.ones((6, 9), bool)
+    mask[:, 2] = False
+    mask[2:, :2] = False
+    labels = mean_shift_segment(np.zeros((6, 9)), 2, 1, min_size=20, mask=mask, channel_axis=None)
+    assert np.bincount(labels.ravel()).tolist() == [14, 4, 36]
+
+
+def test_joint_windows_find_the_basins_of_mean_shift():
+    image = steps_and_noise((20, 24), 3, np.float64)
+    filtered, positions = mean_shift_filter(
+        image, 8, 32, window="joint", return_positions=True, max_iter=300
+    )
+    table = np.concatenate([np.moveaxis(np.indices((20, 24)), 0, -1), image], axis=-1)
+    bandwidth = [8, 8, 32, 32, 32]
+    model = MeanShift(bandwidth=bandwidth, assign="basin").fit(table.reshape(-1, 5))
+    ends = np.concatenate([positions, filtered], axis=-1).reshape(-1, 5) / bandwidth
+    centers = model.cluster_centers_ / bandwidth
+    nearest = ((ends[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1)
+    assert len(centers) > 1
+    np.testing.assert_array_equal(nearest, model.labels_)
+
+
+# Four by four pixels, of which 255 are masked; found by a search among a million.
+CYCLES = {
+    "of (2, 2)": (
+        [[0, 255, 1, 255], [255, 20, 255, 11], [10, 255, 21, 23], [31, 22, 10, 32]], 2**0.5, (2, 2)
+    ),
+    "of (2, 1)": (
+        [[11, 10, 11, 255], [11, 0, 0, 11], [255, 1, 2, 0], [11, 0, 255, 1]], 1.0, (2, 1)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("codes", "radius", "pixel"), CYCLES.values(), ids=CYCLES)
+def test_a_cycle_ends_at_its_smallest_position(codes, radius, pixel):
+    codes = np.array(codes)
+    image, mask = np.stack([codes // 10, codes % 10], axis=-1), codes < 255
+    ends = naive_image.endpoints(image, radius, 1, mask=mask)
+    values, places = image[mask].astype(float), np.argwhere(mask).astype(float)
+    away, apart = places - ends[pixel][:2], values - ends[pixel][2:]
+    inside = ((away**2).sum(axis=1) <= radius**2) & ((apart**2).sum(axis=1) <= 1)
+    assert np.abs(places[inside].mean(axis=0) - ends[pixel][:2]).max() > 0.1  # it does not rest
+    for max_iter in (1, 2, 3, 4, 5, 30, 31):
+        twin = naive_image.endpoints(image, radius, 1, mask=mask, max_iter=max_iter)
+        filtered, positions = mean_shift_filter(
+            image, radius, 1, mask=mask, max_iter=max_iter, return_positions=True
+        )
+        np.testing.assert_array_equal(np.concatenate([positions, filtered], axis=-1), twin)
+
+
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_threads_change_no_bit(window, dtype):
+    image = steps_and_noise((70, 90), 3, dtype)
+    one, two = (
+        mean_shift_segment(
+            image, 6, 24, window=window, n_jobs=n_jobs, return_filtered=True, convert2lab=False
+        )
+        for n_jobs in (1, 2)
+    )
+    for a, b in zip(one, two, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_a_memo_that_is_full_begins_anew_and_changes_no_bit(monkeypatch):
+    from meanshift_fast._image import ascent
+
+    image = steps_and_noise((40, 50), 3, np.float64)
+    whole = mean_shift_filter(image, 5, 24)
+    monkeypatch.setattr(ascent, "MIN_MEMO_POSITIONS", 256)
+    assert mean_shift_filter(image, 5, 24).tobytes() == whole.tobytes()
+
+
+# Axes, dtypes, masks, colours.
+
+
+def test_bands_may_be_on_any_axis():
+    image = steps_and_noise((9, 12), 4, np.float64)
+    last = mean_shift_filter(image, 3, 25)
+    for axis in (0, 1, -3, -2):
+        moved = mean_shift_filter(np.moveaxis(image, -1, axis), 3, 25, channel_axis=axis)
+        np.testing.assert_array_equal(np.moveaxis(moved, axis, -1), last)
+
+
+def test_masked_pixels_keep_what_they_are_and_may_be_nan():
+    image = steps_and_noise((9, 12), 3, np.float64)
+    image[3:6, 8:11] = np.nan
+    mask = hole_in((9, 12))
+    filtered, positions = mean_shift_filter(image, 3, 25, mask=mask, return_positions=True)
+    np.testing.assert_array_equal(filtered[~mask], image[~mask])
+    np.testing.assert_array_equal(positions[~mask], np.argwhere(~mask))
+    assert np.isfinite(filtered[mask]).all()
+    assert (mean_shift_segment(image, 3, 25, mask=mask) > 0).tolist() == mask.tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_colours_are_compared_in_lab_and_come_back(dtype):
+    from skimage.color import lab2rgb, rgb2lab
+
+    most = 255 if dtype == np.uint8 else 1
+    image = (steps_and_noise((12, 16), 3, np.uint8) * most / 255).astype(dtype)
+    lab = mean_shift_filter(rgb2lab(image), 4, 12, convert2lab=False)
+    np.testing.assert_allclose(mean_shift_filter(image, 4, 12), lab2rgb(lab) * most, atol=1e-9)
+
+
+def test_one_pixel_of_colour_is_filtered():
+    image = np.array([[[10, 200, 30]]], np.uint8)
+    np.testing.assert_allclose(mean_shift_filter(image, 2, 2), image, atol=0.05)
+    assert mean_shift_segment(image, 2, 2).tolist() == [[1]]
+
+
+def test_without_scikit_image_colours_are_an_error_that_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.color", None)
+    image = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(ImportError, match=r"mean_shift_filter .*meanshift_fast\[image\].*convert"):
+        mean_shift_filter(image, 2, 2)
+    assert not mean_shift_filter(image, 2, 2, convert2lab=False).any()
+
+
+def test_progress_hears_the_climb_and_the_labels():
+    heard = []
+    mean_shift_segment(
+        np.zeros((8, 8)), 2, 2, channel_axis=None, progress=lambda *x: heard.append(x)
+    )
+    assert heard[0] == (0, 64, "climb")
+    assert (64, 64, "climb") in heard
+    assert heard[-1] == (1, 1, "labels")
+
+
+# Bad input.
+
+GREY = np.arange(24.0).reshape(4, 6)
+
+
+@pytest.mark.parametrize(
+    ("image", "how", "match"),
+    [
+        (GREY, {"spatial_radius": 0}, "spatial_radius.*Got 0"),
+        (GREY, {"range_radius": -1.0}, "range_radius.*Got -1.0"),
+        (GREY, {"spatial_radius": np.inf}, "spatial_radius.*Got inf"),
+        (GREY, {"window": "cone"}, "window.*Got 'cone'"),
+        (GREY, {"max_iter": 0}, "max_iter.*Got 0"),
+        (GREY, {"max_iter": 1 << 20}, "max_iter.*Got 1048576"),
+        (GREY, {"channel_axis": -1}, "two or three axes.*got 1 in shape.*channel_axis=None"),
+        (GREY[0], {}, "two or three axes in space, got 1"),
+        (np.zeros((2, 2, 2, 2)), {}, "two or three axes in space, got 4"),
+        (GREY, {"channel_axis": 5}, r"axis of the image, got 5 for shape \(4, 6\)"),
+        (np.zeros((0, 3)), {}, "at least one pixel"),
+        (GREY + 1j, {}, "real numbers, got dtype complex128"),
+        (GREY.astype(str), {}, "real numbers, got dtype <U"),
+        (np.where(GREY == 8, np.nan, GREY), {}, r"finite.*nan at pixel \(1, 2\)"),
+        (np.where(GREY == 8, np.inf, GREY), {}, r"finite.*inf at pixel \(1, 2\)"),
+        ([[1, 2], [3]], {}, "rows must be equally long"),
+        (np.ma.masked_equal(GREY, 8), {}, "masked values.*mask=~image.mask"),
+        (GREY, {"mask": np.zeros((4, 6), bool)}, "at least one pixel, got all 24 pixels masked"),
+        (GREY, {"mask": np.ones((4, 5), bool)}, r"shape of the image in space, \(4, 6\).*\(4, 5\)"),
+        (GREY, {"spacing": (1, 2, 3)}, "one number or 2.*got"),
+        (GREY, {"spacing": (1, 0)}, r"positive and finite, got \(1, 0\)"),
+        (GREY, {"convert2lab": True}, "three bands of red, green and blue.*got 1 of dtype float64"),
+    ],
+)
+def test_bad_input_is_an_error_that_names_it(image, how, match):
+    settings = {"spatial_radius": 2, "range_radius": 3, "channel_axis": None} | how
+    with pytest.raises(ValueError, match=match):
+        mean_shift_filter(image, **settings)
+
+
+def test_connectivity_is_at_most_the_number_of_axes():
+    with pytest.raises(ValueError, match="number of axes in space, 2, got 3"):
+        mean_shift_segment(GREY, 2, 3, connectivity=3, channel_axis=None)
