@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import forks
 import layers
 import meanshift_fast
 
@@ -21,12 +22,12 @@ LAYERS = ["omp", "workqueue", *["tbb"] * TBB]
 CHILDREN = ["fork", "fork, twice", "forkserver", "spawn"]
 
 
-def start(layer):
+def start(layer, script=layers):
     # pip puts TBB into the environment's lib, where Numba's look-up does not go by itself.
     paths = [str(Path(sys.prefix, "lib")), os.environ.get("LD_LIBRARY_PATH", "")]
     places = [str(Path(meanshift_fast.__file__).parents[1]), str(Path(__file__).parent)]
     return subprocess.Popen(
-        [sys.executable, layers.__file__],
+        [sys.executable, script.__file__],
         env=os.environ
         | {
             "NUMBA_THREADING_LAYER": layer,
@@ -89,3 +90,11 @@ def test_four_fits_at_once_run_on_no_more_threads_than_there_are_processors(said
         assert 1 <= said[layer]["running"] <= PROCESSORS
     else:
         assert not os.path.isdir("/proc/self/task")
+
+
+def test_children_that_are_forked_while_eight_threads_fit_do_not_wait_for_a_lock():
+    # The threads load kernels for one thread, as "workqueue" demands, under the compiler's lock.
+    run = start("workqueue", forks)
+    out, err = run.communicate(timeout=600)
+    assert run.returncode == 0, err
+    assert json.loads(out) == [0] * forks.N_FORKS

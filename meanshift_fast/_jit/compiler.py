@@ -8,7 +8,7 @@ Kernels of several files share a `step` by importing it by its name.
 """
 
 from collections.abc import Callable
-from functools import cached_property, update_wrapper
+from functools import update_wrapper
 from typing import Any, TypeVar
 
 import numba
@@ -89,12 +89,16 @@ class Parallel:
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self._function = function
+        self._alone: Any = None
         self.spread: Any = joints.new_kernel(function, "parallel", parallel=True)
 
-    @cached_property
+    @property
     def alone(self) -> Any:
         """The same source on one thread."""
-        return joints.new_kernel(self._function, "alone")
+        # Not `cached_property`: until Python 3.12 it has a lock, which a fork may leave held.
+        if self._alone is None:
+            self._alone = joints.new_kernel(self._function, "alone")
+        return self._alone
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel, on as many threads as are available."""

@@ -11,12 +11,23 @@ kernels run on the calling thread. Under "omp" each calling thread gets a team o
 at once on sixteen processors would run on 64 threads.
 """
 
+import contextlib
+import importlib
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 
 import numba
+
+# The locks of Numba's compiler, of the start of its threads, and of LLVM, in the order in which
+# Numba takes them. A child forked while another thread held one would wait for it for ever.
+_LOCKS = (
+    ("numba.core.compiler_lock", "global_compiler_lock"),
+    ("numba.np.ufunc.parallel", "_backend_init_thread_lock"),
+    ("llvmlite.binding.ffi", "lib._lock"),
+)
 
 _at_work: set[int] = set()  # the Python threads that are in a fit
 _is_forked = False  # from a process where Numba's threads ran
@@ -31,7 +42,23 @@ def _note_fork() -> None:
     _is_forked = True
 
 
+_held_over_fork = contextlib.ExitStack()
+
+
+def _hold_locks() -> None:
+    """Take the locks before a fork, so that its child finds them held by itself."""
+    for module, name in _LOCKS:
+        with contextlib.suppress(ImportError, AttributeError):  # private, and may be gone
+            lock = attrgetter(name)(importlib.import_module(module))
+            _held_over_fork.enter_context(lock)
+
+
 if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_hold_locks,
+        after_in_parent=_held_over_fork.close,
+        after_in_child=_held_over_fork.close,
+    )
     os.register_at_fork(after_in_child=_note_fork)
 
 
