@@ -145,7 +145,7 @@ class MeanShift(estimator.MeanShift):
         if self.bandwidth is None or isinstance(self.bandwidth, str):
             sample: Sample = _reduced(_samples(parts), _merged_samples)
             with borrowed_threads(self.n_jobs):
-                width: float | ArrayLike = estimated(sample, self.bandwidth, self.kernel)
+                width: float | ArrayLike = estimated(sample, self)
         else:
             width = self.bandwidth
         check_columns(self, width, parts.n_features)

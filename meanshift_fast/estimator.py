@@ -75,6 +75,11 @@ default=None
     accuracy : float, default=1e-3
         For the Gaussian kernel: how far one shift may be from that of the sums over all rows, at
         most, in bandwidths. 0 sums every row.
+    min_support : float, default=0
+        Centres of less support (``mode_weight_``) are dropped before rows are labelled. From 1 on
+        a weight, such as a number of rows; below 1 a share of the heaviest centre's. Their rows
+        take the nearest centre that is left; in basins, the one nearest to their own. With
+        ``cluster_all=False`` that is -1 beyond the bandwidth; in basins, for all of them.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread,
@@ -178,6 +183,7 @@ default=None
         "tol": [NOT_NEGATIVE],
         "coalesce": [NOT_NEGATIVE],
         "accuracy": [NOT_NEGATIVE],
+        "min_support": [NOT_NEGATIVE],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "progress": ["boolean", callable],
@@ -197,6 +203,7 @@ default=None
         max_iter: int = 300,
         coalesce: float = 0.0,
         accuracy: float = 1e-3,
+        min_support: float = 0.0,
         n_jobs: int | None = None,
         progress: bool | Report = False,
     ) -> None:
@@ -211,6 +218,7 @@ default=None
         self.max_iter = max_iter
         self.coalesce = coalesce
         self.accuracy = accuracy
+        self.min_support = min_support
         self.n_jobs = n_jobs
         self.progress = progress
 
@@ -247,7 +255,8 @@ default=None
             each row or their sum not between 1e-25 and 1e25, a parameter is out of range, no seed
             is left: "No point was within bandwidth=...", or there are too many bandwidths in X to
             count: 1e280 between 0 and a row, 1e140 with the Gaussian kernel, and 1.8e308 with bins
-            or where one bandwidth, flat, is for all columns.
+            or where one bandwidth, flat, is for all columns; or where no centre has
+            ``min_support``.
         """
         # scikit-learn's decorator does the same and more that is not needed here, in 10 us.
         if not get_config()["skip_parameter_validation"]:
@@ -348,6 +357,7 @@ def mean_shift(
     tol: float = 1e-3,
     coalesce: float = 0.0,
     accuracy: float = 1e-3,
+    min_support: float = 0.0,
     progress: bool | Report = False,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -383,6 +393,8 @@ default=None
         Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
     accuracy : float, default=1e-3
         For the Gaussian kernel: the largest error of a shift, in bandwidths.
+    min_support : float, default=0
+        Centres of less support are dropped: a weight, or below 1 a share of the heaviest's.
     progress : bool or callable, default=False
         True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -421,6 +433,7 @@ default=None
         max_iter=max_iter,
         coalesce=coalesce,
         accuracy=accuracy,
+        min_support=min_support,
         n_jobs=n_jobs,
         progress=progress,
     ).fit(X, sample_weight=sample_weight)

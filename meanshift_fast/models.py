@@ -213,7 +213,8 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
     places, modes, peaks = (arrays[name] for name in ("places", "modes", "peaks"))
     _require(places.shape == (len(modes), n_features), "landings of a wrong shape")
     _require(places.dtype == np.float64 and np.isfinite(places).all(), "landings are not numbers")
-    _require(peaks.shape == (n_modes, n_features), "peaks of a wrong shape")
+    _require(peaks.ndim == 2 and peaks.shape[1] == n_features, "peaks of a wrong shape")
+    _require(len(peaks) >= n_modes, "peaks of too few centres")
     _require(peaks.dtype == np.float64 and np.isfinite(peaks).all(), "peaks are not numbers")
     _require(modes.dtype == np.int64 and modes.size > 0, "landings without modes")
     _require(((modes >= 0) & (modes < n_modes)).all(), "landings on other centres")
@@ -222,7 +223,9 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
     sizes, n_parts = arrays.get("sizes", np.empty(0)), arrays.get("n_parts", 0)
     _require(isinstance(n_parts, int) and n_parts >= 0, "cells without a number")
     _require((n_parts > 0) == (sizes.size > 0), "sizes of no cells")
-    # Those before cells had a width lack the next two.
+    # Those before centres could be dropped lack this, and those before cells had a width the next.
+    dropped = arrays.get("dropped", np.empty(0, bool))
+    _require(dropped.shape in ((0,), modes.shape) and dropped.dtype == np.bool_, "what was dropped")
     widths, mixed = (
         arrays.get(name, np.empty(0, dtype)) for name, dtype in (("widths", float), ("mixed", bool))
     )
@@ -232,7 +235,9 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
     _require(mixed.shape in ((0,), widths.shape) and mixed.dtype == np.bool_, "cells mixed up")
     if n_parts:
         sizes = checked_lengths("sizes", sizes, n_features)
-    return Labelled(points, weights, labels, places, modes, peaks, sizes, n_parts, widths, mixed)
+    return Labelled(
+        points, weights, labels, places, modes, peaks, sizes, n_parts, widths, mixed, dropped
+    )
 
 
 def _require(is_so: Any, otherwise: str) -> None:

@@ -221,7 +221,7 @@ default=None
             sample = Sample()
             for partition in passes.partitions("sample", report):
                 sample_partition(sample, partition)
-            width: float | ArrayLike = estimated(sample, bandwidth, model.kernel)
+            width: float | ArrayLike = estimated(sample, model)
         else:
             width = bandwidth
         cells = None

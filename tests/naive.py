@@ -354,6 +354,16 @@ def merge_modes(ends, support, bandwidth):
     return np.array([mode for _, mode in modes]), np.array([weight for weight, _ in modes])
 
 
+def supported(support, min_support):
+    """How many modes, heaviest first, have so much support, or below 1 that share of the first's.
+
+    Dropped are the others, before rows are labelled; a basin of theirs is that of the nearest mode
+    left, or of none.
+    """
+    least = min_support if min_support >= 1 else min_support * support[0]
+    return sum(weight >= least for weight in support)
+
+
 def nearest_labels(points, modes, bandwidth, cluster_all=True):
     """Index of the nearest mode, the first of equals; -1 beyond the bandwidth if so asked.
 
@@ -412,6 +422,7 @@ def mean_shift(
     max_iter=300,
     weights=None,
     assign="nearest",
+    min_support=0,
 ):
     """The whole of mean shift clustering with a flat kernel, a stage a line."""
     all_points = np.asarray(X).astype(float)
@@ -438,11 +449,20 @@ def mean_shift(
         labelled, _, _ = ends_of(stories_of_all)
     else:
         labelled = all_points
+    n_kept = supported(mode_support, min_support)
+    if assign == "basin":
+        own = nearest_labels(labelled, modes, bandwidth, cluster_all)
+        of_modes = nearest_labels(modes, modes[:n_kept], bandwidth)
+        if not cluster_all:
+            of_modes[n_kept:] = -1
+        labels = np.where(own < 0, -1, of_modes[own])
+    else:
+        labels = nearest_labels(labelled, modes[:n_kept], bandwidth, cluster_all)
     return Fit(
-        centers=modes,
-        labels=nearest_labels(labelled, modes, bandwidth, cluster_all),
+        centers=modes[:n_kept],
+        labels=labels,
         n_iter=n_steps.max() - 1,
-        support=mode_support,
+        support=mode_support[:n_kept],
         history=history(stories, bandwidth, tol),
         bandwidth=bandwidth,
     )

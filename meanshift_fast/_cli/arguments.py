@@ -30,6 +30,7 @@ _HELP = {
     "tol": "a trajectory ends with the first move of at most so many bandwidths",
     "max_iter": "a trajectory ends after so many moves and one",
     "coalesce": "trajectories in one cell of so many bandwidths go on as one",
+    "min_support": "drop centres of less support: a weight, or below 1 a share of the heaviest's",
     "accuracy": "the largest error of one shift, in bandwidths",
 }
 

@@ -19,6 +19,7 @@ def find_bandwidth(
     quantile: float = 0.3,
     every_row: bool = False,
     coalesce: float = 0.0,
+    min_support: float = 0.0,
 ) -> np.float64:
     """Find a kernel's bandwidth by a rule.
 
@@ -31,7 +32,7 @@ def find_bandwidth(
         a coordinate in that ball: the radius over ``sqrt(n_features + 2)``.
     quantile : float, default=0.3
         Where the rule is None: the share of the rows that a ball holds.
-    points, weights, every_row, coalesce
+    points, weights, every_row, coalesce, min_support
         As in `stable_bandwidth`.
 
     Returns
@@ -43,7 +44,9 @@ def find_bandwidth(
     if rule in ("scott", "silverman"):
         return rule_of_thumb(points, rule, weights=weights)
     if rule == "stable":
-        radius = stable_bandwidth(points, weights, every_row=every_row, coalesce=coalesce)
+        radius = stable_bandwidth(
+            points, weights, every_row=every_row, coalesce=coalesce, min_support=min_support
+        )
     else:
         radius = mean_kth_distance(points, quantile=quantile, weights=weights)
     return np.float64(radius / math.sqrt(points.shape[1] + 2) if kernel == "gaussian" else radius)

@@ -41,19 +41,38 @@ class MergedEndpoints(NamedTuple):
         The mode that each belongs to. With the flat kernel they are the modes; with the Gaussian
         they move when they are polished, and may merge once more.
     peaks : read-only C-ordered float64 array of shape (n_modes, n_features)
-        The modes themselves, in the same unit.
+        The modes themselves, in the same unit; those of too little support too.
+    dropped : bool array of shape (n_merged,) or (0,)
+        Which belonged to a mode of too little support; ``modes`` has the nearest that is left.
+        Empty where all have enough.
     """
 
     places: NDArray[np.float64]
     modes: NDArray[np.int64]
     peaks: NDArray[np.float64]
+    dropped: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+
+    def without(self, n_kept: int) -> "MergedEndpoints":
+        """The same where only the first modes are left."""
+        if n_kept == len(self.peaks):
+            return self
+        nearest = nearest_labels(self.peaks, readonly(self.peaks[:n_kept]))
+        nearest[:n_kept] = np.arange(n_kept)
+        return self._replace(modes=nearest[self.modes], dropped=self.modes >= n_kept)
+
+    def labels(self, *, every: bool) -> NDArray[np.int64]:
+        """The label of each, and then -1 for none; -1 for those dropped, unless all get one."""
+        labels = np.append(self.modes, -1)
+        if self.dropped.size and not every:
+            labels[:-1][self.dropped] = -1
+        return labels
 
     def in_unit(
         self, unit: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     ) -> "MergedEndpoints":
         """The same in another unit."""
         places, peaks = (readonly(unit(table)) for table in (self.places, self.peaks))
-        return MergedEndpoints(places, self.modes, peaks)
+        return self._replace(places=places, peaks=peaks)
 
 
 class Labelled(NamedTuple):
@@ -70,7 +89,7 @@ class Labelled(NamedTuple):
         Their weights; empty where all are 1.
     labels : int64 array of shape (n_samples,)
         Their labels.
-    places, modes, peaks : arrays
+    places, modes, peaks, dropped : arrays
         `MergedEndpoints` of their trajectories, in the unit of the columns.
     sizes : read-only float64 array of shape (n_features,) or (0,)
         The sides of the bins that cells are parts of; empty where the points are rows.
@@ -93,11 +112,12 @@ class Labelled(NamedTuple):
     n_parts: int = 0
     widths: NDArray[np.float64] = np.empty(0)
     mixed: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+    dropped: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
     @property
     def merged(self) -> MergedEndpoints:
         """The merged endpoints of the trajectories."""
-        return MergedEndpoints(self.places, self.modes, self.peaks)
+        return MergedEndpoints(self.places, self.modes, self.peaks, self.dropped)
 
     @property
     def grid(self) -> Grid | None:
@@ -172,8 +192,8 @@ def label_endpoints(
     Returns
     -------
     int64 array of shape (n_seeds,)
-        The mode of the merged endpoint nearest to the trajectory's, the first of equals; -1 beyond
-        the limit.
+        The mode of the merged endpoint nearest to the trajectory's, the first of equals; with a
+        limit, -1 beyond it, and where that mode had too little support.
 
     Notes
     -----
@@ -188,7 +208,8 @@ def label_endpoints(
        pp. 603-619, :doi:`10.1109/34.1000236`, section 4.
     """
     endpoints = readonly(ascent.endpoints)
-    labels = np.append(merged.modes, -1)[nearest_labels(endpoints, merged.places, limit=limit)]
+    found = nearest_labels(endpoints, merged.places, limit=limit)
+    labels = merged.labels(every=limit is None)[found]
     if walk_on:
         is_far = nearest_labels(endpoints, merged.peaks, limit=MAX_PEAK_DISTANCE) < 0
         if is_far.any():

@@ -30,15 +30,17 @@ class Settings(NamedTuple):
     max_iter: int
     coalesce: float
     accuracy: float
+    min_support: float = 0.0
 
     @property
     def are_plain(self) -> bool:
-        """Whether a fit is the flat kernel's from bins, with labels by the nearest centre."""
+        """Whether a fit is the flat kernel's from bins, with labels by the nearest of all modes."""
         return (
             self.bin_seeding
             and self.seeds is None
             and self.kernel == "flat"
             and self.assign == "nearest"
+            and self.min_support == 0.0
         )
 
     def checked(self) -> "Settings":
@@ -57,7 +59,7 @@ class Settings(NamedTuple):
             )
         if isinstance(self.bandwidth, Real) and not 0.0 < self.bandwidth < math.inf:
             raise ValueError(f"bandwidth must be positive and finite, got {self.bandwidth}")
-        for name in ("tol", "coalesce", "accuracy", "max_iter"):
+        for name in ("tol", "coalesce", "accuracy", "max_iter", "min_support"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
         if self.min_bin_freq < 1:

@@ -34,7 +34,7 @@ def settings_of(model: Any) -> Settings:
         bin_seeding=bool(model.bin_seeding), min_bin_freq=int(model.min_bin_freq),
         cluster_all=bool(model.cluster_all), assign=model.assign, tol=float(model.tol),
         max_iter=int(model.max_iter), coalesce=float(model.coalesce),
-        accuracy=float(model.accuracy),
+        accuracy=float(model.accuracy), min_support=float(model.min_support),
     ).checked()  # fmt: skip
 
 

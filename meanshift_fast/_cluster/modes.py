@@ -370,6 +370,20 @@ def _sift_out(
     return n_modes
 
 
+def count_supported(support: NDArray[np.float64], min_support: float) -> int:
+    """Count the modes of enough support, which come first.
+
+    Parameters
+    ----------
+    support : float64 array of shape (n_modes,)
+        Descending.
+    min_support : float
+        A weight from 1 on; below 1 a share of the first mode's.
+    """
+    least = min_support if min_support >= 1.0 else min_support * support[0]
+    return int(np.count_nonzero(support >= least))
+
+
 def merge_modes(
     ends: NDArray[np.float64], support: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

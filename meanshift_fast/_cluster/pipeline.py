@@ -25,7 +25,7 @@ from meanshift_fast._cluster.basins import (
     label_rows_of_fit,
 )
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
-from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._cluster.modes import count_supported, merge_modes
 from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
 from meanshift_fast._cluster.seeds import Seeds, find_seeds
 from meanshift_fast._cluster.stages import Stages
@@ -128,6 +128,7 @@ def fit(
 
     stages.begin("modes")
     modes = _merge(ascent, index, units, bandwidth, rows.heavy.dtype)
+    modes = _with_support(modes, settings.min_support)
     history = _history_in(units, ascent.history)
     stages.end("%d modes of %d endpoints", len(modes.centers), len(ascent.endpoints))
 
@@ -156,6 +157,7 @@ def _bandwidth(rows: Rows, settings: Settings) -> Bandwidth:
         return find_bandwidth(
             given, settings.kernel, rows.points, rows.heavy_weights,
             every_row=from_rows and settings.kernel == "flat", coalesce=settings.coalesce,
+            min_support=settings.min_support,
         )  # fmt: skip
     if isinstance(given, Real):
         return given  # type: ignore[return-value]
@@ -262,6 +264,17 @@ def _merge(
     return Modes(units.leave(modes).astype(dtype), support, merged)
 
 
+def _with_support(modes: Modes, min_support: float) -> Modes:
+    """Drop the modes of too little support; their basins join those of the nearest left."""
+    n_kept = count_supported(modes.support, min_support)
+    if n_kept == 0:
+        raise ValueError(
+            f"min_support={min_support:g} leaves no centre: the heaviest has a support of "
+            f"{modes.support[0]:.6g}; lower it, or give a share of that, below 1"
+        )
+    return Modes(modes.centers[:n_kept], modes.support[:n_kept], modes.merged.without(n_kept))
+
+
 def _nearest(
     rows: Rows,
     points: NDArray[np.float64],
@@ -294,8 +307,8 @@ def _basins(
         walk_on=_walking_on(index, settings, report),
     )  # fmt: skip
     kept = Labelled(
-        rows.points, rows.heavy_weights, labels, *merged.in_unit(units.leave),
-        widths=rows.heavy_widths,
+        rows.points, rows.heavy_weights, labels, widths=rows.heavy_widths,
+        **merged.in_unit(units.leave)._asdict(),
     )  # fmt: skip
     if not rows.all_weigh:
         every = readonly_table(rows.table)

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import ascend
-from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._cluster.modes import count_supported, merge_modes
 from meanshift_fast._cluster.seeding import centers_of, find_bins
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.exact import ExactIndex
@@ -74,6 +74,7 @@ def stable_bandwidth(
     *,
     every_row: bool = False,
     coalesce: float = 0.0,
+    min_support: float = 0.0,
 ) -> float:
     """Find the bandwidth that `bandwidth_curve` picks, of a ready table.
 
@@ -87,13 +88,17 @@ def stable_bandwidth(
         Whether to try it with every row as a seed, besides the bins; up to 200,000 rows.
     coalesce : float, default=0
         As in `ascend`, for the rows that are seeds.
+    min_support : float, default=0
+        As in `count_supported`: centres of less support are none.
 
     Returns
     -------
     float
         In the unit of the columns of ``points``; 0 where all rows are equal.
     """
-    return count_clusters(points, weights, None, every_row=every_row, coalesce=coalesce).bandwidth
+    return count_clusters(
+        points, weights, None, every_row=every_row, coalesce=coalesce, min_support=min_support
+    ).bandwidth
 
 
 class _Arranged(NamedTuple):
@@ -132,6 +137,7 @@ def count_clusters(
     *,
     every_row: bool,
     coalesce: float = 0.0,
+    min_support: float = 0.0,
 ) -> Curve:
     n_rows, weights = _effective(len(points), weights)
     bounds = bounds_of(points)
@@ -169,7 +175,7 @@ def count_clusters(
             break
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
-    bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce)
+    bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce, min_support)
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 
 
@@ -243,7 +249,7 @@ def _bins(rows: _Arranged, bandwidth: float) -> NDArray[np.float64]:
 
 
 def _tried(
-    rows: _Arranged, plateau: np.void, every_row: bool, coalesce: float
+    rows: _Arranged, plateau: np.void, every_row: bool, coalesce: float, min_support: float
 ) -> tuple[float, int]:
     """Fit at bandwidths of a plateau, from its middle up, until one agrees with its count."""
     low, high, count = float(plateau["low"]), float(plateau["high"]), int(plateau["n_clusters"])
@@ -256,10 +262,11 @@ def _tried(
     for bandwidth in _rung(_middle(low, high), np.arange(n_tries) / 2.0).tolist():
         rows = rows.at(bandwidth)
         bins = _bins(rows, bandwidth)
-        n_centers = len(_modes(rows, bins, order=tree.order_of(bins))[0])
+        n_centers = count_supported(_modes(rows, bins, order=tree.order_of(bins))[1], min_support)
         differs = n_centers != count
         if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
-            n_centers = len(_modes(rows, rows.table, coalesce, rows.tree.order)[0])
+            support = _modes(rows, rows.table, coalesce, rows.tree.order)[1]
+            n_centers = count_supported(support, min_support)
         best = min(best, (differs, abs(n_centers - count), bandwidth, n_centers))
         if best[:2] == (False, 0):
             break

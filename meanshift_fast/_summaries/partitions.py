@@ -162,10 +162,12 @@ def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
     return Cells(Grid(sizes, n_parts), halvings=MAX_HALVINGS, n_fine=int(resolution.n_fine))
 
 
-def estimated(sample: Sample, rule: str | None, kernel: str) -> float:
-    """Estimate a kernel's bandwidth from a sample."""
+def estimated(sample: Sample, model: Any) -> float:
+    """Estimate a model's bandwidth from a sample, by its rule."""
     rows, weights = sample.drawn()
-    width = find_bandwidth(rule, kernel, rows, weights)
+    width = find_bandwidth(
+        model.bandwidth, model.kernel, rows, weights, min_support=model.min_support
+    )
     if width == 0.0:
         raise ValueError(
             "bandwidth was estimated as 0, because most rows are equal, and cells must have a "
