@@ -21,22 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.coalescing import Coalescing
+from meanshift_fast._cluster.history import HISTORY_DTYPE
 from meanshift_fast._cluster.memo import MAX_MEMO_TRAJECTORIES, Memo, Outcome, serves
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import readonly
-
-HISTORY_DTYPE = np.dtype(
-    [
-        ("round", np.int64),
-        ("n_active", np.int64),
-        ("mean_shift", np.float64),
-        ("max_shift", np.float64),
-        ("n_converged", np.int64),
-    ]
-)
 
 MIN_SEEDS_A_DISTINCT_ONE = 2  # from which equal seeds are stepped as one
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._cluster.history import count_move
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
@@ -133,11 +134,7 @@ def _follow(
             last, here = here, item(next_place, here)
             move = item(lengths, last)
             rests = move <= rest or item(weights, last) == 0.0
-            at = 4 * number
-            put(sums, at, item(sums, at) + 1.0)
-            put(sums, at + 1, item(sums, at + 1) + move)
-            put(sums, at + 2, max(item(sums, at + 2), move))
-            put(sums, at + 3, item(sums, at + 3) + rests)
+            count_move(sums, number, move, rests)
             number += 1
         at_rest[seed] = rests
         last_support[seed] = item(weights, last)

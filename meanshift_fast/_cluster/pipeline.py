@@ -104,11 +104,11 @@ def fit(
     rows, stages = Rows.of(table, weights, widths), Stages(report)
     stages.begin("bandwidth")
     bandwidth = _bandwidth(rows, settings)
-    if rows.are_bare and settings.are_plain and not settings.coalesce and stages.is_silent:
-        small = _fit_small(rows, bandwidth, settings)
-        if small is not None:
+    if stages.is_silent and small_tables.serves(rows, bandwidth, settings):
+        centers, support, history, labels = small_tables.fit(rows, bandwidth, settings)
+        if len(centers):
             stages.end("small table of %d rows in one call", len(table))
-            return small
+            return Fit(bandwidth, centers, support, history, labels, None)
     stages.end("%s of %d rows", bandwidth_text(bandwidth), len(rows.points))
 
     stages.begin("seeds")
@@ -162,17 +162,6 @@ def _bandwidth(rows: Rows, settings: Settings) -> Bandwidth:
     if isinstance(given, Real):
         return given  # type: ignore[return-value]
     return checked_lengths("bandwidth", given, rows.points.shape[1])
-
-
-def _fit_small(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> Fit | None:
-    """Fit a small table in one compiled call, where that serves."""
-    found = small_tables.fit(
-        rows.points, bandwidth, rows.table.dtype, min_bin_freq=settings.min_bin_freq,
-        tol=settings.tol, max_iter=settings.max_iter, cluster_all=settings.cluster_all,
-    )  # fmt: skip
-    if found is None:
-        return None
-    return Fit(bandwidth, found.modes, found.support, found.history, found.labels, None)
 
 
 def _arrange(

@@ -25,7 +25,7 @@ def reporting(progress: bool | Report) -> Iterator[Report]:
     if callable(progress):
         yield progress
     elif not progress:
-        yield _silent
+        yield _Silent()
     else:
         try:
             with warnings.catch_warnings():  # tqdm warns where a notebook has no ipywidgets
@@ -41,13 +41,16 @@ def reporting(progress: bool | Report) -> Iterator[Report]:
             bar.close()
 
 
-def _silent(done: int, total: int, stage: str) -> None:
-    """Report nothing."""
+class _Silent:
+    """Drops reports."""
+
+    def __call__(self, done: int, total: int, stage: str) -> None:
+        pass
 
 
 def is_silent(report: Report) -> bool:
     """Whether reports are dropped."""
-    return report is _silent
+    return isinstance(report, _Silent)
 
 
 class _Bar:
