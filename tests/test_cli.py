@@ -2,11 +2,15 @@
 
 import importlib
 import importlib.metadata
+import json
 import os
+import pty
 import re
 import runpy
+import select
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -55,7 +59,7 @@ def test_wrong_usage_of_the_package_is_that_of_the_command(monkeypatch, capsys):
         runpy.run_module("meanshift_fast", run_name="__main__", alter_sys=True)
     printed = capsys.readouterr()
     assert (end.value.code, printed.out) == (2, "")
-    assert printed.err.startswith("usage: meanshift-fast [-h]")
+    assert printed.err.startswith("meanshift-fast: argument COMMAND: invalid choice: 'dance'")
 
 
 @pytest.mark.jitless
@@ -89,7 +93,103 @@ def test_wrong_usage_is_exit_code_2_with_the_reason(arguments, reason, capsys):
     assert end.value.code == 2
     printed = capsys.readouterr()
     assert reason in printed.err
+    assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (["clutser", "t.csv"], "cluster"),
+        (["cluster", "t.csv", "--bandwith", "1"], "--bandwidth"),
+        (["cluster", "t.csv", "--bandwith=1", "-o", "o.csv"], "--bandwidth"),
+        (["cluster", "t.csv", "-o", "o.csv", "--no-clusterall"], "--no-cluster-all"),
+        (["cluster", "t.csv", "-o", "o.csv", "--kernel", "gausian"], "gaussian"),
+        (["info", "--jsn"], "--json"),
+        (["--verson"], "--version"),
+    ],
+)
+def test_what_is_misspelt_has_the_nearest_beside_it(arguments, nearest, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith(f"; did you mean {nearest}?\n")
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_each_shell_has_a_script_with_all_commands_and_options(shell, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--print-completion", shell])
+    assert end.value.code == 0
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("cluster", "predict", "warmup", "bin-seeding"))
+
+
+@pytest.fixture
+def bash(tmp_path, capsys):
+    """An interactive bash on a pseudo-terminal, with the completions and one file."""
+    with pytest.raises(SystemExit):
+        main(["--print-completion", "bash"])
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    (tmp_path / "some-model").write_text("")
+    terminal, inner = pty.openpty()
+    shell = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"], stdin=inner, stdout=inner, stderr=inner,
+        cwd=tmp_path, start_new_session=True, env=os.environ | {"PS1": "", "TERM": "dumb"},
+    )  # fmt: skip
+    yield terminal
+    shell.kill()
+    shell.wait()
+    os.close(terminal)
+    os.close(inner)
+
+
+def read_until(terminal, text):
+    """What a terminal shows up to a text."""
+    screen, end = "", time.monotonic() + 120
+    while text not in screen:
+        assert time.monotonic() < end, screen
+        if select.select([terminal], [], [], 1)[0]:
+            screen += os.read(terminal, 4096).decode(errors="replace")
+    return screen
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("meanshift-fast clu", "meanshift-fast cluster "),
+        ("meanshift-fast cluster --bin-s", "cluster --bin-seeding "),
+        ("meanshift-fast cluster --kernel ga", "--kernel gaussian "),
+        ("meanshift-fast predict some-m", "predict some-model "),
+    ],
+)
+def test_bash_completes_at_a_terminal(bash, typed, completed):
+    os.write(bash, b"source ./script; echo re''ady\n")
+    read_until(bash, "ready")
+    os.write(bash, f"{typed}\t".encode())
+    read_until(bash, completed)
+
+
+@pytest.mark.jitless
+def test_completion_without_shtab_is_one_line_with_the_remedy(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit) as end:
+        main(["--print-completion", "bash"])
+    assert end.value.code == 1
+    assert 'pip install "meanshift_fast[completion]"' in capsys.readouterr().err
+
+
+@pytest.mark.jitless
+def test_info_answers_in_json(capsys):
+    assert main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["meanshift_fast"] == __version__
+    assert facts["packages"]["numba"] == numba.__version__
+    assert facts["threads"] == numba.get_num_threads()
+    assert facts["threading_layer"] == numba.threading_layer()
+    assert all(isinstance(count, int) for count in facts["cache_folders"].values())
 
 
 @pytest.mark.jitless

@@ -82,7 +82,17 @@ def test_each_folder_says_what_it_holds():
 
 
 def test_importing_the_package_imports_nothing_optional():
-    optional = ("matplotlib", "pyarrow", "dask", "tqdm", "pandas", "psutil", "PIL", "skimage")
+    optional = (
+        "matplotlib",
+        "pyarrow",
+        "dask",
+        "tqdm",
+        "pandas",
+        "psutil",
+        "PIL",
+        "skimage",
+        "shtab",
+    )
     wings = ("meanshift_fast._pictures", "meanshift_fast._files")
     code = (
         "import sys, sklearn.cluster; before = set(sys.modules); import meanshift_fast; "

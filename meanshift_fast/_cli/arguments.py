@@ -169,3 +169,7 @@ def table_file(text: str) -> Path:
             f"the name chooses the format, got {quoted(text)}; it must end in {', '.join(FORMATS)}"
         )
     return path
+
+
+# Completion offers files for these.
+png.is_path = table_file.is_path = True  # type: ignore[attr-defined]

@@ -6,9 +6,7 @@ on stderr, never a traceback.
 """
 
 import argparse
-import importlib.metadata
 import os
-import platform
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -34,22 +32,11 @@ from meanshift_fast._cli.arguments import (
     table_file,
     whole,
 )
-from meanshift_fast._cli.commands import print_line, print_note
+from meanshift_fast._cli.commands import print_note
+from meanshift_fast._cli.info import info
+from meanshift_fast._cli.parser import SHELLS, Parser, PrintCompletion
 from meanshift_fast._files.atomic import real_path
 from meanshift_fast._input.messages import quoted
-from meanshift_fast.warmup import cache_folders, threads_and_layer
-
-_PACKAGES = (
-    "numpy",
-    "numba",
-    "llvmlite",
-    "scikit-learn",
-    "pyarrow",
-    "psutil",
-    "tqdm",
-    "matplotlib",
-    "pillow",
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,18 +78,26 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print_note(f"warning: {message}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="meanshift-fast", description="Mean shift clustering with scikit-learn's own answer."
     )
     parser.add_argument(
         "--version", action="version", version=f"meanshift-fast {meanshift_fast.__version__}"
+    )
+    parser.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=SHELLS,
+        metavar="SHELL",
+        help=f"print the script with which a shell completes options: {', '.join(SHELLS)}",
     )
     parsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], None], does: str) -> Any:
         added = parsers.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
         added.set_defaults(command=command, parser=added)
+        added.is_command = True
         return added
 
     _add_cluster(add("cluster", commands.cluster, "cluster the rows of a file, and label them"))
@@ -111,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_trace(add("trace", commands.trace, "follow one row to its mode, step by step"))
     _add_demo(add("demo", _show, "show the pipeline on a table, then cluster a photograph"))
     add("warmup", _warmup, "compile the kernels, or load them from the cache")
-    add("info", _info, "show versions, threads and the cache folder")
+    about = add("info", info, "show versions, threads and the cache folder")
+    about.add_argument("--json", action="store_true", help="answer in JSON, on one line")
     return parser
 
 
@@ -241,26 +237,6 @@ def _add_n_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-jobs", type=n_jobs, metavar="N", help="threads; -1 and the default: all of them"
     )
-
-
-def _info(arguments: argparse.Namespace) -> None:
-    """Print versions, threads and the cache folder."""
-    print_line(f"meanshift_fast   {meanshift_fast.__version__}")
-    print_line(f"python           {platform.python_version()} on {platform.platform(terse=True)}")
-    for package in _PACKAGES:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        print_line(f"{package:<16} {version}")
-    n_allowed, n_all, layer = threads_and_layer()
-    print_line(f"threads          {n_allowed} of {n_all}")
-    print_line(f"threading layer  {layer}")
-    folders = cache_folders()
-    for folder in folders:
-        print_line(f"cache folder     {folder} ({len(list(folder.glob('*.nbi')))} kernels)")
-    if not folders:
-        print_line("cache folder     none: every process compiles for itself")
 
 
 def _warmup(arguments: argparse.Namespace) -> None:
