@@ -20,7 +20,7 @@ from meanshift_fast._files.tables import (
     Batch,
     Choice,
     File,
-    check_name,
+    check_names,
     column_list,
     import_pyarrow,
 )
@@ -153,8 +153,7 @@ def open_table(
     path = Path(path)
     file = _opened(path)
     choice, left_out = _chosen(path, file, columns, weight_column, list(keep))
-    for name in choice.all:
-        check_name(path, name, file.names)
+    check_names(path, choice.all, file.names)
     if len(set(choice.features)) < len(choice.features):
         raise ValueError(f"columns must differ, got {cut(', '.join(choice.features))}")
     if weight_column in choice.features:

@@ -6,6 +6,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -609,3 +610,11 @@ def test_ctrl_c_between_two_files_waits_for_both(tmp_path, monkeypatch):
     assert [target.read_text() for target in targets] == ["new", "new"]
     assert sorted(tmp_path.iterdir()) == sorted(targets)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("form", [".csv", ".parquet"])
+def test_the_time_for_many_columns_grows_with_their_number(form, tmp_path):
+    path = save(tmp_path / f"t{form}", {f"c{i}": np.arange(3.0) for i in range(20_000)})
+    began = time.process_time()
+    assert open_table(path).read().X.shape == (3, 20_000)
+    assert time.process_time() - began < 8.0  # 400 million comparisons of names would be 20 s

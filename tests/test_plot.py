@@ -1,5 +1,6 @@
 """The pictures: what is drawn, where, and in colours that differ."""
 
+import tracemalloc
 from itertools import pairwise
 
 import matplotlib
@@ -17,6 +18,7 @@ import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve, trace
 from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart
+from meanshift_fast._pictures.projection import page_of
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.plot import MeanShiftDisplay
 
@@ -75,6 +77,22 @@ def test_more_than_two_columns_are_principal_components_and_the_axes_say_so():
     ax = MeanShiftDisplay.from_estimator(MeanShift(bandwidth=3.0).fit(table), table).ax_
     assert ax.get_xlabel().startswith("principal component 1 (")
     assert ax.get_ylabel().startswith("principal component 2 (")
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 30])
+def test_few_rows_in_many_columns_lie_along_the_axes_of_a_matrix_decomposition(n_rows):
+    # 3,000 x 3,000 products would be 72 MB.
+    rows = np.random.default_rng(0).standard_normal((n_rows, 3000))
+    rows[: n_rows // 2] *= 3.0
+    tracemalloc.start()
+    page = page_of(rows, np.empty(0), 1.0, "flat")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+    np.testing.assert_allclose(page.axes.T @ page.axes, np.eye(2), atol=1e-9)
+    lengths = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)[:2]
+    laid = np.linalg.norm(page.lay(rows), axis=0)
+    np.testing.assert_allclose(laid[: len(lengths)], lengths, atol=1e-9)
 
 
 def test_one_column_stands_on_the_hill_that_it_climbs():

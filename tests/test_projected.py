@@ -1,12 +1,16 @@
 """One shift through projections: the same balls as by the tree, to the last row."""
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
+import sklearn.cluster
 
 import naive
 from meanshift_fast import MeanShift
 from meanshift_fast._index import projected
-from meanshift_fast._index.projection import project
+from meanshift_fast._index.projection import _axes_of, project
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, digits, scattered
 
@@ -199,3 +203,30 @@ def test_a_fit_is_the_same_with_projections_and_without(monkeypatch):
     for name in ("cluster_centers_", "labels_", "mode_weight_", "n_iter_"):
         np.testing.assert_array_equal(*(getattr(model, name) for model in models))
     np.testing.assert_array_equal(*(model.history_["n_active"] for model in models))
+
+
+def test_axes_are_those_of_a_matrix_decomposition_with_few_rows_and_with_many():
+    scales = np.r_[np.linspace(30.0, 10.0, 16), np.ones(240)]  # the sixteenth is ten times the next
+    for n_rows in (100, 400):  # without products of features, and with them
+        away = np.random.default_rng(0).standard_normal((n_rows, 256)) * scales
+        axes, part = _axes_of(away)
+        _, lengths, directions = np.linalg.svd(away, full_matrices=False)
+        np.testing.assert_allclose(np.linalg.norm(directions[:16] @ axes.T, axis=1), 1.0, rtol=1e-3)
+        assert part == pytest.approx((lengths[:16] ** 2).sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), [(30, 10_000), (3, 20_000)])
+def test_few_rows_in_many_columns_take_the_memory_that_the_readme_says(n_rows, n_features):
+    X = np.random.default_rng(0).standard_normal((n_rows, n_features))
+    X[n_rows // 2 :] += 3.0
+    bandwidth = 2.0 * n_features**0.5
+    MeanShift(bandwidth=bandwidth).fit(X)  # compiles
+    tracemalloc.start()
+    began = time.process_time()
+    model = MeanShift(bandwidth=bandwidth).fit(X)
+    took, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < (10 + 18 + 30) * n_features * (n_rows if n_rows > 16 else 64)
+    assert took < 1.0
+    theirs = sklearn.cluster.MeanShift(bandwidth=bandwidth).fit(X)
+    np.testing.assert_array_equal(model.labels_, theirs.labels_)

@@ -96,7 +96,8 @@ class Csv:
 
     def _find_fault(self, choice: Choice) -> None:
         """Raise an error about the first line that cannot be right; return where there is none."""
-        places = [(self.names.index(name), name) for name in choice.numbers]
+        place_of = {name: place for place, name in enumerate(self.names)}
+        places = [(place_of[name], name) for name in choice.numbers]
         for row, (line, cells) in enumerate(islice(self._lines(), 1, None)):
             if len(cells) != len(self.names):
                 raise ValueError(

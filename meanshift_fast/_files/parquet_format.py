@@ -12,7 +12,7 @@ from meanshift_fast._files.tables import (
     MAX_BATCH_VALUES,
     Batch,
     Choice,
-    check_name,
+    check_names,
     import_pyarrow,
     refuse_value,
 )
@@ -40,15 +40,16 @@ class Parquet:
 
     def check(self, choice: Choice) -> None:
         """Check that all files have the columns, of types that fit."""
+        numbers, kept = set(choice.numbers), set(choice.keep)
         for file, schema in zip(self.files, self.schemas, strict=True):
+            check_names(file, choice.all, schema.names)
             for name in choice.all:
-                check_name(file, name, schema.names)
                 kind, first = schema.field(name).type, self.schemas[0].field(name).type
-                if name in choice.numbers and numpy_type(kind) is None:
+                if name in numbers and numpy_type(kind) is None:
                     raise ValueError(
                         f"{file}: column {quoted(name)} must hold numbers, got {kind} from row 0 on"
                     )
-                if name in choice.keep and kind != first:
+                if name in kept and kind != first:
                     raise ValueError(
                         f"{file}: column {quoted(name)} must be of one type to be kept, got "
                         f"{kind}, and {first} in {self.files[0].name}"

@@ -3,6 +3,7 @@
 Errors name the file, the column and the row: rows count from 0, lines of text from 1.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
@@ -86,14 +87,16 @@ def import_pyarrow() -> Any:
     return pyarrow
 
 
-def check_name(path: Path, name: str, names: Sequence[str]) -> None:
-    """Check that there is one column of a name."""
-    if name not in names:
-        raise ValueError(f"{path} has no column {quoted(name)}; {column_list(names)}")
-    if names.count(name) > 1:
-        raise ValueError(
-            f"{path} has {names.count(name)} columns {quoted(name)}; give each its own name"
-        )
+def check_names(path: Path, chosen: Sequence[str], names: Sequence[str]) -> None:
+    """Check that there is one column of each name."""
+    counts = Counter(names)
+    for name in chosen:
+        if name not in counts:
+            raise ValueError(f"{path} has no column {quoted(name)}; {column_list(names)}")
+        if counts[name] > 1:
+            raise ValueError(
+                f"{path} has {counts[name]} columns {quoted(name)}; give each its own name"
+            )
 
 
 def column_list(names: Sequence[str]) -> str:

@@ -132,13 +132,41 @@ def _orthonormalise(axes, axis, chunks):
             store(axes, axis * chunks + k, load(axes, axis * chunks + k) * scale)
 
 
+@step
+def _times_products(products, old, new, axis, width):
+    """Multiply an axis by the products of features."""
+    chunks = width // LANES
+    for f in range(width):
+        value = item(old, axis * width + f)
+        for k in range(chunks):
+            product = load(products, f * chunks + k) * value
+            store(new, axis * chunks + k, load(new, axis * chunks + k) + product)
+
+
+@step
+def _times_rows(rows, n_rows, old, new, axis, width):
+    """The same without the products: the sum of the rows times their parts along the axis."""
+    chunks = width // LANES
+    for row in range(n_rows):
+        along = full(0.0)
+        for k in range(chunks):
+            along = along + load(rows, row * chunks + k) * load(old, axis * chunks + k)
+        value = total(along)
+        for k in range(chunks):
+            part = load(rows, row * chunks + k) * value
+            store(new, axis * chunks + k, load(new, axis * chunks + k) + part)
+
+
 @serial
 def _turn(sample, spread, axes, turned, n_turns):
-    """Turn axes towards the largest spread of some rows about their middle, by power iteration."""
-    width, n_axes = sample.shape[1], axes.shape[0]
+    """Turn axes towards the largest spread of some rows about their middle, by power iteration.
+
+    ``spread`` is zeros, for the products of features; empty where the rows are multiplied instead.
+    """
+    n_rows, width, n_axes = sample.shape[0], sample.shape[1], axes.shape[0]
     chunks = width // LANES
     rows, products, old, new = flat(sample), flat(spread), flat(axes), flat(turned)
-    for row in range(sample.shape[0]):
+    for row in range(n_rows if spread.shape[0] > 0 else 0):
         for f in range(width):
             value = item(rows, row * width + f)
             for k in range(chunks):
@@ -148,11 +176,10 @@ def _turn(sample, spread, axes, turned, n_turns):
         for axis in range(n_axes):
             for k in range(chunks):
                 store(new, axis * chunks + k, full(0.0))
-            for f in range(width):
-                value = item(old, axis * width + f)
-                for k in range(chunks):
-                    product = load(products, f * chunks + k) * value
-                    store(new, axis * chunks + k, load(new, axis * chunks + k) + product)
+            if spread.shape[0] > 0:
+                _times_products(products, old, new, axis, width)
+            else:
+                _times_rows(rows, n_rows, old, new, axis, width)
         for axis in range(n_axes):
             _orthonormalise(new, axis, chunks)
             for k in range(chunks):
@@ -186,8 +213,13 @@ def _axes_of(away: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """
     variances = np.einsum("ij,ij->j", away, away)
     widest = np.argsort(-variances, kind="stable")[:MAX_AXES]
-    axes = np.eye(away.shape[1])[widest]
-    _turn(away, np.zeros((away.shape[1],) * 2), axes, np.empty_like(axes), POWER_ITERATIONS)
+    n_rows, width = away.shape
+    axes = np.zeros((len(widest), width))
+    axes[np.arange(len(widest)), widest] = 1.0
+    # An axis times the rows and back is 2 n_rows width products, and width squared without them.
+    n_products = 0 if 2 * n_rows < width else width
+    spread = np.zeros((n_products, n_products))
+    _turn(away, spread, axes, np.empty_like(axes), POWER_ITERATIONS)
     axes = np.ascontiguousarray(axes[axes.any(axis=1)])
     along = np.einsum("if,jf->ij", away, axes)
     return axes, float(np.einsum("ij,ij->", along, along))

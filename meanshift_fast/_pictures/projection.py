@@ -122,16 +122,28 @@ def page_of(
     own = np.ndim(units.divisor) == 1
     lengths = np.broadcast_to(units.divisor if own else 1.0, n_features)
     away = (rows - mean) / lengths
-    variances, directions = np.linalg.eigh(away.T @ away)
-    axes = directions[:, :-3:-1]
+    variances, axes = _principal_axes(away)
     # A component has no sign of its own: its largest loading is made positive.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
-    shares = variances[:-3:-1] / max(variances.sum(), np.finfo(float).tiny)
+    shares = variances[:2] / max(variances.sum(), np.finfo(float).tiny)
     names = [
         f"principal component {i + 1} ({share:.0%} of variance{', in bandwidths' if own else ''})"
         for i, share in enumerate(shares)
     ]
     return Page(rows, weights, kernel, units, mean, axes / lengths[:, None], names)
+
+
+def _principal_axes(away: _Floats) -> tuple[_Floats, _Floats]:
+    """All variances, and the two axes of the largest; through n x n products of few rows."""
+    away = np.pad(away, ((0, max(0, 2 - len(away))), (0, 0)))
+    n_rows, n_features = away.shape
+    if n_rows >= n_features:
+        variances, directions = np.linalg.eigh(away.T @ away)
+        return variances[::-1], directions[:, :-3:-1]
+    variances, turned = np.linalg.eigh(away @ away.T)
+    # The second axis is orthogonal to the first where the rows have no second direction, too.
+    axes, _ = np.linalg.qr(away.T @ turned[:, :-3:-1])
+    return variances[::-1], axes
 
 
 def field_of(page: Page, centers: _Floats, measure: Callable[[_Floats], NDArray[Any]]) -> Field:
