@@ -94,8 +94,7 @@ def test_equal_seeds_beyond_those_with_a_memo_ascend_once(memoised, monkeypatch)
 
     expected = ascent()
     shifted.clear()
-    monkeypatch.setattr("meanshift_fast._cluster.ascent.MAX_MEMO_TRAJECTORIES", 40)
-    monkeypatch.setattr("meanshift_fast._cluster.memo.MAX_MEMO_TRAJECTORIES", 40)
+    monkeypatch.setattr("meanshift_fast._index.thresholds.MAX_MEMO_TRAJECTORIES", 40)
     found = ascent()
     assert len(np.unique(points, axis=0)) == 36
     assert max(shifted) == 36

@@ -8,6 +8,7 @@ from meanshift_fast._cluster import memo
 from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._index import flat as shifting
 from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index import thresholds
 from meanshift_fast._index.flat import FlatIndex
 from samples import blobs, lattice, scattered
 
@@ -89,7 +90,7 @@ def test_many_positions_go_in_groups_and_the_last_alone():
 @pytest.mark.jitless
 @pytest.mark.parametrize("values", [1, 200, 3_000])
 def test_a_full_memo_is_read_and_begun_anew(values, monkeypatch):
-    monkeypatch.setattr(memo, "MAX_MEMO_VALUES", values)
+    monkeypatch.setattr(thresholds, "MAX_MEMO_VALUES", values)
     points, bandwidth = CASES["blobs"]
     assert_same(*ascents(points, bandwidth, points, order=np.arange(len(points))[::-1].copy())[:2])
 
@@ -138,9 +139,9 @@ def test_both_zeros_and_places_beyond_all_floats_are_places():
     np.testing.assert_array_equal(np.signbit(found.positions()), np.signbit(seeds))
 
 
-@pytest.mark.parametrize("values", [memo.MAX_MEMO_VALUES, 20_000])
+@pytest.mark.parametrize("values", [thresholds.MAX_MEMO_VALUES, 20_000])
 def test_progress_never_goes_back_and_ends_with_all_seeds(values, monkeypatch):
-    monkeypatch.setattr(memo, "MAX_MEMO_VALUES", values)
+    monkeypatch.setattr(thresholds, "MAX_MEMO_VALUES", values)
     reports = []
     points = blobs(3_000, 2, n_blobs=4)
     ascents(points, 0.5, points, reports=reports)
@@ -151,7 +152,7 @@ def test_progress_never_goes_back_and_ends_with_all_seeds(values, monkeypatch):
 
 def test_more_seeds_than_a_memo_serves_go_round_by_round_at_first(monkeypatch):
     points = blobs(2_000, 2, n_blobs=4)
-    monkeypatch.setattr(memo, "MAX_MEMO_TRAJECTORIES", 700)
+    monkeypatch.setattr(thresholds, "MAX_MEMO_TRAJECTORIES", 700)
     by_rounds, memoised, (n_by_rounds, n_memoised) = ascents(points, 0.5, points)
     assert_same(by_rounds, memoised)
     assert n_by_rounds > by_rounds.history["n_active"].sum()  # the second ascent began with some

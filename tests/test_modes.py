@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 import samples
-from meanshift_fast._cluster import modes
 from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._index import thresholds
 from meanshift_fast._jit.threads import borrowed_threads
 
 
@@ -22,7 +22,7 @@ def assert_merges_as_the_twin(ends, support, bandwidth):
 
 # With a budget of one visit, the ends that wait after the first sweep go into a tree at once.
 @pytest.mark.jitless
-@pytest.mark.parametrize("budget", [modes.VISITS, 1], ids=["sweeps", "tree"])
+@pytest.mark.parametrize("budget", [thresholds.MIN_ENDPOINT_VISITS, 1], ids=["sweeps", "tree"])
 @given(data=st.data())
 def test_coarse_ends_merge_as_in_the_twin(budget, data):
     shape = (data.draw(st.integers(1, 40)), data.draw(st.integers(1, 4)))
@@ -30,16 +30,16 @@ def test_coarse_ends_merge_as_in_the_twin(budget, data):
     support = data.draw(arrays(np.int64, shape[0], elements=st.integers(1, 4))).astype(float)
     bandwidth = data.draw(st.sampled_from([0.0, 0.5, 1.0, 2.0, 2.5, 100.0]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modes, "VISITS", budget)
-        patch.setattr(modes, "SWEEPS", 0)
+        patch.setattr(thresholds, "MIN_ENDPOINT_VISITS", budget)
+        patch.setattr(thresholds, "MAX_ENDPOINT_SWEEPS", 0)
         assert_merges_as_the_twin(ends, support, bandwidth)
 
 
 @pytest.mark.jitless
 @pytest.mark.parametrize("bandwidth", [0.1, 1.0, 2.5])
 def test_a_tree_of_several_blocks_merges_as_the_twin(bandwidth, monkeypatch):
-    monkeypatch.setattr(modes, "VISITS", 1)
-    monkeypatch.setattr(modes, "SWEEPS", 0)
+    monkeypatch.setattr(thresholds, "MIN_ENDPOINT_VISITS", 1)
+    monkeypatch.setattr(thresholds, "MAX_ENDPOINT_SWEEPS", 0)
     ends = samples.scattered(600, 2, side=30)
     support = np.random.default_rng(0).integers(1, 9, 600).astype(float)
     assert_merges_as_the_twin(ends, support, bandwidth)
@@ -106,8 +106,8 @@ def test_what_a_removed_end_was_near_to_stays():
 @pytest.fixture
 def into_a_tree(monkeypatch):
     """Leave one mode to the sweeps, and the others to the tree."""
-    monkeypatch.setattr(modes, "VISITS", 1)
-    monkeypatch.setattr(modes, "SWEEPS", 0)
+    monkeypatch.setattr(thresholds, "MIN_ENDPOINT_VISITS", 1)
+    monkeypatch.setattr(thresholds, "MAX_ENDPOINT_SWEEPS", 0)
 
 
 @pytest.mark.jitless
@@ -161,10 +161,10 @@ def test_sweeps_and_tree_keep_the_same_modes(n_features, bandwidth, monkeypatch)
     ends = samples.blobs(6000, n_features, spread=0.3)
     ends = np.vstack([ends, ends[:500]])
     support = np.random.default_rng(0).integers(1, 9, len(ends)).astype(float)
-    monkeypatch.setattr(modes, "SWEEPS", len(ends))
+    monkeypatch.setattr(thresholds, "MAX_ENDPOINT_SWEEPS", len(ends))
     swept, swept_support = merge_modes(ends, support, bandwidth)
-    monkeypatch.setattr(modes, "SWEEPS", 0)
-    monkeypatch.setattr(modes, "VISITS", 1)
+    monkeypatch.setattr(thresholds, "MAX_ENDPOINT_SWEEPS", 0)
+    monkeypatch.setattr(thresholds, "MIN_ENDPOINT_VISITS", 1)
     sifted, sifted_support = merge_modes(ends, support, bandwidth)
     np.testing.assert_array_equal(sifted, swept)
     np.testing.assert_array_equal(sifted_support, swept_support)

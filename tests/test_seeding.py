@@ -13,6 +13,7 @@ import naive
 import samples
 from meanshift_fast import MeanShift, get_bin_seeds, mean_shift
 from meanshift_fast._cluster import seeding
+from meanshift_fast._index import thresholds
 
 RNG = np.random.default_rng(0)
 
@@ -154,7 +155,7 @@ def test_rows_in_parts_fall_into_the_same_bins(far, bin_size, monkeypatch):
     _, first, often = np.unique(keys, axis=0, return_index=True, return_counts=True)
     np.testing.assert_array_equal(rows, np.sort(first))
     np.testing.assert_array_equal(counts, often[np.argsort(first)])
-    monkeypatch.setattr(seeding, "LARGE", 100)
+    monkeypatch.setattr(thresholds, "MIN_PARALLEL_BIN_ROWS", 100)
     for n_parts in (2, 3, 7):
         monkeypatch.setattr(seeding, "available_threads", lambda n=n_parts: n)
         found = seeding.find_bins(X, bin_size, everywhere)

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster.coalescing import Coalescing
 from meanshift_fast._cluster.history import HISTORY_DTYPE
-from meanshift_fast._cluster.memo import MAX_MEMO_TRAJECTORIES, Memo, Outcome, serves
+from meanshift_fast._cluster.memo import Memo, Outcome, serves
+from meanshift_fast._index import thresholds
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.moment_tree import order_of
@@ -216,7 +217,7 @@ def ascend(
 
 def _has_repeats(positions: NDArray[np.float64]) -> bool:
     """Whether most seeds equal another; the memo of few trajectories finds equal ones by itself."""
-    if len(positions) <= MAX_MEMO_TRAJECTORIES or not may_repeat(positions):
+    if len(positions) <= thresholds.MAX_MEMO_TRAJECTORIES or not may_repeat(positions):
         return False
     return MIN_SEEDS_A_DISTINCT_ONE * len(find_repeats(readonly(positions))[0]) <= len(positions)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.history import count_move
+from meanshift_fast._index import thresholds
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
@@ -28,18 +29,13 @@ from meanshift_fast._jit.simd import flat, item, put
 OPEN = -1  # a place without a step
 PENDING = -2  # a place whose step is about to be computed
 
-# More trajectories than this fill the memo, and its bookkeeping is serial.
-MAX_MEMO_TRAJECTORIES = 1 << 16
-MAX_MEMO_SEED_VALUES = 1 << 18
-# When so many values are held, the memo is read and begun anew: with half as many a fit of
-# 60,000 x 2 rows takes 155 ms and not 132.
-MAX_MEMO_VALUES = 1 << 23
+MAX_SEED_VALUES = 1 << 18  # of the first places; each place holds its values
 FIRST_CHUNK_SEEDS = 1 << 16  # seeds of the first chunk that is read
 
 
 def serves(positions: NDArray[np.float64]) -> bool:
     """Whether a memo pays for trajectories from these positions."""
-    return len(positions) <= MAX_MEMO_TRAJECTORIES and positions.size <= MAX_MEMO_SEED_VALUES
+    return len(positions) <= thresholds.MAX_MEMO_TRAJECTORIES and positions.size <= MAX_SEED_VALUES
 
 
 @step
@@ -195,7 +191,7 @@ class Memo:
         n_seeds, n_features = positions.shape
         self.rest = rest
         self.n_steps = 0
-        self._room = MAX_MEMO_VALUES // (n_features + 8)
+        self._room = thresholds.MAX_MEMO_VALUES // (n_features + 8)
         self._make_tables(max(min(8 * n_seeds, self._room), 2 * n_seeds), n_features)
         self._first_places = np.empty(n_seeds, dtype=np.int64)
         self._n_places = _begin(

@@ -16,15 +16,11 @@ from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.pipeline import Fit
+from meanshift_fast._index import thresholds
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import checked_lengths, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.threads import borrowed_threads
-
-# A second thread gains nothing on so few values, which a fit from bins takes a millisecond for, and
-# where all processors are busy the threads wait for each other: beside two processes that do the
-# same, 1,000 x 2 rows in 133 bins, stage by stage, take two threads 5.7 ms and one 1.6.
-MAX_VALUES_OF_ONE_THREAD = 4096
 
 
 def settings_of(model: Any) -> Settings:
@@ -85,7 +81,7 @@ def fitted(
     settings = settings_of(model)
     if bandwidth is not None:
         settings = settings._replace(bandwidth=bandwidth)
-    is_small = table.size <= MAX_VALUES_OF_ONE_THREAD and settings.are_plain
+    is_small = table.size <= thresholds.MAX_ONE_THREAD_VALUES and settings.are_plain
     alone = is_small and isinstance(settings.bandwidth, Real)
     with borrowed_threads(model.n_jobs, alone=alone), reporting(model.progress) as report:
         return pipeline.fit(table, settings, weights=weights, widths=widths, report=report)

@@ -17,6 +17,7 @@ and by coordinates only among equals that no ball has removed by then.
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import build
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
@@ -37,11 +38,6 @@ from meanshift_fast._jit.simd import (
     where,
 )
 
-# Ends that sweeps may visit before there is a tree: so many times the ends, and at least. A visit
-# takes 5 ns (2-d) to 30 ns (64-d); a tree takes 40 to 320 ns an end, and a mode 190 to 790 ns.
-# Whichever way is the better, having tried the other costs at most about as much again.
-SWEEPS = 16
-VISITS = 1 << 18
 FIRST_CHUNK_ENDPOINTS = 1 << 20  # ends of the first chunk that is looked for equals
 SURE = 1.0 + 1e-9  # times a square: what exceeds that in some order of adding exceeds it in any
 AT_ONCE = 1 << 23  # visits, or ends sorted, in one go: some tenths of a second
@@ -423,7 +419,7 @@ def merge_modes(
     n_waiting = 0
     for start, stop in chunks(n_seeds, first=FIRST_CHUNK_ENDPOINTS):
         n_waiting = collapse(ends, start, stop, support, slots, waiting, n_waiting)
-    n_visits = max(SWEEPS * n_waiting, VISITS)
+    n_visits = max(thresholds.MAX_ENDPOINT_SWEEPS * n_waiting, thresholds.MIN_ENDPOINT_VISITS)
     kept = np.empty(n_waiting, dtype=np.int64)
     n_modes, first = 0, -1
     while n_waiting > 0 and n_visits > 0:

@@ -21,6 +21,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._index import thresholds
 from meanshift_fast._index.tree_order import row_type
 from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import caller_level, cut
@@ -32,11 +33,10 @@ from meanshift_fast._jit.hashing import mixed
 from meanshift_fast._jit.simd import bit_patterns, flat, item, put
 from meanshift_fast._jit.threads import available_threads
 
-SAMPLE = 8192  # rows that tell whether rows repeat; a table of no more is built before they do
+MAX_SAMPLE_ROWS = 8192  # that predict whether rows repeat
 BLOCK = 512  # rows that stay in cache while each of their columns is looked at
 FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk
-LARGE = 1 << 17  # rows that are shared out to threads
-PARTS = 8  # at most: each has slots of its own
+MAX_PARTS = 8  # at most: each has slots of its own
 LEAST_BIN = float(np.finfo(np.float32).tiny)
 MAX_SINGLE_NUMBER = float(1 << 24)  # up to which float32 holds every whole number
 MAX_DOUBLE_NUMBER = float(1 << 53)  # the same of float64
@@ -209,7 +209,8 @@ def find_bins(
         How many rows each bin holds.
     """
     n_samples = len(points)
-    n_parts = 1 if inverse.size or n_samples < LARGE else min(available_threads(), PARTS)
+    is_shared = not inverse.size and n_samples >= thresholds.MIN_PARALLEL_BIN_ROWS
+    n_parts = min(available_threads(), MAX_PARTS) if is_shared else 1
     part = -(-n_samples // n_parts)
     starts = [*range(0, n_samples, part), n_samples]
     # The first part's slots are enough for all rows: the other parts' bins will join them.
@@ -259,10 +260,10 @@ def whole_rows_once(
     weights : read-only float64 array of shape (n_distinct,) or (0,)
         How often each occurs, or the weights as they came.
     """
-    if weights.size or len(points) < SAMPLE:
+    if weights.size or len(points) < thresholds.MIN_COUNTED_ROWS:
         return points, weights
     nowhere = np.empty(0, dtype=np.int64)
-    some = readonly_table(points[:: -(-len(points) // SAMPLE)])
+    some = readonly_table(points[:: -(-len(points) // MAX_SAMPLE_ROWS)])
     if (some != np.rint(some)).any():
         return points, weights
     # Were half of the rows distinct, so many of the sample would repeat.

@@ -25,6 +25,7 @@ from meanshift_fast._cluster.seeding import (
     count_part,
     span_bins,
 )
+from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import (
     MAX_UNORDERED_ROWS,
     MomentTree,
@@ -42,10 +43,6 @@ from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
 MAX_ROWS = CHUNK  # that one chunk of a tree arranges
 MAX_VALUES = 1 << 16
 MAX_ITER = 511  # rounds for which the totals have room
-# Values of the table times seeds, beyond which the memo and a second thread of the stages pay. On
-# one thread 1,000 x 8 rows take 0.8 ms from 130 bins, and stage by stage 1.3; from 555 bins 5.8 and
-# 9.7; from 770 11.5 and 11.2.
-MAX_SEED_VALUES = 1 << 21
 MAX_BANDWIDTH = 1e38  # which float32 holds
 MAX_COORDINATE = 1e150  # whose square float64 holds
 
@@ -243,7 +240,7 @@ def fit(
     """
     points, radius = rows.points, float(bandwidth)
     n_rows, n_features = points.shape
-    most = min(n_rows, MAX_SEED_VALUES // points.size, max_seeds_without(points))
+    most = min(n_rows, thresholds.MAX_SMALL_SEED_VALUES // points.size, max_seeds_without(points))
     positions, support = np.empty((most, n_features)), np.empty(most)
     kept, totals = np.empty(most, dtype=np.int64), np.zeros((settings.max_iter + 1, 4))
     labels, order = np.empty(n_rows, dtype=np.int64), np.arange(n_rows, dtype=np.int32)

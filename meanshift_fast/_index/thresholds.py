@@ -1,0 +1,43 @@
+"""Thresholds that timing measurements set: where one of two equal answers becomes the faster.
+
+Each names its unit. ``python -m bench.calibrate NAME`` measures both sides of it on this machine
+and prints where they cross; no answer depends on any. `_index` and `_cluster` read them as
+attributes of this module, so that a calibration sets them in one place. What a kernel reads stays
+beside the kernel, whose cache is sealed with its value.
+"""
+
+# Fits.
+
+# A small table is fitted in one call up to so many values of the table times seeds. Beyond, the
+# memo and a second thread of the stages pay: on one thread 1,000 x 8 rows take 0.8 ms from 130
+# bins, and 1.3 stage by stage; from 555 bins 5.8 and 9.7; from 770 11.5 and 11.2.
+MAX_SMALL_SEED_VALUES = 1 << 21
+
+# A second thread gains nothing for so few values of a table, and where all processors are busy the
+# threads wait for each other: beside two processes that do the same, 1,000 x 2 rows in 133 bins,
+# stage by stage, take two threads 5.7 ms and one 1.6.
+MAX_ONE_THREAD_VALUES = 4096
+
+# Ascent.
+
+# More trajectories than this fill the memo.
+MAX_MEMO_TRAJECTORIES = 1 << 16
+# When so many values are held, the memo is read and begun anew: with half as many a fit of
+# 60,000 x 2 rows takes 155 ms and not 132.
+MAX_MEMO_VALUES = 1 << 23
+
+# Seeding.
+
+# From so many rows on, equal rows of whole numbers are looked for and counted as one.
+MIN_COUNTED_ROWS = 8192
+# From so many rows on, threads find the bins of a part each.
+MIN_PARALLEL_BIN_ROWS = 1 << 17
+
+# Modes.
+
+# Endpoints that sweeps visit before those that are left go into a tree: so many times the
+# endpoints, and at least so many. A visit takes 5 ns (2-d) to 30 ns (64-d); a tree takes 40 to
+# 320 ns an endpoint, and a mode 190 to 790 ns. Whichever way is the better, having tried the other
+# costs at most about as much again.
+MAX_ENDPOINT_SWEEPS = 16
+MIN_ENDPOINT_VISITS = 1 << 18
