@@ -4,8 +4,6 @@ A file is a zip of npy files, as `numpy.savez` writes it, one for each array, an
 for the rest. Nothing in it is pickled: reading a file runs no code from it.
 """
 
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster.basins import Labelled
+from meanshift_fast._cluster.history import HISTORY_DTYPE
 from meanshift_fast._cluster.model import keep, kept_of
+from meanshift_fast._files.archive import read_archive, write_archive
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import checked_lengths
@@ -23,6 +23,9 @@ from meanshift_fast.estimator import MeanShift
 
 FORMAT = "meanshift_fast model"
 VERSION = 1
+WORDS = "model.json"
+
+_GROUPS = ("parameters", "state", "labelled")
 
 # What `predict` needs, and the record of the fit. Rows and their labels are saved only where
 # `predict` looks rows up.
@@ -103,11 +106,7 @@ def write_model(model: MeanShift, part: Path) -> None:
                 words[group][name] = np.asarray(value).item()
             else:
                 arrays[f"{group}/{name}"] = np.asarray(value)
-    with zipfile.ZipFile(part, "w") as file:
-        file.writestr("model.json", json.dumps(words, indent=1))
-        for name, array in arrays.items():
-            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
+    write_archive(part, WORDS, words, arrays)
 
 
 def load_model(path: str | Path) -> MeanShift:
@@ -146,7 +145,8 @@ def load_model(path: str | Path) -> MeanShift:
         words = _read(path)
         if words["format"] != FORMAT:
             raise ValueError(f"it is a {quoted(words['format'])}")
-        version = int(words["version"])
+        version = words["version"]
+        _require(_is_whole(version, 1), f"its version is {quoted(version)}")
     except OSError:
         raise
     except Exception as error:  # whatever foreign bytes make of zipfile, json and NumPy
@@ -160,20 +160,18 @@ def load_model(path: str | Path) -> MeanShift:
         )
     try:
         return _restored(words)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is a damaged model: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     """Read the words, with the arrays in their places among them."""
-    with zipfile.ZipFile(path) as file:
-        words: dict[str, Any] = json.loads(file.read("model.json"))
-        for entry in file.namelist():
-            if entry != "model.json":
-                group, name = entry.removesuffix(".npy").split("/")
-                with file.open(entry) as opened:
-                    words[group][name] = np.lib.format.read_array(opened, allow_pickle=False)
-    return words
+    words, arrays = read_archive(path, WORDS)
+    for entry, array in arrays.items():
+        group, _, name = entry.partition("/")
+        _require(group in _GROUPS and name.isidentifier(), f"it has an entry {quoted(entry)}")
+        words[group][name] = array
+    return words  # type: ignore[no-any-return]
 
 
 def _restored(words: dict[str, Any]) -> MeanShift:
@@ -185,12 +183,17 @@ def _restored(words: dict[str, Any]) -> MeanShift:
         state[name] for name in ("cluster_centers_", "bandwidth_", "n_features_in_")
     )
     n_modes = len(centers)
+    _require(_is_whole(n_features, 1), "features without a number")
     _require(centers.shape == (n_modes, n_features) and n_modes > 0, "centres of a wrong shape")
-    _require(centers.dtype.kind == "f" and np.isfinite(centers).all(), "centres are not numbers")
+    _require(centers.dtype in (np.float32, np.float64), "centres are not numbers")
+    _require(np.isfinite(centers).all(), "centres are not numbers")
     _require(np.shape(bandwidth) in ((), (n_features,)), "bandwidth of a wrong shape")
+    _require(np.asarray(bandwidth).dtype in (np.float64, np.int64), "bandwidth is none")
     _require((np.isfinite(bandwidth) & (np.asarray(bandwidth) >= 0)).all(), "bandwidth is none")
-    _require(state["mode_weight_"].shape == (n_modes,), "supports of a wrong shape")
+    _check_record(state, n_modes)
     _require(len(feature_names) in (0, n_features), "names of other features")
+    _require(all(isinstance(name, str) for name in feature_names), "names are no text")
+    _require(bool(words["labelled"]) == (model.assign == "basin"), "rows of another assignment")
     for name in _STATE:
         setattr(model, name, state[name])
     if feature_names:
@@ -201,6 +204,16 @@ def _restored(words: dict[str, Any]) -> MeanShift:
         if known.grid is None:
             model.labels_ = known.labels
     return model
+
+
+def _check_record(state: dict[str, Any], n_modes: int) -> None:
+    """Check the record of a fit, which `predict` does not need."""
+    support, history = state["mode_weight_"], state["history_"]
+    _require(support.shape == (n_modes,), "supports of a wrong shape")
+    _require(support.dtype == np.float64 and np.isfinite(support).all(), "supports are not numbers")
+    _require((support >= 0.0).all(), "supports below 0")
+    _require(_is_whole(state["n_iter_"], 0), "rounds without a number")
+    _require(history.dtype == HISTORY_DTYPE and history.ndim == 1, "history is none")
 
 
 def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Labelled:
@@ -221,7 +234,7 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
     weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
     # Files that were written before models kept them flat name them for cells only.
     sizes, n_parts = arrays.get("sizes", np.empty(0)), arrays.get("n_parts", 0)
-    _require(isinstance(n_parts, int) and n_parts >= 0, "cells without a number")
+    _require(_is_whole(n_parts, 0), "cells without a number")
     _require((n_parts > 0) == (sizes.size > 0), "sizes of no cells")
     # Those before centres could be dropped lack this, and those before cells had a width the next.
     dropped = arrays.get("dropped", np.empty(0, bool))
@@ -238,6 +251,10 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
     return Labelled(
         points, weights, labels, places, modes, peaks, sizes, n_parts, widths, mixed, dropped
     )
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _require(is_so: Any, otherwise: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import tracemalloc
 import zipfile
 from io import BytesIO
 
@@ -144,6 +145,12 @@ def array(values):
     return file.getvalue()
 
 
+def changed(entries, support):
+    """The bytes of as many supports as there are, all of one value."""
+    n_modes = np.load(BytesIO(entries["state/mode_weight_.npy"])).shape
+    return array(np.full(n_modes, support))
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -174,7 +181,43 @@ def array(values):
         (lambda w, e: e.pop("model.json"), "is not a model: .*model.json"),
         (lambda w, e: e.update({"labelled/points.npy": array([None])}), "is not a model: .*pickle"),
         (lambda w, e: e.update({"labelled/points.npy": b"\x93NUMPY"}), "is not a model: "),
-        (lambda w, e: e.update({"other/points.npy": array([1])}), "is not a model: 'other'"),
+        (
+            lambda w, e: e.update({"other/points.npy": array([1])}),
+            "is not a model: .*'other/points'",
+        ),
+        (lambda w, e: e.update({"state/../a.npy": array([1])}), "is not a model: .*entry"),
+        (lambda w, e: e.update({"/state/a.npy": array([1])}), "is not a model: .*entry"),
+        (lambda w, e: w.update(version=-1), "is not a model: its version is -1"),
+        (lambda w, e: w.update(version="1"), "is not a model: its version is '1'"),
+        (lambda w, e: w.update(state=[]), "is not a model: "),
+        (lambda w, e: w["state"].update(n_iter_="abc"), "damaged model: rounds"),
+        (lambda w, e: w["state"].update(n_features_in_=2.0), "damaged model: features"),
+        (lambda w, e: w["state"].update(bandwidth_=True), "damaged model: bandwidth is none"),
+        (lambda w, e: w.update(feature_names=[1, 2]), "damaged model: names are no text"),
+        (
+            lambda w, e: [
+                w.update(labelled={}),
+                *[e.pop(name) for name in list(e) if name.startswith("labelled")],
+            ],
+            "damaged model: rows of another",
+        ),
+        (lambda w, e: w["parameters"].update(assign="nearest"), "damaged model: rows of another"),
+        (
+            lambda w, e: e.update({"state/mode_weight_.npy": changed(e, np.nan)}),
+            "damaged model: supports are not numbers",
+        ),
+        (
+            lambda w, e: e.update({"state/mode_weight_.npy": changed(e, -1.0)}),
+            "damaged model: supports below 0",
+        ),
+        (
+            lambda w, e: e.update({"state/mode_weight_.npy": changed(e, "many")}),
+            "damaged model: supports are not numbers",
+        ),
+        (
+            lambda w, e: e.update({"state/history_.npy": array([1.0])}),
+            "damaged model: history is none",
+        ),
         (lambda w, e: w["parameters"].update(kind=1), "is a damaged model: .*'kind'"),
         (lambda w, e: w["parameters"].update(tol=-1), "is a damaged model: .*'tol' parameter"),
         (lambda w, e: w["state"].pop("n_iter_"), "is a damaged model: 'n_iter_'"),
@@ -234,3 +277,77 @@ def test_a_damaged_byte_or_a_cut_never_gives_another_error(tmp_path):
         except (ValueError, OSError):
             n_refused += 1
     assert n_refused > 200
+
+
+@pytest.mark.parametrize("turn", [np.asfortranarray, lambda a: a.astype(a.dtype.newbyteorder(">"))])
+def test_a_model_whose_arrays_lie_otherwise_predicts_the_same(turn, tmp_path):
+    def lie_otherwise(words, entries):
+        for name in entries.keys() - {"model.json"}:
+            entries[name] = array(turn(np.load(BytesIO(entries[name]))))
+
+    loaded = load_model(rewritten(tmp_path / "m.model", lie_otherwise))
+    model = MeanShift(bandwidth=0.7, assign="basin").fit(X)
+    np.testing.assert_array_equal(loaded.predict(NEW), model.predict(NEW))
+    np.testing.assert_array_equal(loaded.cluster_centers_, model.cluster_centers_)
+
+
+def declaring(shape, dtype="<f8", n_bytes=16):
+    """The bytes of an npy file that declares a shape and holds so many bytes."""
+    file = BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": dtype, "fortran_order": False, "shape": shape}
+    )
+    return file.getvalue() + bytes(n_bytes)
+
+
+def bomb(path, content, **how):
+    """A model with one more entry."""
+    save_model(MeanShift(bandwidth=1.0).fit(X), path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("state/more.npy", content, **how)
+    return path
+
+
+def declared_larger(path):
+    """A model whose last entry declares four gigabytes, in the directory and before its bytes."""
+    size = len(declaring((2,)))
+    old, new = (2 * n.to_bytes(4, "little") for n in (size, 0xFFFFFFF0))  # packed and unpacked
+    content = bomb(path, declaring((2,))).read_bytes()
+    at = content.rindex(old)
+    path.write_bytes(content[:at] + new + content[at + 8 :])
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: bomb(path, declaring((1 << 40,))),
+        lambda path: bomb(path, declaring((1 << 20, 1 << 40))),
+        lambda path: bomb(path, declaring((-1, -2))),
+        lambda path: bomb(path, declaring((1 << 40,), "|V0", 0)),
+        lambda path: bomb(path, bytes(50_000_000), compress_type=zipfile.ZIP_DEFLATED),
+        lambda path: bomb(path, bytes(10_000_000), compress_type=zipfile.ZIP_LZMA),
+        lambda path: rewritten(path, lambda w, e: w.update(more="x" * (70 << 20))),
+        declared_larger,
+    ],
+    ids=[
+        "a huge shape", "a huger one", "a negative one", "items of no bytes", "zeros, deflated",
+        "zeros, lzma", "words without end", "a huge entry",
+    ],
+)  # fmt: skip
+def test_what_declares_more_than_it_holds_is_refused_before_memory_is_taken(make, tmp_path):
+    path = make(tmp_path / "m.model")
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"m\.model is not a model: "):
+        load_model(path)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
+def test_a_model_of_one_name_twice_is_refused(tmp_path):
+    path = tmp_path / "m.model"
+    save_model(MeanShift(bandwidth=1.0).fit(X), path)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as file:
+        file.writestr("model.json", "{}")
+    with pytest.raises(ValueError, match=r"m\.model is not a model: two of its entries"):
+        load_model(path)

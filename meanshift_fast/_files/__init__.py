@@ -3,7 +3,7 @@
     npy_format   csv_format -> dialect   parquet_format
               |        |                   |
               |        +----> arrow <------+
-              +-------------> tables        writers        atomic
+              +-------------> tables        writers        atomic        archive
 
 Imports `_input`; pyarrow where a format needs it.
 """
