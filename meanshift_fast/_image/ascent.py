@@ -20,12 +20,12 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._image.lattice import Lattice, Window
-from meanshift_fast._image.window import LEFT, center_at, mean_of_window, room_size
+from meanshift_fast._image.window import LEFT, center_at, mean_of_window, room_of
 from meanshift_fast._input.progress import Report
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
 from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
-from meanshift_fast._jit.simd import LANES, bit_patterns, fetch_add, flat, item, put
+from meanshift_fast._jit.simd import bit_patterns, fetch_add, flat, item, put
 from meanshift_fast._jit.threads import available_threads
 
 OPEN = -1  # the next position, or the endpoint, is not known
@@ -68,8 +68,7 @@ class Memo(NamedTuple):
 
 def _memo_for(n_threads: int, n_bands: int, max_iter: int) -> Memo:
     n_places = max(MIN_MEMO_POSITIONS, 2 * max_iter + 2)
-    room = np.zeros((n_threads, room_size(n_bands)))
-    room[:, :LANES] = np.arange(LANES)
+    room = np.tile(room_of(n_bands), (n_threads, 1))
     return Memo(
         np.empty((n_threads, n_places, 3 + n_bands)),
         np.empty((n_threads, 3 * n_places), dtype=np.int64),
@@ -209,10 +208,10 @@ def _follow_some(
 ):
     """Follow pixels that this thread takes until none is left to take."""
     size, n_pixels = tables[0].shape[1], pixels.shape[0]
-    planes, frame, taken = flat(lattice.planes), flat(lattice.frame), flat(counter)
+    blocks, frame, taken = flat(lattice.blocks), flat(lattice.frame), flat(counter)
     places, slots, room = flat(tables[0]), flat(tables[2]), flat(tables[4])
-    n_rows, width = lattice.planes.shape[2], lattice.planes.shape[3]
-    stride = lattice.planes.shape[1] * n_rows * width
+    n_down, n_across = lattice.blocks.shape[1], lattice.blocks.shape[2]
+    n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
     here, n_places = center_at(size - 3), tables[5][0]
     first = fetch_add(taken, TAKEN_PIXELS)
     while first < n_pixels:
@@ -220,12 +219,15 @@ def _follow_some(
             if n_places + max_iter + 2 > tables[0].shape[0]:
                 tables[2][:] = 0
                 n_places = np.int64(0)
-            row, column = pixels[i] // (width - LANES), pixels[i] % (width - LANES)
-            put(room, here + 0, row // n_rows + item(frame, 0))
-            put(room, here + 1, row % n_rows + item(frame, 1))
+            plane, row = pixels[i] // n_columns // n_rows, pixels[i] // n_columns % n_rows
+            column = pixels[i] % n_columns
+            put(room, here, plane + item(frame, 0))
+            put(room, here + 1, row + item(frame, 1))
             put(room, here + 2, column + item(frame, 2))
+            block = (plane * n_down + row // 4) * n_across + column // 4
             for band in range(size - 3):
-                put(room, here + 3 + band, item(planes, band * stride + row * width + column))
+                at = (block * (size - 3) + band) * 16 + row % 4 * 4 + column % 4
+                put(room, here + 3 + band, item(blocks, at))
             start = _enter(places, slots, tables[2].shape[0] - 1, n_places, size, room, here)
             if start == n_places:
                 tables[1][start] = tables[1][start + tables[0].shape[0]] = OPEN
@@ -297,7 +299,7 @@ def follow(
     -----
     Bit-equal for every number of threads, and for every part of the image that is in memory.
     """
-    n_threads, n_bands = available_threads(), len(lattice.planes)
+    n_threads, n_bands = available_threads(), lattice.blocks.shape[3]
     memo = _memo_for(n_threads, n_bands, max_iter)
     is_gone = np.zeros(len(endpoints), dtype=np.bool_)
     lengths = window.lengths(tol)

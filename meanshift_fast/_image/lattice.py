@@ -1,10 +1,11 @@
 """The lattice: the pixels of an image, or of a part of it, as the kernels read them.
 
-    image (row, column, band)  -->  planes (band, plane, row, column)
-                                    masked pixels, and 16 columns beyond each row, are infinite
+    image (plane, row, column, band)  -->  blocks of 4 x 4 pixels, band after band
+                                           boxes: the blocks' weights, sums, least and largest
 
 Everything has three axes in space; a picture is one plane. Positions are counted in pixels of the
-whole image, so that a part of it gives the same numbers to the last bit.
+whole image, and blocks begin at multiples of their sides, so that a part of the image gives the
+same sums to the last bit. Pixels that are masked, or beyond the image, are infinite.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.simd import LANES
 
+SIDE = 4  # pixels of a block, whose sixteen are the lanes of a vector
 BLOCK_PIXELS = 1 << 16  # that are converted at once
 
 
@@ -58,19 +60,24 @@ class Lattice(NamedTuple):
 
     Attributes
     ----------
-    planes : read-only float64 array of shape (n_bands, n_planes, n_rows, n_columns + 16)
-        The bands, in range radii for a joint window. The first is infinite where nothing counts.
+    blocks : read-only float64 array of shape (n_planes, n_down, n_across, n_bands, 16)
+        The bands, in range radii for a joint window; infinite where nothing counts.
+    boxes : read-only float64 array of shape (3 + 3 * n_bands, n_planes, n_down, n_across + 16)
+        Of each block: the weight, the sums of the rows, of the columns and of each band, and the
+        least and the largest value of each band. Sixteen blocks of nothing end each row.
     frame : read-only int64 array of shape (9,)
         The first pixel in memory, the last one, and the shape of the image, along each axis.
     """
 
-    planes: NDArray[np.float64]
+    blocks: NDArray[np.float64]
+    boxes: NDArray[np.float64]
     frame: NDArray[np.int64]
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Planes, rows and columns in memory."""
-        return (*self.planes.shape[1:3], self.planes.shape[3] - LANES)
+        planes, rows, columns = (self.frame[3:6] - self.frame[:3] + 1).tolist()
+        return planes, rows, columns
 
 
 def lattice_of(
@@ -95,7 +102,7 @@ def lattice_of(
     convert : callable, optional
         Makes of some pixels, an array of shape (n, n_bands), what the bands shall be.
     first : tuple of int, default=(0, 0, 0)
-        The place of the first of them in the image.
+        The place of the first of them in the image; its row and column begin a block.
     image_shape : tuple of int, optional
         The shape of the image; None: all of it is here.
 
@@ -104,22 +111,57 @@ def lattice_of(
     Lattice
     """
     n_planes, n_rows, n_columns, n_bands = bands.shape
-    planes = np.empty((n_bands, n_planes, n_rows, n_columns + LANES))
-    planes[..., n_columns:] = np.inf
-    n_at_once = max(BLOCK_PIXELS // n_columns, 1)  # rows, of which a conversion makes copies
+    n_down, n_across = -(-n_rows // SIDE), -(-n_columns // SIDE)
+    blocks = np.empty((n_planes, n_down, n_across, n_bands, LANES))
+    boxes = np.full((3 + 3 * n_bands, n_planes, n_down, n_across + LANES), np.inf)
+    boxes[: 3 + n_bands] = 0.0
+    n_at_once = max(BLOCK_PIXELS // n_columns // SIDE, 1)  # rows of blocks: they are copied
     for z in range(n_planes):
-        for start in range(0, n_rows, n_at_once):
-            rows = slice(start, start + n_at_once)
-            block = bands[z, rows]
+        for start in range(0, n_down, n_at_once):
+            rows = slice(SIDE * start, SIDE * (start + n_at_once))
+            part = bands[z, rows]
             if convert is not None:
-                block = convert(block.reshape(-1, n_bands)).reshape(block.shape)
-            planes[:, z, rows, :n_columns] = np.moveaxis(block, -1, 0)
-    if window.is_joint:
-        planes /= window.range_radius
-    if mask is not None:
-        planes[:, ..., :n_columns][:, ~mask] = np.inf
-    last = np.add(first, (*planes.shape[1:3], n_columns)) - 1
+                part = convert(part.reshape(-1, n_bands)).reshape(part.shape)
+            n_some = SIDE * min(n_at_once, n_down - start)
+            values = np.full((n_some, SIDE * n_across, n_bands), np.inf)
+            values[: part.shape[0], :n_columns] = part
+            if window.is_joint:
+                values /= window.range_radius
+            if mask is not None:
+                values[: part.shape[0], :n_columns][~mask[z, rows]] = np.inf
+            some = values.reshape(-1, SIDE, n_across, SIDE, n_bands)
+            some = some.transpose(0, 2, 4, 1, 3).reshape(-1, n_across, n_bands, 16)
+            down = slice(start, start + len(some))
+            blocks[z, down] = some
+            _measure(some, first[1] + SIDE * start, first[2], boxes[:, z, down, :n_across])
+    last = np.add(first, (n_planes, n_rows, n_columns)) - 1
     whole = bands.shape[:3] if image_shape is None else image_shape
     frame = np.concatenate([first, last, whole]).astype(np.int64)
     frame.flags.writeable = False
-    return Lattice(readonly(planes), frame)
+    return Lattice(readonly(blocks), readonly(boxes), frame)
+
+
+def _measure(
+    blocks: NDArray[np.float64], first_row: int, first_column: int, boxes: NDArray[np.float64]
+) -> None:
+    """Write the weights, sums, least and largest values of some rows of blocks.
+
+    A band is summed pixel after pixel, in an order that no shape changes.
+    """
+    n_down, n_across, n_bands = blocks.shape[:3]
+    counts = np.isfinite(blocks[:, :, 0])
+    rows = np.repeat(np.arange(SIDE), SIDE)
+    columns = np.tile(np.arange(SIDE), SIDE)
+    boxes[0] = counts.sum(axis=2)
+    above = first_row + SIDE * np.arange(n_down)
+    before = first_column + SIDE * np.arange(n_across)
+    boxes[1] = counts @ rows + boxes[0] * above[:, None]
+    boxes[2] = counts @ columns + boxes[0] * before
+    for band in range(n_bands):
+        values = blocks[:, :, band]
+        total = np.zeros(values.shape[:2])
+        for pixel in range(values.shape[2]):
+            total += np.where(counts[:, :, pixel], values[:, :, pixel], 0.0)
+        boxes[3 + band] = total
+        boxes[3 + n_bands + band] = values.min(axis=2)
+        boxes[3 + 2 * n_bands + band] = np.where(counts, values, -np.inf).max(axis=2)

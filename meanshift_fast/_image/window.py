@@ -1,22 +1,20 @@
 """The window: the sums of the pixels around a position, sixteen at a time.
 
-          . . x x x . .        the rows that the disk reaches, from the first column to the last
-          . x x x x x .        that it may reach; sixteen columns are tested at once
-          x x x o x x x
-          . x x x x x .        a lane adds up its pixels row after row, and the lanes are added
-          . . x x x . .        at the end: the order depends on the position alone
+    boxes of sixteen blocks     outside: passed over     inside: their sums are added
+                                cut: its sixteen pixels are tested
 
-A thread's room, in vectors and then in values:
-
-    lanes 0 to 15 | weight | plane, row, column | bands | center ... | mean ...
-    vector 0        1        2, 3, 4              5 on
+    room of a thread, in vectors and then in values:
+    columns, rows, boxes of the lanes | weight | plane, row, column | bands | center ... | mean ...
+    vector 0, 1, 2                      3        4, 5, 6              7 on
 
 Whether a pixel is inside is decided by one expression, the squares summed axis by axis and then
-band by band, as the plain twin of the tests does. The limits of rows and columns only have to hold
-all pixels that may be inside. Whole numbers, as pixels have them, are summed exactly.
+band by band, as the plain twin of the tests does. The bounds of a block are the same expression at
+the ends of its box, so that none is judged otherwise than its pixels. The order of a sum depends on
+the position alone. Whole numbers, as pixels have them, are summed exactly.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
@@ -27,6 +25,8 @@ from meanshift_fast._jit.simd import (
     item,
     load,
     load_from,
+    lowest,
+    mask_of,
     put,
     store,
     total,
@@ -40,51 +40,62 @@ LEFT = -1.0  # the weight of a window that holds pixels which are not in memory
 @step
 def center_at(n_bands):
     """Where in a thread's room the position is; the mean comes after its 3 + n_bands values."""
-    return LANES * (5 + n_bands)
+    return LANES * (7 + n_bands)
 
 
-def room_size(n_bands: int) -> int:
-    """How many values a thread's room has."""
-    return LANES * (5 + n_bands) + 2 * (3 + n_bands)
+def room_of(n_bands: int) -> NDArray[np.float64]:
+    """Make the room of a thread."""
+    room = np.zeros(LANES * (7 + n_bands) + 2 * (3 + n_bands))
+    room[: 3 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4), *range(0, 64, 4)]
+    return room
 
 
 @inlined
-def _range_sq(planes, stride, at, distance_sq, room, center, n_bands):
-    """Add the squared differences of the bands to those in space, band by band."""
+def _larger(a, b):
+    return where(a > b, a, b)
+
+
+@inlined
+def _add_block(blocks, at, corner, plane_sq, lengths, is_joint, n_bands, room, center):
+    """Add the pixels of a block that are inside; ``corner`` is its first row and column."""
+    zero = full(0.0)
+    rows, columns = load(room, 1) + corner[0], load(room, 0) + corner[1]
+    down = (rows - item(room, center + 1)) * item(lengths, 1)
+    across = (columns - item(room, center + 2)) * item(lengths, 2)
+    distance_sq = (down * down + plane_sq) + across * across
+    if not is_joint:
+        distance_sq = where(distance_sq <= item(lengths, 3), zero, full(np.inf))
     for band in range(n_bands):
-        away = load_from(planes, band * stride + at) - item(room, center + 3 + band)
+        away = load_from(blocks, at + 16 * band) - item(room, center + 3 + band)
         distance_sq = distance_sq + away * away
-    return distance_sq
+    inside = distance_sq <= (1.0 if is_joint else item(lengths, 4))
+    store(room, 3, load(room, 3) + where(inside, full(1.0), zero))
+    store(room, 5, load(room, 5) + where(inside, rows, zero))
+    store(room, 6, load(room, 6) + where(inside, columns, zero))
+    for band in range(n_bands):
+        values = load_from(blocks, at + 16 * band)
+        store(room, 7 + band, load(room, 7 + band) + where(inside, values, zero))
 
 
 @inlined
-def _add_row(planes, stride, row, limits, off_sq, lengths, is_joint, n_bands, room, center):
-    """Add the pixels of a row that are inside, columns ``limits[0]`` to ``limits[1]``.
+def _bounds_in_range(boxes, stride, at, near_sq, far_sq, n_bands, room, center):
+    """Add to squared bounds what the bands of sixteen boxes add at least, and at most."""
+    for band in range(n_bands):
+        value = item(room, center + 3 + band)
+        below = load_from(boxes, (3 + n_bands + band) * stride + at) - value
+        above = value - load_from(boxes, (3 + 2 * n_bands + band) * stride + at)
+        near, far = _larger(_larger(below, above), full(0.0)), _larger(below * -1.0, above * -1.0)
+        near_sq, far_sq = near * near + near_sq, far * far + far_sq
+    return near_sq, far_sq
 
-    Returns how many there are, lane by lane.
-    """
-    column, last = limits
-    zero, one, infinite = full(0.0), full(1.0), full(np.inf)
-    range_limit = 1.0 if is_joint else item(lengths, 4)
-    counts = zero
-    columns = load(room, 0)
-    while column <= last:
-        here = columns + float(column)
-        away = (here - item(room, center + 2)) * item(lengths, 2)
-        space_sq = away * away + off_sq
-        if not is_joint:
-            space_sq = where(space_sq <= item(lengths, 3), zero, infinite)
-        inside = (
-            _range_sq(planes, stride, row + column, space_sq, room, center, n_bands) <= range_limit
-        )
-        if bits(inside) != 0:
-            counts = counts + where(inside, one, zero)
-            store(room, 4, load(room, 4) + where(inside, here, zero))
-            for band in range(n_bands):
-                values = load_from(planes, band * stride + row + column)
-                store(room, 5 + band, load(room, 5 + band) + where(inside, values, zero))
-        column += LANES
-    return counts
+
+@inlined
+def _add_boxes(boxes, stride, at, is_whole, n_bands, room):
+    """Add the sums of the blocks that are inside."""
+    store(room, 3, load(room, 3) + where(is_whole, load_from(boxes, at), full(0.0)))
+    for k in range(2 + n_bands):
+        sums = load_from(boxes, (1 + k) * stride + at)
+        store(room, 5 + k, load(room, 5 + k) + where(is_whole, sums, full(0.0)))
 
 
 @inlined
@@ -95,31 +106,67 @@ def _limits(center, reach, first, last):
 
 
 @inlined
+def _bounds(center, first, last, unit):
+    """The least and the largest squared distance to pixels from first to last along an axis."""
+    below, above = first - center, center - last
+    near = max(max(below, above), 0.0) * unit
+    far = max(-below, -above) * unit
+    return near * near, far * far
+
+
+@inlined
 def _scan(lattice, lengths, is_joint, n_bands, room, center):
     """Sum the window around the position in the room."""
-    planes, frame = flat(lattice.planes), flat(lattice.frame)
-    n_rows, n_columns = lattice.planes.shape[2], lattice.planes.shape[3]
-    stride = lattice.planes.shape[1] * n_rows * n_columns
-    limit_sq = item(lengths, 3)
-    for vector in range(1, 5 + n_bands):
-        store(room, vector, full(0.0))
-    first_z, last_z = _limits(item(room, center + 0), item(lengths, 5), 0, item(frame, 6) - 1)
+    blocks, boxes, frame = flat(lattice.blocks), flat(lattice.boxes), flat(lattice.frame)
+    n_down, n_across = lattice.blocks.shape[1], lattice.blocks.shape[2]
+    stride = lattice.boxes.shape[1] * n_down * (n_across + LANES)
+    limit_sq, range_limit = item(lengths, 3), 1.0 if is_joint else item(lengths, 4)
+    zero, infinite = full(0.0), full(np.inf)
+    px, unit = item(room, center + 2), item(lengths, 2)
+    for vector in range(3, 7 + n_bands):
+        store(room, vector, zero)
+    first_z, last_z = _limits(item(room, center), item(lengths, 5), 0, item(frame, 6) - 1)
     first_y, last_y = _limits(item(room, center + 1), item(lengths, 6), 0, item(frame, 7) - 1)
     for z in range(first_z, last_z + 1):
-        away = (z - item(room, center + 0)) * item(lengths, 0)
+        away = (z - item(room, center)) * item(lengths, 0)
         plane_sq = away * away
-        for y in range(first_y, last_y + 1):
-            away = (y - item(room, center + 1)) * item(lengths, 1)
-            off_sq = plane_sq + away * away
-            reach = np.sqrt(max(limit_sq - off_sq, 0.0)) / item(lengths, 2)
-            limits = _limits(item(room, center + 2), reach, 0, item(frame, 8) - 1)
-            row = ((z - item(frame, 0)) * n_rows + y - item(frame, 1)) * n_columns - item(frame, 2)
-            counts = _add_row(
-                planes, stride, row, limits, off_sq, lengths, is_joint, n_bands, room, center
-            )  # fmt: skip
-            store(room, 1, load(room, 1) + counts)
-            store(room, 2, load(room, 2) + counts * float(z))
-            store(room, 3, load(room, 3) + counts * float(y))
+        before = load(room, 3)
+        for down in range(first_y // 4, last_y // 4 + 1):
+            y = float(4 * down)
+            near_y, far_y = _bounds(item(room, center + 1), y, y + 3.0, item(lengths, 1))
+            near_y, far_y = near_y + plane_sq, far_y + plane_sq
+            reach = np.sqrt(max(limit_sq - near_y, 0.0)) / unit
+            column, last = _limits(px, reach, 0, item(frame, 8) - 1)
+            row = (z - item(frame, 0)) * n_down + down - item(frame, 1) // 4
+            across, last = column // 4, last // 4
+            while across <= last:
+                local = across - item(frame, 2) // 4
+                at = row * (n_across + LANES) + local
+                below = (load(room, 2) + 4.0 * across) - px
+                above = px - (load(room, 2) + (4.0 * across + 3.0))
+                near = _larger(_larger(below, above), zero) * unit
+                far = _larger(below * -1.0, above * -1.0) * unit
+                near_sq, far_sq = near * near + near_y, far * far + far_y
+                if not is_joint:
+                    near_sq = where(near_sq <= limit_sq, zero, infinite)
+                    far_sq = where(far_sq <= limit_sq, zero, infinite)
+                near_sq, far_sq = _bounds_in_range(
+                    boxes, stride, at, near_sq, far_sq, n_bands, room, center
+                )  # fmt: skip
+                is_whole = far_sq <= range_limit
+                whole, open_blocks = bits(is_whole), bits(near_sq <= range_limit)
+                if whole != 0:
+                    _add_boxes(boxes, stride, at, mask_of(whole), n_bands, room)
+                open_blocks &= ~whole
+                while open_blocks != 0:
+                    k = lowest(open_blocks)
+                    open_blocks &= open_blocks - 1
+                    _add_block(
+                        blocks, (row * n_across + local + k) * n_bands * 16,
+                        (y, 4.0 * (across + k)), plane_sq, lengths, is_joint, n_bands, room, center,
+                    )  # fmt: skip
+                across += LANES
+        store(room, 4, load(room, 4) + (load(room, 3) - before) * float(z))
 
 
 @inlined
@@ -154,13 +201,16 @@ def mean_of_window(lattice, lengths, is_joint, room):
     float
         0 where the window is empty, LEFT where some of it is not in memory.
     """
-    n_bands = lattice.planes.shape[0]
+    n_bands = lattice.blocks.shape[3]
     center = center_at(n_bands)
     if not _is_in_memory(flat(lattice.frame), lengths, room, center):
         return LEFT
-    _scan(lattice, lengths, is_joint, n_bands, room, center)
-    weight = total(load(room, 1))
+    if n_bands == 3:  # loops over so many bands are unrolled
+        _scan(lattice, lengths, is_joint, np.int64(3), room, center)
+    else:
+        _scan(lattice, lengths, is_joint, n_bands, room, center)
+    weight = total(load(room, 3))
     if weight > 0.0:
         for value in range(3 + n_bands):
-            put(room, center + 3 + n_bands + value, total(load(room, 2 + value)) / weight)
+            put(room, center + 3 + n_bands + value, total(load(room, 4 + value)) / weight)
     return weight
