@@ -6,7 +6,7 @@ from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from meanshift_fast._image import pipeline
@@ -14,9 +14,7 @@ from meanshift_fast._image.ascent import MAX_ITERATIONS
 from meanshift_fast._image.checks import as_array
 from meanshift_fast._image.regions import Joining
 from meanshift_fast._input.checks import checked
-from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE
-from meanshift_fast._jit.threads import borrowed_threads
 
 _CONSTRAINTS: dict[str, list[Any]] = {
     "spatial_radius": [POSITIVE],
@@ -58,7 +56,8 @@ def mean_shift_filter(
     Parameters
     ----------
     image : array of shape (n_rows, n_columns, n_bands) or (n_planes, n_rows, n_columns, n_bands)
-        A picture or a volume of any real dtype, with any number of bands.
+        A picture or a volume of any real dtype, with any number of bands; of NumPy, or of Dask:
+        then the answer is one of Dask, computed tile by tile.
     spatial_radius : float
         How far the window reaches in space, in units of ``spacing``.
     range_radius : float
@@ -84,7 +83,7 @@ def mean_shift_filter(
     return_positions : bool, default=False
         Whether to answer with the places of the ends too.
     n_jobs : int, default=None
-        Threads: None as many as Numba may use, -1 all.
+        Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
     progress : bool or callable, default=False
         A bar or a line on stderr, or a callable ``progress(done, total, stage)``.
 
@@ -112,7 +111,8 @@ def mean_shift_filter(
     -----
     A trajectory in a product window may run in a cycle. It is seen exactly, and ends at the cycle's
     smallest position (the first coordinate in space first). Results are equal to the last bit for
-    every number of threads.
+    every number of threads, and for every cutting of a Dask array into chunks: a pixel whose
+    trajectory leaves its tile and the halo around it is followed again with a larger halo.
 
     The filter is that of [1]_, section 4.1, without its rounding of positions to pixels.
 
@@ -132,15 +132,12 @@ def mean_shift_filter(
            [1.33, 1.33, 8.67],
            [1.33, 1.33, 8.67]])
     """
-    array = as_array(image)
-    picture = pipeline.picture_of(array, mask, channel_axis, convert2lab, "mean_shift_filter")
+    engine = _engine_for(image := as_array(image))
+    picture = engine.picture_of(image, mask, channel_axis, convert2lab, "mean_shift_filter")
     radii = spatial_radius, range_radius
     how = pipeline.ascending(radii, window, spacing, max_iter, tol, picture.n_space)
-    with borrowed_threads(n_jobs), reporting(progress) as report:
-        endpoints = pipeline.endpoints_of(picture, how, report)
-    positions = pipeline.positions_of(picture, endpoints) if return_positions else None
-    filtered = pipeline.filtered_of(picture, endpoints)
-    return filtered if positions is None else (filtered, positions)
+    wanted = pipeline.Wanted(None, True, return_positions)
+    return _one_or_all(engine.run(picture, how, wanted, n_jobs, progress))
 
 
 @checked(
@@ -181,7 +178,8 @@ def mean_shift_segment(
     Parameters
     ----------
     image : array of shape (n_rows, n_columns, n_bands) or (n_planes, n_rows, n_columns, n_bands)
-        A picture or a volume of any real dtype, with any number of bands.
+        A picture or a volume of any real dtype, with any number of bands; of NumPy, or of Dask:
+        then the answer is one of Dask, computed tile by tile.
     spatial_radius : float
         How far the window reaches in space, in units of ``spacing``.
     range_radius : float
@@ -212,7 +210,7 @@ def mean_shift_segment(
     return_positions : bool, default=False
         Whether to answer with the places of the ends too.
     n_jobs : int, default=None
-        Threads: None as many as Numba may use, -1 all.
+        Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
     progress : bool or callable, default=False
         A bar or a line on stderr, or a callable ``progress(done, total, stage)``.
 
@@ -253,8 +251,8 @@ def mean_shift_segment(
            [1, 1, 2],
            [1, 1, 2]], dtype=int32)
     """
-    array = as_array(image)
-    picture = pipeline.picture_of(array, mask, channel_axis, convert2lab, "mean_shift_segment")
+    engine = _engine_for(image := as_array(image))
+    picture = engine.picture_of(image, mask, channel_axis, convert2lab, "mean_shift_segment")
     radii = spatial_radius, range_radius
     how = pipeline.ascending(radii, window, spacing, max_iter, tol, picture.n_space)
     if connectivity > picture.n_space:
@@ -263,11 +261,18 @@ def mean_shift_segment(
             f"{connectivity}"
         )
     joining = Joining(how.window, float(merge), int(min_size), int(connectivity))
-    with borrowed_threads(n_jobs), reporting(progress) as report:
-        endpoints = pipeline.endpoints_of(picture, how, report)
-        found: list[NDArray[Any]] = [pipeline.labels_of(picture, endpoints, joining, report)]
-    if return_positions:
-        found.append(pipeline.positions_of(picture, endpoints))
-    if return_filtered:
-        found.insert(1, pipeline.filtered_of(picture, endpoints))
+    wanted = pipeline.Wanted(joining, return_filtered, return_positions)
+    return _one_or_all(engine.run(picture, how, wanted, n_jobs, progress))
+
+
+def _engine_for(image: Any) -> Any:
+    """What computes: the pipeline in memory, or tiles of an array of Dask."""
+    if not hasattr(image, "__dask_graph__"):
+        return pipeline
+    from meanshift_fast._image import tiles
+
+    return tiles
+
+
+def _one_or_all(found: list[Any]) -> Any:
     return found[0] if len(found) == 1 else tuple(found)

@@ -1,12 +1,14 @@
 """Images: mean shift on a lattice of pixels, in the joint domain of position and range.
 
-    checks --> colours --> lattice --> window --> ascent --> regions --> labels
-                                                     |
-                                         memo of exact positions
+    checks --> colours --> lattice --> window --> ascent (memo) --> regions --> labels
 
-A neighbourhood in space needs no tree on a lattice: `window` reads the rows of pixels around a
+    pipeline    these stages for an image in memory
+    tiles       the same for an image of Dask, tile by tile
+
+A neighbourhood in space needs no tree on a lattice: `window` reads the blocks of pixels around a
 position. `ascent` follows each pixel to its endpoint, `regions` joins pixels and merges what is
 small.
 
-Imports `_jit`, `_input`, `_index` and `_cluster`; scikit-image where colours are converted.
+Imports `_jit`, `_input`, `_index` and `_cluster`; scikit-image where colours are converted, Dask
+for tiles.
 """

@@ -17,7 +17,8 @@ from meanshift_fast._image.checks import (
 from meanshift_fast._image.colours import from_lab, to_lab
 from meanshift_fast._image.lattice import BLOCK_PIXELS, Window, lattice_of
 from meanshift_fast._image.regions import Joining, merge_small, regions_of
-from meanshift_fast._input.progress import Report
+from meanshift_fast._input.progress import Report, reporting
+from meanshift_fast._jit.threads import borrowed_threads
 
 
 class Ascending(NamedTuple):
@@ -36,6 +37,37 @@ class Ascending(NamedTuple):
     window: Window
     max_iter: int
     tol: float
+
+
+class Wanted(NamedTuple):
+    """What a call answers with.
+
+    Attributes
+    ----------
+    joining : Joining or None
+        How pixels are joined, where labels are wanted.
+    filtered, positions : bool
+        Whether the endpoints are, in range and in space.
+    """
+
+    joining: Joining | None
+    filtered: bool
+    positions: bool
+
+
+def run(
+    picture: Picture, how: Ascending, wanted: Wanted, n_jobs: int | None, progress: bool | Report
+) -> list[NDArray[Any]]:
+    """Labels, filtered image and positions, those that are wanted."""
+    found: list[NDArray[Any]] = []
+    with borrowed_threads(n_jobs), reporting(progress) as report:
+        endpoints = endpoints_of(picture, how, report)
+        if wanted.joining is not None:
+            found.append(labels_of(picture, endpoints, wanted.joining, report))
+    positions = [positions_of(picture, endpoints)] if wanted.positions else []
+    if wanted.filtered:
+        found.append(filtered_of(picture, endpoints))
+    return found + positions
 
 
 def picture_of(
@@ -105,11 +137,16 @@ def filtered_of(picture: Picture, endpoints: NDArray[np.float64]) -> NDArray[np.
     return picture.as_image(bands)
 
 
-def positions_of(picture: Picture, endpoints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where the pixels ended, in pixels along each axis in space; masked ones where they are."""
+def positions_of(
+    picture: Picture, endpoints: NDArray[np.float64], first: Any = 0
+) -> NDArray[np.float64]:
+    """Where the pixels ended, in pixels along each axis in space; masked ones where they are.
+
+    ``first`` is the place of the first pixel in the image.
+    """
     shape = picture.shape[3 - picture.n_space :]
     positions = endpoints[:, : picture.n_space].reshape(*shape, picture.n_space)
     if picture.mask is not None:
         masked = ~picture.mask.reshape(shape)
-        positions[masked] = np.argwhere(masked)
+        positions[masked] = np.argwhere(masked) + first
     return positions

@@ -294,6 +294,100 @@ def regions_of(
     return regions, Graph(sizes, sums, firsts, pairs[:n_pairs])
 
 
+@serial
+def _join_seams(pixels, regions, endpoints, shape, n_space, moves, limits, links, pairs):
+    """Join regions whose pixels touch and are near, and write those that only touch.
+
+    ``pixels`` are sorted numbers in the image. Returns how many pairs there are.
+    """
+    forest, n_pairs = flat(links), np.int64(0)
+    for i in range(pixels.shape[0]):
+        for m in range(moves.shape[0]):
+            other = neighbor_of(pixels[i], shape, moves[m])
+            if other < 0:
+                continue
+            j = np.searchsorted(pixels, other)
+            if j == pixels.shape[0] or pixels[j] != other or regions[i] == regions[j]:
+                continue
+            if are_near(endpoints, i, j, n_space, limits):
+                link(forest, regions[i], regions[j])
+            else:
+                pairs[n_pairs, 0], pairs[n_pairs, 1] = regions[i], regions[j]
+                n_pairs += 1
+    return n_pairs
+
+
+def join_graphs(
+    graph: Graph,
+    pixels: NDArray[np.int64],
+    regions: NDArray[np.int64],
+    endpoints: NDArray[np.float64],
+    shape: tuple[int, ...],
+    n_space: int,
+    moves: NDArray[np.int64],
+    joining: Joining,
+) -> tuple[NDArray[np.int64], Graph]:
+    """Join the regions of tiles across the seams between these.
+
+    Parameters
+    ----------
+    graph : Graph
+        The regions of all tiles, tile after tile; the firsts are numbers in the image.
+    pixels, regions : int64 arrays of shape (n,)
+        The pixels at the tiles' sides, by their numbers in the image, sorted; and their regions.
+    endpoints : float64 array of shape (n, n_space + n_bands)
+        Where they end.
+    shape : tuple of int
+        Planes, rows and columns of the image.
+    n_space : int
+        2 or 3.
+    moves : int64 array of shape (n_moves, 3)
+        As `half_of_neighbors` gives them.
+    joining : Joining
+        What is near.
+
+    Returns
+    -------
+    joined : int64 array of shape (n_regions,)
+        What each region is part of, by raster order of the first pixels.
+    graph : Graph
+        The regions of the image.
+    """
+    links = np.arange(len(graph.sizes))
+    pairs = np.empty((len(pixels) * len(moves), 2), dtype=np.int64)
+    n_pairs = _join_seams(
+        pixels, regions, endpoints, np.array(shape, dtype=np.int64), n_space, moves,
+        joining.limits, links, pairs,
+    )  # fmt: skip
+    roots = roots_of(links)
+    firsts = np.full(len(links), np.iinfo(np.int64).max)
+    np.minimum.at(firsts, roots, graph.firsts)
+    kept = np.flatnonzero(roots == np.arange(len(links)))
+    kept = kept[np.argsort(firsts[kept])]
+    ranks = np.empty(len(links), dtype=np.int64)
+    ranks[kept] = np.arange(len(kept))
+    joined = ranks[roots]
+    sizes, sums = (
+        np.zeros(len(kept), np.int64),
+        np.zeros((len(kept), graph.sums.shape[1]), np.int64),
+    )
+    np.add.at(sizes, joined, graph.sizes)
+    np.add.at(sums, joined, graph.sums)
+    touching = joined[np.concatenate([graph.pairs, pairs[:n_pairs]])]
+    differ = touching[:, 0] != touching[:, 1]
+    is_small = sizes[touching].min(axis=1) < joining.min_size
+    return joined, Graph(sizes, sums, firsts[kept], touching[differ & is_small])
+
+
+def roots_of(links: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The root of each region of a union-find forest."""
+    while True:
+        above = links[links]
+        if np.array_equal(above, links):
+            return above
+        links = above
+
+
 def merge_small(graph: Graph, min_size: int) -> NDArray[np.int64]:
     """Let small regions join the touching region whose mean range is nearest.
 
@@ -326,8 +420,4 @@ def merge_small(graph: Graph, min_size: int) -> NDArray[np.int64]:
         members = np.flatnonzero(sizes == size)
         _merge_members(members, size, graph.pairs, first, last, following, links, sizes, sums)
     is_root = links == np.arange(n_regions)
-    while True:
-        above = links[links]
-        if np.array_equal(above, links):
-            return np.cumsum(is_root)[links]
-        links = above
+    return np.cumsum(is_root)[roots_of(links)]

@@ -1,0 +1,326 @@
+"""Images of Dask: tile by tile, equal to the last bit to the image in one piece.
+
+    tile + halo --follow--> endpoints         pixels that came to the halo's rim again, with twice
+        |                                     the halo, until none is left
+        `--join--> regions, rim --seams--> graph of all regions --merge small--> labels of each tile
+
+A tile keeps its regions packed, their sizes and sums, and the pixels at its rim; all that is held
+of the other tiles is this. Seams are joined by union-find over regions, and the small ones are
+merged on the graph of all. Sums are whole numbers, so their order changes nothing.
+"""
+
+import zlib
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.base import tokenize
+from dask.delayed import delayed
+from numpy.typing import NDArray
+
+from meanshift_fast._image.ascent import follow, in_blocks
+from meanshift_fast._image.checks import (
+    Picture,
+    check_finite,
+    checked_image,
+    checked_mask,
+    lab_scale,
+)
+from meanshift_fast._image.colours import to_lab
+from meanshift_fast._image.lattice import SIDE, lattice_of
+from meanshift_fast._image.pipeline import Ascending, Wanted, filtered_of, positions_of
+from meanshift_fast._image.regions import (
+    Graph,
+    Joining,
+    half_of_neighbors,
+    join_graphs,
+    merge_small,
+    regions_of,
+)
+from meanshift_fast._jit.threads import borrowed_threads
+
+HALO_REACHES = 2.0  # spatial radii around a tile, at first
+Box = tuple[tuple[int, int], ...]  # first and beyond the last pixel, along each axis
+
+
+class Source:
+    """An image of Dask, from which tiles load what they need.
+
+    Attributes
+    ----------
+    picture : Picture
+        Whose bands and mask are arrays of Dask.
+    how : Ascending
+        How trajectories are followed.
+    n_jobs : int or None
+        Threads of each tile.
+    """
+
+    def __init__(self, picture: Picture, how: Ascending, n_jobs: int | None) -> None:
+        self.picture, self.how = picture, how
+        self.n_jobs = 1 if n_jobs is None else n_jobs
+
+    def __dask_tokenize__(self) -> Any:
+        """What the image and the settings are."""
+        names = [getattr(array, "name", None) for array in self.picture[:2]]
+        return tokenize(names, self.picture[2:], self.how, self.n_jobs)
+
+    def load(self, box: Box) -> Picture:
+        """Load a part of the image into memory."""
+        place = tuple(slice(*sides) for sides in box)
+        parts = [self.picture.bands[place]]
+        if self.picture.mask is not None:
+            parts.append(self.picture.mask[place])
+        bands, *mask = dask.compute(*parts, scheduler="synchronous")
+        part = self.picture._replace(bands=bands, mask=mask[0] if mask else None)
+        check_finite(bands, part.mask, part.n_space, tuple(first for first, _ in box))
+        return part
+
+
+def picture_of(
+    image: Any, mask: Any, channel_axis: int | None, convert2lab: bool | None, name: str
+) -> Picture:
+    """Check an image of Dask and its mask; their values are checked when tiles are computed."""
+    if any(np.isnan(size) for size in image.shape):
+        raise ValueError(
+            "image must have chunks of known sizes, got unknown ones; call "
+            "image.compute_chunk_sizes() first"
+        )
+    bands, n_space, channel_axis = checked_image(image, channel_axis)
+    bands = bands.rechunk({3: -1})
+    if mask is not None:
+        if not dask.is_dask_collection(mask):
+            mask = checked_mask(mask, bands.shape[3 - n_space : 3])
+        elif mask.shape != bands.shape[3 - n_space : 3]:
+            checked_mask(np.empty(mask.shape, bool), bands.shape[3 - n_space : 3])
+    if mask is not None:
+        mask = da.asarray(mask).astype(bool).reshape(bands.shape[:3]).rechunk(bands.chunks[:3])
+
+    def extremes() -> tuple[float, float]:
+        counting = bands if mask is None else da.where(mask[..., None], bands, np.nan)
+        least, largest = dask.compute(da.nanmin(counting), da.nanmax(counting))
+        return float(least), float(largest)
+
+    scale = lab_scale(convert2lab, bands.shape[3], bands.dtype, extremes, name)
+    return Picture(bands, mask, n_space, channel_axis, scale)
+
+
+def run(
+    picture: Picture, how: Ascending, wanted: Wanted, n_jobs: int | None, progress: Any
+) -> list[Any]:
+    """Labels, filtered image and positions, those that are wanted, as Dask arrays.
+
+    Dask reports progress, so ``progress`` is not used.
+    """
+    source = Source(picture, how, n_jobs)
+    endpoints = _endpoints_of(source)
+    found = [] if wanted.joining is None else [_labels_of(source, endpoints, wanted.joining)]
+    kinds = [True] * wanted.filtered + [False] * wanted.positions
+    return found + [_values_of(source, endpoints, filtered=filtered) for filtered in kinds]
+
+
+def _grown(box: Box, halo: NDArray[np.int64], shape: Sequence[int]) -> Box:
+    """A box with a halo, from the begin of a block to the end of one, within the image."""
+    return tuple(
+        (max(first - by, 0) // SIDE * SIDE, min(-(-(stop + by) // SIDE) * SIDE, size))
+        for (first, stop), by, size in zip(box, halo.tolist(), shape, strict=True)
+    )
+
+
+def _sides(box: Box) -> tuple[int, int, int]:
+    planes, rows, columns = (stop - first for first, stop in box)
+    return planes, rows, columns
+
+
+def _numbers(box: Box, outer: Box) -> NDArray[np.int64]:
+    """The numbers of a box's pixels in one around it."""
+    shape = _sides(outer)
+    inner = tuple(
+        slice(first - outer_first, stop - outer_first)
+        for (first, stop), (outer_first, _) in zip(box, outer, strict=True)
+    )
+    return np.arange(np.prod(shape)).reshape(shape)[inner]
+
+
+def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.float64]:
+    """Follow the pixels of a tile; their endpoints, 0 where they do not count."""
+    box: Box = tuple(map(tuple, block_info[None]["array-location"][:3]))
+    whole, window = source.picture.bands.shape[:3], source.how.window
+    shape = _sides(box)
+    n_space, n_bands = source.picture.n_space, source.picture.bands.shape[3]
+    endpoints = np.zeros((int(np.prod(shape)), n_space + n_bands))
+    if not len(endpoints):
+        return endpoints.reshape(*shape, -1)
+    halo = np.ceil(HALO_REACHES * np.minimum(window.reach, whole)).astype(np.int64)
+    rows = None
+    while rows is None or len(rows):
+        outer = _grown(box, halo, whole)
+        part = source.load(outer)
+        lattice = lattice_of(
+            part.bands, part.mask, window, convert=to_lab if part.lab_scale else None,
+            first=tuple(first for first, _ in outer), image_shape=whole,
+        )  # fmt: skip
+        numbers = _numbers(box, outer)
+        if rows is None:
+            rows = in_blocks(shape, None if part.mask is None else part.mask.ravel()[numbers])
+        with borrowed_threads(source.n_jobs):
+            is_gone = follow(
+                lattice, window, numbers.ravel()[rows], rows, endpoints, tol=source.how.tol,
+                max_iter=source.how.max_iter, report=lambda *_: None,
+            )  # fmt: skip
+        rows, halo = np.flatnonzero(is_gone), 2 * halo
+    if window.is_joint:
+        endpoints[:, n_space:] *= window.range_radius
+    return endpoints.reshape(*shape, -1)
+
+
+def _endpoints_of(source: Source) -> Any:
+    """The endpoints of all pixels, a Dask array of shape (*shape, n_space + n_bands)."""
+    bands: Any = source.picture.bands
+    width = source.picture.n_space + bands.shape[3]
+    return da.map_blocks(
+        _endpoints_of_tile, source=source, chunks=(*bands.chunks[:3], (width,)), dtype=np.float64,
+        meta=np.empty((0,) * 4),
+    )  # fmt: skip
+
+
+def _of_tile(
+    endpoints: NDArray[np.float64], source: Source, filtered: bool, block_info: Any = None
+) -> NDArray[np.float64]:
+    """The filtered bands of a tile, or its positions."""
+    box: Box = tuple(map(tuple, block_info[0]["array-location"][:3]))
+    n_space = source.picture.n_space
+    flat = endpoints.reshape(-1, endpoints.shape[3]).copy()
+    part = source.picture._replace(bands=np.empty((*endpoints.shape[:3], 0)), channel_axis=-1)
+    if source.picture.mask is not None:
+        part = source.load(box)._replace(channel_axis=-1)
+    if filtered:
+        values = filtered_of(part, flat)
+    else:
+        first = np.array([first for first, _ in box])[3 - n_space :]
+        values = positions_of(part, flat, first)
+    return values.reshape(*endpoints.shape[:3], -1)
+
+
+def _values_of(source: Source, endpoints: Any, *, filtered: bool) -> Any:
+    """The filtered image, or where each pixel ends: a Dask array."""
+    picture = source.picture
+    width = picture.bands.shape[3] if filtered else picture.n_space
+    values = endpoints.map_blocks(
+        _of_tile, source=source, filtered=filtered, dtype=np.float64,
+        chunks=(*endpoints.chunks[:3], (width,)), meta=np.empty((0,) * 4),
+    )  # fmt: skip
+    if picture.n_space == 2:
+        values = values[0]
+    if not filtered:
+        return values
+    if picture.channel_axis is None:
+        return values[..., 0]
+    return da.moveaxis(values, -1, picture.channel_axis)
+
+
+class Rim(NamedTuple):
+    """The pixels at the sides of a tile.
+
+    Attributes
+    ----------
+    pixels : int64 array of shape (n,)
+        Their numbers in the image.
+    regions : int64 array of shape (n,)
+        The regions of the tile that they belong to.
+    endpoints : float64 array of shape (n, n_space + n_bands)
+        Where they end.
+    """
+
+    pixels: NDArray[np.int64]
+    regions: NDArray[np.int64]
+    endpoints: NDArray[np.float64]
+
+
+class Tile(NamedTuple):
+    """What is kept of a tile: its regions, packed; their graph; the rim."""
+
+    packed: bytes
+    graph: Graph
+    rim: Rim
+
+
+def _tile_of(endpoints: NDArray[np.float64], box: Box, source: Source, joining: Joining) -> Tile:
+    """Join the pixels of a tile."""
+    shape, whole = endpoints.shape[:3], source.picture.bands.shape[:3]
+    mask = None if source.picture.mask is None else source.load(box).mask
+    flat = np.ascontiguousarray(endpoints.reshape(-1, endpoints.shape[3]))
+    regions, graph = regions_of(flat, shape, mask, source.picture.n_space, joining)
+    places = np.arange(np.prod(whole)).reshape(whole)[tuple(slice(*sides) for sides in box)].ravel()
+    is_rim = np.ones(shape, dtype=bool)
+    is_rim[tuple(slice(1, -1) if n > 1 else slice(None) for n in whole)] = False
+    rim = np.flatnonzero(is_rim.ravel() & (regions >= 0))
+    packed = zlib.compress(regions.astype(np.int32).tobytes(), 1)
+    graph = graph._replace(firsts=places[graph.firsts])
+    return Tile(packed, graph, Rim(places[rim], regions[rim], flat[rim]))
+
+
+def _labels_of_tiles(
+    tiles: list[tuple[Graph, Rim]], shape: tuple[int, ...], n_space: int, joining: Joining
+) -> list[NDArray[np.int32]]:
+    """Join regions across seams and merge the small ones; the labels of each tile's regions."""
+    graphs = [graph for graph, _ in tiles]
+    starts = np.cumsum([0, *(len(graph.sizes) for graph in graphs)])
+    pixels = np.concatenate([rim.pixels for _, rim in tiles])
+    regions = np.concatenate(
+        [rim.regions + start for (_, rim), start in zip(tiles, starts[:-1], strict=True)]
+    )
+    endpoints = np.concatenate([rim.endpoints for _, rim in tiles])
+    graph = Graph(
+        np.concatenate([graph.sizes for graph in graphs]),
+        np.concatenate([graph.sums for graph in graphs]),
+        np.concatenate([graph.firsts for graph in graphs]),
+        np.concatenate([g.pairs + start for g, start in zip(graphs, starts[:-1], strict=True)]),
+    )
+    order = np.argsort(pixels)
+    moves = half_of_neighbors(n_space, joining.connectivity)
+    joined, graph = join_graphs(
+        graph, pixels[order], regions[order], endpoints[order], shape, n_space, moves, joining
+    )
+    labels = merge_small(graph, joining.min_size).astype(np.int32)[joined]
+    return [labels[start:stop] for start, stop in pairwise(starts)]
+
+
+def _relabelled(
+    tile: Tile, labels: list[NDArray[np.int32]], number: int, shape: tuple[int, ...]
+) -> NDArray[np.int32]:
+    """The labels of a tile's pixels."""
+    regions = np.frombuffer(zlib.decompress(tile.packed), dtype=np.int32)
+    return np.append(labels[number], np.int32(0))[regions].reshape(shape)
+
+
+def _labels_of(source: Source, endpoints: Any, joining: Joining) -> Any:
+    """Label the pixels by their regions: a Dask array of int32."""
+    picture = source.picture
+    chunks = endpoints.chunks[:3]
+    blocks = endpoints.to_delayed()[..., 0]
+    ends = [np.cumsum([0, *sizes]).tolist() for sizes in chunks]
+    held = delayed(source, traverse=False)
+    tiles, shapes = [], []
+    for place in np.ndindex(blocks.shape):
+        box = tuple((ends[axis][k], ends[axis][k + 1]) for axis, k in enumerate(place))
+        tiles.append(delayed(_tile_of)(blocks[place], box, held, joining))
+        shapes.append(_sides(box))
+    parts = [delayed(_part_of)(tile) for tile in tiles]
+    labels = delayed(partial(_labels_of_tiles, joining=joining))(
+        parts, picture.bands.shape[:3], picture.n_space
+    )
+    images = np.empty(blocks.shape, dtype=object)
+    for number, place in enumerate(np.ndindex(blocks.shape)):
+        image = delayed(_relabelled)(tiles[number], labels, number, shapes[number])
+        images[place] = da.from_delayed(image, shapes[number], dtype=np.int32)
+    whole = da.block(images.tolist())
+    return whole if picture.n_space == 3 else whole[0]
+
+
+def _part_of(tile: Tile) -> tuple[Graph, Rim]:
+    return tile.graph, tile.rim

@@ -1,0 +1,107 @@
+"""Images of Dask: equal to the last bit to the image in one piece, however it is cut."""
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+
+from meanshift_fast.image import mean_shift_filter, mean_shift_segment
+from test_image import hole_in, steps_and_noise
+
+PICTURE = steps_and_noise((74, 130), 3, np.float64)
+CHUNKS = {"tiles": (37, 41), "wide tiles": (50, 100), "rows": (1, 130), "whole": (74, 130)}
+EVERYTHING = {"return_filtered": True, "return_positions": True}
+
+
+def assert_same_bits(found, expected):
+    for lazy, array in zip(found, expected, strict=True):
+        assert isinstance(lazy, da.Array)
+        computed = lazy.compute()
+        assert computed.dtype == array.dtype == lazy.dtype
+        assert computed.shape == array.shape == lazy.shape
+        np.testing.assert_array_equal(computed, array)
+        assert computed.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
+def test_chunks_change_no_bit(chunks, window):
+    image = PICTURE if chunks != (1, 130) else PICTURE[:15]
+    how = {"window": window, "min_size": 9, "connectivity": 2, **EVERYTHING}
+    lazy = da.from_array(image, chunks=(*chunks, 2))
+    assert_same_bits(
+        mean_shift_segment(lazy, 4, 24, **how), mean_shift_segment(image, 4, 24, **how)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_chunks_of_colours_change_no_bit(dtype):
+    image = (PICTURE[:40, :60] / PICTURE.max()).clip(0, 1)
+    image = (255 * image).astype(np.uint8) if dtype == np.uint8 else image
+    lazy = da.from_array(image, chunks=(17, 19, 3))
+    assert_same_bits(
+        mean_shift_segment(lazy, 3, 12, **EVERYTHING),
+        mean_shift_segment(image, 3, 12, **EVERYTHING),
+    )
+
+
+@pytest.mark.parametrize("lazy_mask", [False, True])
+def test_masks_are_cut_with_the_image(lazy_mask):
+    image, mask = PICTURE[:30, :50].copy(), hole_in((30, 50))
+    image[~mask] = np.nan
+    how = {"convert2lab": False, **EVERYTHING}
+    cut = da.from_array(mask, chunks=(7, 50)) if lazy_mask else mask
+    lazy = da.from_array(image, chunks=(9, 20, 3))
+    found = mean_shift_segment(lazy, 3, 24, mask=cut, **how)
+    assert_same_bits(found, mean_shift_segment(image, 3, 24, mask=mask, **how))
+
+
+def test_volumes_and_bands_on_other_axes_are_cut():
+    image = steps_and_noise((6, 9, 17), 2, np.uint8)
+    how = {"spacing": (2, 1, 1), "connectivity": 3, "channel_axis": 0, **EVERYTHING}
+    moved = np.moveaxis(image, -1, 0)
+    lazy = da.from_array(moved, chunks=(1, 4, 5, 6))
+    assert_same_bits(
+        mean_shift_segment(lazy, 3, 18, **how), mean_shift_segment(moved, 3, 18, **how)
+    )
+
+
+def test_a_trajectory_that_leaves_its_halo_is_followed_with_more(monkeypatch):
+    from meanshift_fast._image import tiles
+
+    image, followed = PICTURE[:24, :40], []
+
+    def follow(lattice, window, pixels, *args, **how):
+        followed.append(len(pixels))
+        return plain_follow(lattice, window, pixels, *args, **how)
+
+    plain_follow = tiles.follow
+    monkeypatch.setattr(tiles, "follow", follow)
+    monkeypatch.setattr(tiles, "HALO_REACHES", 1.0)  # no trajectory of a pixel at a side stays
+    found = mean_shift_filter(da.from_array(image, chunks=(8, 9, 3)), 4, 24).compute()
+    assert found.tobytes() == mean_shift_filter(image, 4, 24).tobytes()
+    assert image[..., 0].size < sum(followed) < 4 * image[..., 0].size
+
+
+def test_one_computation_serves_labels_and_filtered():
+    image = da.from_array(PICTURE[:20, :30], chunks=(10, 10, 3))
+    labels, filtered = mean_shift_segment(image, 3, 24, return_filtered=True)
+    together = dask.compute(labels, filtered)
+    expected = mean_shift_segment(PICTURE[:20, :30], 3, 24, return_filtered=True)
+    for found, array in zip(together, expected, strict=True):
+        np.testing.assert_array_equal(found, array)
+
+
+def test_a_pixel_that_is_not_finite_is_named_by_its_place_in_the_image():
+    image = np.zeros((20, 30))
+    image[15, 25] = np.nan
+    lazy = mean_shift_filter(da.from_array(image, chunks=8), 2, 2, channel_axis=None)
+    with pytest.raises(ValueError, match=r"nan at pixel \(15, 25\)"):
+        lazy.compute()
+
+
+def test_chunks_of_unknown_sizes_are_an_error_that_says_so():
+    image = da.from_array(np.zeros((20, 30)), chunks=8)
+    image = image[da.from_array(np.ones(20, bool), chunks=8)]
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
+        mean_shift_filter(image, 2, 2, channel_axis=None)
