@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster import small_tables
+from meanshift_fast._cluster import shared_bins, small_tables
 from meanshift_fast._cluster.ascent import Ascent, ascend
 from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
 from meanshift_fast._cluster.basins import (
@@ -107,6 +107,7 @@ def fit(
     if stages.is_silent and small_tables.serves(rows, bandwidth, settings):
         centers, support, history, labels = small_tables.fit(rows, bandwidth, settings)
         if len(centers):
+            _check_bins_of_small(rows, bandwidth, centers, history, settings)
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, centers, support, history, labels, None)
     stages.end("%s of %d rows", bandwidth_text(bandwidth), len(rows.points))
@@ -128,6 +129,8 @@ def fit(
 
     stages.begin("modes")
     modes = _merge(ascent, index, units, bandwidth, rows.heavy.dtype)
+    if not seeds_are_rows and seeds.are_bins:
+        _check_bins(index, points, modes.merged.peaks, units, bandwidth, len(seeds.table), settings)
     modes = _with_support(modes, settings.min_support)
     history = _history_in(units, ascent.history)
     stages.end("%d modes of %d endpoints", len(modes.centers), len(ascent.endpoints))
@@ -262,6 +265,38 @@ def _with_support(modes: Modes, min_support: float) -> Modes:
             f"{modes.support[0]:.6g}; lower it, or give a share of that, below 1"
         )
     return Modes(modes.centers[:n_kept], modes.support[:n_kept], modes.merged.without(n_kept))
+
+
+def _check_bins(
+    index: Index,
+    points: NDArray[np.float64],
+    modes: NDArray[np.float64],
+    units: Units,
+    bandwidth: Bandwidth,
+    n_bins: int,
+    settings: Settings,
+) -> None:
+    """Warn where bins hold rows of several clusters."""
+    if shared_bins.may_miss_modes(points, modes, units.radius, n_bins):
+        shared_bins.warn_of_missed_modes(
+            points, modes, units.radius, n_bins,
+            ascend=_ascending(index, settings, lambda *_: None), bandwidth=bandwidth,
+        )  # fmt: skip
+
+
+def _check_bins_of_small(
+    rows: Rows,
+    bandwidth: Bandwidth,
+    centers: NDArray[Any],
+    history: NDArray[np.void],
+    settings: Settings,
+) -> None:
+    """The same for a small table, which has no index yet."""
+    n_bins, units = int(history["n_active"][0]), Units(1.0, float(bandwidth))
+    modes = readonly_table(centers)
+    if shared_bins.may_miss_modes(rows.points, modes, units.radius, n_bins):
+        index = choice.build(rows.points, radius=units.radius, n_seeds=shared_bins.MANY_ROWS)
+        _check_bins(index, rows.points, modes, units, bandwidth, n_bins, settings)
 
 
 def _nearest(

@@ -1,0 +1,107 @@
+"""Bins that hold rows of several clusters: what many columns do, and how it is noticed.
+
+In up to four columns each row is within a bandwidth of its bin's centre. In more it need not be,
+and in hundreds all rows may share one bin, whose centre is near none of them: 4,000 unit rows of
+256 columns are in one at any usual bandwidth, and come out as one cluster. So where few bins have
+served many rows, some rows ascend as well.
+"""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._cluster.ascent import Ascent
+from meanshift_fast._cluster.basins import Ascend
+from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._index.nearest import nearest_labels
+from meanshift_fast._input.messages import bandwidth_text, caller_level, counted
+from meanshift_fast._input.scaling import readonly_table
+
+MIN_FEATURES = 5  # in four a bin's centre is within a bandwidth of all its rows
+MAX_BINS = 64
+# Few rows clear most fits. More are asked before a warning, because one row that reaches a mode
+# merges all others within the bandwidth: of those unit rows, in 20 clusters, a twentieth reaches
+# the middle at bandwidth 1.2, and one cluster is right.
+FEW_ROWS, MANY_ROWS = 16, 128
+MIN_STRAY_SHARE = 0.25  # of sampled rows: fewer may be outliers
+
+
+def may_miss_modes(
+    points: NDArray[np.float64], modes: NDArray[np.float64], radius: float, n_bins: int
+) -> bool:
+    """Whether bins may have missed modes, of which only an ascent of rows can tell.
+
+    Parameters
+    ----------
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows.
+    modes : float64 array of shape (n_modes, n_features)
+        The modes that trajectories from the bins have reached.
+    radius : float
+        The bandwidth, in the unit of both.
+    n_bins : int
+        How many bins there were.
+
+    Returns
+    -------
+    bool
+        False where nearly all sampled rows are within half a bandwidth of a mode: such rows are
+        within a bandwidth of each other.
+    """
+    if points.shape[1] < MIN_FEATURES or n_bins > MAX_BINS or len(points) < FEW_ROWS:
+        return False
+    sample = _sample_of(points, FEW_ROWS)
+    with np.errstate(over="ignore"):
+        away_sq = ((sample[:, None] - modes) ** 2).sum(axis=2).min(axis=1)
+    return float((away_sq > (radius / 2.0) ** 2).mean()) >= MIN_STRAY_SHARE
+
+
+def warn_of_missed_modes(
+    points: NDArray[np.float64],
+    modes: NDArray[np.float64],
+    radius: float,
+    n_bins: int,
+    *,
+    ascend: Ascend,
+    bandwidth: float | NDArray[np.float64],
+) -> None:
+    """Let sampled rows ascend, and warn where they reach modes that the bins have missed.
+
+    A row strays that reaches another mode than most of the sample whose endpoints are nearest to
+    the same mode of the fit.
+
+    Parameters
+    ----------
+    points, modes, radius, n_bins
+        As in `may_miss_modes`; the modes are read-only.
+    ascend : callable
+        Follows rows to their endpoints.
+    bandwidth : float, or float64 array of shape (n_features,)
+        In the unit of the columns, for the message.
+    """
+    for n_sampled in (FEW_ROWS, min(MANY_ROWS, len(points))):
+        n_stray = _stray(ascend(_sample_of(points, n_sampled)), modes, radius)
+        if n_stray < MIN_STRAY_SHARE * n_sampled:
+            return
+    warnings.warn(
+        f"All rows are in {counted(n_bins, 'bin')} of side {bandwidth_text(bandwidth)}, which hold "
+        f"rows of several clusters: of {n_sampled} rows that were tried, {n_stray} ascend to "
+        "centres that the bins have missed. Start from every row (bin_seeding=False), or reduce "
+        "the columns.",
+        stacklevel=caller_level(),
+    )
+
+
+def _stray(ascent: Ascent, modes: NDArray[np.float64], radius: float) -> int:
+    """How many endpoints are at another mode than most of those that the fit has as one cluster."""
+    endpoints = readonly_table(ascent.endpoints)
+    found, _ = merge_modes(endpoints, ascent.support, radius)
+    pairs = np.zeros((len(modes), len(found)), dtype=np.int64)
+    np.add.at(pairs, (nearest_labels(endpoints, modes), nearest_labels(endpoints, found)), 1)
+    return len(endpoints) - int(pairs.max(axis=1).sum())
+
+
+def _sample_of(points: NDArray[np.float64], n_rows: int) -> NDArray[np.float64]:
+    """Some rows, evenly apart in their order."""
+    return readonly_table(points[np.linspace(0, len(points) - 1, n_rows).astype(np.int64)])
