@@ -27,6 +27,7 @@ from sklearn.utils.validation import (
 
 from meanshift_fast import estimator
 from meanshift_fast._cluster.grid import Grid
+from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.grid_cells import FIRST_CELLS, Cells, Condensed
@@ -157,7 +158,7 @@ class MeanShift(estimator.MeanShift):
             partial(_merged_cells, n_fine=resolution.n_fine),
         )
         if len(condensed.points) == 0:
-            raise ValueError("X must have at least one row, got none")
+            raise _no_rows()
         fit_cells(self, condensed, width, dtype=parts.dtype, names=parts.names)
         self._weight_column = parts.weight_column
         self.labels_ = self.predict(X)
@@ -259,6 +260,10 @@ def _in_rows(X: Any) -> da.Array:
             f"X must be a table of shape (n_samples, n_features), got {X.ndim} dimensions; reshape "
             "it to one row for each sample"
         )
+    if np.isnan(X.shape[1]):
+        raise ValueError(
+            "X must have a known number of columns; call X.compute_chunk_sizes(), or set its shape"
+        )
     return X if X.numblocks[1] == 1 else X.rechunk({1: -1})
 
 
@@ -278,7 +283,8 @@ def _parts_of_array(X: da.Array, sample_weight: Any) -> _Parts:
     sizes = None if np.isnan(X.chunks[0]).any() else X.chunks[0]
     blocks = X.to_delayed().ravel().tolist()
     weights = _weights_of(sample_weight, len(blocks), sizes)
-    return _Parts(_partitioned(blocks, weights), sizes, X.shape[1], X.dtype, None, None)
+    partitions = _partitioned(blocks, weights, X.shape[1])
+    return _Parts(partitions, sizes, X.shape[1], X.dtype, None, None)
 
 
 def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
@@ -302,7 +308,7 @@ def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
         weights = _weights_of(sample_weight, len(blocks), None)
     dtype = np.dtype(np.float32 if (features.dtypes == np.float32).all() else np.float64)
     names = _get_feature_names(features)
-    partitions = _partitioned(blocks, weights, column)
+    partitions = _partitioned(blocks, weights, features.shape[1], column)
     return _Parts(partitions, None, features.shape[1], dtype, names, column)
 
 
@@ -317,6 +323,7 @@ def _weights_of(sample_weight: Any, n_blocks: int, sizes: tuple[int, ...] | None
                 f"not known, got {type(sample_weight).__name__}; make it a column of X, or cut it "
                 "as X is"
             )
+        refuse_masked(sample_weight, "sample_weight")
         sample_weight = da.from_array(np.asarray(sample_weight))
     if sample_weight.ndim != 1:
         raise ValueError(
@@ -347,10 +354,10 @@ def _rechunked(weights: da.Array, sizes: tuple[int, ...]) -> da.Array:
 
 
 def _partitioned(
-    blocks: list[Delayed], weights: list[Any], column: str | None = None
+    blocks: list[Delayed], weights: list[Any], n_features: int, column: str | None = None
 ) -> list[Delayed]:
     return [
-        delayed(_checked)(block, some, column, f"partition {i}")
+        delayed(_checked)(block, some, n_features, column, f"partition {i}")
         for i, (block, some) in enumerate(zip(blocks, weights, strict=True))
     ]
 
@@ -358,10 +365,17 @@ def _partitioned(
 # Tasks, and the tree of merges.
 
 
-def _checked(block: Any, weights: Any, column: str | None, name: str) -> Partition:
+def _checked(block: Any, weights: Any, n_features: int, column: str | None, name: str) -> Partition:
+    """Check a partition; an array's may have other columns than its metadata says."""
     if column is not None:
         block, weights = block.drop(columns=column), block[column]
-    return checked_partition(block, weights, name)
+    partition = checked_partition(block, weights, name)
+    if partition.table.shape[1] != n_features:
+        raise ValueError(
+            f"{name} must have {n_features} columns, as the metadata of X says, got "
+            f"{partition.table.shape[1]}; give map_blocks the chunks that the function returns"
+        )
+    return partition
 
 
 def _n_rows(partition: Partition) -> int:
@@ -403,11 +417,17 @@ def _samples(parts: _Parts) -> list[Delayed]:
     n_rows = parts.n_rows
     if n_rows is None:
         n_rows = dask.compute(*(delayed(_n_rows)(partition) for partition in parts.partitions))
+    if sum(n_rows) == 0:
+        raise _no_rows()
     firsts = np.cumsum([0, *n_rows])
     return [
         delayed(_sampled)(partition, int(first))
         for partition, first in zip(parts.partitions, firsts[:-1], strict=True)
     ]
+
+
+def _no_rows() -> ValueError:
+    return ValueError("X must have at least one row, got none")
 
 
 def _reduced(leaves: list[Delayed], merge: Callable[[list[Any]], Any]) -> Any:

@@ -46,6 +46,7 @@ class _Passes:
     def __init__(self, make_batches: MakeBatches) -> None:
         self.make_batches = make_batches
         self.n_rows: int | None = None
+        self.n_features = 0
         self.dtype: np.dtype[Any] = np.dtype(np.bool_)
         self.names: NDArray[Any] | None = None
 
@@ -66,19 +67,19 @@ class _Passes:
         return iterator
 
     def partitions(self, stage: str, report: Report) -> Iterator[Partition]:
-        n_rows = n_features = 0
+        n_rows = 0
         for number, batch in enumerate(self._fresh()):
             name = f"batch {number}"
             table, weights = _rows_and_weights(batch, name)
             partition = checked_partition(table, weights, name)
             names = _get_feature_names(table)
-            if n_features == 0:
+            if self.n_features == 0:
+                self.n_features = partition.table.shape[1]
                 self.dtype, self.names = partition.table.dtype, names
-            n_features = n_features or partition.table.shape[1]
-            if partition.table.shape[1] != n_features:
+            if partition.table.shape[1] != self.n_features:
                 raise ValueError(
-                    f"{name} must have as many columns as batch 0, got {partition.table.shape[1]} "
-                    f"where that has {n_features}"
+                    f"{name} must have as many columns as batch 0, in each pass, got "
+                    f"{partition.table.shape[1]} where that had {self.n_features}"
                 )
             if names is not None and self.names is not None and list(names) != list(self.names):
                 raise ValueError(

@@ -81,8 +81,8 @@ def refuse_masked(values: Any, name: str) -> None:
     if np.ma.is_masked(values):
         row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
         raise ValueError(
-            f"{name} must have no masked values, got one at row {row}; fill them "
-            f"({name}.filled(value)), leave such rows out ({name}.compressed() of one column), or "
+            f"{name} must have no masked values, got one at row {row}; fill them by "
+            ".filled(value), leave such rows out (one column by .compressed()), or fill them and "
             "give their rows weight 0"
         )
 

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import numbers_of
 
 UNWEIGHTED: NDArray[np.float64] = np.empty(0)
 UNWEIGHTED.flags.writeable = False
+MIN_TOTAL, MAX_TOTAL = 1e-25, 1e25  # of all weights: their products with coordinates are numbers
 
 
 def checked_weights(
-    sample_weight: ArrayLike | None, n_samples: int, *, all_zero: bool = False
+    sample_weight: ArrayLike | None, n_samples: int, *, part: bool = False
 ) -> NDArray[np.float64]:
     """Check the weights of a table's rows.
 
@@ -27,8 +29,8 @@ def checked_weights(
         Finite, at least 0, in any unit. A number weighs all rows alike.
     n_samples : int
         Rows of the table.
-    all_zero : bool, default=False
-        Whether weights that are all 0 are allowed.
+    part : bool, default=False
+        Whether they are some of the weights only: all may be 0, or small.
 
     Returns
     -------
@@ -37,11 +39,7 @@ def checked_weights(
     """
     if sample_weight is None:
         return UNWEIGHTED
-    if np.ma.is_masked(sample_weight):
-        raise ValueError(
-            "sample_weight must have no masked values; fill them (sample_weight.filled(0)): "
-            "weight 0 leaves a row out"
-        )
+    refuse_masked(sample_weight, "sample_weight")
     given = numbers_of("sample_weight", np.asarray(sample_weight))
     if given.dtype.kind not in "biuf":
         raise ValueError(
@@ -61,19 +59,36 @@ def checked_weights(
             "leave out, or give weight 0 to, rows that shall not count"
         )
     with np.errstate(over="ignore"):
-        total = weights.sum()
-    if total == 0.0 and not all_zero:
+        total = float(weights.sum())
+    if not part or total > MAX_TOTAL:
+        check_total(total)
+    weights.flags.writeable = False
+    return UNWEIGHTED if (weights == 1.0).all() else weights
+
+
+def check_total(total: float) -> None:
+    """Refuse weights whose sum is 0, or too small or large for sums of weighted coordinates.
+
+    Parameters
+    ----------
+    total : float
+        The sum of all weights.
+
+    Raises
+    ------
+    ValueError
+        "sample_weight must ...", with the sum.
+    """
+    if total == 0.0:
         raise ValueError(
             "sample_weight must be positive for at least one row, got zero for all; "
             "sample_weight=None counts every row once"
         )
-    if total > 0.0 and not 1e-25 <= total <= 1e25:  # weights times coordinates are numbers too
+    if not MIN_TOTAL <= total <= MAX_TOTAL:
         raise ValueError(
-            f"sample_weight must have a sum between 1e-25 and 1e25, got {total:g}; divide all "
-            "weights by the largest"
+            f"sample_weight must have a sum between {MIN_TOTAL:g} and {MAX_TOTAL:g}, got "
+            f"{total:g}; divide all weights by the largest"
         )
-    weights.flags.writeable = False
-    return UNWEIGHTED if (weights == 1.0).all() else weights
 
 
 def without_weightless(

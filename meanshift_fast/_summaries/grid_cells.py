@@ -366,7 +366,7 @@ def condense(
     """
     points = readonly_table(plain_table(X))
     sizes = checked_lengths("cell_size", cell_size, points.shape[1])
-    weights = checked_weights(sample_weight, len(points), all_zero=True)
+    weights = checked_weights(sample_weight, len(points), part=True)
     weight = float(weights.sum()) if weights.size else float(len(points))
     if not math.isfinite(weight * float(sizes.max())) and not math.isfinite(
         2.0 * weight * float(np.abs(points).max())

@@ -19,10 +19,10 @@ from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.model import adopt, fitted
 from meanshift_fast._cluster.seeds import checked_seeds
 from meanshift_fast._index.soft_cells import widths_of
-from meanshift_fast._input.checks import check_parameters
+from meanshift_fast._input.checks import check_parameters, refuse_masked
 from meanshift_fast._input.messages import cut, quoted
 from meanshift_fast._input.scaling import checked_lengths
-from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
+from meanshift_fast._input.weights import UNWEIGHTED, check_total, checked_weights
 from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed
 from meanshift_fast._summaries.priority_sample import Sample
@@ -89,6 +89,7 @@ def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) ->
 
     ``name`` is what an error calls the rows.
     """
+    refuse_masked(table, name)
     array = np.asarray(table)
     if array.ndim != 2 or array.shape[1] == 0:
         hint = "; a single table is a list of one batch: [table]" if array.ndim == 1 else ""
@@ -105,7 +106,7 @@ def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) ->
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, got dtype {array.dtype}; convert its columns")
     try:
-        return Partition(array, checked_weights(weights, len(array), all_zero=True), name)
+        return Partition(array, checked_weights(weights, len(array), part=True), name)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -163,7 +164,8 @@ def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
 
 
 def estimated(sample: Sample, model: Any) -> float:
-    """Estimate a model's bandwidth from a sample, by its rule."""
+    """Estimate a model's bandwidth from a sample of at least one row, by its rule."""
+    check_total(sample.total)
     rows, weights = sample.drawn()
     width = find_bandwidth(
         model.bandwidth, model.kernel, rows, weights, min_support=model.min_support
