@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.model import adopt, bandwidth_of, fitted, kept_of, settings_of
 from meanshift_fast._index.nearest import nearest_labels
-from meanshift_fast._input.checks import check_parameters, checked_table
+from meanshift_fast._input.checks import check_parameters, checked, checked_table
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import (
     NOT_NEGATIVE,
@@ -273,7 +273,7 @@ default=None
         return self
 
     def fit_predict(
-        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **kwargs: Any
     ) -> NDArray[np.int64]:
         """Find the centres of X and label its rows.
 
@@ -285,14 +285,17 @@ default=None
             Present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             The rows' weights, as in :meth:`fit`.
+        **kwargs : Any
+            What else the ``fit`` of a subclass takes.
 
         Returns
         -------
         labels : int64 ndarray of shape (n_samples,)
             ``labels_``.
         """
-        weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
-        labels: NDArray[np.int64] = self.fit(X, **weighted).labels_
+        if sample_weight is not None:
+            kwargs["sample_weight"] = sample_weight
+        labels: NDArray[np.int64] = self.fit(X, **kwargs).labels_
         return labels
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -342,6 +345,7 @@ default=None
             )
 
 
+@checked({"X": ["array-like"], "sample_weight": ["array-like", Real, None]})
 def mean_shift(
     X: ArrayLike,
     *,

@@ -1,6 +1,7 @@
 """What those who build, restore or subclass the estimator of scikit-learn do with this one."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -8,9 +9,13 @@ import pytest
 import sklearn
 import sklearn.cluster
 from sklearn.base import clone
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+import meanshift_fast
 import samples
-from meanshift_fast import MeanShift, bandwidth_curve, mean_shift
+from meanshift_fast import MeanShift, bandwidth_curve, get_bin_seeds, mean_shift
 
 CENTRES = np.array([[0.0, 0.0], [5.0, 5.0]])
 
@@ -55,6 +60,62 @@ def test_a_subclass_whose_fit_knows_no_weights_predicts():
     )
     with pytest.raises(TypeError, match="sample_weight"):
         Plain(bandwidth=1.0).fit_predict(X, sample_weight=np.ones(100))
+
+
+def test_fit_predict_hands_on_what_the_fit_of_a_subclass_takes():
+    class Scaled(MeanShift):
+        def fit(self, X, y=None, scale=1.0):
+            return super().fit(np.asarray(X) * scale)
+
+    X = samples.blobs(100, 2)
+    np.testing.assert_array_equal(
+        Scaled(bandwidth=1.0).fit_predict(X, scale=0.1),
+        MeanShift(bandwidth=1.0).fit_predict(0.1 * X),
+    )
+
+
+@pytest.mark.parametrize("name", ["MeanShift", "mean_shift", "estimate_bandwidth", "get_bin_seeds"])
+def test_the_parameters_of_scikit_learn_have_their_place_kind_and_default(name):
+    theirs = inspect.signature(getattr(sklearn.cluster, name)).parameters
+    ours = inspect.signature(getattr(meanshift_fast, name)).parameters
+    known = {parameter: (ours[parameter].kind, ours[parameter].default) for parameter in theirs}
+    assert known == {name: (theirs[name].kind, theirs[name].default) for name in theirs}
+    places = [p for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert [p.name for p in places] == [
+        p.name for p in theirs.values() if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+
+
+def test_a_parameter_of_the_function_is_named_as_its():
+    with pytest.raises(ValueError, match="'bandwidth' parameter of mean_shift must"):
+        mean_shift(samples.blobs(20, 2), bandwidth=-1.0)
+
+
+def test_routed_weights_are_requested_or_declined_as_by_any_weighted_estimator():
+    X, weights = samples.blobs(60, 2), np.ones(60)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=True)
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            make_pipeline(scaler, MeanShift(bandwidth=0.5)).fit(X, sample_weight=weights)
+        for wanted in (True, False):
+            model = MeanShift(bandwidth=0.5).set_fit_request(sample_weight=wanted)
+            fitted = make_pipeline(scaler, model).fit(X, sample_weight=weights)
+            assert len(fitted[-1].cluster_centers_) == 4
+
+
+def test_the_html_of_an_estimator_links_no_page_of_scikit_learn():
+    assert "scikit-learn.org" not in MeanShift()._get_doc_link()
+
+
+def test_extended_precision_is_clustered_in_float64():
+    X = samples.blobs(60, 2)
+    extended = MeanShift(bandwidth=1.0).fit(X.astype(np.longdouble))
+    assert extended.cluster_centers_.dtype == np.float64
+    np.testing.assert_array_equal(extended.labels_, MeanShift(bandwidth=1.0).fit(X).labels_)
+    expected = sklearn.cluster.get_bin_seeds(X.astype(np.longdouble), 0.5)
+    np.testing.assert_array_equal(
+        get_bin_seeds(X.astype(np.longdouble), 0.5), expected, strict=True
+    )
 
 
 @pytest.mark.parametrize("n_known", range(len(MeanShift().get_params())))

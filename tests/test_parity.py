@@ -221,8 +221,8 @@ LARGE = {
         samples.pixels(8).astype(np.float32),
         {"bandwidth": 32.0, "bin_seeding": True, "cluster_all": False},
     ),
-    "offset 1e9": (
-        1e9 + samples.lattice(80, 80) * 4,
+    "offset 1e8": (  # beyond 2^24 bins of 30, seeds are others on purpose
+        1e8 + samples.lattice(80, 80) * 4,
         {"bandwidth": 30.0, "bin_seeding": True},
     ),
     # from 2^18 rows on, rows are sorted into cells first

@@ -55,7 +55,7 @@ RIGHT = {
     "an outlier": (np.vstack([RNG.standard_normal((600, 8)), np.full((1, 8), 30.0)]), 5.0),
     "blobs": (samples.blobs(600, 8), 4.0),
     "clusters that one mode merges": (unit_rows(1000, 64, 6), 1.25),
-    "few rows": (unit_rows(15, 64, 3), 1.1),
+    "few rows": (unit_rows(100, 64, 3), 1.1),
 }
 
 
@@ -64,3 +64,9 @@ RIGHT = {
 def test_bins_that_miss_no_cluster_do_not_warn(X, bandwidth):
     MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
     MeanShift(bandwidth=bandwidth, bin_seeding=True, assign="basin").fit(X)
+
+
+@pytest.mark.filterwarnings("error")
+def test_bins_that_are_left_out_on_request_do_not_warn():
+    X = np.vstack([unit_rows(600, 64, 6), 5.0 + unit_rows(3, 64, 1)])
+    MeanShift(bandwidth=1.1, bin_seeding=True, min_bin_freq=4).fit(X)

@@ -1,4 +1,4 @@
-"""scikit-learn's own test file for mean shift passes, unchanged, against our four names."""
+"""scikit-learn's own tests of mean shift pass, unchanged, against our four names."""
 
 import ast
 import os
@@ -8,9 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
+import sklearn
+
 import meanshift_fast
 
 SUITE = "sklearn.cluster.tests.test_mean_shift"
+FUNCTIONS = "sklearn.tests.test_public_functions"  # which name functions of all modules
+NAMES = ("MeanShift", "mean_shift", "estimate_bandwidth", "get_bin_seeds")
 
 
 def fewest_tests(path):
@@ -24,19 +28,20 @@ def fewest_tests(path):
     return sum(2 if "global_dtype" in arguments else 1 for arguments in names)
 
 
-def test_scikit_learns_own_test_file_passes_whole(tmp_path):
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    report = tmp_path / "report.xml"
+def counts_of(folder, *asked):
+    """Run some of scikit-learn's tests against our names; the counts of the report."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    report = folder / "report.xml"
     places = [Path(__file__).parent, Path(meanshift_fast.__file__).parents[1]]
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-c", tmp_path / "pytest.ini"),
+            *(sys.executable, "-m", "pytest", "-c", folder / "pytest.ini"),
             *("-p", "sklearn_names", "-p", "no:cacheprovider"),
-            *("--pyargs", SUITE, f"--junitxml={report}"),
+            *("--pyargs", *asked, f"--junitxml={report}"),
         ],
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join(map(str, places)), "SKLEARN_RUN_FLOAT32_TESTS": "1"},
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=600,
@@ -44,4 +49,19 @@ def test_scikit_learns_own_test_file_passes_whole(tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
     counts = ElementTree.parse(report).find("testsuite").attrib
     assert counts["failures"] == counts["errors"] == counts["skipped"] == "0"
-    assert int(counts["tests"]) >= fewest_tests(find_spec(SUITE).origin) > 15
+    return int(counts["tests"])
+
+
+def test_scikit_learns_own_test_file_passes_whole(tmp_path):
+    assert counts_of(tmp_path, SUITE) >= fewest_tests(find_spec(SUITE).origin) > 15
+
+
+def test_scikit_learns_test_of_public_functions_passes(tmp_path):
+    named = "estimate_bandwidth or mean_shift or get_bin_seeds"
+    assert counts_of(tmp_path, FUNCTIONS, "-k", named) >= 2
+
+
+def test_no_other_test_of_scikit_learn_mentions_our_names():
+    tests = Path(sklearn.__file__).parent.rglob("test_*.py")
+    mentioned = {path.name for path in tests if any(name in path.read_text() for name in NAMES)}
+    assert mentioned <= {"test_mean_shift.py", "test_public_functions.py"}

@@ -276,8 +276,10 @@ def _check_bins(
     n_bins: int,
     settings: Settings,
 ) -> None:
-    """Warn where bins hold rows of several clusters."""
-    if shared_bins.may_miss_modes(points, modes, units.radius, n_bins):
+    """Warn where bins hold rows of several clusters; bins of few rows are left out on request."""
+    if settings.min_bin_freq == 1 and shared_bins.may_miss_modes(
+        points, modes, units.radius, n_bins
+    ):
         shared_bins.warn_of_missed_modes(
             points, modes, units.radius, n_bins,
             ascend=_ascending(index, settings, lambda *_: None), bandwidth=bandwidth,

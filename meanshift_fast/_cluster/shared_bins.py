@@ -49,7 +49,7 @@ def may_miss_modes(
         False where nearly all sampled rows are within half a bandwidth of a mode: such rows are
         within a bandwidth of each other.
     """
-    if points.shape[1] < MIN_FEATURES or n_bins > MAX_BINS or len(points) < FEW_ROWS:
+    if points.shape[1] < MIN_FEATURES or n_bins > MAX_BINS or len(points) < MANY_ROWS:
         return False
     sample = _sample_of(points, FEW_ROWS)
     with np.errstate(over="ignore"):
@@ -80,7 +80,7 @@ def warn_of_missed_modes(
     bandwidth : float, or float64 array of shape (n_features,)
         In the unit of the columns, for the message.
     """
-    for n_sampled in (FEW_ROWS, min(MANY_ROWS, len(points))):
+    for n_sampled in (FEW_ROWS, MANY_ROWS):
         n_stray = _stray(ascend(_sample_of(points, n_sampled)), modes, radius)
         if n_stray < MIN_STRAY_SHARE * n_sampled:
             return

@@ -6,6 +6,7 @@ Its checks of parameters and of X take 190 us, most of a fit of a thousand rows;
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
@@ -126,19 +127,28 @@ def check_parameters(estimator: BaseEstimator) -> None:
 
 
 def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]:
-    """Check the parameters of a function first, by the constraints of scikit-learn's decorator."""
+    """Check the parameters of a function first, by the constraints of scikit-learn's decorator.
+
+    What it calls may be an estimator that checks its own; the error names the function.
+    """
 
     def decorated(function: Function) -> Function:
         signature = inspect.signature(function)
+        name = function.__qualname__
 
         @wraps(function)
         def checking(*args: Any, **kwargs: Any) -> Any:
             if not get_config()["skip_parameter_validation"]:
                 given = signature.bind(*args, **kwargs)
                 given.apply_defaults()
-                _check(constraints, given.arguments, function.__qualname__)
-            return function(*args, **kwargs)
+                _check(constraints, given.arguments, name)
+            try:
+                return function(*args, **kwargs)
+            except InvalidParameterError as error:
+                named = re.sub(r"parameter of \w+ must", f"parameter of {name} must", str(error))
+                raise InvalidParameterError(named) from None
 
+        checking._skl_parameter_constraints = constraints  # type: ignore[attr-defined]
         return checking  # type: ignore[return-value]
 
     return decorated
