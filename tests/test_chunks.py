@@ -17,17 +17,17 @@ from meanshift_fast import MeanShift
 from meanshift_fast._cluster import coalescing, modes, seeding
 from meanshift_fast._index import (
     equal_rows,
+    flat,
     gaussian,
     kth_neighbors,
     newton,
     projected,
     sigma_points,
+    soft_cells,
     tree_order,
 )
-from meanshift_fast._index import flat as shift
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index import nearest as labels
-from meanshift_fast._index import soft_cells as slabs
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit import chunks
@@ -65,8 +65,8 @@ CUTS = {
     "seeds": (seeding, "_count_bins", ["FIRST_CHUNK_ROWS"]),
     "build": (tree, "_arrange", ["FIRST_CHUNK_VALUES"]),
     "build, heavy cells": (tree_order, "_split_heavy_cells", ["MAX_SPLIT_RANKS"]),
-    "climb": (shift, "_flat_shifts", ["FIRST_CHUNK_VALUES"]),
-    "climb among cells": (slabs, "_shift_all", ["FIRST_CHUNK_VALUES"]),
+    "climb": (flat, "_shift_all", ["FIRST_CHUNK_VALUES"]),
+    "climb among cells": (soft_cells, "_shift_all", ["FIRST_CHUNK_VALUES"]),
     "Gaussian": (gaussian, "_gaussian_shifts", ["FIRST_CHUNK_VALUES"]),
     "sigma points": (sigma_points, "_write_all", ["FIRST_CHUNK_VALUES"]),
     "polishing": (newton, "_polish_all", []),
@@ -76,8 +76,8 @@ CUTS = {
     "equal ends": (modes, "collapse", ["FIRST_CHUNK_ENDPOINTS"]),
     "few modes": (modes, "sweep", ["AT_ONCE"]),
     "many modes": (modes, "_sift", ["AT_ONCE"]),
-    "labels": (labels, "_label_all_by_all", ["FIRST_CHUNK_VALUES"]),
-    "labels, block by block": (labels, "_label_all_by_blocks", ["FIRST_CHUNK_VALUES"]),
+    "labels": (labels, "label_all_by_all", ["FIRST_CHUNK_VALUES"]),
+    "labels, block by block": (labels, "label_all_by_blocks", ["FIRST_CHUNK_VALUES"]),
     "basins": (equal_rows, "_look_up", ["FIRST_CHUNK_ROWS"]),
 }
 X = samples.blobs(20_000, 2, n_blobs=9)
@@ -148,7 +148,7 @@ MANY = RNG.standard_normal((3_000_000, 2))
 LONG = {  # what is reported before the stage, the modules whose chunks it is, table and fit
     "bandwidth": ("bandwidth", {kth_neighbors}, NOISE, {}),
     "build": ("tree", {tree}, MANY, {"bandwidth": 0.01}),
-    "climb": ("tree", {shift, projected}, NOISE, {"bandwidth": 9.0}),
+    "climb": ("tree", {flat, projected}, NOISE, {"bandwidth": 9.0}),
     "Gaussian climb": ("tree", {gaussian}, NOISE, {"bandwidth": 9.0, "kernel": "gaussian"}),
     "merge": (
         "modes", {modes}, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": MANY[:2_000_000]},

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import naive
-from meanshift_fast._index import flat as shift
+from meanshift_fast._index import flat
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index.traversal import BLOCK, MANY
+from meanshift_fast._index.traversal import BLOCK_POSITIONS, MAX_GROUPED_FEATURES
 from meanshift_fast._jit import chunks
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
@@ -27,7 +27,7 @@ CASES = {
 def check_shift(points, weights, positions, bandwidth, tree_weights):
     built = tree.build(points, tree_weights)
     shifted = positions.copy()
-    support, moves = shift.shift(built, shifted, bandwidth)
+    support, moves = flat.shift(built, shifted, bandwidth)
     for i, position in enumerate(positions):
         mean, weight = naive.shift(points, weights, position, bandwidth)
         assert support[i] == pytest.approx(weight, rel=1e-12)
@@ -57,8 +57,8 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     built = tree.build(points, np.empty(0))
     together = points[built.order].copy()
     alone = together.copy()
-    group_support, _ = shift.shift(built._replace(leaf_width=np.inf), together, bandwidth)
-    alone_support, _ = shift.shift(built._replace(leaf_width=0.0), alone, bandwidth)
+    group_support, _ = flat.shift(built._replace(leaf_width=np.inf), together, bandwidth)
+    alone_support, _ = flat.shift(built._replace(leaf_width=0.0), alone, bandwidth)
     np.testing.assert_array_equal(group_support, alone_support)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12 * np.abs(points).max())
 
@@ -67,7 +67,7 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
 def test_a_position_with_an_empty_ball_stays():
     built = tree.build(blobs(300, 2), np.empty(0))
     positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
-    support, moves = shift.shift(built, positions, 1.0)
+    support, moves = flat.shift(built, positions, 1.0)
     np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
     assert not support.any()
     assert not moves.any()
@@ -80,7 +80,7 @@ def test_shifts_are_bit_equal_for_every_number_of_threads():
         with borrowed_threads(n_jobs):
             built = tree.build(points, np.empty(0))
             positions = points.copy()
-            results.append((*shift.shift(built, positions, 0.5), positions))
+            results.append((*flat.shift(built, positions, 0.5), positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -95,7 +95,7 @@ def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, we
     built = tree.build(points, weights if weighted else np.empty(0))
     far = np.full((1, n_features), 1e3)
     positions = np.vstack([points[:70], far])
-    places, support, moves = shift.next_steps(built, positions.copy(), 1, 0.0, 0.8)
+    places, support, moves = flat.next_steps(built, positions.copy(), 1, 0.0, 0.8)
     assert places.shape == (71, 1, n_features)
     for i, position in enumerate(positions[:-1]):
         mean, weight = naive.shift(points, weights, position, 0.8)
@@ -116,9 +116,9 @@ def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, we
 def test_a_position_that_is_no_number_has_an_empty_ball(n_features, places):
     built = tree.build(blobs(300, n_features), np.empty(0))
     positions = np.repeat(places, 17)[:, None] * np.ones(n_features)
-    support, _ = shift.shift(built, positions.copy(), 0.5)
+    support, _ = flat.shift(built, positions.copy(), 0.5)
     assert not support[~np.isfinite(positions).all(axis=1)].any()
-    _, support, _ = shift.next_steps(built, positions.copy(), 1, 1e-3, 0.5)
+    _, support, _ = flat.next_steps(built, positions.copy(), 1, 1e-3, 0.5)
     assert not support[~np.isfinite(positions).all(axis=1)].any()
 
 
@@ -127,9 +127,9 @@ def test_a_position_that_is_no_number_has_an_empty_ball(n_features, places):
 def test_a_ball_whose_square_is_no_number_holds_all_rows(bandwidth):
     points = blobs(300, 2)
     built = tree.build(points, np.empty(0))
-    support, _ = shift.shift(built, points[:20].copy(), bandwidth)
+    support, _ = flat.shift(built, points[:20].copy(), bandwidth)
     assert support.tolist() == [300.0] * 20
-    _, support, _ = shift.next_steps(built, points[:20].copy(), 1, 1e-3, bandwidth)
+    _, support, _ = flat.next_steps(built, points[:20].copy(), 1, 1e-3, bandwidth)
     assert support[:, 0].tolist() == [300.0] * 20
 
 
@@ -141,17 +141,17 @@ def test_each_thread_draws_often_what_others_wait_for(n_positions, n_features, m
         drawn.append((len(positions), args[4]))
         kernel(tree, positions, *args)
 
-    kernel = shift._flat_shifts
-    monkeypatch.setattr(shift, "_flat_shifts", spy)
+    kernel = flat._shift_all
+    monkeypatch.setattr(flat, "_shift_all", spy)
     points = blobs(700, n_features)
     built = tree.build(points, np.empty(0))
     positions = np.resize(points, (n_positions, n_features))
     with borrowed_threads(2):
-        shift.shift(built, positions, 0.7)
+        flat.shift(built, positions, 0.7)
     assert sum(n_shifted for n_shifted, _ in drawn) == n_positions
     for n_shifted, at_once in drawn:
-        assert at_once * 2 * shift.DRAWS <= n_shifted or at_once == BLOCK
-        assert at_once % BLOCK == 0 or n_features > MANY
+        assert at_once * 2 * flat.MIN_TAKES_A_THREAD <= n_shifted or at_once == BLOCK_POSITIONS
+        assert at_once % BLOCK_POSITIONS == 0 or n_features > MAX_GROUPED_FEATURES
 
 
 @pytest.mark.parametrize("n_features", [2, 9])
@@ -159,8 +159,8 @@ def test_a_shift_cut_small_gives_the_same_bits(n_features, monkeypatch):
     points = blobs(700, n_features)
     built = tree.build(points, np.empty(0))
     whole, cut = points.copy(), points.copy()
-    shift.shift(built, whole, 1.5)
-    monkeypatch.setattr(shift, "FIRST_CHUNK_VALUES", 1)
+    flat.shift(built, whole, 1.5)
+    monkeypatch.setattr(flat, "FIRST_CHUNK_VALUES", 1)
     monkeypatch.setattr(chunks, "CHUNK_SECONDS", 0.0)  # whatever a call takes is too long
-    shift.shift(built, cut, 1.5)
+    flat.shift(built, cut, 1.5)
     assert whole.tobytes() == cut.tobytes() != points.tobytes()

@@ -6,9 +6,8 @@ import pytest
 from indexes import FunctionIndex, SteppedIndex
 from meanshift_fast._cluster import memo
 from meanshift_fast._cluster.ascent import ascend
-from meanshift_fast._index import flat as shifting
+from meanshift_fast._index import flat, thresholds
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index import thresholds
 from meanshift_fast._index.flat import FlatIndex
 from samples import blobs, lattice, scattered
 
@@ -76,13 +75,13 @@ def test_a_memo_has_the_steps_of_rounds(name, max_iter):
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 16])
 def test_steps_in_a_call_change_nothing(steps, monkeypatch):
-    monkeypatch.setattr(shifting, "STEPS", steps)
+    monkeypatch.setattr(flat, "STEPS_A_CALL", steps)
     points = blobs(3_000, 2, n_blobs=6)
     assert_same(*ascents(points, 0.5, points)[:2])
 
 
 def test_many_positions_go_in_groups_and_the_last_alone():
-    points = blobs(shifting.FEW + 1_000, 2, n_blobs=5)
+    points = blobs(flat.MAX_WALKING_POSITIONS + 1_000, 2, n_blobs=5)
     by_rounds, memoised, _ = ascents(points, 0.4, points)
     assert_same(by_rounds, memoised)
 
@@ -109,7 +108,7 @@ def test_a_trajectory_that_joins_another_has_the_rounds_left_that_it_had():
     built = tree.build(points, np.empty(0))
     late = points[:1].copy()
     for _ in range(3):
-        shifting.shift(built, late, 30.0)
+        flat.shift(built, late, 30.0)
     seeds = np.vstack([points[:1], late])
     for max_iter in range(12):
         by_rounds, memoised, _ = ascents(points, 30.0, seeds, max_iter=max_iter, tol=1e-9)

@@ -71,7 +71,7 @@ def test_labels_of_the_fit_and_of_predict_are_alike_over_many_centres():
     np.testing.assert_array_equal(model.predict(X), expected)
 
 
-WAYS = {"all": "_label_all_by_all", "blocks": "_label_all_by_blocks", "rows": "_label_all_by_tree"}
+WAYS = {"all": "label_all_by_all", "blocks": "label_all_by_blocks", "rows": "label_all_by_tree"}
 
 
 @pytest.fixture(params=WAYS)
@@ -87,7 +87,7 @@ def way(request, monkeypatch):
         monkeypatch.setattr(labels, name, spied(name))
     modes_met, blocks_opened = labels._modes_met, labels._blocks_opened
     met = {"all": 0.0, "blocks": 1.0, "rows": np.inf}[request.param]
-    monkeypatch.setattr(labels, "SMALL", 0 if request.param != "all" else np.inf)
+    monkeypatch.setattr(labels, "MIN_PAIRS_FOR_TREES", 0 if request.param != "all" else np.inf)
     monkeypatch.setattr(labels, "_modes_met", lambda *args: min(modes_met(*args), 0.0) + met)
     monkeypatch.setattr(labels, "_blocks_opened", lambda *args: min(blocks_opened(*args), 0.0))
     yield request.param
@@ -196,9 +196,9 @@ def test_new_rows_and_thousands_of_modes_need_no_tree_of_the_rows(n_features):
 
 def test_a_fit_labels_many_modes_by_the_tree_it_has(monkeypatch):
     taken = []
-    by_blocks = labels._label_all_by_blocks
+    by_blocks = labels.label_all_by_blocks
     monkeypatch.setattr(
-        labels, "_label_all_by_blocks", lambda *args: taken.append(args[0]) or by_blocks(*args)
+        labels, "label_all_by_blocks", lambda *args: taken.append(args[0]) or by_blocks(*args)
     )
     rows = samples.blobs(9000, 2, n_blobs=1000, spread=0.01, box=100)
     model = MeanShift(bandwidth=0.5, bin_seeding=True).fit(rows)
@@ -217,4 +217,4 @@ def test_the_ways_are_taken_where_they_are_fast(monkeypatch):
         rows = samples.blobs(5000, n_features, n_blobs=1000, spread=0.01)
         rows.flags.writeable = False
         labels.nearest_labels(rows, rows[:n_modes], tree=build(rows, np.empty(0)))
-    assert taken == ["_label_all_by_all", "_label_all_by_blocks", "_label_all_by_tree"]
+    assert taken == ["label_all_by_all", "label_all_by_blocks", "label_all_by_tree"]

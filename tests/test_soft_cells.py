@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 import naive
-from meanshift_fast._index import flat as shift
+from meanshift_fast._index import flat, soft_cells
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index import soft_cells as slabs
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
@@ -29,7 +28,7 @@ WIDTHS = {  # in bandwidths
 
 
 def tree_of(points, weights, widths):
-    return slabs.lay(tree.build(points, weights), widths)
+    return soft_cells.with_widths(tree.build(points, weights), widths)
 
 
 @pytest.mark.jitless
@@ -45,7 +44,7 @@ def test_a_shift_among_cells_is_the_twins(name, weighted, widths):
     positions = points[built_order(points)][:: max(1, len(points) // 40)].copy()
     positions[1::2] += 0.1 * bandwidth
     shifted = positions.copy()
-    support, moves = slabs.shift(built, shifted, bandwidth)
+    support, moves = soft_cells.shift(built, shifted, bandwidth)
     for i, position in enumerate(positions):
         mean, weight = naive.slab_shift(points, weights, widths, position, bandwidth)
         assert support[i] == pytest.approx(weight, rel=1e-11, abs=1e-11)
@@ -64,10 +63,10 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     widths = bandwidth * WIDTHS["any"](len(points))
     together = points[built.order].copy()
     alone = together.copy()
-    grouping = slabs.lay(built._replace(leaf_width=np.inf), widths)
-    in_groups, _ = slabs.shift(grouping, together, bandwidth)
-    parting = slabs.lay(built._replace(leaf_width=0.0), widths)
-    one_by_one, _ = slabs.shift(parting, alone, bandwidth)
+    grouping = soft_cells.with_widths(built._replace(leaf_width=np.inf), widths)
+    in_groups, _ = soft_cells.shift(grouping, together, bandwidth)
+    parting = soft_cells.with_widths(built._replace(leaf_width=0.0), widths)
+    one_by_one, _ = soft_cells.shift(parting, alone, bandwidth)
     np.testing.assert_allclose(in_groups, one_by_one, rtol=1e-11)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-11 * np.abs(points).max())
 
@@ -78,10 +77,10 @@ def test_slabs_of_no_width_are_rows(name):
     points, bandwidth = CASES[name]
     positions = points.copy()
     expected = points.copy()
-    support, _ = slabs.shift(
+    support, _ = soft_cells.shift(
         tree_of(points, np.empty(0), np.zeros(len(points))), positions, bandwidth
     )
-    rows, _ = shift.shift(tree.build(points, np.empty(0)), expected, bandwidth)
+    rows, _ = flat.shift(tree.build(points, np.empty(0)), expected, bandwidth)
     np.testing.assert_array_equal(support, rows)
     np.testing.assert_allclose(positions, expected, rtol=0, atol=1e-12 * np.abs(points).max())
 
@@ -90,7 +89,7 @@ def test_slabs_of_no_width_are_rows(name):
 def test_a_position_with_an_empty_ball_stays():
     built = tree_of(blobs(300, 2), np.empty(0), np.full(300, 0.1))
     positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
-    support, moves = slabs.shift(built, positions, 1.0)
+    support, moves = soft_cells.shift(built, positions, 1.0)
     np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
     assert not support.any()
     assert not moves.any()
@@ -104,12 +103,12 @@ def test_shifts_are_bit_equal_for_every_number_of_threads():
         with borrowed_threads(n_jobs):
             positions = points.copy()
             built = tree_of(points, np.empty(0), widths)
-            results.append((*slabs.shift(built, positions, 0.5), positions))
+            results.append((*soft_cells.shift(built, positions, 0.5), positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.jitless
 def test_cells_that_are_all_narrow_are_points():
-    assert not slabs.widths_of(np.full(9, 0.99 / (12 * 256**2))).size
-    np.testing.assert_allclose(slabs.widths_of(np.array([0.0, 3.0, 0.12])), [0, 6, 1.2])
+    assert not soft_cells.widths_of(np.full(9, 0.99 / (12 * 256**2))).size
+    np.testing.assert_allclose(soft_cells.widths_of(np.array([0.0, 3.0, 0.12])), [0, 6, 1.2])

@@ -32,15 +32,22 @@ from meanshift_fast._index.moment_tree import (
     arrange_chunk,
     sum_blocks,
 )
-from meanshift_fast._index.nearest import label_by_all, limit_square
+from meanshift_fast._index.nearest import limit_square
+from meanshift_fast._index.nearest_kernels import label_by_all
 from meanshift_fast._index.projected import max_seeds_without
-from meanshift_fast._index.traversal import STACK, move_to_mean, sum_balls, views_of
-from meanshift_fast._index.tree_order import CHUNK, split_into_leaves
+from meanshift_fast._index.traversal import (
+    STACK_BLOCKS,
+    Group,
+    move_to_mean,
+    sum_balls,
+    views_of,
+)
+from meanshift_fast._index.tree_order import CHUNK_ROWS, split_into_leaves
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import as_step, empty_floats, empty_integers, serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
 
-MAX_ROWS = CHUNK  # that one chunk of a tree arranges
+MAX_ROWS = CHUNK_ROWS  # that one chunk of a tree arranges
 MAX_VALUES = 1 << 16
 MAX_ITER = 511  # rounds for which the totals have room
 MAX_BANDWIDTH = 1e38  # which float32 holds
@@ -131,8 +138,8 @@ def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, su
                 put(place, f, item(at, i * n_features + f))
             # Not `sum_ball`, whose three traversals take 0.5 s more to compile.
             sum_balls(
-                views, None, n_features, place, place, place, True, ball, flat(stack), shared,
-                None, shared, own,
+                views, None, n_features, Group(place, place, place, shared), None, True, ball,
+                flat(stack), shared, own,
             )  # fmt: skip
             weight, move = move_to_mean(at, i, n_features, shared, own, 0)
             at_rest = move <= rest or weight == 0.0
@@ -194,15 +201,15 @@ def _fit(
         return 0
     tree, square = _empty_tree(n_rows, n_features, order), bandwidth * bandwidth
     memory = (
-        (empty_floats(CHUNK), empty_floats(CHUNK)),
-        (empty_integers(CHUNK), empty_integers(CHUNK), empty_integers(CHUNK)),
+        (empty_floats(CHUNK_ROWS), empty_floats(CHUNK_ROWS)),
+        (empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS)),
     )
     _arrange(points, tree, n_seeds > n_rows // 16, empty_integers(2 + tree.n_upper), memory)
     size = (n_features + 1) * LANES
     sums = empty_floats(size), empty_floats(size), empty_floats(size)
     _ascend(
         tree, positions, n_seeds, order, memory, (square, square), rest, sums,
-        empty_integers(STACK), support, totals,
+        empty_integers(STACK_BLOCKS), support, totals,
     )  # fmt: skip
     n_modes = _merge(positions, n_seeds, support, square, slots[1], empty_integers(n_seeds), kept)
     _label(

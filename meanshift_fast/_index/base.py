@@ -1,11 +1,11 @@
-"""The protocol of an index: where does each position shift to, and what weight pulls it there.
+"""The protocol of an index: the mean that each position shifts to, and its support.
 
     positions --shift--> means, support, moves            one step of each, in place
     positions --walk---> some steps of each, with the same fields for each step
 
-An index arranges the rows for one kernel and one bandwidth. What calls it (the ascent, the modes,
-the basins) asks for nothing else, and never which class it is: what differs between kernels is an
-attribute or a method here. `choice.py` builds one.
+An index arranges the rows for one kernel and one bandwidth. The ascent, the modes and the basins
+use nothing else of it, and never its class: what differs between kernels is an attribute or a
+method here. `choice.py` builds one.
 """
 
 from typing import NamedTuple, Protocol, Self
@@ -32,6 +32,17 @@ class Walk(NamedTuple):
     places: NDArray[np.float64]
     support: NDArray[np.float64]
     moves: NDArray[np.float64]
+
+    def part(self, start: int, stop: int) -> "Walk":
+        """Views of what belongs to positions start:stop."""
+        return Walk(self.places[start:stop], self.support[start:stop], self.moves[start:stop])
+
+
+def empty_walk(positions: NDArray[np.float64], n_steps: int) -> Walk:
+    """Room for some steps of each position."""
+    (n_positions, n_features), shape = positions.shape, (len(positions), n_steps)
+    places = np.empty((n_positions, n_steps, n_features))
+    return Walk(places, np.empty(shape), np.empty(shape))
 
 
 def without_sums(tree: MomentTree) -> MomentTree:

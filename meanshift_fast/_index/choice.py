@@ -56,9 +56,9 @@ def build(
     accuracy : float, default=1e-3
         The largest error of a Gaussian shift, in bandwidths.
     n_seeds : int, default=0
-        How many trajectories will ask: what an index costs must pay for itself.
+        The number of trajectories: the index is chosen for so many.
     widths : float64 array of shape (n_samples,) or (0,), default=empty
-        How wide the cells are that the rows stand for, in bandwidths; empty for rows.
+        The widths of the cells that the rows stand for, in bandwidths; empty for rows.
 
     Returns
     -------
@@ -91,6 +91,6 @@ def _chosen(
     if kernel == "gaussian":
         return GaussianIndex.of(tree, radius, accuracy), "the kernel is Gaussian"
     if widths.size:
-        cells = soft_cells.lay(tree, widths * radius)
+        cells = soft_cells.with_widths(tree, widths * radius)
         return soft_cells.SoftCellIndex(cells, radius), "the rows are wide cells"
     return FlatIndex(tree, radius), "no other index pays"

@@ -1,17 +1,15 @@
-"""The density that trajectories climb: what contours are drawn of, and the hill under one column.
+"""The density whose modes mean shift finds, at some places: for contours and for one column.
 
-The mean of a ball is not the way up the hill of ball counts. It is the way up the hill in which
-every row of the ball counts the more the nearer it is ([1]_, section 2.1: Epanechnikov's kernel,
-the flat one's shadow):
+A flat mean shift does not ascend the counts of rows in balls. It ascends the density in which a row
+counts by its distance ([1]_, section 2.1: Epanechnikov's kernel, the shadow of the flat one):
 
     density(x) = sum of w_i (1 - |x - x_i|^2 / h^2)     over the rows within h
                = W - (Q - 2 W x.m + W x.x) / h^2        W their weight, m their mean,
                                                         Q their weighted sum of x_i.x_i
 
-The tree knows W and W m. It knows Q as well, when the rows weigh w_i x_i.x_i: two trees, and no
-row is listed here either.
-
-With the Gaussian kernel it is the plain sum of what every row counts, which a shift knows anyway.
+A moment tree gives W and W m, and a second one, whose rows weigh w_i x_i.x_i, gives Q: no row is
+listed. With the Gaussian kernel the density is the sum of the rows' kernel values, which is the
+support of a shift.
 
 References
 ----------
@@ -31,7 +29,7 @@ from meanshift_fast._input.scaling import readonly_table
 
 _Floats = NDArray[np.float64]
 
-ACCURACY = 1e-2  # of a Gaussian shift: lines of equal density need no more
+ACCURACY_IN_BANDWIDTHS = 1e-2  # of a Gaussian shift: contours need no more
 
 
 def flat_density(points: _Floats, weights: _Floats, places: _Floats, bandwidth: float) -> _Floats:
@@ -51,14 +49,14 @@ def flat_density(points: _Floats, weights: _Floats, places: _Floats, bandwidth: 
     Returns
     -------
     float64 array of shape (n_places,)
-        A row at the very place counts its weight, one a bandwidth away nothing.
+        A row at the place counts its weight, one a bandwidth away nothing.
 
     Notes
     -----
-    With the bandwidth 0, how many rows are at the very place.
+    With the bandwidth 0, the number of rows equal to the place.
 
-    The sums cancel: where rows lie k bandwidths from their mean, the last log10(k * k) of the
-    sixteen digits are lost. A picture needs three.
+    The sums cancel: where rows lie k bandwidths from their mean, the last log10(k * k) of sixteen
+    digits are lost. A picture needs three.
     """
     if bandwidth == 0.0:
         support, _ = shift(tree.build(readonly_table(points), weights), places.copy(), 0.0)
@@ -66,7 +64,7 @@ def flat_density(points: _Floats, weights: _Floats, places: _Floats, bandwidth: 
     middle = points.mean(axis=0)
     rows, at = readonly_table(points - middle), np.ascontiguousarray(places - middle)
     lengths_sq = np.einsum("rf,rf->r", rows, rows)
-    # Neighbours in space share a descent: five times faster where the places are a million rows.
+    # Neighbours in space share a traversal: five times faster where the places are a million rows.
     order = tree.order_of(readonly_table(at))
     means = at[order]
     support, _ = shift(tree.build(rows, weights), means, bandwidth)
@@ -81,7 +79,7 @@ def flat_density(points: _Floats, weights: _Floats, places: _Floats, bandwidth: 
 
 
 def gaussian_density(points: _Floats, weights: _Floats, places: _Floats) -> _Floats:
-    """Sum what the rows count by the Gaussian kernel, as seen from some places.
+    """Sum the Gaussian kernel over the rows, at some places.
 
     Parameters
     ----------
@@ -95,12 +93,12 @@ def gaussian_density(points: _Floats, weights: _Floats, places: _Floats) -> _Flo
     Returns
     -------
     float64 array of shape (n_places,)
-        A row at the very place counts its weight, one at d bandwidths exp(-d^2 / 2) of it.
+        A row at the place counts its weight, one at d bandwidths exp(-d^2 / 2) of it.
     """
     rows = tree.build(readonly_table(points), weights)
     order = tree.order_of(readonly_table(places))
     density = np.empty(len(places))
     density[order], _ = gaussian_shift(
-        rows, find_sigma_points(rows), places[order], accuracy=ACCURACY
+        rows, find_sigma_points(rows), places[order], accuracy=ACCURACY_IN_BANDWIDTHS
     )
     return density

@@ -45,7 +45,7 @@ def _look_up(points, start, stop, others, slots, found):
 
 
 def may_repeat(rows: NDArray[np.float64]) -> bool:
-    """Predict from a sample whether a table has many equal rows: if some first values are equal.
+    """Whether a sample of the first values has equal ones: if not, equal rows are few.
 
     Parameters
     ----------

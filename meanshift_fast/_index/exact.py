@@ -12,7 +12,7 @@ from meanshift_fast._index.moment_tree import MomentTree
 
 @dataclass(frozen=True)
 class ExactIndex(Index):
-    """Rows that pull only positions equal to them, and so never move one."""
+    """Rows in the balls of positions equal to them only, which never move."""
 
     tree: MomentTree
     radius: float = 0.0

@@ -1,4 +1,4 @@
-"""The bandwidth: how far, on the average, a row's k-th neighbour is.
+"""The mean distance to the k-th neighbour, which an estimated bandwidth is.
 
     few rows    all pairs measured, one thread                                   kth_select.py
     more rows   a moment tree: its blocks' middles from the root down, then the
@@ -146,6 +146,29 @@ def _rows_once(
     return rows, together
 
 
+def _with_unit_weights(
+    points: NDArray[np.float64], quantile: float, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
+    """The distinct rows, weights of about 1, how much weight to find, and all weight."""
+    weight = float(weights.sum()) if weights.size else float(len(points))
+    k = float(max(int(weight * quantile), 1))
+    is_weighted = weights.size > 0
+    points, weights = _rows_once(points, weights)
+    if is_weighted:
+        if weight * quantile < 1.0:  # as of weights that sum to 1, which are no numbers of rows
+            k = weight * quantile or float(weights.min())
+        # Sums of fractions come out a little short of a whole number, depending on their order.
+        k *= 1.0 - 1e-10
+    if weights.size:
+        # The search selects where some rows are left, and counts weight for it: so a row weighs
+        # about 1. 20,000 rows x 2 that weigh 1 together took 0.60 s and not 0.15.
+        unit = np.ldexp(1.0, -int(np.frexp(weight / len(points))[1]))
+        weights = weights * unit
+        weights.flags.writeable = False
+        weight, k = weight * unit, k * unit
+    return points, weights, k, weight
+
+
 def mean_kth_distance(
     points: NDArray[np.float64],
     *,
@@ -176,23 +199,7 @@ def mean_kth_distance(
     n_samples^(1.5) in two dimensions, and never much more than that of measuring all pairs; memory
     besides the tree, at most 60 bytes a row and thread.
     """
-    weight = float(weights.sum()) if weights.size else len(points)
-    k = float(max(int(weight * quantile), 1))
-    is_weighted = weights.size > 0
-    points, weights = _rows_once(points, weights)
-    if is_weighted:
-        if weight * quantile < 1.0:  # as of weights that sum to 1, which are no numbers of rows
-            k = weight * quantile or float(weights.min())
-        # Sums of fractions come out a little short of a whole number, depending on their order.
-        k *= 1.0 - 1e-10
-    if weights.size:
-        # The search selects where some rows are left, and counts weight for it: so a row weighs
-        # about 1. 20,000 rows x 2 that weigh 1 together took 0.60 s and not 0.15.
-        unit = np.ldexp(1.0, -int(np.frexp(weight / len(points))[1]))
-        weights = weights * unit
-        weights.flags.writeable = False
-        weight, k = weight * unit, k * unit
-
+    points, weights, k, weight = _with_unit_weights(points, quantile, weights)
     low, high = points.min(axis=0), points.max(axis=0)
     half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
     exponent = int(np.frexp(half_span.max())[1])

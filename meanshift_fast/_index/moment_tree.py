@@ -5,10 +5,9 @@ r"""The moment tree: rows in blocks of sixteen, blocks in blocks of sixteen, sum
            \________________ block ___________________/ \____ block ...
                               \_____________ block of blocks _____________ ...  up to block 0
 
-A block holds, for each of its sixteen children, the bounding box, the weight and the weighted
-sum. A flat query takes a child inside the ball by its sums, passes over one outside, and opens
-the ones that the sphere cuts: its cost goes with the sphere's surface, about n^(1 - 1/d), and
-not with the ball.
+A block holds the bounding box, the weight and the weighted sum of each of its sixteen children. A
+flat shift adds a child inside the ball by its sums, skips one outside, and opens those that the
+sphere cuts: its cost goes with the sphere's surface, about n^(1 - 1/d), and not with the ball.
 
 The order of the rows is that of a kd-tree whose splits fall at multiples of sixteen ranks (see
 `tree_order.py`): every leaf is full but the last, parents and children are found by arithmetic,
@@ -24,7 +23,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.tree_order import (
-    CHUNK,
+    CHUNK_ROWS,
     sort_into_cells,
     split_at_medians,
     split_into_leaves,
@@ -124,10 +123,9 @@ def _sum_leaf(packed, packed_weights, n_features, leaf, size, weighted, moments,
         put(weighted_sum, place, total(where(there, rows, zero) * weights))
 
 
-# Of a chunk's 20 ns a row the first look at each row, far away in the table, is 7. To copy the rows
-# in before they are cut, and cut the copy, took as long: what it spared, moving them again cost.
-# To prefetch the next chunk's rows, leaf by leaf, took longer: by turns, medians of fifteen, 436 ms
-# of 10M rows without and 492 with, 39 and 45 of 1M (into the second cache 395 and 442, 39 and 42).
+# Of 20 ns a row the first read of each row from the table is 7. To copy a chunk's rows before they
+# are cut took as long. To prefetch the next chunk's rows took longer: by turns, medians of fifteen,
+# 436 ms of 10M rows without and 492 with, 39 and 45 of 1M.
 
 
 @step
@@ -137,8 +135,8 @@ def arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, 
     moments = (flat(lower), flat(upper), flat(weight), flat(weighted_sum))
     n_rows, n_features = points.shape
     weighted = np.int64(weights.shape[0] > 0)
-    start = chunk * CHUNK
-    stop = min(start + CHUNK, n_rows)
+    start = chunk * CHUNK_ROWS
+    stop = min(start + CHUNK_ROWS, n_rows)
     split_into_leaves(
         flat(points), n_features, flat(order), start, stop, careful, flat(numbers[0]),
         flat(numbers[1]), flat(integers[0]), flat(integers[1]), flat(integers[2]),
@@ -159,8 +157,12 @@ def arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, 
 def _arrange(points, weights, order, first, last, careful, n_upper, tree_arrays):
     for chunk in prange(last - first):
         at = np.int64(first + chunk)  # prange counts unsigned: the chunk would compile twice
-        numbers = empty_floats(CHUNK), empty_floats(CHUNK)
-        integers = empty_integers(CHUNK), empty_integers(CHUNK), empty_integers(CHUNK)
+        numbers = empty_floats(CHUNK_ROWS), empty_floats(CHUNK_ROWS)
+        integers = (
+            empty_integers(CHUNK_ROWS),
+            empty_integers(CHUNK_ROWS),
+            empty_integers(CHUNK_ROWS),
+        )
         arrange_chunk(points, weights, order, at, careful, n_upper, tree_arrays, numbers, integers)
 
 
@@ -170,7 +172,7 @@ def sum_blocks(
 ):  # fmt: skip
     """Write the moments of blocks from the bottom up, and the number of each one's first child.
 
-    Blocks of leaves have those of their leaves, and miss those of children that are not there.
+    Blocks of leaves have the moments of their leaves, but not those of absent children.
     """
     n_levels = level_starts.shape[0] - 1
     lows, highs, weights, sums = flat(lower), flat(upper), flat(weight), flat(weighted_sum)
@@ -230,7 +232,7 @@ def _sum_and_measure(
 
 
 def _aligned(*shapes: tuple[int, ...]) -> list[NDArray[np.float64]]:
-    """Arrays that begin on cache lines, as loads of sixteen lanes like it; the shapes end in 16.
+    """Arrays that begin on cache lines, for loads of sixteen lanes; the shapes end in 16.
 
     One allocation: six took a fifth of the time in which the tree of a thousand rows is built.
     """
@@ -263,7 +265,7 @@ def order_of(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     Returns
     -------
     int array of shape (n_samples,)
-        Their numbers, in that order. Up to 64 rows are as good in any, and stay as they are.
+        Their numbers, in that order. Up to 64 rows stay as they are.
     """
     if len(points) <= MAX_UNORDERED_ROWS:
         return np.arange(len(points), dtype=np.int32)
@@ -304,19 +306,19 @@ def build(
     level_starts = [0, *accumulate(level_sizes)]
     n_blocks, n_upper = level_starts[-1], level_starts[-2]
 
-    careful = careful or CHUNK < n_samples <= MAX_MEDIAN_ROWS
+    careful = careful or CHUNK_ROWS < n_samples <= MAX_MEDIAN_ROWS
     order = split_at_medians(points) if careful else sort_into_cells(points)
     children = (n_blocks, n_features, LANES)
     packed, packed_weights, lower, upper = _aligned(
         (n_leaves, n_features, LANES), (n_leaves if weights.size else 1, LANES), children, children
     )
-    weight, sums = _aligned((n_blocks, LANES), children)  # apart, as labels need no sums
+    weight, sums = _aligned((n_blocks, LANES), children)  # apart: labels need no sums
     if not weights.size:
         packed_weights.fill(1.0)
     moments = (lower, upper, weight, sums)
     tree_arrays = (packed, packed_weights, *moments)
     for start, stop in chunks(
-        -(-n_samples // CHUNK), first=FIRST_CHUNK_VALUES // (CHUNK * n_features)
+        -(-n_samples // CHUNK_ROWS), first=FIRST_CHUNK_VALUES // (CHUNK_ROWS * n_features)
     ):
         _arrange(points, weights, order, start, stop, careful, n_upper, tree_arrays)
     first_child = np.empty(n_blocks, dtype=np.int64)

@@ -63,23 +63,23 @@ class Projections(NamedTuple):
 
 
 @step
-def project_position(middle, axes, n_axes, width, place, off, projection):
+def project_position(middle, axes, n_axes, n_vectors, place, off, projection):
     """Project a position; returns its distance from the middle."""
     distance_sq = full(0.0)
-    for k in range(width // LANES):
+    for k in range(n_vectors):
         away = load(place, k) - load(middle, k)
         store(off, k, away)
         distance_sq = fused(away, away, distance_sq)
     for axis in range(n_axes):
         along = full(0.0)
-        for k in range(width // LANES):
-            along = fused(load(off, k), load(axes, axis * (width // LANES) + k), along)
+        for k in range(n_vectors):
+            along = fused(load(off, k), load(axes, axis * n_vectors + k), along)
         put(projection, axis, total(along))
     off_sq = full(0.0)
-    for k in range(width // LANES):
+    for k in range(n_vectors):
         away = load(off, k)
         for axis in range(n_axes):
-            away = fused(load(axes, axis * (width // LANES) + k), -item(projection, axis), away)
+            away = fused(load(axes, axis * n_vectors + k), -item(projection, axis), away)
         off_sq = fused(away, away, off_sq)
     put(projection, n_axes, np.sqrt(total(off_sq)))
     return np.sqrt(total(distance_sq))
@@ -92,7 +92,7 @@ def _project_rows(points, start, stop, middle, axes, projections, distances, mem
         for f in range(n_features):
             put(flat(memory[0]), f, points[row, f])
         distances[row] = project_position(
-            flat(middle), flat(axes), n_axes, width, flat(memory[0]), flat(memory[1]),
+            flat(middle), flat(axes), n_axes, width // LANES, flat(memory[0]), flat(memory[1]),
             flat(memory[2]),
         )  # fmt: skip
         for axis in range(n_axes + 1):
@@ -108,82 +108,82 @@ def _project_all(points, middle, axes, projections, distances):
 
 
 @step
-def _orthonormalise(axes, axis, chunks):
-    """Make an axis orthogonal to those before it and of length 1; or 0, if it lies among them."""
-    for _ in range(2):
-        length_sq = full(0.0)
-        for k in range(chunks):
-            length_sq = length_sq + load(axes, axis * chunks + k) * load(axes, axis * chunks + k)
-        before = np.sqrt(total(length_sq))
-        for other in range(axis):
-            along = full(0.0)
-            for k in range(chunks):
-                along = along + load(axes, axis * chunks + k) * load(axes, other * chunks + k)
-            shared = total(along)
-            for k in range(chunks):
-                part = load(axes, other * chunks + k) * shared
-                store(axes, axis * chunks + k, load(axes, axis * chunks + k) - part)
-        length_sq = full(0.0)
-        for k in range(chunks):
-            length_sq = length_sq + load(axes, axis * chunks + k) * load(axes, axis * chunks + k)
-        length = np.sqrt(total(length_sq))
-        scale = 1.0 / length if length > 1e-9 * before else 0.0
-        for k in range(chunks):
-            store(axes, axis * chunks + k, load(axes, axis * chunks + k) * scale)
+def _dot(one, i, other, j, n_vectors):
+    """The product of row ``i`` of one matrix and row ``j`` of another."""
+    sums = full(0.0)
+    for k in range(n_vectors):
+        sums = sums + load(one, i * n_vectors + k) * load(other, j * n_vectors + k)
+    return total(sums)
 
 
 @step
-def _times_products(products, old, new, axis, width):
+def _add_multiple(one, i, other, j, n_vectors, factor):
+    """Add ``factor`` times row ``j`` of one matrix to row ``i`` of another."""
+    for k in range(n_vectors):
+        product = load(other, j * n_vectors + k) * factor
+        store(one, i * n_vectors + k, load(one, i * n_vectors + k) + product)
+
+
+@step
+def _orthonormalise(axes, axis, n_vectors):
+    """Make an axis orthogonal to those before it and of length 1; or 0, if it lies among them."""
+    for _ in range(2):
+        before = np.sqrt(_dot(axes, axis, axes, axis, n_vectors))
+        for other in range(axis):
+            shared = _dot(axes, axis, axes, other, n_vectors)
+            _add_multiple(axes, axis, axes, other, n_vectors, -shared)
+        length = np.sqrt(_dot(axes, axis, axes, axis, n_vectors))
+        scale = 1.0 / length if length > 1e-9 * before else 0.0
+        for k in range(n_vectors):
+            store(axes, axis * n_vectors + k, load(axes, axis * n_vectors + k) * scale)
+
+
+@step
+def _add_spread(rows, n_rows, width, spread):
+    """Add the products of features, summed over the rows."""
+    for row in range(n_rows):
+        for f in range(width):
+            _add_multiple(spread, f, rows, row, width // LANES, item(rows, row * width + f))
+
+
+@step
+def _times_spread(spread, old, new, axis, width):
     """Multiply an axis by the products of features."""
-    chunks = width // LANES
     for f in range(width):
-        value = item(old, axis * width + f)
-        for k in range(chunks):
-            product = load(products, f * chunks + k) * value
-            store(new, axis * chunks + k, load(new, axis * chunks + k) + product)
+        _add_multiple(new, axis, spread, f, width // LANES, item(old, axis * width + f))
 
 
 @step
 def _times_rows(rows, n_rows, old, new, axis, width):
     """The same without the products: the sum of the rows times their parts along the axis."""
-    chunks = width // LANES
     for row in range(n_rows):
-        along = full(0.0)
-        for k in range(chunks):
-            along = along + load(rows, row * chunks + k) * load(old, axis * chunks + k)
-        value = total(along)
-        for k in range(chunks):
-            part = load(rows, row * chunks + k) * value
-            store(new, axis * chunks + k, load(new, axis * chunks + k) + part)
+        along = _dot(rows, row, old, axis, width // LANES)
+        _add_multiple(new, axis, rows, row, width // LANES, along)
 
 
 @serial
-def _turn(sample, spread, axes, turned, n_turns):
+def _iterate(sample, products, axes, multiplied, n_iterations):
     """Turn axes towards the largest spread of some rows about their middle, by power iteration.
 
-    ``spread`` is zeros, for the products of features; empty where the rows are multiplied instead.
+    ``products`` is zeros, for the products of features; empty where the rows are multiplied
+    instead.
     """
     n_rows, width, n_axes = sample.shape[0], sample.shape[1], axes.shape[0]
-    chunks = width // LANES
-    rows, products, old, new = flat(sample), flat(spread), flat(axes), flat(turned)
-    for row in range(n_rows if spread.shape[0] > 0 else 0):
-        for f in range(width):
-            value = item(rows, row * width + f)
-            for k in range(chunks):
-                product = load(rows, row * chunks + k) * value
-                store(products, f * chunks + k, load(products, f * chunks + k) + product)
-    for _ in range(n_turns):
+    has_spread = products.shape[0] > 0
+    rows, spread, old, new = flat(sample), flat(products), flat(axes), flat(multiplied)
+    _add_spread(rows, n_rows if has_spread else 0, width, spread)
+    for _ in range(n_iterations):
+        for k in range(n_axes * width // LANES):
+            store(new, k, full(0.0))
         for axis in range(n_axes):
-            for k in range(chunks):
-                store(new, axis * chunks + k, full(0.0))
-            if spread.shape[0] > 0:
-                _times_products(products, old, new, axis, width)
+            if has_spread:
+                _times_spread(spread, old, new, axis, width)
             else:
                 _times_rows(rows, n_rows, old, new, axis, width)
         for axis in range(n_axes):
-            _orthonormalise(new, axis, chunks)
-            for k in range(chunks):
-                store(old, axis * chunks + k, load(new, axis * chunks + k))
+            _orthonormalise(new, axis, width // LANES)
+        for k in range(n_axes * width // LANES):
+            store(old, k, load(new, k))
 
 
 def _child_sums(rows: NDArray[np.float64], n_blocks: int) -> NDArray[np.float64]:
@@ -218,8 +218,8 @@ def _axes_of(away: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     axes[np.arange(len(widest)), widest] = 1.0
     # An axis times the rows and back is 2 n_rows width products, and width squared without them.
     n_products = 0 if 2 * n_rows < width else width
-    spread = np.zeros((n_products, n_products))
-    _turn(away, spread, axes, np.empty_like(axes), POWER_ITERATIONS)
+    products = np.zeros((n_products, n_products))
+    _iterate(away, products, axes, np.empty_like(axes), POWER_ITERATIONS)
     axes = np.ascontiguousarray(axes[axes.any(axis=1)])
     along = np.einsum("if,jf->ij", away, axes)
     return axes, float(np.einsum("ij,ij->", along, along))

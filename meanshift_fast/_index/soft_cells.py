@@ -1,24 +1,24 @@
-r"""One shift among cells: a cell that the sphere cuts counts by the part of it in the ball.
+r"""The index of wide cells: a cell that the sphere cuts counts by the part of it in the ball.
 
     position                                sphere
        x . . . . . . . . d . . . . . . *       :          *  the point of a cell
        x . . . . . . . . . r . . . . . . . . . :
-                              |<-------- w ----:--->|     the cell, as a slab across the way
+                              |<-------- w ----:--->|     the cell, as if spread along the line
 
     counts by   1 / 2 + (r - d) / w,   at least 0, at most 1
 
 A point of a cell stands for rows that are spread over it. Where it counts whole or not at all, the
 means of balls jump by a cell: with cells of a sixteenth of the bandwidth they are off by some 0.004
-bandwidths, and a plateau's mode by 0.05. How far a cell's rows vary tells its width: rows spread
-evenly over a width w have a variance of w^2 / 12, seen from any side.
+bandwidths, and a plateau's mode by 0.05. The variance of a cell's rows gives its width: rows spread
+evenly over a width w have a variance of w^2 / 12 along any line.
 
-A square root is saved: r - d = (r^2 - d^2) / (r + d), and r + d is 2 r where the sphere cuts. Then
-the sums of a block whose box lies between
+A square root is saved: r - d = (r^2 - d^2) / (r + d), and r + d is 2 r where the sphere cuts. So a
+block is not opened where its box lies
 
-    d^2 <= r^2 - r w   inside          d^2 > r^2 + r w   outside          w the width of the widest
+    d^2 <= r^2 - r w   inside          d^2 > r^2 + r w   outside          w the largest width
 
-need not be opened, and the descent is that of rows: see descent.py, where a slab's part is counted.
-A point of no width is in the closed ball or is not, as a row is there.
+and the traversal is that of rows: see `traversal.py`, which counts a cell's part. A point of no
+width is in the closed ball or not, as a row is.
 """
 
 from dataclasses import dataclass
@@ -30,46 +30,46 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._index.traversal import BLOCK, room_for, shift_block
+from meanshift_fast._index.traversal import BLOCK_POSITIONS, room_for, shift_block
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel
 
 FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
-NARROW = 1 / 256  # bandwidths: cells no wider than this are points, and shift.py's
+MAX_POINT_WIDTH_IN_BANDWIDTHS = 1 / 256  # wider cells count in part
 
 
-class SlabTree(NamedTuple):
-    """The moment tree of points of cells, and how wide the cells are.
+class SoftCells(NamedTuple):
+    """The moment tree of points of cells, and the widths of the cells.
 
     Attributes
     ----------
     tree : MomentTree
         The points.
-    steepness : float64 array of shape (n_leaves, 16)
+    inverse_widths : float64 array of shape (n_leaves, 16)
         One over the width of each point's cell; 0 where that is 0.
     widest : float
         The largest width, in the unit of the points.
     """
 
     tree: MomentTree
-    steepness: NDArray[np.float64]
+    inverse_widths: NDArray[np.float64]
     widest: float
 
 
 @parallel
-def _shift_all(tree, steepness, positions, ball, support, moves):
-    for block in prange((positions.shape[0] + BLOCK - 1) // BLOCK):
-        first = np.int64(block) * BLOCK  # prange counts unsigned: the block would compile twice
-        stop = min(first + BLOCK, positions.shape[0])
+def _shift_all(tree, inverse_widths, positions, ball, support, moves):
+    for block in prange((positions.shape[0] + BLOCK_POSITIONS - 1) // BLOCK_POSITIONS):
+        first = np.int64(block) * BLOCK_POSITIONS  # prange counts unsigned: compiled twice
+        stop = min(first + BLOCK_POSITIONS, positions.shape[0])
         numbers, integers = room_for(positions.shape[1])
         shift_block(
-            tree, steepness, positions, first, stop, ball, support, moves, numbers, integers
+            tree, inverse_widths, positions, first, stop, ball, support, moves, numbers, integers
         )  # fmt: skip
 
 
 def widths_of(variances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How wide cells are whose rows vary so much.
+    """The widths of cells from the variances of their rows.
 
     Parameters
     ----------
@@ -82,10 +82,10 @@ def widths_of(variances: NDArray[np.float64]) -> NDArray[np.float64]:
         In bandwidths. Empty where none is wider than a 256th: such cells are points.
     """
     widths = np.sqrt(12.0 * variances)
-    return widths if widths.max(initial=0.0) > NARROW else UNWEIGHTED
+    return widths if widths.max(initial=0.0) > MAX_POINT_WIDTH_IN_BANDWIDTHS else UNWEIGHTED
 
 
-def lay(tree: MomentTree, widths: NDArray[np.float64]) -> SlabTree:
+def with_widths(tree: MomentTree, widths: NDArray[np.float64]) -> SoftCells:
     """Give the points of a tree their widths.
 
     Parameters
@@ -97,23 +97,23 @@ def lay(tree: MomentTree, widths: NDArray[np.float64]) -> SlabTree:
 
     Returns
     -------
-    SlabTree
+    SoftCells
     """
-    steepness = np.zeros(tree.points.shape[::2])
-    ranks = steepness.reshape(-1)[: len(widths)]
+    inverse_widths = np.zeros(tree.points.shape[::2])
+    ranks = inverse_widths.reshape(-1)[: len(widths)]
     ordered = widths[tree.order]
     np.divide(1.0, ordered, out=ranks, where=ordered > 0.0)
-    return SlabTree(tree, steepness, float(widths.max()))
+    return SoftCells(tree, inverse_widths, float(widths.max()))
 
 
 def shift(
-    slabs: SlabTree, positions: NDArray[np.float64], bandwidth: float
+    cells: SoftCells, positions: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Move every position, in place, to the mean of the slabs in its ball.
+    """Move every position, in place, to the mean of the parts of cells in its ball.
 
     Parameters
     ----------
-    slabs : SlabTree
+    cells : SoftCells
         The points of cells.
     positions : C-ordered float64 array of shape (n_positions, n_features)
         Overwritten by the means; a position with an empty ball stays where it is. Fastest where
@@ -124,19 +124,19 @@ def shift(
     Returns
     -------
     support, moves : float64 arrays of shape (n_positions,)
-        The weight in each ball, 0 where it is empty, and how far each position went.
+        The weight in each ball, 0 where it is empty, and the length of each move.
 
     Notes
     -----
     Bit-equal for every number of threads.
     """
     support, moves = np.empty((2, len(positions)))
-    radius_sq, reach = bandwidth * bandwidth, bandwidth * slabs.widest
+    radius_sq, reach = bandwidth * bandwidth, bandwidth * cells.widest
     ball = (radius_sq + reach, radius_sq - reach, radius_sq, 0.5 / bandwidth)
-    first = FIRST_CHUNK_VALUES // slabs.tree.points.size
-    for start, stop in chunks(len(positions), first=first, multiple=BLOCK):
+    first = FIRST_CHUNK_VALUES // cells.tree.points.size
+    for start, stop in chunks(len(positions), first=first, multiple=BLOCK_POSITIONS):
         _shift_all(
-            slabs.tree, slabs.steepness, positions[start:stop], ball, support[start:stop],
+            cells.tree, cells.inverse_widths, positions[start:stop], ball, support[start:stop],
             moves[start:stop],
         )  # fmt: skip
     return support, moves
@@ -146,7 +146,7 @@ def shift(
 class SoftCellIndex(Index):
     """Cells that count by the part of them in the ball."""
 
-    cells: SlabTree
+    cells: SoftCells
     radius: float
 
     @property

@@ -7,7 +7,7 @@
 Every split falls at a multiple of a power of two times sixteen ranks, so that every leaf is full
 but the last. Rows are first sorted into cells (the widest side is halved again and again; a
 counting sort, both passes parallel); then every chunk of 1,024 ranks is cut along its widest side
-into four parts by buckets, and each part likewise, in cache. Where a cell holds more than a chunk
+into four parts by buckets, and so is each part, in cache. Where a cell holds more than a chunk
 (a dense cluster, an outlier that stretches the grid) the ranks are split at medians from further
 up.
 """
@@ -36,7 +36,7 @@ from meanshift_fast._jit.threads import available_threads
 MAX_SPLIT_RANKS = 1 << 24  # ranks split at medians by one call: some tenths of a second
 # Chunks of 4,096 rows and 128 rows a cell made the build of 1M x 2 rows 4 ms longer, of 40 of one
 # thread: what the cells do not sort, a chunk must, by a level more of cuts.
-CHUNK = 1024  # rows that one task arranges in cache: 4 blocks of 16 leaves of 16 rows
+CHUNK_ROWS = 1024  # that one task arranges in cache: 4 blocks of 16 leaves of 16 rows
 ROWS_PER_CELL = 32  # on average
 BUCKETS = 256  # a power of two: the last bits of a rounded value are its bucket
 
@@ -95,7 +95,7 @@ def _count_and_place(points, features, origin, scale, bit_table, cells, counts, 
 
 @step
 def _widest_feature(points, n_features, order, start, stop, stride):
-    """The feature of largest extent over every stride-th rank, or -1 where there is none."""
+    """The feature of largest extent over every stride-th rank, or -1 where all are equal."""
     widest, extent = -1, 0.0
     for f in range(n_features):
         low = high = item(points, item(order, start) * n_features + f)
@@ -125,7 +125,7 @@ def _gather_widest(points, n_features, order, start, stop, values):
 
 @step
 def _partition(values, order, start, stop, first, pivot, equal_goes_left):
-    """Move what is below the pivot to the front, without a branch to predict."""
+    """Move values below the pivot to the front, without a branch to predict."""
     split = first
     for i in range(first, stop):
         value, row = item(values, i - start), item(order, i)
@@ -164,7 +164,7 @@ def _select(values, order, start, stop, rank):
             high = _median_of_three(values, right, right + ninth, right + 2 * ninth)
             pivot = max(min(low, middle), min(max(low, middle), high))
         split = _partition(values, order, start, last, first, pivot, False)
-        if split == first:  # the pivot is the least: set all its equals aside
+        if split == first:  # the pivot is the least: split off all its equals
             split = _partition(values, order, start, last, first, pivot, True)
             if rank < split:
                 return
@@ -194,7 +194,7 @@ def _least_and_most(values, n_values):
 def _sort_into_buckets(values, order, start, stop, rounded, counts, spare):
     """Sort ranks start:stop by buckets of their values; False where one is crowded.
 
-    What shares a bucket stays unsorted, so boxes may overlap by a bucket's width.
+    Values in one bucket stay unsorted, so boxes may overlap by a bucket's width.
     """
     n_rows = stop - start
     n_buckets = min(BUCKETS, n_rows)
@@ -283,20 +283,20 @@ def _cell_size(cell_start, rank):
 
 @serial
 def _split_heavy_cells(points, order, cell_start, values, stack, waiting, n_ranks):
-    """Split at medians the ranges of chunks that the cells alone cannot tell apart.
+    """Split at medians the ranges of chunks that lie in one cell.
 
     Stops after ``n_ranks`` ranks; returns how many ranges are left on the stack.
     """
     while waiting > 0 and n_ranks > 0:
         waiting -= 1
         start, stop, split_all = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2] != 0
-        if stop - start <= CHUNK:
+        if stop - start <= CHUNK_ROWS:
             continue
-        half = CHUNK
+        half = CHUNK_ROWS
         while half * 2 < stop - start:
             half *= 2
         rank = start + half
-        if split_all or _cell_size(cell_start, rank) > CHUNK:
+        if split_all or _cell_size(cell_start, rank) > CHUNK_ROWS:
             n_ranks -= stop - start
             split_all = _split_range(points, order, values, start, stop, rank)
             if not split_all:
@@ -339,14 +339,14 @@ def _cell_grid(lower, upper, n_cells):
 
 
 def row_type(n_samples: int) -> type[np.signedinteger]:
-    """The type of a row's number. Half of int64's bytes: 40 MB of 10M rows, and their traffic."""
+    """The type of a row's number: with half of int64's bytes 10M rows take 40 MB less."""
     return np.int32 if n_samples < 1 << 31 else np.int64
 
 
 def sort_into_cells(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
-    """The rows sorted into cells, ready to be arranged in chunks."""
+    """The numbers of the rows, sorted into cells."""
     n_samples = len(points)
-    if n_samples <= CHUNK:
+    if n_samples <= CHUNK_ROWS:
         return np.arange(n_samples, dtype=np.int32)
     lower, upper = bounds_of(points)
     features, origin, scale, bit_table = _cell_grid(lower, upper, n_samples // ROWS_PER_CELL)
@@ -374,8 +374,8 @@ def _split_all(
 
 
 def split_at_medians(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
-    """The rows split at medians into chunks, as if all lay in one heavy cell."""
+    """The numbers of the rows, split at medians into chunks, as if all lay in one heavy cell."""
     order = np.arange(len(points), dtype=row_type(len(points)))
-    if len(points) > CHUNK:
+    if len(points) > CHUNK_ROWS:
         _split_all(points, order, np.array([0, len(points)]))
     return order
