@@ -16,6 +16,7 @@ from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.checks import checked, plain_table
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast._jit.threads import borrowed_threads
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         "n_jobs": [Integral, None],
         "sample_weight": ["array-like", None],
         "method": [StrOptions({"quantile", "scott", "silverman"})],
+        "progress": ["boolean", callable, StrOptions({"auto"})],
     },
 )
 def estimate_bandwidth(
@@ -44,6 +46,7 @@ def estimate_bandwidth(
     n_jobs: int | None = None,
     sample_weight: ArrayLike | None = None,
     method: str = "quantile",
+    progress: bool | str | Report = "auto",
 ) -> np.float64:
     """Estimate a bandwidth for mean shift: the mean distance to the k-th nearest row.
 
@@ -73,6 +76,8 @@ def estimate_bandwidth(
         "quantile": the mean distance to the k-th nearest row. "scott" and "silverman": the spread
         of the rows times ``n ** (-1 / (d + 4))`` for n rows in d columns, by Silverman's rule
         times ``(4 / (d + 2)) ** (1 / (d + 4))``; ``quantile`` is not used then.
+    progress : "auto", bool or callable, default="auto"
+        As in :class:`MeanShift`.
 
     Returns
     -------
@@ -132,7 +137,8 @@ def estimate_bandwidth(
             weights = weights[drawn]
             weights.flags.writeable = False
     points = readonly_table(table)
-    with borrowed_threads(n_jobs):
+    with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
+        report(0, 1, "bandwidth")
         if method != "quantile":
             return rule_of_thumb(points, method, weights=weights)
         return mean_kth_distance(points, quantile=quantile, weights=weights)
@@ -166,7 +172,7 @@ def kernel_bandwidth(
     table = plain_table(X)
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     points = readonly_table(table)
-    with borrowed_threads(n_jobs):
+    with borrowed_threads(n_jobs), reporting("auto", "bandwidth"):
         return find_bandwidth(rule, kernel, points, weights, quantile=quantile, every_row=True)
 
 
@@ -245,6 +251,7 @@ def bandwidth_curve(
     bin_seeding: bool = True,
     sample_weight: ArrayLike | None = None,
     n_jobs: int | None = None,
+    progress: bool | str | Report = "auto",
 ) -> BandwidthCurve:
     """Count the clusters of X at each bandwidth of a ladder, each rung started from the last.
 
@@ -262,6 +269,9 @@ def bandwidth_curve(
         Weights of the rows; a row of weight 0 is none.
     n_jobs : int, default=None
         Threads, as in :class:`MeanShift`.
+    progress : "auto", bool or callable, default="auto"
+        As in :class:`MeanShift`; the stages are "bandwidth", with the rungs done, of all where the
+        ladder is given, and "trial".
 
     Returns
     -------
@@ -308,8 +318,10 @@ def bandwidth_curve(
     table = plain_table(X)
     points, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     ladder = None if bandwidths is None else _checked_ladder(bandwidths)
-    with borrowed_threads(n_jobs):
-        found = count_clusters(readonly_table(points), weights, ladder, every_row=not bin_seeding)
+    with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
+        found = count_clusters(
+            readonly_table(points), weights, ladder, every_row=not bin_seeding, report=report
+        )
     return BandwidthCurve(*found)
 
 

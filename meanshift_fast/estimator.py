@@ -85,8 +85,10 @@ default=None
         does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread,
         and so do most plain fits (flat kernel, nearest labels, no weights) of up to 1,024 rows and
         65,536 values.
-    progress : bool or callable, default=False
-        True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
+    progress : "auto", bool or callable, default="auto"
+        "auto": a bar on stderr where that is a terminal or a notebook, once a call has lasted 5 s;
+        it is gone at the end, and nothing is written anywhere else. True: a bar from the start.
+        False: none. A callable is called as ``progress(done, total, stage)``.
 
     Attributes
     ----------
@@ -186,7 +188,7 @@ default=None
         "min_support": [NOT_NEGATIVE],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
-        "progress": ["boolean", callable],
+        "progress": ["boolean", callable, StrOptions({"auto"})],
     }
 
     def __init__(
@@ -205,7 +207,7 @@ default=None
         accuracy: float = 1e-3,
         min_support: float = 0.0,
         n_jobs: int | None = None,
-        progress: bool | Report = False,
+        progress: bool | str | Report = "auto",
     ) -> None:
         self.bandwidth = bandwidth
         self.kernel = kernel
@@ -339,7 +341,7 @@ default=None
             )
         bandwidth = bandwidth_of(self)
         units = units_of(bandwidth, modes, in_bandwidths=self.kernel == "gaussian")
-        with borrowed_threads(self.n_jobs):
+        with borrowed_threads(self.n_jobs), reporting(self.progress, "labels"):
             return nearest_labels(
                 units.enter(points), units.enter(modes), limit=settings.limit(units.radius)
             )
@@ -362,7 +364,7 @@ def mean_shift(
     coalesce: float = 0.0,
     accuracy: float = 1e-3,
     min_support: float = 0.0,
-    progress: bool | Report = False,
+    progress: bool | str | Report = "auto",
     sample_weight: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Cluster X by mean shift; :class:`MeanShift` as a function.
@@ -399,8 +401,8 @@ default=None
         For the Gaussian kernel: the largest error of a shift, in bandwidths.
     min_support : float, default=0
         Centres of less support are dropped: a weight, or below 1 a share of the heaviest's.
-    progress : bool or callable, default=False
-        True: a bar on stderr. A callable is called as ``progress(done, total, stage)``.
+    progress : "auto", bool or callable, default="auto"
+        As in :class:`MeanShift`.
     sample_weight : array-like of shape (n_samples,), default=None
         The rows' weights, as in :meth:`MeanShift.fit`.
 

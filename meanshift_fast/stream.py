@@ -217,22 +217,23 @@ default=None
     finest = Resolution(resolution, n_fine).checked()
     model = checked_model(MeanShift(bandwidth=bandwidth, **parameters))
     passes = _Passes(make_batches)
-    with borrowed_threads(model.n_jobs), reporting(model.progress) as report:
-        if bandwidth is None or isinstance(bandwidth, str):
-            sample = Sample()
-            for partition in passes.partitions("sample", report):
-                sample_partition(sample, partition)
-            width: float | ArrayLike = estimated(sample, model)
-        else:
-            width = bandwidth
-        cells = None
-        for partition in passes.partitions("condense", report):
-            if cells is None:
-                check_columns(model, width, partition.table.shape[1])
-                cells = cells_of(width, finest, partition.table.shape[1])
-            condense_partition(cells, partition)
-        assert cells is not None
-        condensed = cells.condensed()
-    del cells, partition  # to free their memory for the fit
-    fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)
+    with reporting(model.progress) as report:
+        with borrowed_threads(model.n_jobs):
+            if bandwidth is None or isinstance(bandwidth, str):
+                sample = Sample()
+                for partition in passes.partitions("sample", report):
+                    sample_partition(sample, partition)
+                width: float | ArrayLike = estimated(sample, model)
+            else:
+                width = bandwidth
+            cells = None
+            for partition in passes.partitions("condense", report):
+                if cells is None:
+                    check_columns(model, width, partition.table.shape[1])
+                    cells = cells_of(width, finest, partition.table.shape[1])
+                condense_partition(cells, partition)
+            assert cells is not None
+            condensed = cells.condensed()
+        del cells, partition  # to free their memory for the fit
+        fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)
     return model

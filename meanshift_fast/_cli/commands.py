@@ -53,7 +53,7 @@ def cluster(arguments: Namespace) -> None:
         was_read = time.perf_counter()
         if arguments.quantile is not None:
             model.set_params(bandwidth=_found_bandwidth(arguments, rows))
-        model.set_params(progress=_has_terminal()).fit(rows.X, sample_weight=rows.weights)
+        model.fit(rows.X, sample_weight=rows.weights)
         labelled = iter([(model.labels_, rows.kept)])
     was_fitted = time.perf_counter()
     others: dict[Path, Callable[[Path], None]] = {}
@@ -204,10 +204,6 @@ def _opened(arguments: Namespace) -> Table:
     return table
 
 
-def _has_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
 def _found_bandwidth(arguments: Namespace, rows: Batch) -> np.float64:
     """Find a kernel's bandwidth, by --quantile or by the rule that --bandwidth names; not 0."""
     found = kernel_bandwidth(
@@ -248,7 +244,7 @@ def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> 
     parameters = model.get_params()
     if arguments.quantile is not None:
         parameters["bandwidth"] = _found_bandwidth(arguments, _sampled(table))
-    parameters |= {"progress": _has_terminal(), "resolution": arguments.resolution}
+    parameters |= {"resolution": arguments.resolution}
     return fit_batches(table.batches, **parameters)
 
 
@@ -261,7 +257,7 @@ def _labelled_parts(model: MeanShift, table: Table) -> Iterator[Labels]:
     """Label a table part by part, beneath one bar."""
     model.set_params(progress=False)
     n_rows = 0
-    with reporting(_has_terminal()) as report:
+    with reporting("auto") as report:
         for part in table.parts():
             labels = model.predict(part.X)
             n_rows += len(labels)

@@ -27,7 +27,7 @@ from meanshift_fast._index import thresholds
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.moment_tree import order_of
-from meanshift_fast._input.progress import Report
+from meanshift_fast._input.progress import Report, note_round
 from meanshift_fast._input.scaling import readonly
 
 MIN_SEEDS_A_DISTINCT_ONE = 2  # from which equal seeds are stepped as one
@@ -207,6 +207,7 @@ def ascend(
         live, positions, n_more = _going_on(coalescing, live, outcome, leaving)
         n_at_rest += n_more
         rounds[-1] = (*rounds[-1][:4], n_at_rest)
+        note_round(report, len(rounds), live.size, rounds[-1][3] / (index.radius or 1.0))
         progress(live.size)
     trajectories = None
     if coalescing:

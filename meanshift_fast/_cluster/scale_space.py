@@ -38,6 +38,7 @@ from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.extent import bounds_of
 from meanshift_fast._input.messages import no_point_within
+from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table, units_of
 from meanshift_fast._input.weights import UNWEIGHTED
 
@@ -138,6 +139,7 @@ def count_clusters(
     every_row: bool,
     coalesce: float = 0.0,
     min_support: float = 0.0,
+    report: Report = lambda *_: None,
 ) -> Curve:
     n_rows, weights = _effective(len(points), weights)
     bounds = bounds_of(points)
@@ -170,11 +172,13 @@ def count_clusters(
             raise no_point_within(bandwidth, rows.table)
         enough = min(n_rows**0.5, MIN_SUPPORT_SHARE * support[0])
         rungs.append((bandwidth, int(np.count_nonzero(support >= enough)), len(seeds)))
+        report(len(rungs), 0 if ladder is None else len(ladder), "bandwidth")
         done = len(seeds) == 1 if ladder is None else len(rungs) == len(ladder)
         if done:
             break
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
+    report(0, 1, "trial")
     bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce, min_support)
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 

@@ -18,7 +18,7 @@ class Stages:
 
     @property
     def is_silent(self) -> bool:
-        """Whether no progress is asked for."""
+        """Whether nobody waits to hear of the stages of a short call."""
         return is_silent(self.report)
 
     def begin(self, stage: str) -> None:

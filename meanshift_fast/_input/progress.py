@@ -1,44 +1,79 @@
-"""Progress of a long call: a bar, a plain line, or a callable.
+"""Progress of a long call: a bar where somebody can see it, or a callable.
 
-A report is ``report(done, total, stage)``. The stages are those of the pipeline: "bandwidth",
-"seeds", "tree", "climb" (trajectories at rest, of all), "modes", "labels"; of streams "sample" and
-"condense".
+    stages, rounds --report(done, total, stage)--> callable
+           |                     `---------------> bar --+--> tqdm, or a plain line, on stderr
+           `--chunks of a kernel, compilations --------->'
+
+The stages are those of the pipeline: "bandwidth", "seeds", "tree", "climb" (trajectories at rest,
+of all), "modes", "labels"; of streams "sample" and "condense". A bar shows more than a callable
+hears: the round, how far trajectories still move, and the time that a long kernel has left.
 """
 
+import multiprocessing
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
+from time import monotonic
 from typing import Any
+
+from meanshift_fast._jit.chunks import heartbeat
 
 Report = Callable[[int, int, str], None]
 
+AUTO_SECONDS = 5.0  # that a call lasts before "auto" shows a bar
+REDRAW_SECONDS = 0.1
+MIN_KERNEL_SECONDS = 2.0  # of a kernel, before the bar estimates what is left of it
+
+_shown: ContextVar["_Bar | None"] = ContextVar("_shown", default=None)
+_has_named_compiling: list[bool] = []  # whether this process has said that it compiles
+
 
 @contextmanager
-def reporting(progress: bool | Report) -> Iterator[Report]:
+def reporting(progress: bool | str | Report, stage: str = "") -> Iterator[Report]:
     """Turn the parameter ``progress`` into a callable for the length of a call.
 
-    False: silent. True: a tqdm bar where tqdm is installed, else a plain line, on stderr either
-    way. A callable is called as ``progress(done, total, stage)``; an exception from it ends the
-    call.
+    False: silent. "auto": a bar from the fifth second on, where stderr is a terminal or a notebook;
+    it is gone at the end. True: a bar from the start, wherever stderr goes. A callable is called as
+    ``progress(done, total, stage)``; an exception from it ends the call. Calls within a call share
+    its bar. ``stage`` is what the bar shows until the first report.
     """
     if callable(progress):
         yield progress
-    elif not progress:
+        return
+    outer = _shown.get()
+    if not progress or (progress == "auto" and outer is None and not _is_watched()):
         yield _Silent()
+    elif outer is not None:
+        yield outer
     else:
-        try:
-            with warnings.catch_warnings():  # tqdm warns where a notebook has no ipywidgets
-                warnings.simplefilter("ignore")
-                from tqdm.auto import tqdm
-        except ImportError:
-            bar: _Bar | _Line = _Line()
-        else:
-            bar = _Bar(tqdm)
-        try:
+        with _Bar(AUTO_SECONDS if progress == "auto" else 0.0, stage).on_display() as bar:
             yield bar
-        finally:
-            bar.close()
+
+
+def _is_watched() -> bool:
+    """Whether somebody sees what this thread writes to stderr: a terminal, or a notebook."""
+    if multiprocessing.parent_process() is not None:
+        return False
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    if sys.stderr is not None and sys.stderr.isatty():
+        return True
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+def is_silent(report: Report) -> bool:
+    """Whether a call that takes no time need not report its stages."""
+    return isinstance(report, _Silent) or (isinstance(report, _Bar) and report.delay > 0.0)
+
+
+def note_round(report: Report, number: int, n_moving: int, largest: float) -> None:
+    """Show a round of the ascent in a bar: its number, who moves, and how far, in bandwidths."""
+    if isinstance(report, _Bar):
+        report.round = f", round {number}: {n_moving:,} move, at most {largest:.2g} bandwidths"
 
 
 class _Silent:
@@ -48,28 +83,137 @@ class _Silent:
         pass
 
 
-def is_silent(report: Report) -> bool:
-    """Whether reports are dropped."""
-    return isinstance(report, _Silent)
-
-
 class _Bar:
-    """One tqdm bar that goes from stage to stage."""
+    """One bar that goes from stage to stage, drawn once a delay is over."""
 
-    def __init__(self, tqdm: Any) -> None:
-        self._bar = tqdm(bar_format="mean shift", file=sys.stderr)
-        self._stage = ""
+    def __init__(self, delay: float, stage: str = "") -> None:
+        self.delay, self.round = delay, ""
+        self._stage, self._done, self._total = stage, 0, 1
+        self._kernel = (0, 1)  # items that the current kernel has gone through, and all
+        self._began = self._kernel_began = monotonic()
+        self._drawn = -REDRAW_SECONDS
+        self._display: Any = None
+
+    @contextmanager
+    def on_display(self) -> Iterator["_Bar"]:
+        """Hear of chunks and compilations for the length of a call; clear the bar at its end."""
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            stack.callback(heartbeat.reset, heartbeat.set(self._beat))
+            stack.callback(_shown.reset, _shown.set(self))
+            stack.enter_context(_hearing_of_compilations(self.name_compiling))
+            yield self
 
     def __call__(self, done: int, total: int, stage: str) -> None:
-        if stage != self._stage:
-            self._stage = stage
-            # A stage of one step has no share, and the length of a stream is unknown.
-            counts = "{percentage:3.0f}% |{bar:24}| {n:,} " if total > 1 else "{n:,} rows "
-            counts = "" if total == 1 else counts
-            self._bar.bar_format = f"mean shift: {stage} {counts}[{{elapsed}}]"
-            self._bar.reset(total or None)
-        self._bar.n = done
+        """Report a stage."""
+        is_new = stage != self._stage
+        if is_new:
+            self.round, self._kernel = "", (0, 1)
+        self._done, self._total, self._stage = done, total, stage
+        self._draw(at_once=is_new)
+
+    def _beat(self, done: int, total: int) -> None:
+        if done < self._kernel[0] or total != self._kernel[1]:
+            self._kernel_began = monotonic()
+        self._kernel = (done, total)
+        self._draw()
+
+    def name_compiling(self) -> None:
+        """Say once that kernels are compiled."""
+        if not _has_named_compiling:
+            _has_named_compiling.append(True)
+            text = (
+                "mean shift: compiling its kernels, once after an installation; `meanshift-fast "
+                "warmup` does so in advance"
+            )
+            if self._display is None:
+                sys.stderr.write(f"{text}\n")
+            else:
+                self._display.say(text)
+        self._draw()
+
+    def _draw(self, *, at_once: bool = False) -> None:
+        now = monotonic()
+        is_due = at_once or now - self._drawn >= REDRAW_SECONDS
+        if is_due and now - self._began >= self.delay:
+            self._drawn = now
+            self._new_display().show(self._text(now))
+
+    def _new_display(self) -> Any:
+        if self._display is None:
+            self._display = _new_display(leaves=self.delay == 0.0)
+        return self._display
+
+    def _text(self, now: float) -> str:
+        done, total = self._done, self._total
+        counts = ""
+        if not self.round and total > 1:
+            counts = f" {done / total:.0%}"
+        elif total == 0:
+            counts = f" {done:,} rows"
+        seconds, (passed, every) = now - self._kernel_began, self._kernel
+        left = ""
+        if seconds >= MIN_KERNEL_SECONDS and 0 < passed < every:
+            of_what = " of it" if self.round else ""
+            counts += f"{',' if self.round else ''} {passed / every:.0%}{of_what}"
+            left = f", {_clock(seconds * (every - passed) / passed)} left"
+        return f"mean shift: {self._stage}{self.round}{counts} [{_clock(now - self._began)}{left}]"
+
+    def _close(self) -> None:
+        if self._display is not None:
+            self._display.close()
+
+
+def _hearing_of_compilations(heard: Callable[[], None]) -> AbstractContextManager[Any]:
+    """Call a function whenever Numba compiles a kernel of this package."""
+    try:
+        from numba.core import event
+    except ImportError:  # a Numba without events
+        return nullcontext()
+
+    class Compilations(event.Listener):
+        def on_start(self, happening: Any) -> None:
+            function = happening.data["dispatcher"].py_func
+            if function.__module__.startswith("meanshift_fast."):
+                heard()
+
+        def on_end(self, happening: Any) -> None:
+            pass
+
+    listening: AbstractContextManager[Any] = event.install_listener("numba:compile", Compilations())
+    return listening
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
+
+
+def _new_display(*, leaves: bool) -> Any:
+    """A line of tqdm where that is installed, else a plain one."""
+    try:
+        with warnings.catch_warnings():  # tqdm warns where a notebook has no ipywidgets
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
+    except ImportError:
+        return _Line(leaves)
+    return _Tqdm(tqdm, leaves)
+
+
+class _Tqdm:
+    """The line of a tqdm bar."""
+
+    def __init__(self, tqdm: Any, leaves: bool) -> None:
+        self._tqdm = tqdm
+        self._bar = tqdm(bar_format="mean shift", file=sys.stderr, leave=leaves)
+
+    def show(self, text: str) -> None:
+        self._bar.bar_format = text.replace("{", "{{").replace("}", "}}")
         self._bar.refresh()
+
+    def say(self, text: str) -> None:
+        self._tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
         self._bar.close()
@@ -78,10 +222,18 @@ class _Bar:
 class _Line:
     """One line on stderr that is written over."""
 
-    def __call__(self, done: int, total: int, stage: str) -> None:
-        counts = f"{done / total:.0%}" if total > 1 else f"{done:,} rows" if total == 0 else ""
-        sys.stderr.write(f"\r{f'mean shift: {stage} {counts}':<40}")
+    def __init__(self, leaves: bool) -> None:
+        self._leaves, self._width = leaves, 0
+
+    def show(self, text: str) -> None:
+        sys.stderr.write(f"\r{text:<{self._width}}")
         sys.stderr.flush()
+        self._width = len(text)
+
+    def say(self, text: str) -> None:
+        self.show("")
+        sys.stderr.write(f"\r{text}\n")
 
     def close(self) -> None:
-        sys.stderr.write("\n")
+        sys.stderr.write("\n" if self._leaves else f"\r{'':<{self._width}}\r")
+        sys.stderr.flush()

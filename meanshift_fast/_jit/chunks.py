@@ -8,11 +8,16 @@ four orders of magnitude. Small work is one chunk. The chunks of large work cost
 rows with bins take 581 ms in chunks and 587 ms in one call.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from time import perf_counter
 
 CHUNK_SECONDS = 0.25
 MAX_CHUNK_GROWTH = 2.0  # times the chunk before: the next items may take longer
+
+# Called after each chunk with how many items are done, of how many: what shows progress within a
+# kernel sets it for the length of a call.
+heartbeat: ContextVar[Callable[[int, int], None] | None] = ContextVar("heartbeat", default=None)
 
 
 def chunks(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
@@ -42,3 +47,5 @@ def chunks(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int
         growth = min(CHUNK_SECONDS / max(seconds, 1e-9), MAX_CHUNK_GROWTH)
         size = int((stop - start) * growth)
         start = stop
+        if (beat := heartbeat.get()) is not None:
+            beat(min(stop, n_items), n_items)
