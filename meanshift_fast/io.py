@@ -1,4 +1,4 @@
-"""Tables in files: npy, csv and parquet, in the order of the rows.
+"""Tables in files: arrays, text, parquet and arrow, in the order of the rows.
 
 open_table(path) -> Table -- read() ----> one Batch, all rows
 -- parts() ---> Batch after Batch, each of bounded size
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from meanshift_fast._files.csv_format import Csv
+from meanshift_fast._files.dialect import Dialect
+from meanshift_fast._files.feather_format import Feather
 from meanshift_fast._files.npy_format import Npy
 from meanshift_fast._files.parquet_format import Parquet
 from meanshift_fast._files.tables import (
@@ -24,10 +26,16 @@ from meanshift_fast._files.tables import (
     column_list,
     import_pyarrow,
 )
+from meanshift_fast._files.text import is_compressed
 from meanshift_fast._input.messages import cut, quoted
 
-_FORMATS: dict[str, Callable[[Path], File]] = {".npy": Npy, ".csv": Csv, ".parquet": Parquet}
-FORMATS = tuple(_FORMATS)
+FORMATS = (".npy", ".csv", ".parquet")  # that labels and centres are written in
+TEXTS = {".csv": ",", ".tsv": "\t", ".txt": ","}  # and their delimiters
+_OTHERS: dict[str, Callable[[Path], File]] = {
+    ".npy": Npy, ".npz": Npy, ".parquet": Parquet, ".feather": Feather, ".arrow": Feather,
+}  # fmt: skip
+READABLE = (*TEXTS, *_OTHERS)
+UNNAMED = (".npy", ".npz")  # whose columns are called by their numbers
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Table:
     choice : Choice
         Its columns.
     n_rows : int
-        How many rows; in csv a guess, from the length of the first lines.
+        How many rows; in text and arrow files a guess, from the first lines or rows.
     has_names : bool
         Whether the columns have names, not only numbers.
     left_out : dict of str to str
@@ -101,14 +109,22 @@ def open_table(
     columns: Sequence[str] | None = None,
     weight_column: str | None = None,
     keep: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    format: str | None = None,
+    delimiter: str | None = None,
+    decimal: str = ".",
+    header: bool = True,
+    comment: str | None = None,
+    encoding: str = "utf-8",
 ) -> Table:
     """Look into a file and choose its columns.
 
     Parameters
     ----------
     path : str or Path
-        A file that ends in .npy, .csv or .parquet, or a folder of parquet files, which are one
-        table in the order of their names, numbers in them counted as numbers.
+        A file that ends in .npy, .npz (of one array), .csv, .tsv, .txt, .parquet, .feather or
+        .arrow, texts also with .gz, .bz2 or .zst after it; or a folder of parquet files, which are
+        one table in the order of their names, numbers in them counted as numbers.
     columns : sequence of str, default=None
         The features, by name, or by number from 0 in an npy file. None: all columns of numbers
         but the weights and those to keep.
@@ -116,6 +132,20 @@ def open_table(
         The column that holds the rows' weights.
     keep : sequence of str, default=()
         Columns to hand through unread.
+    exclude : sequence of str, default=()
+        Columns that are none of the features.
+    format : str, default=None
+        What the file is, as "csv", whatever its name ends in.
+    delimiter : str, default=None
+        What separates the cells of a text. None: a comma, in .tsv a tab.
+    decimal : {".", ","}, default="."
+        The decimal mark of a text.
+    header : bool, default=True
+        Whether the first line of a text names the columns. If not, their names are their numbers.
+    comment : str, default=None
+        Lines of a text that begin with this character are skipped, even between quotes.
+    encoding : str, default="utf-8"
+        The encoding of a text.
 
     Returns
     -------
@@ -127,7 +157,7 @@ def open_table(
     OSError
         If there is no such file, or it cannot be read.
     ValueError
-        If it is not of its format, or has no such columns.
+        If it is not of its format, has no such columns, or an option is for another format.
     ImportError
         If the format needs pyarrow and it is not installed.
 
@@ -151,9 +181,10 @@ def open_table(
     [[2.0], [4.0]]
     """
     path = Path(path)
-    file = _opened(path)
-    choice, left_out = _chosen(path, file, columns, weight_column, list(keep))
-    check_names(path, choice.all, file.names)
+    dialect = Dialect(delimiter or "", decimal, header, comment or "", encoding)
+    file = _opened(path, format, dialect)
+    choice, left_out = _chosen(path, file, columns, weight_column, list(keep), exclude)
+    check_names(path, [*choice.all, *exclude], file.names)
     if len(set(choice.features)) < len(choice.features):
         raise ValueError(f"columns must differ, got {cut(', '.join(choice.features))}")
     if weight_column in choice.features:
@@ -162,29 +193,58 @@ def open_table(
             "leave it out of the columns to cluster by, or cluster without weights"
         )
     file.check(choice)
-    return Table(path, choice, file.n_rows, not isinstance(file, Npy), left_out, file)
+    return Table(path, choice, file.n_rows, file.has_names, left_out, file)
 
 
-def _opened(path: Path) -> File:
+def format_of(path: Path, format: str | None = None) -> str:
+    """The suffix that says what a file is, without that of a compression."""
+    if format is not None:
+        return f".{format}"
+    if path.is_dir():
+        return ".parquet"
+    form = path.suffix.lower()
+    if is_compressed(path):
+        form = Path(path.stem).suffix.lower()
+        form = form if form in TEXTS else path.suffix.lower()
+    return form
+
+
+def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
     """Open a file by the format that its name ends in."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
-    form = ".parquet" if path.is_dir() else path.suffix.lower()
-    if form not in FORMATS:
+    form = format_of(path, format)
+    if form in TEXTS:
+        given = dialect.delimiter
+        dialect = dialect._replace(delimiter=given or TEXTS[form]).checked()
+        return Csv(path, dialect, bool(given))
+    if form not in _OTHERS:
         raise ValueError(
-            f"{path} must end in {', '.join(FORMATS)} or be a folder of parquet files, "
+            f"{path} must end in {', '.join(READABLE)} or be a folder of parquet files, "
             f"got {quoted(path.suffix)}"
         )
-    return _FORMATS[form](path)
+    if dialect != Dialect(""):
+        raise ValueError(
+            f"delimiter, decimal, header, comment and encoding are for text, got {path}; "
+            "leave them out"
+        )
+    return _OTHERS[form](path)
 
 
 def _chosen(
-    path: Path, file: File, columns: Sequence[str] | None, weight: str | None, keep: list[str]
+    path: Path,
+    file: File,
+    columns: Sequence[str] | None,
+    weight: str | None,
+    keep: list[str],
+    exclude: Sequence[str],
 ) -> tuple[Choice, dict[str, str]]:
     """Choose the features where none are named, and list the columns left out for it."""
     if columns is not None:
-        return Choice(list(columns), weight, keep), {}
-    others = {weight, *keep}
+        excluded = set(exclude)
+        columns = [name for name in columns if name not in excluded]
+        return Choice(columns, weight, keep), {}
+    others = {weight, *keep, *exclude}
     features = [name for name in file.numeric if name not in others]
     if not features:
         raise ValueError(

@@ -556,3 +556,61 @@ def test_a_signal_in_mid_write_leaves_the_old_file_and_nothing_else(number, writ
     assert (process.returncode, printed, shown) == (code, "", f"\nmeanshift-fast: {what}\n")
     assert (folder / "o.npy").read_text() == "old"
     assert {path.name for path in folder.iterdir()} == {"o.npy", "t.npy"}
+
+
+# Tables as people have them, and outputs that are no files.
+
+
+def test_labels_go_to_stdout_and_the_answer_to_stderr(folder, capsys):
+    run("cluster t.csv -o o.csv --bandwidth 1 --keep x --columns x,y", capsys)
+    command = "cluster t.csv -o - --bandwidth 1 --keep x --columns x,y --model m.model"
+    printed = run(command, capsys)
+    assert printed.out == (folder / "o.csv").read_text()
+    assert printed.err.startswith("meanshift-fast: 500 rows, 2 columns (x, y): 4 clusters; ")
+    assert printed.err.count("\n") == 1
+    printed = run("predict m.model t.csv -o - --keep x --json", capsys)
+    assert printed.out == (folder / "o.csv").read_text()
+    facts = json.loads(printed.err.removeprefix("meanshift-fast: "))
+    assert (facts["rows"], facts["clusters"]) == (500, 4)
+
+
+@pytest.mark.parametrize("stream", ["", "--stream"])
+def test_labels_are_not_written_where_only_a_model_is_wanted(stream, folder, capsys):
+    printed = run(f"cluster t.csv --model m.model --bandwidth 1 {stream}", capsys)
+    assert printed.out.endswith(" s; no labels written, but m.model\n")
+    assert len(load_model("m.model").cluster_centers_) == 4
+    assert "-o/--output, or --centers" in run_wrong("cluster t.csv --bandwidth 1", capsys)
+
+
+def run_wrong(command, capsys):
+    """Run a command that is wrong usage; return its error."""
+    with pytest.raises(SystemExit) as end:
+        main(command.split())
+    assert end.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["cluster - -o -", "bandwidth -", "trace - --row 0"])
+def test_standard_input_is_a_table_of_the_format_named(command, folder, capsys, monkeypatch):
+    options = " --bandwidth 1" if "bandwidth" not in command else ""
+    expected = run(command.replace(" - ", " t.csv ").replace("h -", "h t.csv") + options, capsys)
+    with open("t.csv", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        printed = run(f"{command}{options} --format csv", capsys)
+    assert printed.out == expected.out
+    assert "- needs --format" in run_wrong(f"{command}{options}", capsys)
+
+
+def test_a_text_of_another_dialect_is_read_as_its_options_say(folder, capsys):
+    _, *lines = (folder / "t.csv").read_text().replace(",", ";").replace(".", ",").splitlines()
+    lines = ["# by hand", *(f"{row};{line}" for row, line in enumerate(lines))]
+    (folder / "d.txt").write_text("\n".join(lines) + "\n", encoding="utf-16")
+    options = "--delimiter ; --decimal , --no-header --comment # --encoding utf-16 --exclude 0"
+    run("cluster t.csv -o o.npy --bandwidth 1", capsys)
+    run(f"cluster d.txt -o d.npy {options} --bandwidth 1 --model d.model", capsys)
+    np.testing.assert_array_equal(np.load("d.npy"), np.load("o.npy"))
+    run(f"predict d.model d.txt -o again.npy {options}", capsys)
+    np.testing.assert_array_equal(np.load("again.npy"), np.load("o.npy"))
+    error = run("cluster d.txt -o o.npy --encoding utf-16 --bandwidth 1 --comment #", capsys, 1).err
+    assert "holds semicolons" in error
+    assert "--delimiter ';'" in error

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.writers import write_centers, write_labels
@@ -345,7 +347,15 @@ def test_the_first_fault_of_a_folder_is_reported_with_its_file(tmp_path):
         ("x,x\n1,2\n", {}, "has 2 columns 'x'; give each its own name"),
         ("x,y\n1,2\n", {"columns": ["x", "x"]}, "columns must differ, got x, x"),
         ("1.5,2.5\n3,4\n", {}, r"the first line must name the columns, got numbers, 1\.5,2\.5"),
-        ("a;b\n1;2\n", {}, "no column of numbers to cluster by; its columns are 'a;b'"),
+        ("a;b\n1;2\n", {}, "line holds semicolons, got 'a;b'; read it with --delimiter ';'"),
+        ("a\tb\n1\t2\n", {}, r"line holds tabs, got 'a\\tb'; read it with --delimiter"),
+        ("a;b\n1,5;2\n", {"delimiter": ";"}, "got '1,5' at row 0, line 2; --decimal , reads"),
+        ("1;2\n3;4\n", {"delimiter": ";"}, "put a line of names before it, or read it with --no-h"),
+        ("a\n1,5\n", {"decimal": ","}, "delimiter must differ from the decimal mark"),
+        ("a\n1\n", {"delimiter": ";;"}, "delimiter must be one ASCII character, got ';;'"),
+        ("a\n1\n", {"encoding": "klingon"}, "encoding must be one that Python knows"),
+        ("a\n1\n", {"comment": "//"}, "comment must be one character"),
+        ("a\n1\n", {"exclude": ["b"]}, "no column 'b'"),
         ("name,x\nann,1\n", {"columns": ["name"]}, "got 'ann' at row 0, line 2"),
         ('x,name\n1,ann\n3,"4\n5,6\n', {}, "line 4: unexpected end of data"),
         ('x,y\n1,2\n3,"4\n5,6\n', {}, "line 4: unexpected end of data"),
@@ -451,7 +461,7 @@ def test_a_missing_file_and_a_foreign_format_are_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*t\.csv"):
         open_table(tmp_path / "t.csv")
     text(tmp_path / "t.xls", "?")
-    with pytest.raises(ValueError, match=r"must end in \.npy, \.csv, \.parquet or be a folder"):
+    with pytest.raises(ValueError, match=r"must end in \.csv, .*\.arrow or be a folder"):
         open_table(tmp_path / "t.xls")
 
 
@@ -618,3 +628,128 @@ def test_the_time_for_many_columns_grows_with_their_number(form, tmp_path):
     began = time.process_time()
     assert open_table(path).read().X.shape == (3, 20_000)
     assert time.process_time() - began < 8.0  # 400 million comparisons of names would be 20 s
+
+
+# Tables as people have them.
+
+PLAIN = "x,y\n1.5,2\n-3,4e2\n"
+ROWS = np.array([[1.5, 2.0], [-3.0, 400.0]])
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "options"),
+    [
+        (PLAIN.replace(",", "\t"), "t.tsv", {}),
+        (PLAIN, "t.txt", {}),
+        (PLAIN.replace(",", ";"), "t.txt", {"delimiter": ";"}),
+        (PLAIN.replace(",", ";").replace(".", ","), "t.csv", {"delimiter": ";", "decimal": ","}),
+        (PLAIN.replace(",", " "), "t.txt", {"delimiter": " "}),
+        ("# made by hand\n" + PLAIN.replace("-3", "# no row\n-3"), "t.csv", {"comment": "#"}),
+        (PLAIN, "table", {"format": "csv"}),
+        ("id,x,y\n1,1.5,2\n2,-3,4e2\n", "t.csv", {"exclude": ["id"]}),
+    ],
+    ids=[
+        "tsv",
+        "txt",
+        "semicolons",
+        "decimal commas",
+        "spaces",
+        "comments",
+        "no suffix",
+        "exclude",
+    ],
+)
+def test_texts_of_other_dialects_are_read(lines, name, options, tmp_path):
+    (tmp_path / name).write_text(lines)
+    table = open_table(tmp_path / name, **options)
+    assert table.choice.features == ["x", "y"]
+    np.testing.assert_array_equal(table.read().X, ROWS)
+    np.testing.assert_array_equal(table.read().X, ROWS)
+
+
+def test_a_text_without_a_header_has_numbers_for_names(tmp_path):
+    (tmp_path / "t.csv").write_text("1.5,2\n-3,4e2\n")
+    table = open_table(tmp_path / "t.csv", header=False)
+    assert (table.choice.features, table.has_names) == (["0", "1"], False)
+    np.testing.assert_array_equal(table.read().X, ROWS)
+    np.testing.assert_array_equal(
+        open_table(tmp_path / "t.csv", header=False, columns=["1"]).read().X, ROWS[:, 1:]
+    )
+    (tmp_path / "t.csv").write_text("1.5,2\n-3,x\n")
+    with pytest.raises(ValueError, match="column '1' must hold finite numbers, got 'x' at row 1, "):
+        open_table(tmp_path / "t.csv", header=False).read()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252", "utf-8-sig"])
+def test_texts_of_other_encodings_are_read(encoding, tmp_path):
+    (tmp_path / "t.csv").write_bytes("größe,y\n1.5,2\n-3,4e2\n".encode(encoding))
+    table = open_table(tmp_path / "t.csv", encoding=encoding)
+    assert table.choice.features == ["größe", "y"]
+    np.testing.assert_array_equal(table.read().X, ROWS)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".gz", "gzip"), (".bz2", "bz2"), (".zst", "zstd")])
+@pytest.mark.usefixtures("small_batches")
+def test_compressed_texts_are_read_in_batches(suffix, codec, tmp_path):
+    plain = save(tmp_path / "t.csv", named(X))
+    path = tmp_path / f"t.csv{suffix}"
+    with pa.output_stream(str(path), compression=codec) as stream:
+        stream.write(plain.read_bytes())
+    table = open_table(path)
+    assert table.choice.features == NAMES
+    np.testing.assert_array_equal(np.concatenate(list(table.batches())), X)
+    np.testing.assert_array_equal(table.read().X, X)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=rf"t\.csv\{suffix}"):
+        open_table(path).read()
+
+
+@pytest.mark.parametrize("name", ["t.feather", "t.arrow", "stream.arrow", "packed.feather"])
+@pytest.mark.usefixtures("small_batches")
+def test_arrow_files_are_read(name, tmp_path):
+    table = pa.table({**named(X), "word": ["a"] * len(X)})
+    if name == "stream.arrow":
+        with pa.ipc.new_stream(tmp_path / name, table.schema) as writer:
+            writer.write_table(table, max_chunksize=300)
+    else:
+        packed = "lz4" if name == "packed.feather" else "uncompressed"
+        feather.write_feather(table, tmp_path / name, compression=packed, chunksize=300)
+    opened = open_table(tmp_path / name, keep=["word"])
+    assert opened.choice.features == NAMES
+    parts = list(opened.parts(200))
+    assert max(len(part.X) for part in parts) <= 100
+    np.testing.assert_array_equal(np.concatenate([part.X for part in parts]), X)
+    assert opened.read().kept.num_rows == len(X)
+    with pytest.raises(ValueError, match="column 'word' must hold numbers, got string"):
+        open_table(tmp_path / name, columns=["word"])
+    (tmp_path / name).write_bytes(b"no table")
+    with pytest.raises(ValueError, match="is not an arrow or feather file, or is cut off"):
+        open_table(tmp_path / name)
+
+
+def test_an_npz_file_of_one_array_is_a_table(tmp_path):
+    np.savez(tmp_path / "one.npz", X)
+    np.savez_compressed(tmp_path / "two.npz", X, y=X)
+    np.testing.assert_array_equal(open_table(tmp_path / "one.npz").read().X, X)
+    with pytest.raises(ValueError, match=r"two\.npz must hold one array, got 2"):
+        open_table(tmp_path / "two.npz")
+
+
+@pytest.mark.parametrize(
+    "cell", ["1,234", "1 234", "1\u00a0234", "1'234", "1\u2019234,5", "1,234.5"]
+)
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_thousands_that_are_grouped_are_refused_and_never_misread(cell, decimal, tmp_path):
+    if decimal == "," and cell == "1,234":
+        cell = "1.234"
+    (tmp_path / "t.csv").write_text(f"x;y\n1;2\n3;{cell}\n", encoding="utf-8")
+    table = open_table(tmp_path / "t.csv", delimiter=";", decimal=decimal)
+    assert table.choice.features == ["x", "y"]
+    with pytest.raises(ValueError, match=f"got {re.escape(repr(cell))} at row 1, line 3"):
+        table.read()
+
+
+def test_options_of_texts_are_refused_for_other_files(tmp_path):
+    np.save(tmp_path / "t.npy", X)
+    with pytest.raises(ValueError, match=r"are for text, got .*t\.npy; leave them out"):
+        open_table(tmp_path / "t.npy", delimiter=";")

@@ -161,6 +161,19 @@ def png(text: str) -> Path:
     return path
 
 
+def one_character(text: str) -> str:
+    """Read a character; `tab` and a backslash with a t are a tab."""
+    character = "\t" if text in ("tab", "\\t") else text
+    if len(character) != 1:
+        raise argparse.ArgumentTypeError(f"one character, or tab, got {quoted(text)}")
+    return character
+
+
+def output_file(text: str) -> Path:
+    """Read the name of a table that is to be written; - is the standard output."""
+    return Path(text) if text == "-" else table_file(text)
+
+
 def table_file(text: str) -> Path:
     """Read the name of a table that is to be written."""
     path = Path(text)
@@ -172,4 +185,4 @@ def table_file(text: str) -> Path:
 
 
 # Completion offers files for these.
-png.is_path = table_file.is_path = True  # type: ignore[attr-defined]
+png.is_path = table_file.is_path = output_file.is_path = True  # type: ignore[attr-defined]

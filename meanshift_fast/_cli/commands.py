@@ -10,12 +10,16 @@ else goes to stderr.
 """
 
 import json
+import shutil
 import sys
 import time
 from argparse import Namespace
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -30,7 +34,7 @@ from meanshift_fast._files.writers import write_centers, write_labels
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.progress import reporting
 from meanshift_fast.bandwidth import kernel_bandwidth
-from meanshift_fast.io import Table, open_table
+from meanshift_fast.io import UNNAMED, Table, format_of, open_table
 from meanshift_fast.models import load_model, write_model
 from meanshift_fast.stream import fit_batches, sample_batches
 
@@ -39,8 +43,9 @@ Labels = tuple[NDArray[np.int64], Any]
 
 def cluster(arguments: Namespace) -> None:
     """Find the centres of a table and label its rows."""
-    for target in filter(None, [arguments.output, arguments.centers, arguments.model]):
-        check_target(target)
+    targets = [arguments.output, arguments.centers, arguments.model]
+    for target in filter(None, targets):
+        _check_target(target)
     began = time.perf_counter()
     table = _opened(arguments)
     model = MeanShift(**{name: getattr(arguments, name) for name in arguments.parameters})
@@ -82,20 +87,21 @@ def cluster(arguments: Namespace) -> None:
         facts,
         f"{_shape_text(table, counts)}: {counted(len(counts) - 1, 'cluster')}"
         f"{_orphans_text(counts)}; bandwidth {_bandwidth_text(bandwidth)}; "
-        f"{ended - began:.2f} s; labels in {arguments.output}",
+        f"{ended - began:.2f} s{_places_text(arguments)}",
     )
 
 
 def predict(arguments: Namespace) -> None:
     """Label the rows of a table by a model from a file, in memory for one batch."""
-    check_target(arguments.output)
+    _check_target(arguments.output)
     began = time.perf_counter()
     model = load_model(arguments.model)
     if hasattr(model, "feature_names_in_"):
         # By these the columns are chosen here; the arrays that `predict` gets have no names.
         names = model.feature_names_in_.tolist()
         del model.feature_names_in_
-        if arguments.columns is None and arguments.input.suffix.lower() != ".npy":
+        is_named = arguments.header and format_of(arguments.input, arguments.format) not in UNNAMED
+        if arguments.columns is None and is_named:
             arguments.columns = names
     table = _opened(arguments)
     n_features = len(table.choice.features)
@@ -118,7 +124,7 @@ def predict(arguments: Namespace) -> None:
         arguments,
         facts,
         f"{_shape_text(table, counts)}: {n_met} of {counted(len(counts) - 1, 'cluster')}"
-        f"{_orphans_text(counts)}; {seconds:.2f} s; labels in {arguments.output}",
+        f"{_orphans_text(counts)}; {seconds:.2f} s{_places_text(arguments)}",
     )
 
 
@@ -191,17 +197,37 @@ def print_note(message: str, before: str = "") -> None:
 
 
 def _opened(arguments: Namespace) -> Table:
+    options = ("columns", "exclude", "format", "delimiter", "decimal", "header", "comment")
     table = open_table(
         arguments.input,
-        columns=arguments.columns,
         weight_column=getattr(arguments, "weight_column", None),
         keep=getattr(arguments, "keep", ()),
+        encoding=arguments.encoding,
+        **{name: getattr(arguments, name) for name in options},
     )
     if table.left_out:
         names = [f"{name} ({held})" for name, held in table.left_out.items()]
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         print_note(f"left out: {', '.join(names[:5])}{more}")
     return table
+
+
+@contextmanager
+def spooled(arguments: Namespace) -> Iterator[None]:
+    """Copy standard input to a temporary file: commands read a table more than once."""
+    if str(getattr(arguments, "input", "")) != "-":
+        yield
+        return
+    with TemporaryDirectory() as folder:
+        arguments.input = Path(folder) / f"stdin.{arguments.format}"
+        with arguments.input.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield
+
+
+def _check_target(path: Path) -> None:
+    if str(path) != "-":
+        check_target(path)
 
 
 def _found_bandwidth(arguments: Namespace, rows: Batch) -> np.float64:
@@ -279,8 +305,17 @@ def _written(
             counts[:] += np.bincount(labels + 1, minlength=len(counts))
             yield labels, kept
 
-    form = arguments.output.suffix.lower()
-    write_whole({arguments.output: lambda part: write_labels(part, form, counting()), **others})
+    if arguments.output is None:
+        write_whole(others)
+        deque(counting(), maxlen=0)
+    elif str(arguments.output) == "-":
+        write_whole(others)
+        write_labels(sys.stdout.buffer, ".csv", counting())
+        sys.stdout.buffer.flush()
+    else:
+        form = arguments.output.suffix.lower()
+        labels = {arguments.output: lambda part: write_labels(part, form, counting())}
+        write_whole(labels | others)
     return counts
 
 
@@ -296,7 +331,18 @@ def _write_model(table: Table, model: MeanShift, part: Path) -> None:
 
 
 def _answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None:
-    print_line(json.dumps(facts) if arguments.json else line)
+    """Print the answer; on stderr where stdout has the labels."""
+    line = json.dumps(facts) if arguments.json else line
+    if str(getattr(arguments, "output", None)) == "-":
+        print_note(line)
+    else:
+        print_line(line)
+
+
+def _places_text(arguments: Namespace) -> str:
+    if arguments.output is None:
+        return f"; no labels written, but {arguments.centers or arguments.model}"
+    return "" if str(arguments.output) == "-" else f"; labels in {arguments.output}"
 
 
 def _file_facts(arguments: Namespace, *names: str) -> dict[str, str]:

@@ -28,6 +28,8 @@ from meanshift_fast._cli.arguments import (
     n_jobs,
     names,
     number,
+    one_character,
+    output_file,
     png,
     table_file,
     whole,
@@ -37,6 +39,7 @@ from meanshift_fast._cli.info import info
 from meanshift_fast._cli.parser import SHELLS, Parser, PrintCompletion
 from meanshift_fast._files.atomic import real_path
 from meanshift_fast._input.messages import quoted
+from meanshift_fast.io import READABLE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         if problem := _clash(arguments):
             arguments.parser.error(problem)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), commands.spooled(arguments):
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _show_warning
             arguments.command(arguments)
@@ -199,13 +202,51 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="INPUT",
-        help="an npy, csv or parquet file, or a folder of parquet files",
+        help=f"a file that ends in {', '.join(READABLE)}, texts also with .gz, .bz2 or .zst after "
+        "it; a folder of parquet files; - for standard input, with --format",
+    )
+    parser.add_argument(
+        "--format",
+        choices=[form.removeprefix(".") for form in READABLE],
+        help="what the input is, whatever its name ends in",
+    )
+    texts = parser.add_argument_group("texts")
+    texts.add_argument(
+        "--delimiter",
+        type=one_character,
+        metavar="C",
+        help="what separates cells (default: a comma; in tsv, a tab)",
+    )
+    texts.add_argument(
+        "--decimal", choices=[".", ","], default=".", help="the decimal mark (default: %(default)s)"
+    )
+    texts.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the first line names the columns; if not, they are 0, 1, ... (default: yes)",
+    )
+    texts.add_argument(
+        "--comment",
+        type=one_character,
+        metavar="C",
+        help="skip lines that begin with this character",
+    )
+    texts.add_argument(
+        "--encoding", default="utf-8", metavar="NAME", help="of the text (default: %(default)s)"
     )
     parser.add_argument(
         "--columns",
         type=names,
         metavar="A,B",
         help="the features, by name or, in npy, by number (default: all columns of numbers)",
+    )
+    parser.add_argument(
+        "--exclude",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="columns that are none of the features",
     )
     _add_n_jobs(parser)
     parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")
@@ -219,10 +260,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=table_file,
-        required=True,
+        type=output_file,
         metavar="OUTPUT",
-        help="where the labels go: an npy, csv or parquet file",
+        help="where the labels go: an npy, csv or parquet file; - for csv on standard output",
     )
     parser.add_argument(
         "--keep",
@@ -251,18 +291,27 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _clash(arguments: argparse.Namespace) -> str | None:
     """Describe what is wrong with the names of the files together; None where they fit."""
+    if str(getattr(arguments, "input", "")) == "-" and arguments.format is None:
+        return "- needs --format, as standard input has no name"
     if not hasattr(arguments, "keep"):
         return None
-    if arguments.keep and arguments.output.suffix.lower() == ".npy":
-        return f"--keep needs a csv or parquet output, got {arguments.output}"
     if len({"label", *arguments.keep}) <= len(arguments.keep):
         given = quoted(arguments.keep)
         return f"--keep must name different columns, none of them label, got {given}"
     is_read, is_written = [arguments.input], [arguments.output]
     if hasattr(arguments, "centers"):
-        is_written += [path for path in (arguments.centers, arguments.model) if path]
+        is_written += [arguments.centers, arguments.model]
     else:
         is_read.append(arguments.model)
+    if not any(is_written):
+        return "the following arguments are required: -o/--output, or --centers, or --model"
+    if arguments.keep and arguments.output and arguments.output.suffix.lower() == ".npy":
+        return f"--keep needs a csv or parquet output, got {arguments.output}"
+    return _same_file(is_read, [path for path in is_written if path and path != Path("-")])
+
+
+def _same_file(is_read: Sequence[Path], is_written: Sequence[Path]) -> str | None:
+    """Describe what is both read and written, or written twice."""
     read, written = ([real_path(path) for path in paths] for paths in (is_read, is_written))
     if len(set(written)) < len(written):
         return "--output, --centers and --model must be different files"

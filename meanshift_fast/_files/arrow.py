@@ -1,12 +1,22 @@
 """Record batches of pyarrow as arrays of finite numbers."""
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._files.tables import Batch, Choice, Complain, check_finite, import_pyarrow
+from meanshift_fast._files.tables import (
+    Batch,
+    Choice,
+    Complain,
+    check_finite,
+    check_names,
+    import_pyarrow,
+)
+from meanshift_fast._input.messages import cut, quoted
 
 
 def numpy_type(kind: Any) -> np.dtype[Any] | None:
@@ -16,6 +26,24 @@ def numpy_type(kind: Any) -> np.dtype[Any] | None:
         dtype: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
         return dtype
     return np.dtype(np.float64) if types.is_decimal(kind) else None
+
+
+def column_kinds(schema: Any) -> tuple[list[str], dict[str, str]]:
+    """List the columns of numbers, and what the others hold; without an index of pandas."""
+    fields = [field for field in schema if not re.fullmatch(r"__index_level_\d+__", field.name)]
+    numeric = [field.name for field in fields if numpy_type(field.type)]
+    return numeric, {f.name: cut(str(f.type)) for f in fields if not numpy_type(f.type)}
+
+
+def check_types(file: Path, schema: Any, choice: Choice) -> None:
+    """Check that a schema has the columns, and numbers in those that must hold them."""
+    check_names(file, choice.all, schema.names)
+    for name in choice.numbers:
+        kind = schema.field(name).type
+        if numpy_type(kind) is None:
+            raise ValueError(
+                f"{file}: column {quoted(name)} must hold numbers, got {kind} from row 0 on"
+            )
 
 
 def batch_of(rows: Any, choice: Choice, dtype: Any, complain: Complain) -> Batch:

@@ -1,7 +1,9 @@
-"""The dialect of csv: which text is a number, which is missing, and what a column holds."""
+"""The dialect of text tables: which text is a number, which is missing, what a column holds."""
 
+import codecs
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,56 +12,113 @@ from meanshift_fast._input.messages import quoted
 # Cells without a value, in lower case.
 _MISSING = {"", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--", "?", "."}
 _NOT_FINITE = {"nan", "inf", "infinity"}
-# A number whose decimal point is a comma, or whose thousands are parted by commas.
 _WITH_COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d*)?")
+_WITH_THOUSANDS = re.compile(
+    r"[+-]?\d{1,3}(?:([,.'\u2019 \u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d*)?"
+)
 
 
-def is_number(text: str) -> bool:
-    """Whether a text is a finite number."""
-    try:
-        return bool(np.isfinite(float(text))) and "_" not in text
-    except ValueError:
-        return False
+class Dialect(NamedTuple):
+    """How a text table is written.
 
-
-def _is_almost_number(text: str) -> bool:
-    """Whether a text may stand among numbers and is no finite one: NaN, -inf, 1e999, 1,5."""
-    if text.lstrip("+-").lower() in _NOT_FINITE or _WITH_COMMAS.fullmatch(text):
-        return True
-    try:
-        return "_" not in text and bool(np.isinf(float(text)))
-    except ValueError:
-        return False
-
-
-def are_numbers(names: Sequence[str]) -> bool:
-    """Whether a line that should name the columns is one of values."""
-    return any(map(is_number, names)) and all(
-        is_number(name) or _is_almost_number(name.strip()) for name in names
-    )
-
-
-def contents_of(rows: Iterable[list[str]], n_columns: int) -> list[str]:
-    """Describe what each column holds; an empty text where it holds numbers.
-
-    The first number or word decides. Where there is neither but what almost is a number, the column
-    is one of numbers too: the error that follows names the row, and leaving it out would hide it.
+    Attributes
+    ----------
+    delimiter : str
+        One character between cells.
+    decimal : {".", ","}
+        The decimal mark.
+    header : bool
+        Whether the first line names the columns; if not, their names are their numbers.
+    comment : str
+        A line that begins with this character is skipped; empty: no line is.
+    encoding : str
+        One that Python knows.
     """
-    contents = ["no value"] * n_columns
-    undecided = set(range(n_columns))
-    for cells in rows:
-        for column in list(undecided):
-            value = cells[column].strip() if column < len(cells) else ""
-            if value.lower() in _MISSING:
-                continue
-            if _is_almost_number(value):
-                contents[column] = ""
-                continue
-            contents[column] = "" if is_number(value) else f"text, e.g. {quoted(value)}"
-            undecided.remove(column)
-        if not undecided:
-            break
-    return contents
+
+    delimiter: str = ","
+    decimal: str = "."
+    header: bool = True
+    comment: str = ""
+    encoding: str = "utf-8"
+
+    def checked(self) -> "Dialect":
+        """Refuse what is no dialect."""
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
+            raise ValueError(
+                f"delimiter must be one ASCII character, got {quoted(self.delimiter)}; "
+                "a tab is '\\t'"
+            )
+        if self.decimal not in (".", ","):
+            raise ValueError(f"decimal must be '.' or ',', got {quoted(self.decimal)}")
+        if self.decimal == self.delimiter:
+            raise ValueError(
+                f"delimiter must differ from the decimal mark, got {quoted(self.decimal)} as both; "
+                "tables with decimal commas mostly have the delimiter ';'"
+            )
+        if len(self.comment) > 1:
+            raise ValueError(f"comment must be one character, got {quoted(self.comment)}")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(
+                f"encoding must be one that Python knows, got {quoted(self.encoding)}"
+            ) from None
+        return self
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether pyarrow reads the bytes of a file as they are: UTF-8 without comments."""
+        return not self.comment and codecs.lookup(self.encoding).name == "utf-8"
+
+    def is_number(self, text: str) -> bool:
+        """Whether a text is a finite number."""
+        if self.decimal == ",":
+            if "." in text:
+                return False
+            text = text.replace(",", ".")
+        try:
+            return bool(np.isfinite(float(text))) and "_" not in text
+        except ValueError:
+            return False
+
+    def is_almost_number(self, text: str) -> bool:
+        """Whether a text may stand among numbers and is none: NaN, -inf, 1e999, 1,5, 1 234."""
+        if text.lstrip("+-").lower() in _NOT_FINITE:
+            return True
+        if _WITH_COMMAS.fullmatch(text) or _WITH_THOUSANDS.fullmatch(text):
+            return True
+        try:
+            return "_" not in text and bool(np.isinf(float(text)))
+        except ValueError:
+            return False
+
+    def are_numbers(self, names: Sequence[str]) -> bool:
+        """Whether a line that should name the columns is one of values."""
+        return any(map(self.is_number, names)) and all(
+            self.is_number(name) or self.is_almost_number(name.strip()) for name in names
+        )
+
+    def contents_of(self, rows: Iterable[list[str]], n_columns: int) -> list[str]:
+        """Describe what each column holds; an empty text where it holds numbers.
+
+        The first number or word decides. A column that has neither but almost numbers is one of
+        numbers too: leaving it out would hide the error, which names the row.
+        """
+        contents = ["no value"] * n_columns
+        undecided = set(range(n_columns))
+        for cells in rows:
+            for column in list(undecided):
+                value = cells[column].strip() if column < len(cells) else ""
+                if value.lower() in _MISSING:
+                    continue
+                if self.is_almost_number(value) and not self.is_number(value):
+                    contents[column] = ""
+                    continue
+                contents[column] = "" if self.is_number(value) else f"text, e.g. {quoted(value)}"
+                undecided.remove(column)
+            if not undecided:
+                break
+        return contents
 
 
 def are_places(names: Sequence[str]) -> bool:

@@ -1,5 +1,7 @@
 """The npy format: mapped, not read; its columns are called by their numbers."""
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,13 @@ from meanshift_fast._input.messages import cut
 
 
 class Npy:
-    """A file of `numpy.save`; its columns are called by their numbers."""
+    """A file of `numpy.save`, or of `numpy.savez` with one array; columns have numbers as names."""
+
+    has_names = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows = _mapped(path)
+        self._rows = _checked(path, _mapped(path))
         self.n_rows = len(self._rows)
         self.names = [str(column) for column in range(self._rows.shape[1])]
         self.numeric = self.names
@@ -56,21 +60,34 @@ class Npy:
 
 
 def _mapped(path: Path) -> NDArray[Any]:
-    """Map an npy file, and refuse what is no table of numbers."""
+    """Map an npy file, or read the one array of an npz file."""
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty, not an npy file")
     with path.open("rb") as file:
-        if file.read(6) != b"\x93NUMPY":
-            raise ValueError(f"{path} is not an npy file; numpy.save writes one")
+        magic = file.read(6)
+    if magic != b"\x93NUMPY" and not magic.startswith(b"PK\x03\x04"):
+        raise ValueError(f"{path} is not an npy file; numpy.save writes one")
     try:
-        rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            n_arrays = len(loaded.files)
+            rows: NDArray[Any] | None = loaded[loaded.files[0]] if n_arrays == 1 else None
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "pickle" in str(error) or "Python objects" in str(error):
             raise ValueError(
                 f"{path} holds pickled Python objects, which could run code when read; save a "
                 "plain array of numbers"
             ) from error
         raise ValueError(f"{path} is cut off or damaged: {error}") from error
+    if rows is None:
+        raise ValueError(f"{path} must hold one array, got {n_arrays}; numpy.save writes one")
+    return rows
+
+
+def _checked(path: Path, rows: NDArray[Any]) -> NDArray[Any]:
+    """Refuse what is no table of numbers."""
     if rows.dtype.kind not in "biuf":
         fields = "; numpy.lib.recfunctions.structured_to_unstructured makes a plain table of fields"
         raise ValueError(

@@ -7,20 +7,21 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from meanshift_fast._files.arrow import batch_of, numpy_type
+from meanshift_fast._files.arrow import batch_of, check_types, column_kinds, numpy_type
 from meanshift_fast._files.tables import (
     MAX_BATCH_VALUES,
     Batch,
     Choice,
-    check_names,
     import_pyarrow,
     refuse_value,
 )
-from meanshift_fast._input.messages import cut, quoted
+from meanshift_fast._input.messages import quoted
 
 
 class Parquet:
     """A parquet file, or several that are one table."""
+
+    has_names = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,24 +33,15 @@ class Parquet:
                 self.schemas.append(opened.schema_arrow)
                 self.n_rows += opened.metadata.num_rows
         self.names = self.schemas[0].names
-        fields = [f for f in self.schemas[0] if not re.fullmatch(r"__index_level_\d+__", f.name)]
-        self.numeric = [field.name for field in fields if numpy_type(field.type)]
-        self.others = {
-            field.name: cut(str(field.type)) for field in fields if not numpy_type(field.type)
-        }
+        self.numeric, self.others = column_kinds(self.schemas[0])
 
     def check(self, choice: Choice) -> None:
         """Check that all files have the columns, of types that fit."""
-        numbers, kept = set(choice.numbers), set(choice.keep)
         for file, schema in zip(self.files, self.schemas, strict=True):
-            check_names(file, choice.all, schema.names)
-            for name in choice.all:
+            check_types(file, schema, choice)
+            for name in choice.keep:
                 kind, first = schema.field(name).type, self.schemas[0].field(name).type
-                if name in numbers and numpy_type(kind) is None:
-                    raise ValueError(
-                        f"{file}: column {quoted(name)} must hold numbers, got {kind} from row 0 on"
-                    )
-                if name in kept and kind != first:
+                if kind != first:
                     raise ValueError(
                         f"{file}: column {quoted(name)} must be of one type to be kept, got "
                         f"{kind}, and {first} in {self.files[0].name}"

@@ -58,13 +58,15 @@ class Choice(NamedTuple):
 class File(Protocol):
     """A format: the names of the columns, those that hold numbers, and the rows in parts.
 
-    ``others`` maps each column without numbers to what it holds.
+    ``others`` maps each column without numbers to what it holds; where the columns have no names,
+    their numbers serve.
     """
 
     names: list[str]
     numeric: list[str]
     others: dict[str, str]
     n_rows: int
+    has_names: bool
 
     def check(self, choice: Choice) -> None:
         """Refuse columns of types that do not fit, where the format has types."""
@@ -78,6 +80,7 @@ def import_pyarrow() -> Any:
     try:
         import pyarrow
         import pyarrow.csv
+        import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(

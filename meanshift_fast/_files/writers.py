@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from meanshift_fast._files.tables import import_pyarrow
 
 
-def write_labels(part: Path, form: str, batches: Iterable[tuple[NDArray[np.int64], Any]]) -> None:
+def write_labels(
+    part: Path | IO[bytes], form: str, batches: Iterable[tuple[NDArray[np.int64], Any]]
+) -> None:
     """Write labels and kept columns, batch by batch.
 
     npy: an array of shape (n_samples,). Else: the kept columns, then ``label``. The batches, at
@@ -39,13 +42,19 @@ def write_centers(part: Path, form: str, centers: NDArray[Any], names: list[str]
     _write_tables(part, form, [import_pyarrow().table(columns, names=names)])
 
 
-def _write_tables(part: Path, form: str, tables: Iterable[Any]) -> None:
+def _write_tables(part: Path | IO[bytes], form: str, tables: Iterable[Any]) -> None:
     """Write tables of pyarrow's, all with the columns of the first."""
-    (_write_csv if form == ".csv" else _write_parquet)(part, tables)
+    with _opened(part) as file:
+        (_write_csv if form == ".csv" else _write_parquet)(file, tables)
 
 
-def _write_npy(part: Path, batches: Iterable[NDArray[Any]]) -> None:
-    with part.open("wb") as file:
+def _opened(part: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    """Open a path for writing; a file that is open stays open."""
+    return part.open("wb") if isinstance(part, Path) else nullcontext(part)
+
+
+def _write_npy(part: Path | IO[bytes], batches: Iterable[NDArray[Any]]) -> None:
+    with _opened(part) as file:
         n_rows = 0
         for batch in batches:
             if n_rows == 0:
@@ -62,25 +71,24 @@ def _npy_header(file: IO[bytes], batch: NDArray[Any], n_rows: int) -> None:
     np.lib.format.write_array_header_1_0(file, header | {"shape": (n_rows, *batch.shape[1:])})
 
 
-def _write_csv(part: Path, tables: Iterable[Any]) -> None:
+def _write_csv(file: IO[bytes], tables: Iterable[Any]) -> None:
     arrow = import_pyarrow()
     options = arrow.csv.WriteOptions(include_header=False)
-    with part.open("wb") as file:
-        is_first = True
-        for table in tables:
-            if is_first:
-                # pyarrow would put every name into quotes.
-                names = io.StringIO()
-                csv.writer(names, lineterminator="\n").writerow(table.column_names)
-                file.write(names.getvalue().encode())
-                is_first = False
-            arrow.csv.write_csv(table, file, options)
+    is_first = True
+    for table in tables:
+        if is_first:
+            # pyarrow would put every name into quotes.
+            names = io.StringIO()
+            csv.writer(names, lineterminator="\n").writerow(table.column_names)
+            file.write(names.getvalue().encode())
+            is_first = False
+        arrow.csv.write_csv(table, file, options)
 
 
-def _write_parquet(part: Path, tables: Iterable[Any]) -> None:
+def _write_parquet(file: IO[bytes], tables: Iterable[Any]) -> None:
     arrow = import_pyarrow()
     tables = iter(tables)
     first = next(tables)
-    with part.open("wb") as file, arrow.parquet.ParquetWriter(file, first.schema) as writer:
+    with arrow.parquet.ParquetWriter(file, first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table)

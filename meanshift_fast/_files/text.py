@@ -1,0 +1,98 @@
+"""Text files: decompressed, decoded and without comments, as pyarrow and Python's `csv` read them.
+
+file -> decompression -> bytes of UTF-8, as they are          plain
+                     `-> text, comments dropped -> UTF-8      any other dialect
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from meanshift_fast._files.dialect import Dialect
+from meanshift_fast._files.tables import import_pyarrow
+
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}  # pyarrow's names, by suffix
+COMPRESSION_RATIO = 4  # of text, for the guess of a number of rows
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a name ends in that of a compression."""
+    return path.suffix.lower() in COMPRESSIONS
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file, decompressed."""
+    if not is_compressed(path):
+        return path.open("rb")
+    with path.open("rb"):  # an error of the system names the file
+        pass
+    name = COMPRESSIONS[path.suffix.lower()]
+    stream: IO[bytes] = import_pyarrow().input_stream(str(path), compression=name)
+    return stream
+
+
+def open_lines(path: Path, dialect: Dialect) -> Iterator[str]:
+    """Yield the lines of a text; those of comments are empty, so that lines can be counted."""
+    encoding = "utf-8-sig" if dialect.is_plain else dialect.encoding
+    with open_bytes(path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+        for line in text:
+            yield "\n" if dialect.comment and line.startswith(dialect.comment) else line
+
+
+class Utf8(io.RawIOBase):
+    """The bytes of a text in UTF-8 for pyarrow; counts the double quotes that were read."""
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        self.n_quotes = 0
+        self._file = open_bytes(path) if dialect.is_plain else None
+        self._lines = open_lines(path, dialect)
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to so many bytes."""
+        data = self._file.read(size) if self._file else self._encoded(size)
+        self.n_quotes += data.count(b'"')
+        return data
+
+    def _encoded(self, size: int) -> bytes:
+        parts, n_bytes = [self._rest], len(self._rest)
+        for line in self._lines:
+            parts.append(line.encode())
+            n_bytes += len(parts[-1])
+            if 0 <= size <= n_bytes:
+                break
+        data = b"".join(parts)
+        size = len(data) if size < 0 else size
+        self._rest = data[size:]
+        return data[:size]
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """Close the file beneath."""
+        if self._file:
+            self._file.close()
+        self._lines.close()  # type: ignore[attr-defined]
+        super().close()
+
+
+def guessed_lines(path: Path) -> int:
+    """Guess a text's number of lines from the length of the first."""
+    with open_bytes(path) as file:
+        try:
+            head: Any = file.read(1 << 16)
+        except OSError as error:
+            raise ValueError(f"{path} is cut off or damaged: {error}") from error
+    n_bytes = path.stat().st_size * (COMPRESSION_RATIO if is_compressed(path) else 1)
+    n_lines = len(head.splitlines())
+    return n_lines if len(head) < 1 << 16 else n_lines * n_bytes // max(len(head), 1)
+
+
+def foreign_line(path: Path, dialect: Dialect) -> int:
+    """Find the first line that cannot be decoded; the decoder reports only a block of lines."""
+    with io.TextIOWrapper(open_bytes(path), dialect.encoding, "surrogateescape") as text:
+        return next(n for n, line in enumerate(text, 1) if re.search("[\udc80-\udcff]", line))
