@@ -62,8 +62,9 @@ class Csv:
     def _check_delimiter(self, first: list[str]) -> None:
         """Refuse a first line that another delimiter splits into as many cells or more."""
         line = self.dialect.delimiter.join(first)
+        n_delimiters = len(first) - 1
         for delimiter, plural in _DELIMITERS.items():
-            if 0 < line.count(delimiter) >= line.count(self.dialect.delimiter):
+            if delimiter != self.dialect.delimiter and 0 < line.count(delimiter) >= n_delimiters:
                 raise ValueError(
                     f"{self.path}: the first line holds {plural}, got {quoted(line)}; read it with "
                     f"--delimiter {delimiter!r} (delimiter={delimiter!r})"
@@ -122,7 +123,7 @@ class Csv:
             for place, name in places:
                 cell = cells[place]
                 if not self.dialect.is_number(cell):
-                    is_comma = self.dialect.decimal == "." and _DECIMAL_COMMA.fullmatch(cell)
+                    is_comma = _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]
                     raise ValueError(
                         f"{self.path}: column {quoted(name)} must hold finite numbers, got "
                         f"{quoted(cell) if cell.strip() else 'an empty cell'} at row {row}, line "
