@@ -125,7 +125,7 @@ default=None
     scikit-learn's takes as long as the ball is full. A Gaussian shift takes some ten times that,
     and neighbours share it; above four dimensions it takes all rows that matter. Memory besides
     the table, as float64: 10 d + 30 bytes a row, 9 d more with the Gaussian kernel, and 30 d + 40
-    bytes a seed, of up to 65,536 seeds 200 d + 450 more; in basins every row is a seed. The README
+    bytes a seed, of up to 32,768 seeds 200 d + 450 more; in basins every row is a seed. The README
     has the whole formula.
 
     A fitted model is arrays and numbers. Pickled it takes ``8 * n_samples`` bytes and some 3 kB;

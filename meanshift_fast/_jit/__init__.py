@@ -2,7 +2,7 @@
 
     compiler --> joints --> linking --> machine code <-- disk_cache <-- sealing
        |
-    threads          simd, hashing     steps that kernels call
+    threads          simd, hashing     steps that kernels call; simd_lowering compiles vectors
                      chunks            interruptible blocks of work
 
 Imports nothing of the package outside this folder.

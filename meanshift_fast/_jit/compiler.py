@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._jit import joints, threads
+from meanshift_fast._jit import joints, simd_lowering, threads  # noqa: F401 (registers vectors)
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

@@ -1,0 +1,410 @@
+"""How the functions of simd.py are compiled: the types of vectors, and their LLVM instructions.
+
+    load, store, full, ...   --typing-->  Vector, Mask, Flat  --lowering-->  <16 x double>, ...
+
+Importing this file registers them with Numba, which compiler.py does.
+"""
+
+import math
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core.cgutils import alloca_once, get_or_insert_function
+from numba.core.imputils import lower_builtin
+from numba.extending import models, register_model, type_callable
+
+from meanshift_fast._jit.simd import (
+    ACCUMULATOR_VECTORS,
+    LANES,
+    ROUNDER,
+    accumulator,
+    bit_patterns,
+    bits,
+    exp,
+    fetch_add,
+    flat,
+    full,
+    fused,
+    item,
+    least,
+    load,
+    load_from,
+    lowest,
+    mask_of,
+    most,
+    put,
+    sqrt,
+    store,
+    total,
+    where,
+)
+
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+_MASK_BITS = ir.VectorType(ir.IntType(1), LANES)
+
+
+class VectorType(types.Type):
+    """The Numba type of sixteen float64 values in registers."""
+
+    def __init__(self):
+        super().__init__("Vector")
+
+
+class FlatType(types.Type):
+    """The Numba type of a bare pointer to numbers."""
+
+    def __init__(self, dtype):
+        super().__init__(f"Flat({dtype})")
+        self.dtype = dtype
+
+
+class MaskType(types.Type):
+    """The Numba type of sixteen truth values, the result of comparing vectors."""
+
+    def __init__(self):
+        super().__init__("Mask")
+
+
+_VECTOR_TYPE = VectorType()
+_MASK_TYPE = MaskType()
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _VECTOR)
+
+
+@register_model(FlatType)
+class _FlatModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, manager[fe_type.dtype].get_data_type().as_pointer())
+
+
+@register_model(MaskType)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _MASK_BITS)
+
+
+def _is_rows(array):
+    if isinstance(array, types.Array) and array.ndim != 2:
+        return False
+    return isinstance(array, FlatType | types.Array) and array.dtype == types.float64
+
+
+def _pointer(context, builder, kinds, args, width):
+    """The address of element ``args[1]`` of ``args[0]``, counted in ``width`` values."""
+    data, index = args[:2]
+    if isinstance(kinds[0], types.Array):
+        data = context.make_array(kinds[0])(context, builder, data).data
+    index = context.cast(builder, index, kinds[1], types.intp)
+    return builder.gep(data, [builder.mul(index, ir.Constant(_I64, width))])
+
+
+def _row_pointer(context, builder, kinds, args):
+    return builder.bitcast(_pointer(context, builder, kinds, args, LANES), _VECTOR.as_pointer())
+
+
+def _splat(builder, value):
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
+    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+def _widen(context, builder, kind, value):
+    if isinstance(kind, VectorType):
+        return value
+    return _splat(builder, context.cast(builder, value, kind, types.float64))
+
+
+@type_callable(flat)
+def _type_flat(context):
+    def typer(array):
+        if isinstance(array, types.Array) and array.layout == "C":
+            return FlatType(array.dtype)
+        return None
+
+    return typer
+
+
+@lower_builtin(flat, types.Array)
+def _lower_flat(context, builder, sig, args):
+    return context.make_array(sig.args[0])(context, builder, args[0]).data
+
+
+@type_callable(load)
+def _type_load(context):
+    return lambda rows, i: _VECTOR_TYPE if _is_rows(rows) else None
+
+
+@lower_builtin(load, FlatType, types.Integer)
+@lower_builtin(load, types.Array, types.Integer)
+def _lower_load(context, builder, sig, args):
+    row = builder.load(_row_pointer(context, builder, sig.args, args))
+    row.align = 8  # slower where a row straddles cache lines, but correct
+    return row
+
+
+@type_callable(load_from)
+def _type_load_from(context):
+    return lambda rows, i: _VECTOR_TYPE if isinstance(rows, FlatType) else None
+
+
+@lower_builtin(load_from, FlatType, types.Integer)
+def _lower_load_from(context, builder, sig, args):
+    pointer = _pointer(context, builder, sig.args, args, 1)
+    row = builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()))
+    row.align = 8
+    return row
+
+
+@type_callable(store)
+def _type_store(context):
+    return lambda rows, i, values: types.void if _is_rows(rows) else None
+
+
+@lower_builtin(store, FlatType, types.Integer, VectorType)
+@lower_builtin(store, types.Array, types.Integer, VectorType)
+def _lower_store(context, builder, sig, args):
+    builder.store(args[2], _row_pointer(context, builder, sig.args, args)).align = 8
+    return context.get_dummy_value()
+
+
+@type_callable(item)
+def _type_item(context):
+    return lambda rows, i: rows.dtype if isinstance(rows, FlatType) else None
+
+
+@lower_builtin(item, FlatType, types.Integer)
+def _lower_item(context, builder, sig, args):
+    return builder.load(_pointer(context, builder, sig.args, args, 1))
+
+
+@type_callable(put)
+def _type_put(context):
+    return lambda rows, i, value: types.void if isinstance(rows, FlatType) else None
+
+
+@lower_builtin(put, FlatType, types.Integer, types.Number)
+def _lower_put(context, builder, sig, args):
+    value = context.cast(builder, args[2], sig.args[2], sig.args[0].dtype)
+    builder.store(value, _pointer(context, builder, sig.args, args, 1))
+    return context.get_dummy_value()
+
+
+@type_callable(full)
+def _type_full(context):
+    return lambda value: _VECTOR_TYPE
+
+
+@lower_builtin(full, types.Number)
+def _lower_full(context, builder, sig, args):
+    return _widen(context, builder, sig.args[0], args[0])
+
+
+@type_callable(where)
+def _type_where(context):
+    return lambda mask, yes, no: _VECTOR_TYPE if isinstance(mask, MaskType) else None
+
+
+@lower_builtin(where, MaskType, VectorType, VectorType)
+def _lower_where(context, builder, sig, args):
+    return builder.select(*args)
+
+
+@type_callable(accumulator)
+def _type_accumulator(context):
+    return lambda: FlatType(types.float64)
+
+
+@lower_builtin(accumulator)
+def _lower_accumulator(context, builder, sig, args):
+    vectors = alloca_once(builder, ir.ArrayType(_VECTOR, ACCUMULATOR_VECTORS))
+    return builder.bitcast(vectors, ir.DoubleType().as_pointer())
+
+
+@type_callable(fetch_add)
+def _type_fetch_add(context):
+    return lambda counter, n: types.int64 if counter == FlatType(types.int64) else None
+
+
+@lower_builtin(fetch_add, FlatType, types.Integer)
+def _lower_fetch_add(context, builder, sig, args):
+    n = context.cast(builder, args[1], sig.args[1], types.int64)
+    return builder.atomic_rmw("add", args[0], n, "monotonic")
+
+
+@type_callable(bit_patterns)
+def _type_bit_patterns(context):
+    return lambda rows: FlatType(types.int64) if rows == FlatType(types.float64) else None
+
+
+@lower_builtin(bit_patterns, FlatType)
+def _lower_bit_patterns(context, builder, sig, args):
+    return builder.bitcast(args[0], _I64.as_pointer())
+
+
+def _fold(function, emit):
+    """Reduce a vector to one number: halves onto halves."""
+
+    @type_callable(function)
+    def type_fold(context):
+        return lambda values: types.float64 if isinstance(values, VectorType) else None
+
+    @lower_builtin(function, VectorType)
+    def lower_fold(context, builder, sig, args):
+        (values,) = args
+        size = LANES
+        while size > 1:
+            size //= 2
+            halves = [
+                builder.shuffle_vector(
+                    values,
+                    values,
+                    ir.Constant(ir.VectorType(_I32, size), list(range(first, first + size))),
+                )
+                for first in (0, size)
+            ]
+            values = emit(builder, *halves)
+        return builder.extract_element(values, ir.Constant(_I32, 0))
+
+
+_fold(total, lambda builder, x, y: builder.fadd(x, y))
+_fold(least, lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), x, y))
+_fold(most, lambda builder, x, y: builder.select(builder.fcmp_ordered(">", x, y), x, y))
+
+
+@type_callable(bits)
+def _type_bits(context):
+    return lambda mask: types.intp if isinstance(mask, MaskType) else None
+
+
+@lower_builtin(bits, MaskType)
+def _lower_bits(context, builder, sig, args):
+    return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), _I64)
+
+
+@type_callable(mask_of)
+def _type_mask_of(context):
+    return lambda set_bits: _MASK_TYPE if isinstance(set_bits, types.Integer) else None
+
+
+@lower_builtin(mask_of, types.Integer)
+def _lower_mask_of(context, builder, sig, args):
+    return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), _MASK_BITS)
+
+
+@type_callable(lowest)
+def _type_lowest(context):
+    return lambda set_bits: types.intp if isinstance(set_bits, types.Integer) else None
+
+
+@lower_builtin(lowest, types.Integer)
+def _lower_lowest(context, builder, sig, args):
+    return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+
+@type_callable(sqrt)
+def _type_sqrt(context):
+    return lambda values: _VECTOR_TYPE if isinstance(values, VectorType) else None
+
+
+@lower_builtin(sqrt, VectorType)
+def _lower_sqrt(context, builder, sig, args):
+    kind = ir.FunctionType(_VECTOR, [_VECTOR])
+    function = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
+    return builder.call(function, args)
+
+
+@type_callable(fused)
+def _type_fused(context):
+    return lambda x, y, z: _VECTOR_TYPE if isinstance(z, VectorType) else None
+
+
+@lower_builtin(fused, VectorType, VectorType, VectorType)
+@lower_builtin(fused, VectorType, types.Number, VectorType)
+def _lower_fused(context, builder, sig, args):
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    function = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
+    return builder.call(
+        function, [_widen(context, builder, *pair) for pair in zip(sig.args, args, strict=True)]
+    )
+
+
+_LOG2E = 1.4426950408889634
+# log(2) in two parts; the first has so few digits that its product with 1,100 is exact.
+_LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
+_INVERSE_FACTORIALS = [1.0 / math.factorial(k) for k in range(14)]
+
+
+@type_callable(exp)
+def _type_exp(context):
+    return lambda values: _VECTOR_TYPE if isinstance(values, VectorType) else None
+
+
+@lower_builtin(exp, VectorType)
+def _lower_exp(context, builder, sig, args):
+    """Write x as n log 2 + r: the bits of a rounded sum hold n, and r is small."""
+
+    def splat(number):
+        return ir.Constant(_VECTOR, [number] * LANES)
+
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    multiply_add = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
+    floor = splat(-708.0)
+    x = builder.select(builder.fcmp_ordered(">", args[0], floor), args[0], floor)
+    shifted = builder.call(multiply_add, [x, splat(_LOG2E), splat(ROUNDER)])
+    n = builder.fsub(shifted, splat(ROUNDER))
+    r = builder.call(multiply_add, [n, splat(-_LN2_HIGH), x])
+    r = builder.call(multiply_add, [n, splat(-_LN2_LOW), r])
+    series = splat(_INVERSE_FACTORIALS[-1])
+    for coefficient in reversed(_INVERSE_FACTORIALS[:-1]):
+        series = builder.call(multiply_add, [series, r, splat(coefficient)])
+    whole = ir.VectorType(_I64, LANES)
+    exponent = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [52] * LANES))
+    power = builder.bitcast(builder.add(builder.bitcast(splat(1.0), whole), exponent), _VECTOR)
+    return builder.fmul(series, power)
+
+
+def _operator(function, emit, result):
+    """Define an operator of Python on vectors; a scalar on either side is widened."""
+
+    @type_callable(function)
+    def type_operator(context):
+        def typer(left, right):
+            sides = (left, right)
+            if any(isinstance(side, VectorType) for side in sides) and all(
+                isinstance(side, VectorType | types.Number) for side in sides
+            ):
+                return result
+            return None
+
+        return typer
+
+    for left, right in (
+        (VectorType, VectorType),
+        (VectorType, types.Number),
+        (types.Number, VectorType),
+    ):
+
+        @lower_builtin(function, left, right)
+        def lower_operator(context, builder, sig, args):
+            pair = [
+                _widen(context, builder, kind, value)
+                for kind, value in zip(sig.args, args, strict=True)
+            ]
+            return emit(builder, *pair)
+
+
+_operator(operator.add, lambda builder, x, y: builder.fadd(x, y), _VECTOR_TYPE)
+_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y), _VECTOR_TYPE)
+_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y), _VECTOR_TYPE)
+_operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), _MASK_TYPE)
+_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), _MASK_TYPE)
+_operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), _MASK_TYPE)
+_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), _MASK_TYPE)
