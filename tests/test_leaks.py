@@ -142,7 +142,7 @@ PEAK_CASES = {
         1_000_000, 2, {"few": False, "bandwidth": 0.005, "bin_seeding": True},
         lambda d: (ROWS + SEEDS) * d + 70 + 48,
     ),
-    "tracks": (
+    "a memo": (
         65_000, 2, {"few": False, "max_iter": 300},
         lambda d: (ROWS + SEEDS + TRACKS) * d + 70 + 450,
     ),
