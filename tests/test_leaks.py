@@ -117,7 +117,7 @@ for table, tree.MAX_MEDIAN_ROWS in ((small, 0), (small, medians), (drawn(n, d), 
 print(json.dumps(resident("VmHWM") - before))
 """
 
-ROWS, COLUMNS, SEEDS, TRACKS = 10, 9, 30, 200  # the README's bytes a column: tree, kernel, climb
+ROWS, COLUMNS, SEEDS, MEMO = 10, 9, 30, 200  # the README's bytes a column: tree, kernel, climb
 PEAK_CASES = {
     "few seeds": (1_000_000, 2, {"few": True}, lambda d: ROWS * d + 30),
     "few seeds, 8 columns": (500_000, 8, {"few": True}, lambda d: ROWS * d + 30),
@@ -143,8 +143,8 @@ PEAK_CASES = {
         lambda d: (ROWS + SEEDS) * d + 70 + 48,
     ),
     "a memo": (
-        65_000, 2, {"few": False, "max_iter": 300},
-        lambda d: (ROWS + SEEDS + TRACKS) * d + 70 + 450,
+        32_000, 2, {"few": False, "max_iter": 300},
+        lambda d: (ROWS + SEEDS + MEMO) * d + 70 + 450,
     ),
     "many columns": (20_000, 64, {"few": False}, lambda d: (ROWS + 48) * d + 70),
 }  # fmt: skip
