@@ -13,7 +13,7 @@ from meanshift_fast._files.arrow import batch_of
 from meanshift_fast._files.dialect import Dialect, are_places
 from meanshift_fast._files.tables import Batch, Choice, import_pyarrow
 from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, open_lines
-from meanshift_fast._input.messages import cut, quoted
+from meanshift_fast._input.messages import cut, no_number, quoted
 
 _BLOCK_BYTES = 1 << 23
 # Rows that are searched for what a column holds: it may begin with empty cells.
@@ -124,11 +124,10 @@ class Csv:
                 cell = cells[place]
                 if not self.dialect.is_number(cell):
                     is_comma = _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]
-                    raise ValueError(
-                        f"{self.path}: column {quoted(name)} must hold finite numbers, got "
-                        f"{quoted(cell) if cell.strip() else 'an empty cell'} at row {row}, line "
-                        f"{line}{'; --decimal , reads decimal commas' if is_comma else ''}"
-                    )
+                    value = quoted(cell) if cell.strip() else "an empty cell"
+                    message = f"{no_number(self.path, name, value, row)}, line {line}"
+                    remedy = "; --decimal , reads decimal commas" if is_comma else ""
+                    raise ValueError(message + remedy)
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Read with Python's `csv`: the number of the line, the cells; header first."""

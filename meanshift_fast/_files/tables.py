@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.messages import no_number, quoted
 
 # Values that a batch may hold: 32 MiB as float64. Larger ones gain no time.
 MAX_BATCH_VALUES = 1 << 22
@@ -121,6 +121,4 @@ def check_finite(X: NDArray[Any], names: Sequence[str], complain: Complain) -> N
 
 
 def refuse_value(path: Path, name: str, value: object, row: int) -> NoReturn:
-    raise ValueError(
-        f"{path}: column {quoted(name)} must hold finite numbers, got {value} at row {row}"
-    )
+    raise ValueError(no_number(path, name, value, row))

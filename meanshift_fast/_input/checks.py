@@ -19,6 +19,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
+from meanshift_fast._input.frames import is_frame, refuse_column, refuse_times
 from meanshift_fast._input.messages import cut, quoted
 from meanshift_fast._input.scaling import too_large
 
@@ -71,10 +72,17 @@ def _checked_by(
 ) -> NDArray[Any]:
     """Let scikit-learn check X, and make numbers of what it lets pass."""
     refuse_masked(X, name)
+    framed = is_frame(X)
+    if framed:
+        refuse_times(X, name)
     try:
         return _numeric(check(X), name)
-    except OverflowError as error:  # Python's whole numbers, in an array of objects
-        raise too_large(name, X) from error
+    except (OverflowError, TypeError, ValueError) as error:
+        if framed:
+            refuse_column(X, name)
+        if isinstance(error, OverflowError):  # Python's whole numbers, in an array of objects
+            raise too_large(name, X) from error
+        raise
 
 
 def refuse_masked(values: Any, name: str) -> None:

@@ -43,6 +43,11 @@ def cut(text: str, most: int = MAX_CHARACTERS) -> str:
     return f"{text[: most - 3 - end]}...{text[-end:]}"
 
 
+def no_number(source: object, column: str, value: object, row: int) -> str:
+    """The error of a value in a table that is no finite number; rows count from 0."""
+    return f"{source}: column {quoted(column)} must hold finite numbers, got {value} at row {row}"
+
+
 def bandwidth_text(bandwidth: float | NDArray[np.float64]) -> str:
     """A bandwidth for a message."""
     return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))
