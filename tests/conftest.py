@@ -19,7 +19,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
 
 import numba
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Whoever runs the tests in the background ignores signals, and would have all children do so.
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -28,12 +28,14 @@ for _number in (signal.SIGINT, signal.SIGHUP):
             _number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
         )
 
-# Always the same examples; and no deadline, because the first of them compiles. Interpreted
-# kernels are a hundred times slower, and get fewer.
+# Always the same examples; no deadline, because the first of them compiles, and no look at how long
+# they take to be drawn, which depends on what else runs. Interpreted kernels are a hundred times
+# slower, and get fewer.
 settings.register_profile(
     "bounded",
     derandomize=True,
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
     max_examples=10 if numba.config.DISABLE_JIT else 120,
 )
 settings.load_profile("bounded")

@@ -64,7 +64,7 @@ def in_a_child(method, target=child):
     queue = context.Queue()
     process = context.Process(target=target, args=(queue,))
     process.start()
-    process.join(300)
+    process.join(600)
     process.kill()
     return [process.exitcode, None if queue.empty() else queue.get()]
 

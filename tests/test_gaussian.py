@@ -272,9 +272,9 @@ def test_centres_of_a_fit_are_stationary_to_a_millionth_of_the_bandwidth(bandwid
 
 
 BASINS = {
-    "two rings": (rings(700), 0.35),
-    "overlapping blobs": (blobs(700, 2, n_blobs=3, spread=1.0, box=5.0), 0.6),
-    "two moons": (make_moons(700, noise=0.06, random_state=0)[0], 0.15),
+    "two rings": (rings(400), 0.35),
+    "overlapping blobs": (blobs(400, 2, n_blobs=3, spread=1.0, box=5.0), 0.6),
+    "two moons": (make_moons(400, noise=0.06, random_state=0)[0], 0.15),
 }
 
 
@@ -318,7 +318,7 @@ def test_a_coalesced_fit_finds_nearly_the_same_basins():
 
 def test_trajectories_that_crawl_land_on_the_mode_they_climb_to():
     # One broad hill: at a tol this coarse, trajectories stop up to bandwidths before its top.
-    points = np.random.default_rng(0).normal(size=(2000, 1)) * 6.0
+    points = np.random.default_rng(0).normal(size=(800, 1)) * 6.0
     points = np.sort(points, axis=0)
     model = MeanShift(kernel="gaussian", bandwidth=3.0, assign="basin", tol=0.2).fit(points)
     exact, _ = naive.gaussian_mean_shift(points, 3.0, tol=1e-4)

@@ -49,7 +49,7 @@ def said():
     for at_once in (LAYERS[:1], LAYERS[1:]):  # what the first compiles the others load
         runs = {layer: start(layer) for layer in at_once}
         for layer, run in runs.items():
-            out, err = run.communicate(timeout=600)
+            out, err = run.communicate(timeout=1800)
             assert run.returncode == 0, f"{layer}: {out}\n{err}"
             # Under "tbb" Numba tells on stdout that other threads were there at a fork.
             steps = [line for line in out.splitlines() if line.startswith("[")]
@@ -95,6 +95,6 @@ def test_four_fits_at_once_run_on_no_more_threads_than_there_are_processors(said
 def test_children_that_are_forked_while_eight_threads_fit_do_not_wait_for_a_lock():
     # The threads load kernels for one thread, as "workqueue" demands, under the compiler's lock.
     run = start("workqueue", forks)
-    out, err = run.communicate(timeout=600)
+    out, err = run.communicate(timeout=1800)
     assert run.returncode == 0, err
     assert json.loads(out) == [0] * forks.N_FORKS

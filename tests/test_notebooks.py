@@ -20,8 +20,9 @@ async def execute_all():
         resources = {"metadata": {"path": str(ROOT)}}
         async with places:
             return await NotebookClient(
-                notebook, timeout=600, kernel_name="python3", resources=resources
-            ).async_execute()
+                notebook, timeout=600, startup_timeout=600, kernel_name="python3",
+                resources=resources,
+            ).async_execute()  # fmt: skip
 
     ended = await asyncio.gather(*map(execute, NOTEBOOKS), return_exceptions=True)
     return dict(zip(NOTEBOOKS, ended, strict=True))
