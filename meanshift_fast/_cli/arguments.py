@@ -174,15 +174,22 @@ def output_file(text: str) -> Path:
     return Path(text) if text == "-" else table_file(text)
 
 
-def table_file(text: str) -> Path:
-    """Read the name of a table that is to be written."""
-    path = Path(text)
-    if path.suffix.lower() not in FORMATS:
-        raise argparse.ArgumentTypeError(
-            f"the name chooses the format, got {quoted(text)}; it must end in {', '.join(FORMATS)}"
-        )
-    return path
+def file_of(forms: Sequence[str]) -> Callable[[str], Path]:
+    """Make a reader of names of files that are to be written, in one of some formats."""
+
+    def read(text: str) -> Path:
+        path = Path(text)
+        if path.suffix.lower() not in forms:
+            raise argparse.ArgumentTypeError(
+                f"the name chooses the format, got {quoted(text)}; it must end in "
+                f"{', '.join(forms)}"
+            )
+        return path
+
+    read.is_path = True  # type: ignore[attr-defined]
+    return read
 
 
-# Completion offers files for these.
-png.is_path = table_file.is_path = output_file.is_path = True  # type: ignore[attr-defined]
+table_file = file_of(FORMATS)
+# Completion offers files for these too.
+png.is_path = output_file.is_path = True  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The command line: `meanshift-fast cluster | predict | bandwidth | trace | demo | warmup | info`.
+"""The command line: `meanshift-fast cluster | predict | bandwidth | trace | segment | demo | ...`.
 
 Exit codes: 0 for success, 1 for bad data, a missing optional package or a closed pipe, 2 for wrong
 usage, 130 for Ctrl-C, 143 for SIGTERM and 129 for a terminal that was closed. Errors are one line
@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval
 
 import meanshift_fast
 from meanshift_fast import MeanShift
-from meanshift_fast._cli import commands, demo, signals
+from meanshift_fast._cli import commands, demo, segment, signals
 from meanshift_fast._cli.arguments import (
     add_parameters,
     add_quantile,
@@ -35,6 +35,7 @@ from meanshift_fast._cli.arguments import (
     whole,
 )
 from meanshift_fast._cli.commands import print_note
+from meanshift_fast._cli.image_options import add_segment
 from meanshift_fast._cli.info import info
 from meanshift_fast._cli.parser import SHELLS, Parser, PrintCompletion
 from meanshift_fast._files.atomic import real_path
@@ -107,6 +108,7 @@ def _parser() -> Parser:
     _add_predict(add("predict", commands.predict, "label the rows of a file by a model"))
     _add_bandwidth(add("bandwidth", commands.bandwidth, "estimate the bandwidth of a file's rows"))
     _add_trace(add("trace", commands.trace, "follow one row to its mode, step by step"))
+    add_segment(add("segment", segment.segment, "segment an image, and label its pixels"))
     _add_demo(add("demo", _show, "show the pipeline on a table, then cluster a photograph"))
     add("warmup", _warmup, "compile the kernels, or load them from the cache")
     about = add("info", info, "show versions, threads and the cache folder")
@@ -291,6 +293,11 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _clash(arguments: argparse.Namespace) -> str | None:
     """Describe what is wrong with the names of the files together; None where they fit."""
+    if hasattr(arguments, "boundaries"):
+        written = [arguments.output, arguments.boundaries, arguments.regions]
+        paths = [real_path(path) for path in (arguments.input, *filter(None, written))]
+        is_clash = len(set(paths)) < len(paths)
+        return "INPUT, --output, --boundaries and --regions must differ" if is_clash else None
     if str(getattr(arguments, "input", "")) == "-" and arguments.format is None:
         return "- needs --format, as standard input has no name"
     if not hasattr(arguments, "keep"):

@@ -1,9 +1,10 @@
-"""Files: the formats of tables, and atomic writing. Imported only where needed.
+"""Files: the formats of tables and of images, and atomic writing. Imported only where needed.
 
     npy_format   csv_format -> text -> dialect   parquet_format   feather_format
           |            |                               |                |
           |            +-----------> arrow <-----------+----------------+
           +------------------------> tables        writers    atomic    archive
+    images       regions
 
-Imports `_input`; pyarrow where a format needs it.
+Imports `_input`; pyarrow, Pillow, rasterio, scikit-image and Dask where a format needs them.
 """

@@ -42,6 +42,11 @@ def write_centers(part: Path, form: str, centers: NDArray[Any], names: list[str]
     _write_tables(part, form, [import_pyarrow().table(columns, names=names)])
 
 
+def write_table(part: Path, form: str, columns: dict[str, NDArray[Any]]) -> None:
+    """Write a table of csv or parquet from its columns."""
+    _write_tables(part, form, [import_pyarrow().table(columns)])
+
+
 def _write_tables(part: Path | IO[bytes], form: str, tables: Iterable[Any]) -> None:
     """Write tables of pyarrow's, all with the columns of the first."""
     with _opened(part) as file:

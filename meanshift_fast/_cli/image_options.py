@@ -1,0 +1,74 @@
+"""Options of `segment`: the parameters of `mean_shift_segment`, in kebab case."""
+
+import argparse
+from numbers import Real
+from pathlib import Path
+
+from sklearn.utils._param_validation import Interval
+
+from meanshift_fast._cli.arguments import file_of, n_jobs, number, whole
+from meanshift_fast._files.images import LABELS
+from meanshift_fast._files.regions import REGION_TABLES
+
+
+def add_segment(parser: argparse.ArgumentParser) -> None:
+    """Add the files and the parameters."""
+    parser.add_argument(
+        "input", type=Path, metavar="INPUT", help="a png, jpeg or tiff picture, or a GeoTIFF raster"
+    )
+    parser.add_argument(
+        "-o", "--output", type=file_of(LABELS), required=True, metavar="OUTPUT",
+        help="where the labels go: a tif, png or npy file; 0 where the image has no value",
+    )  # fmt: skip
+    parser.add_argument(
+        "--boundaries",
+        type=file_of([".png"]),
+        metavar="PNG",
+        help="draw the outlines over the image",
+    )
+    parser.add_argument(
+        "--regions", type=file_of(REGION_TABLES), metavar="FILE",
+        help="a table of the regions: size, box, means and standard deviations of the bands, in "
+        "csv, parquet, or GeoJSON with their outlines",
+    )  # fmt: skip
+    radius = [Interval(Real, 0, None, closed="neither")]
+    parser.add_argument(
+        "--spatial-radius", type=number("spatial_radius", radius), required=True, metavar="X",
+        help="how far the window reaches in space, in pixels",
+    )  # fmt: skip
+    parser.add_argument(
+        "--range-radius", type=number("range_radius", radius), required=True, metavar="X",
+        help="how far it reaches in range, in units of the bands, or of Lab",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-size", type=whole("min_size", 0), default=20, metavar="N",
+        help="smaller regions join the nearest that they touch (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--merge", type=number("merge", [Interval(Real, 0, None, closed="left")]), default=0.5,
+        metavar="X", help="pixels that end within so many of both radii are near "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--connectivity", type=int, choices=[1, 2], default=1,
+        help="whether pixels touch at their corners too (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--window", choices=["product", "joint"], default="product",
+        help="within both radii, or in the ellipsoid of both (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--convert2lab", action=argparse.BooleanOptionalAction, default=None,
+        help="compare colours in Lab (default: three bands of 8 bits)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-iter", type=whole("max_iter", 1), default=100, metavar="N",
+        help="moves of a trajectory, at most (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tol", type=number("tol", [Interval(Real, 0, None, closed="left")]), default=1e-3,
+        metavar="X", help="a trajectory rests after a move of at most so many radii "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--n-jobs", type=n_jobs, metavar="N", help="threads (default: all)")
+    parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")

@@ -1,0 +1,240 @@
+"""Images: pictures through Pillow, rasters through rasterio, labels in either.
+
+    png, jpeg, bmp, gif   Pillow
+    tif, tiff             rasterio, where it is installed: any bands and dtype, nodata as the mask,
+                          georeference kept; larger ones as a Dask array, window by window
+
+Imported only where needed, as Pillow, rasterio and Dask are.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RASTERS = (".tif", ".tiff")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+LABELS = (*RASTERS, ".png", ".npy")
+WINDOW_SIDE = 2048  # pixels of a window; a raster with more than one is read window by window
+
+
+class ImageFile(NamedTuple):
+    """An image from a file.
+
+    Attributes
+    ----------
+    values : array of shape (n_rows, n_columns[, n_bands])
+        Of NumPy, or of Dask where it is read window by window.
+    mask : bool array of shape (n_rows, n_columns), or None
+        False where the file says that there is no value.
+    profile : dict or None
+        The georeference of a raster.
+    """
+
+    values: Any
+    mask: Any
+    profile: dict[str, Any] | None
+
+    @property
+    def channel_axis(self) -> int | None:
+        """The axis of the bands, None where there is one band."""
+        return -1 if self.values.ndim == 3 else None
+
+
+def open_image(path: Path) -> ImageFile:
+    """Open a picture or a raster.
+
+    Raises
+    ------
+    ImportError
+        Where the package that reads it is not installed.
+    OSError
+        "cannot open ...", where it is missing or no image.
+    """
+    if path.suffix.lower() not in (*RASTERS, *PICTURES):
+        raise ValueError(
+            f"{path} must be an image by its name, one of {', '.join((*PICTURES, *RASTERS))}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(2, "no such file", str(path))
+    if path.suffix.lower() in RASTERS and _rasterio() is not None:
+        return _open_raster(path)
+    return _open_picture(path)
+
+
+def _rasterio() -> Any:
+    try:
+        import rasterio
+        import rasterio.windows
+    except ImportError:
+        return None
+    return rasterio
+
+
+def require_rasterio(what: str) -> Any:
+    """rasterio, or an error that says what needs it."""
+    module = _rasterio()
+    if module is None:
+        raise ImportError(
+            f"{what} needs rasterio, which is not installed; install it with: "
+            'pip install "meanshift_fast[raster]"'
+        )
+    return module
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError(
+            "pictures are read and written with Pillow, which is not installed; install it with: "
+            'pip install "meanshift_fast[image]"'
+        ) from error
+    return Image
+
+
+def _open_picture(path: Path) -> ImageFile:
+    """Read a picture; what is transparent is masked."""
+    library = _pillow()
+    try:
+        with library.open(path) as picture:
+            picture.load()
+    except library.UnidentifiedImageError:
+        remedy = "is it an image? Rasters of many bands need: pip install meanshift_fast[raster]"
+        raise OSError(f"cannot open {path}: Pillow does not know what it is; {remedy}") from None
+    if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
+        has_alpha = picture.mode == "PA" or "transparency" in picture.info
+        picture = picture.convert("RGBA" if has_alpha else "RGB")
+    values = np.asarray(picture)
+    if picture.mode not in ("LA", "RGBA"):
+        return ImageFile(values, None, None)
+    mask = values[..., -1] > 0
+    bands = values[..., :-1] if picture.mode == "RGBA" else values[..., 0]
+    return ImageFile(bands, None if mask.all() else mask, None)
+
+
+def _open_raster(path: Path) -> ImageFile:
+    rasterio = require_rasterio("a raster")
+    with _quietly(rasterio), rasterio.open(path) as raster:
+        profile = {"crs": raster.crs, "transform": raster.transform}
+        shape, n_bands = (raster.height, raster.width), raster.count
+        dtype = np.result_type(*raster.dtypes)
+    if max(shape) <= WINDOW_SIDE:
+        values, mask = read_window(path, slice(0, shape[0]), slice(0, shape[1]))
+        return ImageFile(values, None if mask.all() else mask, profile)
+    try:
+        import dask.array as da
+    except ImportError as error:
+        raise ImportError(
+            f"a raster of more than {WINDOW_SIDE:,} rows or columns is read window by window with "
+            'Dask, which is not installed; install it with: pip install "meanshift_fast[dask]"'
+        ) from error
+    chunks = da.core.normalize_chunks((WINDOW_SIDE, WINDOW_SIDE), shape)
+    layers = (chunks, dtype, 0), (chunks, np.dtype(bool), 1)
+    values, mask = (
+        da.map_blocks(
+            _window_of, path=path, part=part,
+            chunks=(*sides, (n_bands,)) if part == 0 and n_bands > 1 else sides, dtype=kind,
+        )
+        for sides, kind, part in layers
+    )  # fmt: skip
+    return ImageFile(values, mask, profile)
+
+
+def _window_of(path: Path, part: int, block_info: Any = None) -> NDArray[Any]:
+    rows, columns = (slice(*sides) for sides in block_info[None]["array-location"][:2])
+    return read_window(path, rows, columns)[part]
+
+
+def read_window(path: Path, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read some rows and columns of a raster, and where they have values in all bands."""
+    rasterio = require_rasterio("a raster")
+    with _quietly(rasterio), rasterio.open(path) as raster:
+        window = rasterio.windows.Window.from_slices(rows, columns)
+        values = raster.read(window=window)
+        mask = (raster.read_masks(window=window) > 0).all(axis=0)
+    if values.dtype.kind == "f":
+        mask &= np.isfinite(values).all(axis=0)
+    return (values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)), mask
+
+
+def _quietly(rasterio: Any) -> Any:
+    """No warning of a raster without a georeference."""
+    return warnings.catch_warnings(
+        action="ignore", category=rasterio.errors.NotGeoreferencedWarning
+    )
+
+
+def write_labels_image(
+    part: Path, form: str, labels: Any, profile: dict[str, Any] | None, note: Any
+) -> None:
+    """Write labels; ``note(rows, columns, labels)`` hears of each window that is written.
+
+    tif: whole numbers of 32 bits, with the georeference where there is one. png: of 16 bits. npy.
+    """
+    if form in RASTERS and _rasterio() is not None:
+        _write_raster(part, labels, profile or {}, note)
+        return
+    labels = np.asarray(labels)
+    note(slice(0, labels.shape[0]), slice(0, labels.shape[1]), labels)
+    if form == ".npy":
+        with part.open("wb") as file:
+            np.save(file, labels)
+    elif form == ".png":
+        if labels.max() > 65535:
+            raise ValueError(
+                f"a png file holds at most 65,535 labels, got {labels.max():,}; name a tif or npy "
+                "file, or give a larger --min-size"
+            )
+        _pillow().fromarray(labels.astype(np.uint16)).save(part, format="PNG")
+    else:
+        _pillow().fromarray(labels).save(part, format="TIFF")
+
+
+def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -> None:
+    rasterio = require_rasterio("a raster")
+    layout = {"driver": "GTiff", "count": 1, "dtype": "int32", "nodata": 0, "compress": "deflate"}
+    size = {"height": labels.shape[0], "width": labels.shape[1], "BIGTIFF": "IF_SAFER"}
+    with _quietly(rasterio), rasterio.open(part, "w", **layout, **size, **profile) as raster:
+        target = _RasterTarget(raster, rasterio.windows.Window.from_slices, note)
+        if isinstance(labels, np.ndarray):
+            target[: labels.shape[0], : labels.shape[1]] = labels
+        else:
+            import dask.array as da
+
+            da.store(labels, target, lock=True)
+
+
+class _RasterTarget:
+    """What Dask stores windows in."""
+
+    def __init__(self, raster: Any, window_of: Any, note: Any) -> None:
+        self._raster, self._window_of, self._note = raster, window_of, note
+
+    def __setitem__(self, place: tuple[slice, slice], labels: NDArray[np.int32]) -> None:
+        rows, columns = (slice(side.start or 0, side.stop) for side in place)
+        self._raster.write(labels, 1, window=self._window_of(rows, columns))
+        self._note(rows, columns, labels)
+
+
+def write_boundaries(part: Path, values: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Draw the outlines of the regions over the image, in a png file."""
+    try:
+        from skimage.segmentation import mark_boundaries
+    except ImportError as error:
+        raise ImportError(
+            "--boundaries needs scikit-image, which is not installed; install it with: "
+            'pip install "meanshift_fast[image]"'
+        ) from error
+    shown = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+    if shown.ndim == 3:
+        shown = shown[..., :3] if shown.shape[2] >= 3 else shown[..., 0]
+    if values.dtype == np.uint8:
+        shown = shown / 255.0
+    else:
+        least, most = np.percentile(shown, (1, 99))
+        shown = ((shown - least) / max(most - least, 1e-300)).clip(0.0, 1.0)
+    drawn = mark_boundaries(shown, labels, color=(1, 1, 0), mode="inner")
+    _pillow().fromarray((255 * drawn).round().astype(np.uint8)).save(part, format="PNG")
