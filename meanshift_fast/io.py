@@ -72,34 +72,42 @@ class Table:
         ValueError
             Where a value is no finite number, the file is broken, or there are no rows.
         """
-        n_rows = 0
+        n_rows = n_whole = 0
         for part in self._file.parts(self.choice, most_values):
+            n_lines = len(part.X) if part.missing is None else len(part.missing)
             if part.weights is not None and (part.weights < 0.0).any():
-                row = int(np.argmax(part.weights < 0.0))
+                row = place = int(np.argmax(part.weights < 0.0))
+                if part.missing is not None:
+                    row = int(np.flatnonzero(~part.missing)[place])
                 raise ValueError(
                     f"{self.path}: column {quoted(self.choice.weight)} must hold weights of at "
-                    f"least 0, got {part.weights[row]} at row {n_rows + row}"
+                    f"least 0, got {part.weights[place]} at row {n_rows + row}"
                 )
-            n_rows += len(part.X)
-            if len(part.X):
+            n_rows += n_lines
+            n_whole += len(part.X)
+            if n_lines:
                 yield part
-        if n_rows == 0:
-            raise ValueError(f"{self.path} has no rows; there is nothing to cluster")
+        if n_whole == 0:
+            which = " without missing values" if n_rows else ""
+            raise ValueError(f"{self.path} has no rows{which}; there is nothing to cluster")
 
     def batches(self) -> Iterator[Any]:
         """Read the rows as arrays or, where there is a weight column, (array, weights) tuples."""
         for part in self.parts():
-            yield part.X if part.weights is None else (part.X, part.weights)
+            if len(part.X):
+                yield part.X if part.weights is None else (part.X, part.weights)
 
     def read(self) -> Batch:
         """Read all rows; an npy file without weights is mapped, and read as it is used."""
-        X, weights, kept = zip(*self.parts(np.iinfo(np.int64).max), strict=True)
-        if len(X) == 1:
-            return Batch(X[0], weights[0], kept[0])
+        parts = list(self.parts(np.iinfo(np.int64).max))
+        if len(parts) == 1:
+            return parts[0]
+        X, weights, kept, missing = zip(*parts, strict=True)
         return Batch(
             np.concatenate(X),
             np.concatenate(weights) if self.choice.weight is not None else None,
             import_pyarrow().concat_tables(kept) if self.choice.keep else None,
+            np.concatenate(missing) if self.choice.drop_missing else None,
         )
 
 
@@ -116,6 +124,8 @@ def open_table(
     header: bool = True,
     comment: str | None = None,
     encoding: str = "utf-8",
+    na: Sequence[str] = (),
+    drop_missing: bool = False,
 ) -> Table:
     """Look into a file and choose its columns.
 
@@ -146,6 +156,11 @@ def open_table(
         Lines of a text that begin with this character are skipped, even between quotes.
     encoding : str, default="utf-8"
         The encoding of a text.
+    na : sequence of str, default=()
+        Words of a text that mean missing, besides empty cells, NA, null and the like.
+    drop_missing : bool, default=False
+        Whether rows with missing values, which a NaN is too, are dropped. If not, they are errors.
+        ``missing`` of a batch has their places.
 
     Returns
     -------
@@ -181,9 +196,10 @@ def open_table(
     [[2.0], [4.0]]
     """
     path = Path(path)
-    dialect = Dialect(delimiter or "", decimal, header, comment or "", encoding)
+    dialect = Dialect(delimiter or "", decimal, header, comment or "", encoding, tuple(na))
     file = _opened(path, format, dialect)
     choice, left_out = _chosen(path, file, columns, weight_column, list(keep), exclude)
+    choice = choice._replace(drop_missing=drop_missing)
     check_names(path, [*choice.all, *exclude], file.names)
     if len(set(choice.features)) < len(choice.features):
         raise ValueError(f"columns must differ, got {cut(', '.join(choice.features))}")
@@ -225,7 +241,7 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
         )
     if dialect != Dialect(""):
         raise ValueError(
-            f"delimiter, decimal, header, comment and encoding are for text, got {path}; "
+            f"delimiter, decimal, header, comment, encoding and na are for text, got {path}; "
             "leave them out"
         )
     return _OTHERS[form](path)

@@ -614,3 +614,35 @@ def test_a_text_of_another_dialect_is_read_as_its_options_say(folder, capsys):
     error = run("cluster d.txt -o o.npy --encoding utf-16 --bandwidth 1 --comment #", capsys, 1).err
     assert "holds semicolons" in error
     assert "--delimiter ';'" in error
+
+
+@pytest.mark.parametrize("form", [".csv", ".parquet", ".npy"])
+@pytest.mark.parametrize("stream", ["", "--stream"])
+@pytest.mark.usefixtures("small_parts")
+def test_rows_with_missing_values_have_no_label(form, stream, folder, capsys):
+    holes = X.copy()
+    holes[::7, 0] = np.nan
+    names = dict(zip("xy", holes.T, strict=True))
+    save(folder / f"h{form}", names)
+    if form == ".csv":
+        (folder / "h.csv").write_text((folder / "h.csv").read_text().replace("nan", "gone"))
+    is_whole = np.isfinite(holes).all(axis=1)
+    np.save("whole.npy", holes[is_whole])
+    run(f"cluster whole.npy -o whole-labels.npy --bandwidth 1 --model m.model {stream}", capsys)
+    na = " --na gone" if form == ".csv" else ""
+    command = f"h{form} --drop-missing{na}"
+    printed = run(f"cluster {command} -o o.csv --bandwidth 1 {stream}", capsys)
+    assert f"4 clusters, {(~is_whole).sum()} rows with missing values; " in printed.out
+    expected = np.full(len(X), -1)
+    expected[is_whole] = np.load("whole-labels.npy")
+    shown = (folder / "o.csv").read_text().splitlines()[1:]
+    assert shown == ["" if label < 0 else str(label) for label in expected]
+    run(f"cluster {command} -o o.npy --bandwidth 1 {stream}", capsys)
+    np.testing.assert_array_equal(np.load("o.npy"), expected)
+    columns = "" if form == ".npy" else "--columns x,y"
+    run(f"predict m.model {command} -o p.csv --missing-label -1 {columns}", capsys)
+    assert (folder / "p.csv").read_text().splitlines()[1:] == [str(label) for label in expected]
+    assert run(f"cluster h{form} -o o.npy --bandwidth 1{na}", capsys, 1).err.count("at row 0") == 1
+    found = run(f"trace {command} --row 8 --bandwidth 1", capsys).out
+    assert found == run("trace whole.npy --row 6 --bandwidth 1", capsys).out
+    assert "row 7 of" in run(f"trace {command} --row 7 --bandwidth 1", capsys, 1).err

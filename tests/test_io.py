@@ -753,3 +753,45 @@ def test_options_of_texts_are_refused_for_other_files(tmp_path):
     np.save(tmp_path / "t.npy", X)
     with pytest.raises(ValueError, match=r"are for text, got .*t\.npy; leave them out"):
         open_table(tmp_path / "t.npy", delimiter=";")
+
+
+@pytest.mark.parametrize("form", [".csv", ".parquet", ".feather"])
+def test_rows_with_missing_values_are_dropped_and_their_places_known(form, tmp_path):
+    columns = {
+        "x": [1.5, None, 3.0, 4.0, None, 6.0],
+        "n": [1, 2, None, 4, 5, 6],
+        "w": [1.0, 1.0, 1.0, None, 1.0, 2.0],
+        "id": ["a", "b", "c", "d", "e", "f"],
+    }
+    path = tmp_path / f"t{form}"
+    if form == ".feather":
+        feather.write_feather(pa.table(columns), path)
+    else:
+        save(path, columns)
+    options = {"columns": ["x", "n"], "weight_column": "w", "keep": ["id"], "drop_missing": True}
+    read = open_table(path, **options).read()
+    assert read.X.tolist() == [[1.5, 1.0], [6.0, 6.0]]
+    assert read.weights.tolist() == [1.0, 2.0]
+    assert read.missing.tolist() == [False, True, True, True, True, False]
+    assert read.kept["id"].to_pylist() == columns["id"]
+    parts = list(open_table(path, **options).parts(2))
+    assert [part.missing.size for part in parts].count(0) == 0
+    assert np.concatenate([part.X for part in parts]).tolist() == read.X.tolist()
+    batches = list(open_table(path, **options).batches())
+    assert sum(len(rows) for rows, _ in batches) == 2
+    with pytest.raises(ValueError, match=r"column 'x' must hold .* row 1"):
+        open_table(path, columns=["x"]).read()
+    columns["w"][5] = -1.0
+    feather.write_feather(pa.table(columns), tmp_path / "w.feather")
+    with pytest.raises(ValueError, match=r"weights of at least 0, got -1\.0 at row 5"):
+        open_table(tmp_path / "w.feather", **options).read()
+    columns["x"][5] = np.inf
+    feather.write_feather(pa.table(columns), tmp_path / "w.feather")
+    with pytest.raises(ValueError, match="column 'x' must hold finite numbers, got inf at row 5"):
+        open_table(tmp_path / "w.feather", **options).read()
+
+
+def test_a_table_of_missing_values_alone_has_no_rows(tmp_path):
+    np.save(tmp_path / "t.npy", np.full((5, 2), np.nan))
+    with pytest.raises(ValueError, match="has no rows without missing values; there is nothing"):
+        open_table(tmp_path / "t.npy", drop_missing=True).read()

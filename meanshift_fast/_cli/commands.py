@@ -30,7 +30,7 @@ from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._cli.memory import free_memory
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.tables import Batch
-from meanshift_fast._files.writers import write_centers, write_labels
+from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.progress import reporting
 from meanshift_fast.bandwidth import kernel_bandwidth
@@ -38,7 +38,7 @@ from meanshift_fast.io import UNNAMED, Table, format_of, open_table
 from meanshift_fast.models import load_model, write_model
 from meanshift_fast.stream import fit_batches, sample_batches
 
-Labels = tuple[NDArray[np.int64], Any]
+Labels = tuple[NDArray[np.int64], Batch]
 
 
 def cluster(arguments: Namespace) -> None:
@@ -59,7 +59,7 @@ def cluster(arguments: Namespace) -> None:
         if arguments.quantile is not None:
             model.set_params(bandwidth=_found_bandwidth(arguments, rows))
         model.fit(rows.X, sample_weight=rows.weights)
-        labelled = iter([(model.labels_, rows.kept)])
+        labelled = iter([(model.labels_, rows)])
     was_fitted = time.perf_counter()
     others: dict[Path, Callable[[Path], None]] = {}
     if arguments.centers:
@@ -85,7 +85,7 @@ def cluster(arguments: Namespace) -> None:
     _answer(
         arguments,
         facts,
-        f"{_shape_text(table, counts)}: {counted(len(counts) - 1, 'cluster')}"
+        f"{_shape_text(table, counts)}: {counted(len(counts) - 2, 'cluster')}"
         f"{_orphans_text(counts)}; bandwidth {_bandwidth_text(bandwidth)}; "
         f"{ended - began:.2f} s{_places_text(arguments)}",
     )
@@ -113,7 +113,7 @@ def predict(arguments: Namespace) -> None:
     model.set_params(n_jobs=arguments.n_jobs)
     counts = _written(arguments, model, _labelled_parts(model, table), {})
     seconds = time.perf_counter() - began
-    n_met = int(np.count_nonzero(counts[1:]))
+    n_met = int(np.count_nonzero(counts[2:]))
     facts = {
         **_count_facts(table, counts),
         "clusters_met": n_met,
@@ -123,7 +123,7 @@ def predict(arguments: Namespace) -> None:
     _answer(
         arguments,
         facts,
-        f"{_shape_text(table, counts)}: {n_met} of {counted(len(counts) - 1, 'cluster')}"
+        f"{_shape_text(table, counts)}: {n_met} of {counted(len(counts) - 2, 'cluster')}"
         f"{_orphans_text(counts)}; {seconds:.2f} s{_places_text(arguments)}",
     )
 
@@ -158,18 +158,22 @@ def trace(arguments: Namespace) -> None:
     """Print the trajectory of one row, step by step."""
     table = _opened(arguments)
     rows = table.read()
-    if arguments.row >= len(rows.X):
+    missing = np.zeros(len(rows.X), dtype=np.bool_) if rows.missing is None else rows.missing
+    if arguments.row >= len(missing):
         raise ValueError(
-            f"row must be one of the {len(rows.X)} rows of {arguments.input}, which count from 0, "
+            f"row must be one of the {len(missing)} rows of {arguments.input}, which count from 0, "
             f"got {arguments.row}"
         )
+    if missing[arguments.row]:
+        raise ValueError(f"row {arguments.row} of {arguments.input} has missing values")
+    place = arguments.row - np.count_nonzero(missing[: arguments.row])
     bandwidth = arguments.bandwidth
     if not isinstance(bandwidth, float):
         bandwidth = _found_bandwidth(arguments, rows)
     others = {name: getattr(arguments, name) for name in arguments.parameters}
     traced = meanshift_fast.trace(
         rows.X,
-        rows.X[arguments.row],
+        rows.X[place],
         sample_weight=rows.weights,
         **(others | {"bandwidth": bandwidth}),
     )
@@ -203,6 +207,8 @@ def _opened(arguments: Namespace) -> Table:
         weight_column=getattr(arguments, "weight_column", None),
         keep=getattr(arguments, "keep", ()),
         encoding=arguments.encoding,
+        na=arguments.na,
+        drop_missing=arguments.drop_missing,
         **{name: getattr(arguments, name) for name in options},
     )
     if table.left_out:
@@ -285,10 +291,10 @@ def _labelled_parts(model: MeanShift, table: Table) -> Iterator[Labels]:
     n_rows = 0
     with reporting("auto") as report:
         for part in table.parts():
-            labels = model.predict(part.X)
+            labels = model.predict(part.X) if len(part.X) else np.empty(0, dtype=np.int64)
             n_rows += len(labels)
             report(n_rows, max(n_rows, table.n_rows), "labels")
-            yield labels, part.kept
+            yield labels, part
 
 
 def _written(
@@ -297,13 +303,19 @@ def _written(
     labelled: Iterator[Labels],
     others: dict[Path, Callable[[Path], None]],
 ) -> NDArray[np.int64]:
-    """Write labels and other files; return how many rows are in no cluster, and in each."""
-    counts = np.zeros(len(model.cluster_centers_) + 1, dtype=np.int64)
+    """Write labels and other files.
 
-    def counting() -> Iterator[Labels]:
-        for labels, kept in labelled:
-            counts[:] += np.bincount(labels + 1, minlength=len(counts))
-            yield labels, kept
+    Returns how many rows have missing values, how many are in no cluster, and in each.
+    """
+    counts = np.zeros(len(model.cluster_centers_) + 2, dtype=np.int64)
+    is_npy = arguments.output is not None and arguments.output.suffix.lower() == ".npy"
+    empty = arguments.missing_label == "empty" and not is_npy
+
+    def counting() -> Iterator[tuple[Any, Any]]:
+        for labels, (*_, kept, missing) in labelled:
+            counts[1:] += np.bincount(labels + 1, minlength=len(counts) - 1)
+            counts[0] += 0 if missing is None else np.count_nonzero(missing)
+            yield spread_labels(labels, missing, empty), kept
 
     if arguments.output is None:
         write_whole(others)
@@ -354,8 +366,9 @@ def _count_facts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
     return {
         "rows": int(counts.sum()),
         "columns": table.choice.features,
-        "clusters": len(counts) - 1,
-        "orphans": int(counts[0]),
+        "clusters": len(counts) - 2,
+        "orphans": int(counts[1]),
+        **({"missing": int(counts[0])} if counts[0] else {}),
     }
 
 
@@ -366,7 +379,9 @@ def _shape_text(table: Table, counts: NDArray[np.int64]) -> str:
 
 
 def _orphans_text(counts: NDArray[np.int64]) -> str:
-    return f", {counted(counts[0], 'row')} in none" if counts[0] else ""
+    orphans = f", {counted(counts[1], 'row')} in none" if counts[1] else ""
+    missing = f", {counted(counts[0], 'row')} with missing values" if counts[0] else ""
+    return orphans + missing
 
 
 def _bandwidth_text(bandwidth: Any) -> str:

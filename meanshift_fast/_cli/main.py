@@ -237,6 +237,18 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     texts.add_argument(
         "--encoding", default="utf-8", metavar="NAME", help="of the text (default: %(default)s)"
     )
+    texts.add_argument(
+        "--na",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="words that mean missing, besides empty cells, NA, null and the like",
+    )
+    parser.add_argument(
+        "--drop-missing",
+        action="store_true",
+        help="leave out rows with missing values, which are errors otherwise",
+    )
     parser.add_argument(
         "--columns",
         type=names,
@@ -272,6 +284,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="A,B",
         help="columns of the input that go into a csv or parquet output, before the labels",
+    )
+    parser.add_argument(
+        "--missing-label",
+        choices=["empty", "-1"],
+        default="empty",
+        help="of rows that --drop-missing leaves out (default: %(default)s; in npy always -1)",
     )
 
 

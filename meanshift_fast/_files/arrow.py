@@ -12,8 +12,8 @@ from meanshift_fast._files.tables import (
     Batch,
     Choice,
     Complain,
-    check_finite,
     check_names,
+    finite_batch,
     import_pyarrow,
 )
 from meanshift_fast._input.messages import cut, quoted
@@ -48,26 +48,35 @@ def check_types(file: Path, schema: Any, choice: Choice) -> None:
 
 def batch_of(rows: Any, choice: Choice, dtype: Any, complain: Complain) -> Batch:
     """Turn a record batch of pyarrow's into arrays."""
-    X = _numbers(rows, choice.features, dtype, complain)
-    weights = None
+    missing = np.zeros(rows.num_rows, dtype=np.bool_) if choice.drop_missing else None
+    X = _numbers(rows, choice.features, dtype, complain, missing)
+    weights = kept = None
     if choice.weight is not None:
-        weights = _numbers(rows, [choice.weight], np.float64, complain)[:, 0]
-    kept = None
+        weights = _numbers(rows, [choice.weight], np.float64, complain, missing)[:, 0]
     if choice.keep:
         kept = import_pyarrow().Table.from_batches([rows.select(choice.keep)])
-    return Batch(X, weights, kept)
+    return finite_batch(Batch(X, weights, kept, missing), choice, complain)
 
 
-def _numbers(rows: Any, names: Iterable[str], dtype: Any, complain: Complain) -> NDArray[Any]:
+def _numbers(
+    rows: Any,
+    names: Iterable[str],
+    dtype: Any,
+    complain: Complain,
+    missing: NDArray[np.bool_] | None,
+) -> NDArray[Any]:
+    """The columns as one array; nulls are an error, or noted where rows may be missing."""
     arrow = import_pyarrow()
     names = list(names)
     X = np.empty((rows.num_rows, len(names)), dtype=dtype)
     for place, name in enumerate(names):
         column = rows.column(name)
-        if column.null_count:
+        if column.null_count and missing is None:
             complain(column.is_valid().to_pylist().index(False), name, "no value")
+        if column.null_count and missing is not None:
+            missing |= column.is_null().to_numpy(zero_copy_only=False)
+            column = column.fill_null(0)
         if arrow.types.is_decimal(column.type):
             column = column.cast(arrow.float64())
         X[:, place] = column.to_numpy(zero_copy_only=False)
-    check_finite(X, names, complain)
     return X

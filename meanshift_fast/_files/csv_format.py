@@ -80,13 +80,14 @@ class Csv:
         types |= dict.fromkeys(choice.numbers, arrow.float64())
         n_rows = max(1, most_values // len(choice.features))
         names = None if self.dialect.header else self.names
+        nulls = self.dialect.nulls if choice.drop_missing else [""]
         options = {
             "read_options": arrow.csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=names),
             "parse_options": arrow.csv.ParseOptions(
                 newlines_in_values=True, delimiter=self.dialect.delimiter
             ),
             "convert_options": arrow.csv.ConvertOptions(
-                column_types=types, include_columns=choice.all, null_values=[""],
+                column_types=types, include_columns=choice.all, null_values=nulls,
                 decimal_point=self.dialect.decimal,
             ),
         }  # fmt: skip

@@ -33,6 +33,8 @@ class Dialect(NamedTuple):
         A line that begins with this character is skipped; empty: no line is.
     encoding : str
         One that Python knows.
+    missing : tuple of str
+        Words, besides the usual ones, that stand where there is no value.
     """
 
     delimiter: str = ","
@@ -40,6 +42,13 @@ class Dialect(NamedTuple):
     header: bool = True
     comment: str = ""
     encoding: str = "utf-8"
+    missing: tuple[str, ...] = ()
+
+    @property
+    def nulls(self) -> list[str]:
+        """The words that are read as no value where rows may have none."""
+        usual = [form(word) for word in _MISSING for form in (str.lower, str.upper, str.title)]
+        return sorted({*usual, *self.missing})
 
     def checked(self) -> "Dialect":
         """Refuse what is no dialect."""
@@ -109,7 +118,7 @@ class Dialect(NamedTuple):
         for cells in rows:
             for column in list(undecided):
                 value = cells[column].strip() if column < len(cells) else ""
-                if value.lower() in _MISSING:
+                if value.lower() in _MISSING or value in self.missing:
                     continue
                 if self.is_almost_number(value) and not self.is_number(value):
                     contents[column] = ""

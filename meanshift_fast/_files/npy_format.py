@@ -13,7 +13,7 @@ from meanshift_fast._files.tables import (
     Batch,
     Choice,
     Complain,
-    check_finite,
+    finite_batch,
     import_pyarrow,
     refuse_value,
 )
@@ -44,16 +44,15 @@ class Npy:
         for first in range(0, len(self._rows), n_rows):
             rows = self._rows[first : first + n_rows]
             X = rows if is_whole else rows[:, features]
-            check_finite(X, choice.features, self._complainer(first))
-            weights = None
+            weights = kept = None
             if choice.weight is not None:
                 weights = rows[:, int(choice.weight)].astype(np.float64)
-                check_finite(weights[:, np.newaxis], [choice.weight], self._complainer(first))
-            kept = None
             if choice.keep:
                 columns = {name: np.ascontiguousarray(rows[:, int(name)]) for name in choice.keep}
                 kept = import_pyarrow().table(columns)
-            yield Batch(X, weights, kept)
+            missing = np.zeros(len(rows), dtype=np.bool_) if choice.drop_missing else None
+            batch = Batch(X, weights, kept, missing)
+            yield finite_batch(batch, choice, self._complainer(first))
 
     def _complainer(self, first: int) -> Complain:
         return lambda row, name, value: refuse_value(self.path, name, value, first + row)

@@ -29,12 +29,15 @@ class Batch(NamedTuple):
     weights : float64 array of shape (n_rows,), or None
         The weight column, where there is one.
     kept : pyarrow.Table of n_rows rows, or None
-        The columns to keep, as they are, where there are any.
+        The columns to keep, as they are, where there are any; also of rows with missing values.
+    missing : bool array, or None
+        Which rows of the file had missing values, where they are dropped; X has the others.
     """
 
     X: NDArray[Any]
     weights: NDArray[np.float64] | None
     kept: Any
+    missing: NDArray[np.bool_] | None = None
 
 
 class Choice(NamedTuple):
@@ -43,6 +46,7 @@ class Choice(NamedTuple):
     features: list[str]
     weight: str | None
     keep: list[str]
+    drop_missing: bool = False
 
     @property
     def numbers(self) -> list[str]:
@@ -118,6 +122,27 @@ def check_finite(X: NDArray[Any], names: Sequence[str], complain: Complain) -> N
         if not is_finite.all():
             row, place = np.argwhere(~is_finite)[0]
             complain(first + int(row), names[place], X[first + row, place])
+
+
+def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
+    """Refuse what is not finite; where ``missing`` is an array, drop rows with NaNs first."""
+    X, weights, kept, missing = batch
+    rows = None
+    if missing is not None:
+        if X.dtype.kind == "f":
+            missing = missing | np.isnan(X).any(axis=1)
+        if weights is not None:
+            missing = missing | np.isnan(weights)
+        rows = np.flatnonzero(~missing)
+        X, weights = X[rows], None if weights is None else weights[rows]
+
+    def complain_of(row: int, name: str, value: object) -> NoReturn:
+        complain(row if rows is None else int(rows[row]), name, value)
+
+    check_finite(X, choice.features, complain_of)
+    if weights is not None and choice.weight is not None:
+        check_finite(weights[:, np.newaxis], [choice.weight], complain_of)
+    return Batch(X, weights, kept, missing)
 
 
 def refuse_value(path: Path, name: str, value: object, row: int) -> NoReturn:

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from meanshift_fast._files.tables import import_pyarrow
 
 
-def write_labels(
-    part: Path | IO[bytes], form: str, batches: Iterable[tuple[NDArray[np.int64], Any]]
-) -> None:
+def write_labels(part: Path | IO[bytes], form: str, batches: Iterable[tuple[Any, Any]]) -> None:
     """Write labels and kept columns, batch by batch.
 
     npy: an array of shape (n_samples,). Else: the kept columns, then ``label``. The batches, at
@@ -31,6 +29,15 @@ def write_labels(
         for labels, kept in batches
     )
     _write_tables(part, form, tables)
+
+
+def spread_labels(labels: NDArray[np.int64], missing: NDArray[np.bool_] | None, empty: bool) -> Any:
+    """Labels of all rows of a file; those with missing values have none, or -1."""
+    if missing is None:
+        return labels
+    spread = np.full(len(missing), -1, dtype=np.int64)
+    spread[~missing] = labels
+    return import_pyarrow().array(spread, mask=missing) if empty else spread
 
 
 def write_centers(part: Path, form: str, centers: NDArray[Any], names: list[str]) -> None:
