@@ -212,38 +212,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         choices=[form.removeprefix(".") for form in READABLE],
         help="what the input is, whatever its name ends in",
     )
-    texts = parser.add_argument_group("texts")
-    texts.add_argument(
-        "--delimiter",
-        type=one_character,
-        metavar="C",
-        help="what separates cells (default: a comma; in tsv, a tab)",
-    )
-    texts.add_argument(
-        "--decimal", choices=[".", ","], default=".", help="the decimal mark (default: %(default)s)"
-    )
-    texts.add_argument(
-        "--header",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="whether the first line names the columns; if not, they are 0, 1, ... (default: yes)",
-    )
-    texts.add_argument(
-        "--comment",
-        type=one_character,
-        metavar="C",
-        help="skip lines that begin with this character",
-    )
-    texts.add_argument(
-        "--encoding", default="utf-8", metavar="NAME", help="of the text (default: %(default)s)"
-    )
-    texts.add_argument(
-        "--na",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="words that mean missing, besides empty cells, NA, null and the like",
-    )
+    _add_dialect(parser.add_argument_group("texts"))
     parser.add_argument(
         "--drop-missing",
         action="store_true",
@@ -264,6 +233,40 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     )
     _add_n_jobs(parser)
     parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")
+
+
+def _add_dialect(group: Any) -> None:
+    group.add_argument(
+        "--delimiter",
+        type=one_character,
+        metavar="C",
+        help="what separates cells (default: a comma; in tsv, a tab)",
+    )
+    group.add_argument(
+        "--decimal", choices=[".", ","], default=".", help="the decimal mark (default: %(default)s)"
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the first line names the columns; if not, they are 0, 1, ... (default: yes)",
+    )
+    group.add_argument(
+        "--comment",
+        type=one_character,
+        metavar="C",
+        help="skip lines that begin with this character",
+    )
+    group.add_argument(
+        "--encoding", default="utf-8", metavar="NAME", help="of the text (default: %(default)s)"
+    )
+    group.add_argument(
+        "--na",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="words that mean missing, besides empty cells, NA, null and the like",
+    )
 
 
 def _add_weight_column(parser: argparse.ArgumentParser) -> None:
@@ -318,8 +321,11 @@ def _clash(arguments: argparse.Namespace) -> str | None:
         return "INPUT, --output, --boundaries and --regions must differ" if is_clash else None
     if str(getattr(arguments, "input", "")) == "-" and arguments.format is None:
         return "- needs --format, as standard input has no name"
-    if not hasattr(arguments, "keep"):
-        return None
+    return _label_clash(arguments) if hasattr(arguments, "keep") else None
+
+
+def _label_clash(arguments: argparse.Namespace) -> str | None:
+    """The same for commands that write labels."""
     if len({"label", *arguments.keep}) <= len(arguments.keep):
         given = quoted(arguments.keep)
         return f"--keep must name different columns, none of them label, got {given}"
