@@ -5,7 +5,7 @@ r"""Dask: mean shift over the partitions of a collection, on whatever scheduler 
          ...                        /                   >--merge--> cells --fit, here--> model
     partition n --condense--> cells ------merge--> ... /
 
-    partition i --predict with the model--> labels          when they are asked for
+    partition i --predict with the model--> labels          when they are computed
 
 Cells are merged in the order of the partitions, so that the model does not depend on the scheduler,
 and on the cutting into partitions only by the rounding of sums.
@@ -75,7 +75,7 @@ class MeanShift(estimator.MeanShift):
     Attributes
     ----------
     labels_ : dask array or series of int64
-        The label of each row; computed when asked for.
+        The label of each row; lazy.
     cluster_centers_, bandwidth_, mode_weight_, n_iter_, history_, n_features_in_, feature_names_in_
         As in :class:`meanshift_fast.MeanShift`, and here already.
 
@@ -116,7 +116,7 @@ class MeanShift(estimator.MeanShift):
         self.n_fine = n_fine
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Find the centres of X; its labels wait until they are asked for.
+        """Find the centres of X; its labels are lazy.
 
         Parameters
         ----------
@@ -413,7 +413,7 @@ def _merged_cells(parts: list[Condensed], n_fine: int) -> Condensed:
 
 
 def _samples(parts: _Parts) -> list[Delayed]:
-    """A sample of each partition, which must know how many rows come before its own."""
+    """A sample of each partition; rows are numbered through all partitions."""
     n_rows = parts.n_rows
     if n_rows is None:
         n_rows = dask.compute(*(delayed(_n_rows)(partition) for partition in parts.partitions))

@@ -139,7 +139,7 @@ class MeanShiftDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            Where basins or contours are asked for and X has not two columns, or weights are not
+            Where basins or contours are to be drawn and X has not two columns, or weights are not
             one number for each row.
 
         Notes
@@ -152,8 +152,8 @@ class MeanShiftDisplay:
         labels = estimator.predict(X)
         points = np.asarray(validate_data(estimator, X, reset=False), dtype=np.float64)
         weights = checked_weights(sample_weight, len(points))
-        for asked, name in ((basins, "basins"), (contours, "contours")):
-            if asked and points.shape[1] != 2:
+        for is_drawn, name in ((basins, "basins"), (contours, "contours")):
+            if is_drawn and points.shape[1] != 2:
                 raise ValueError(
                     f"{name}=True needs two columns, got {points.shape[1]}; a page shows no more. "
                     "Fit two of the columns, or leave it out"

@@ -149,7 +149,7 @@ def fit_batches(
     Parameters
     ----------
     make_batches : iterable of batches, or callable
-        What can be gone through more than once: a list, an object whose ``__iter__`` begins
+        What can be iterated more than once: a list, an object whose ``__iter__`` begins
         anew, or a function that is called for a new iterator. A batch is an array-like of shape
         (n_rows, n_features), or a tuple of one and the rows' weights.
     bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
@@ -177,7 +177,7 @@ default=None
         one for each row, finite and at least 0, there are no rows, the bandwidth is estimated as
         0, or a parameter is out of range. It names the batch, counted from 0, and its row.
     TypeError
-        Where ``make_batches`` can be gone through but once.
+        Where ``make_batches`` can be iterated only once.
 
     See Also
     --------
@@ -187,7 +187,7 @@ default=None
     Notes
     -----
     A row of weight w is w rows. With ``bin_seeding`` the seeds are those of the rows: the cells
-    are parts of the bins, and know the rows' bins. Otherwise each cell is a seed.
+    are parts of the bins. Otherwise each cell is a seed.
 
     With ``assign="basin"`` a row of ``predict`` takes the label of its cell. It climbs where no row
     of the fit was in the cell, and in a cell beside one of another label, where cells are wider

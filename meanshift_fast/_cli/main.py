@@ -335,7 +335,8 @@ def _label_clash(arguments: argparse.Namespace) -> str | None:
     else:
         is_read.append(arguments.model)
     if not any(is_written):
-        return "the following arguments are required: -o/--output, or --centers, or --model"
+        others = ", or --centers, or --model" if hasattr(arguments, "centers") else ""
+        return f"the following arguments are required: -o/--output{others}"
     if arguments.keep and arguments.output and arguments.output.suffix.lower() == ".npy":
         return f"--keep needs a csv or parquet output, got {arguments.output}"
     return _same_file(is_read, [path for path in is_written if path and path != Path("-")])

@@ -4,7 +4,7 @@
                            4:memory:/a/b      version 1: memory.limit_in_bytes, ...usage_in_bytes
     /sys/fs/cgroup/a/b -> /sys/fs/cgroup/a -> /sys/fs/cgroup     each with a limit of its own
 
-psutil knows the machine only, also where a container has far less.
+psutil reports the machine only, also where a container has far less.
 """
 
 from collections.abc import Iterator

@@ -30,7 +30,7 @@ OPTIONS = (
 
 
 def segment(arguments: Namespace) -> None:
-    """Segment an image, and write what is asked for: all files, or none."""
+    """Segment an image, and write its files, all or none."""
     for target in filter(None, [arguments.output, arguments.boundaries, arguments.regions]):
         check_target(target)
     began = time.perf_counter()

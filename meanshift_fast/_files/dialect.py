@@ -32,7 +32,7 @@ class Dialect(NamedTuple):
     comment : str
         A line that begins with this character is skipped; empty: no line is.
     encoding : str
-        One that Python knows.
+        A codec of Python.
     missing : tuple of str
         Words, besides the usual ones, that stand where there is no value.
     """

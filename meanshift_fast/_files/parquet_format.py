@@ -52,7 +52,7 @@ class Parquet:
         arrow = import_pyarrow()
         types = [numpy_type(s.field(name).type) for s in self.schemas for name in choice.features]
         dtype = np.result_type(*types)
-        # pyarrow sets the space for a batch aside before it knows how many rows there are.
+        # pyarrow allocates a whole batch, even where fewer rows are left.
         n_rows = max(1, min(most_values, MAX_BATCH_VALUES) // len(choice.all))
         for file in self.files:
             first = 0

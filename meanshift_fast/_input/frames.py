@@ -23,7 +23,7 @@ _COUNT = "count times in days or seconds, or leave the column out"
 
 def is_frame(X: Any) -> bool:
     """Whether a table has columns with names and types."""
-    # Of a lazy one the names are not to be asked for: polars would warn of the cost.
+    # The names of a lazy frame are not read: polars would warn of the cost.
     return _is_lazy(X) or (hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "schema")))
 
 

@@ -1,4 +1,4 @@
-"""Progress of a long call: a bar where somebody can see it, or a callable.
+"""Progress of a long call: a bar on a terminal or in a notebook, or a callable.
 
     stages, rounds --report(done, total, stage)--> callable
            |                     `---------------> bar --+--> tqdm, or a plain line, on stderr
@@ -54,7 +54,7 @@ def reporting(progress: bool | str | Report, stage: str = "") -> Iterator[Report
 
 
 def _is_watched() -> bool:
-    """Whether somebody sees what this thread writes to stderr: a terminal, or a notebook."""
+    """Whether what this thread writes to stderr is shown: on a terminal, or in a notebook."""
     if multiprocessing.parent_process() is not None:
         return False
     if threading.current_thread() is not threading.main_thread():
@@ -71,7 +71,7 @@ def is_silent(report: Report) -> bool:
 
 
 def note_round(report: Report, number: int, n_moving: int, largest: float) -> None:
-    """Show a round of the ascent in a bar: its number, who moves, and how far, in bandwidths."""
+    """Show a round of the ascent in a bar: its number, how many move, how far in bandwidths."""
     if isinstance(report, _Bar):
         report.round = f", round {number}: {n_moving:,} move, at most {largest:.2g} bandwidths"
 
@@ -89,7 +89,7 @@ class _Bar:
     def __init__(self, delay: float, stage: str = "") -> None:
         self.delay, self.round = delay, ""
         self._stage, self._done, self._total = stage, 0, 1
-        self._kernel = (0, 1)  # items that the current kernel has gone through, and all
+        self._kernel = (0, 1)  # items that the current kernel has finished, and all
         self._began = self._kernel_began = monotonic()
         self._drawn = -REDRAW_SECONDS
         self._display: Any = None
