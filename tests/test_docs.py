@@ -2,8 +2,10 @@
 
 import doctest
 import inspect
+import pydoc
 from importlib import import_module
 from pathlib import Path
+from pydoc import locate
 
 import pytest
 from numpydoc.validate import validate
@@ -71,3 +73,14 @@ def test_examples_show_what_happens(name):
 
 def test_every_public_name_is_documented():
     assert all(inspect.getdoc(getattr(meanshift_fast, name)) for name in meanshift_fast.__all__)
+
+
+@pytest.mark.parametrize("name", [*PUBLIC, *PARTS])
+def test_help_shows_annotations_as_they_are_written(name):
+    # NumPy's ArrayLike is a union of eight types, a page for each argument.
+    shown = pydoc.plain(pydoc.render_doc(locate(name)))
+    assert "_SupportsArray" not in shown
+    assert "NestedSequence" not in shown
+    assert "Union[" not in shown
+    if name.endswith(("bandwidth_curve", "condense", "from_estimator", "estimate_bandwidth")):
+        assert "X: 'ArrayLike'" in shown

@@ -11,6 +11,8 @@ from cells are those from rows. Halving the parts splits each cell in two along 
 cells merge to coarse ones, and the result does not depend on when they merge.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple
 
