@@ -11,7 +11,7 @@ import time
 import samples
 from meanshift_fast import MeanShift, estimate_bandwidth
 
-N_THREADS, N_FORKS, LIMIT_S = 8, 12, 240
+N_THREADS, N_FORKS, LIMIT_S = 8, 12, 1500
 X = samples.blobs(3000, 2)
 
 

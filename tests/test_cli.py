@@ -148,7 +148,7 @@ def bash(tmp_path, capsys):
 
 def read_until(terminal, text):
     """What a terminal shows up to a text."""
-    screen, end = "", time.monotonic() + 120
+    screen, end = "", time.monotonic() + 600
     while text not in screen:
         assert time.monotonic() < end, screen
         if select.select([terminal], [], [], 1)[0]:
