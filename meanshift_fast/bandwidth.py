@@ -286,7 +286,7 @@ def bandwidth_curve(
     See Also
     --------
     MeanShift : With ``bandwidth="stable"`` it uses the bandwidth that is found here.
-    estimate_bandwidth : Quicker rules, which know nothing of clusters.
+    estimate_bandwidth : Quicker rules, which do not look at clusters.
 
     Notes
     -----
@@ -300,7 +300,7 @@ def bandwidth_curve(
     The bandwidth to use is the first from the middle of the longest plateau upwards, by sixteenths
     of an octave, at which a fit has as many centres as the plateau has clusters. Where none has (a
     row far from all others is a centre at every bandwidth), it is the one that comes nearest, and
-    ``n_centers`` tells how near. ``MeanShift(bandwidth="stable")`` uses that bandwidth.
+    ``n_centers`` says how near. ``MeanShift(bandwidth="stable")`` uses that bandwidth.
 
     References
     ----------

@@ -62,7 +62,7 @@ default=None
         same. False: its label is -1, in ``predict`` as in ``fit``.
     assign : {"nearest", "basin"}, default="nearest"
         "nearest": a row belongs to the nearest centre. "basin": to the centre that its own
-        trajectory reaches, so that clusters may have any shape; ``predict`` then climbs too, and
+        trajectory reaches, so that clusters may have any shape; ``predict`` then ascends too, and
         the model keeps the rows for it.
     tol : float, default=1e-3
         A trajectory rests when a move is at most ``tol * bandwidth``.
@@ -70,7 +70,7 @@ default=None
         A trajectory that has not come to rest ends after ``max_iter + 1`` means.
     coalesce : float, default=0.0
         Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
-        0 follows every seed to its own end, as scikit-learn does. 0.01 makes the climb of
+        0 follows every seed to its own endpoint, as scikit-learn does. 0.01 makes the ascent of
         millions of seeds several times faster, and moves few rows from basin to basin.
     accuracy : float, default=1e-3
         For the Gaussian kernel: how far one shift may be from that of the sums over all rows, at
@@ -105,10 +105,10 @@ default=None
         The support of each centre: the weight of the rows in the last ball it was computed from;
         with the Gaussian kernel, of all rows as the kernel weighs them around it.
     history_ : structured ndarray of shape (n_rounds,)
-        For each round of the climb: ``round``, ``n_active`` trajectories that took a step, their
+        For each round of the ascent: ``round``, ``n_active`` trajectories that took a step, their
         ``mean_shift`` and ``max_shift`` (in bandwidths, where each feature has its own), and
-        ``n_converged``, how many rest so far. With ``coalesce`` those that follow another rest
-        when that one does.
+        ``n_converged``, how many rest so far. With ``coalesce`` those that are linked to another
+        rest when that one does.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -117,7 +117,7 @@ default=None
     See Also
     --------
     estimate_bandwidth : A bandwidth from the distances to the k-th neighbours.
-    trace : The story of single points.
+    trace : The trajectories of single points.
 
     Notes
     -----
@@ -135,13 +135,13 @@ default=None
     A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
     weight 0 take part in none of these, and are labelled.
 
-    With the Gaussian kernel, ends merge as with the flat one, what is left is polished, and merges
-    once more; a row's basin is that of the mode which the end nearest to its own became.
+    With the Gaussian kernel, endpoints merge as with the flat one, what is left is polished, and
+    merges once more; a row's basin is that of the mode which the endpoint nearest to its own became.
 
-    Labels by basin are those of [1]_ section 4, steps 1 to 3. Rows that were no seeds climb as
+    Labels by basin are those of [1]_ section 4, steps 1 to 3. Rows that were no seeds ascend as
     well; such a row whose trajectory ends beyond the bandwidth of every centre is an orphan.
     ``predict`` answers for rows equal to rows of the fit with their label, and lets every other
-    climb for itself, whatever ``coalesce`` is.
+    ascend by itself, whatever ``coalesce`` is.
 
     Differs from :class:`sklearn.cluster.MeanShift` where that is better: all threads by default;
     ``predict`` honours ``cluster_all``; an estimated bandwidth of zero gives each distinct row
@@ -301,7 +301,7 @@ default=None
         return labels
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Label rows by the nearest centre, or by the centre that they climb to.
+        """Label rows by the nearest centre, or by the centre that they ascend to.
 
         Parameters
         ----------

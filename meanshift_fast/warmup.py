@@ -41,7 +41,7 @@ def warm_up() -> None:
     MeanShift().fit(grid[:1100])
     # Small ones are fitted in one call, and their bandwidth is estimated in another.
     MeanShift(bin_seeding=True).fit(grid[:200])
-    # Many columns have a climb of their own, where the rows lie near few axes.
+    # Many columns have an index of their own, where the rows lie near few axes.
     MeanShift(bandwidth=20.0).fit(np.tile(grid[:300], (1, 20)))
 
 

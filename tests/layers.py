@@ -69,10 +69,20 @@ def in_a_child(method, target=child):
     return [process.exitcode, None if queue.empty() else queue.get()]
 
 
-def running():
-    """The most threads seen to run at once while four fits climb, this one not counted.
+def threads_that_run(me):
+    """How many threads of this process run now, one of them not counted."""
+    states = [
+        task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path("/proc/self/task").iterdir()
+        if int(task.name) != me and task.exists()
+    ]
+    return states.count("R")
 
-    They climb when all four have come so far, and again until some were seen to run at 50 looks.
+
+def running():
+    """The most threads seen to run at once while four fits ascend, this one not counted.
+
+    They ascend when all four have come so far, and again until some were seen to run at 50 looks.
     """
     everybody_here = threading.Barrier(AT_ONCE)
     waited = set()
@@ -92,14 +102,8 @@ def running():
     with ThreadPoolExecutor(AT_ONCE) as pool:
         fits = [pool.submit(fit_until_seen) for _ in range(AT_ONCE)]
         while len(seen) < LOOKS and not any(fit.done() for fit in fits):
-            if len(waited) == AT_ONCE:
-                states = [
-                    task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
-                    for task in Path("/proc/self/task").iterdir()
-                    if int(task.name) != me and task.exists()
-                ]
-                if (n_running := states.count("R")) > 0:
-                    seen.append(n_running)
+            if len(waited) == AT_ONCE and (n_running := threads_that_run(me)) > 0:
+                seen.append(n_running)
     for fit in fits:
         fit.result()
     return max(seen)

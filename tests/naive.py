@@ -201,31 +201,31 @@ def history(stories, bandwidth, tol=1e-3):
     return np.array(rows, dtype=HISTORY)
 
 
-def coalesced(points, weights, seeds, bandwidth, coalesce, tol=1e-3, max_iter=300):
-    """Seeds in step, of which whoever comes into a cell that another came into follows that one.
+def root_of(links, seed):
+    """The root of a seed in a forest of links."""
+    return seed if links[seed] == seed else root_of(links, links[seed])
 
-    Nobody follows himself: a track may lead back into a cell whose first visitor is following by
-    now. The first in the order of the seeds comes first.
+
+def coalesced(points, weights, seeds, bandwidth, coalesce, tol=1e-3, max_iter=300):
+    """Seeds in step; one that comes into a cell that another came into is linked to that one.
+
+    To its root, and never to itself: a trajectory may come back into a cell whose first is linked
+    by now. In a round the order is that of the seeds.
 
     Returns
     -------
-    leaders : (n_seeds,), whom each seed followed in the end; itself where nobody.
-    ends, support : of each seed's leader.
+    roots : (n_seeds,), the root of each seed's links; itself where there are none.
+    ends, support : of each seed's root.
     rounds : list of (n_active, n_converged), round by round.
     """
-    leaders = list(range(len(seeds)))
+    links = list(range(len(seeds)))
     first_in, resting, rounds = {}, set(), []
-
-    def leader_of(seed):
-        return seed if leaders[seed] == seed else leader_of(leaders[seed])
 
     def go_on(live, positions):
         for seed in live:
             cell = tuple(np.round(positions[seed] / (coalesce * bandwidth)))
-            leader = leader_of(first_in.setdefault(cell, seed))
-            if leader != seed:
-                leaders[seed] = leader
-        return [seed for seed in live if leaders[seed] == seed]
+            links[seed] = root_of(links, first_in.setdefault(cell, seed))
+        return [seed for seed in live if links[seed] == seed]
 
     positions, support = np.array(seeds, dtype=float), np.zeros(len(seeds))
     live = go_on(range(len(seeds)), positions)
@@ -238,9 +238,9 @@ def coalesced(points, weights, seeds, bandwidth, coalesce, tol=1e-3, max_iter=30
             positions[seed] = mean
         if len(rounds) < max_iter:
             live = go_on([seed for seed in live if seed not in resting], positions)
-        rounds.append((n_active, sum(leader_of(s) in resting for s in range(len(seeds)))))
-    leaders = np.array([leader_of(seed) for seed in range(len(seeds))])
-    return leaders, positions[leaders], support[leaders], rounds
+        rounds.append((n_active, sum(root_of(links, s) in resting for s in range(len(seeds)))))
+    roots = np.array([root_of(links, seed) for seed in range(len(seeds))])
+    return roots, positions[roots], support[roots], rounds
 
 
 def bin_seeds(points, bin_size, min_bin_freq=1, weights=None):

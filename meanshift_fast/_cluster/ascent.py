@@ -171,8 +171,8 @@ def ascend(
         where the seeds are the rows of the index, and keeps what a shift reads in cache: 2.1 us
         against 3.4 us a shift at 1M x 2 rows.
     sorts_anew : bool, default=False
-        Whether to sort the trajectories into such an order after each round, as they part and
-        meet: `Index.sorts` says where that pays.
+        Whether to sort the trajectories into such an order after each round: `Index.sorts` says
+        where that pays.
 
     Returns
     -------
@@ -217,7 +217,7 @@ def ascend(
 
 
 def _has_repeats(positions: NDArray[np.float64]) -> bool:
-    """Whether most seeds equal another; the memo of few trajectories finds equal ones by itself."""
+    """Whether most seeds equal another; the memo of few trajectories finds equal ones anyway."""
     if len(positions) <= thresholds.MAX_MEMO_TRAJECTORIES or not may_repeat(positions):
         return False
     return MIN_SEEDS_A_DISTINCT_ONE * len(find_repeats(readonly(positions))[0]) <= len(positions)

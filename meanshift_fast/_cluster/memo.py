@@ -1,7 +1,7 @@
 """The memo: steps of trajectories by the position they start from, so that each is taken once.
 
     seed 0   a --> b --> c --> d --> e *          a place is entered once, with the step that
-    seed 1   f --> g --> c                        leads on from it; a trajectory that comes to a
+    seed 1   f --> g --> c                        starts from it; a trajectory that comes to a
     seed 2   h --> i --> j --> d                  place with a step goes on by that step
 
 A flat shift depends on the position alone, and has the same mean wherever the ball holds the same
@@ -78,8 +78,8 @@ def _record(
     where there is no room for it.
 
     In ``live`` each place becomes the next, or -1 where the trajectory rests or the place has a
-    step already. Rounds are entered in order: a trajectory that joins another is never at an
-    earlier round than that one was, so the rounds that are left suffice.
+    step already. Rounds are entered in order: a trajectory that comes to a known place is never
+    at an earlier round than the one that entered it, so the rounds that are left suffice.
     """
     n_steps, n_features = arrivals.shape[1:]
     words, table, arriving = flat(words), flat(slots), flat(arrivals)

@@ -1,17 +1,17 @@
-"""Converged ends become modes: the heaviest end keeps its ball to itself, then the next.
+"""Endpoints become modes: the one of most support removes all others in its ball, then the next.
 
-    ends --collapse--> distinct ends --sweep--> modes
-                                       |
-                                       | still waiting after many sweeps
-                                       v
-                          tree of the ends --sift--> modes, in the same order
+    endpoints --collapse--> distinct endpoints --sweep--> modes
+                                     |
+                                     | still waiting after many sweeps
+                                     v
+                        tree of the endpoints --sift--> modes, in the same order
 
-Seeds that climb to one point end as equal tuples, which a hash table finds at once. A sweep
-then keeps the first of the ends that wait, drops those in its ball and finds the next first on
-the way: with few modes this reads the ends a few times and sorts nothing. Where many modes
-survive, sweeps would be quadratic. So after a budget of sweeps the ends that still wait go into
-a tree, in which a ball costs a handful of blocks, and are sorted as they are needed: by support,
-and by coordinates only among equals that no ball has removed by then.
+Trajectories that converge to one point end as equal tuples, which a hash table finds at once. A
+sweep then keeps the first of the endpoints that wait, drops those in its ball and finds the next
+first on the way: with few modes this reads the endpoints a few times and sorts nothing. Where many
+modes survive, sweeps would be quadratic. So after a budget of sweeps the endpoints that still wait
+go into a tree, in which a ball costs a handful of blocks, and are sorted as they are needed: by
+support, and by coordinates only among equals that no ball has removed by then.
 """
 
 import numpy as np
@@ -38,22 +38,22 @@ from meanshift_fast._jit.simd import (
     where,
 )
 
-FIRST_CHUNK_ENDPOINTS = 1 << 20  # ends of the first chunk that is looked for equals
+FIRST_CHUNK_ENDPOINTS = 1 << 20  # endpoints of the first chunk in which equal ones are found
 SURE = 1.0 + 1e-9  # times a square: what exceeds that in some order of adding exceeds it in any
-AT_ONCE = 1 << 23  # visits, or ends sorted, in one go: some tenths of a second
+AT_ONCE = 1 << 23  # visits, or endpoints sorted, in one go: some tenths of a second
 
 _UNWEIGHTED = np.empty(0)
 _UNWEIGHTED.flags.writeable = False
 
 
-# Equal ends.
+# Equal endpoints.
 
 
 @serial
-def collapse(ends, start, stop, support, slots, waiting, n_distinct):
+def collapse(endpoints, start, stop, support, slots, waiting, n_distinct):
     """List the first of each new tuple in start:stop, with the support of the last; how many."""
-    n_features, last_slot = ends.shape[1], slots.shape[0] - 1
-    table, marks = flat(ends), flat(slots)
+    n_features, last_slot = endpoints.shape[1], slots.shape[0] - 1
+    table, marks = flat(endpoints), flat(slots)
     for row in range(start, stop):
         slot = find_row_slot(table, bit_patterns(table), n_features, row, table, marks, last_slot)
         if item(marks, slot) == 0:
@@ -68,47 +68,47 @@ def collapse(ends, start, stop, support, slots, waiting, n_distinct):
 
 
 @step
-def _is_before(ends, n_features, support, i, j):
-    """Whether end i comes before end j: by support, then by coordinates, both descending."""
+def _is_before(endpoints, n_features, support, i, j):
+    """Whether endpoint i comes before j: by support, then by coordinates, both descending."""
     more = item(support, i) - item(support, j)
     f = 0
     while more == 0.0 and f < n_features:
-        more = item(ends, i * n_features + f) - item(ends, j * n_features + f)
+        more = item(endpoints, i * n_features + f) - item(endpoints, j * n_features + f)
         f += 1
     return more > 0.0
 
 
 @step
-def _is_beyond(ends, n_features, i, j, bandwidth_sq):
-    # Sixteen features at once in any order, to begin with: of digits, 342 modes among 1,700 ends
-    # take 1.2 ms so, and 2.7 feature by feature.
+def _is_beyond(endpoints, n_features, i, j, bandwidth_sq):
+    # Sixteen features at once in any order, to begin with: of digits, 342 modes among 1,700
+    # endpoints take 1.2 ms so, and 2.7 feature by feature.
     far_sq = full(0.0)
     for f in range(0, n_features - LANES + 1, LANES):
-        away = load_from(ends, i * n_features + f) - load_from(ends, j * n_features + f)
+        away = load_from(endpoints, i * n_features + f) - load_from(endpoints, j * n_features + f)
         far_sq = fused(away, away, far_sq)
         if total(far_sq) > bandwidth_sq * SURE:
             return True
     distance_sq = 0.0
     f = 0
     while f < n_features and distance_sq <= bandwidth_sq:
-        away = item(ends, i * n_features + f) - item(ends, j * n_features + f)
+        away = item(endpoints, i * n_features + f) - item(endpoints, j * n_features + f)
         distance_sq += away * away
         f += 1
     return distance_sq > bandwidth_sq
 
 
 @serial
-def sweep(ends, support, bandwidth_sq, waiting, n_waiting, first, n_visits, modes, n_modes):
+def sweep(endpoints, support, bandwidth_sq, waiting, n_waiting, first, n_visits, modes, n_modes):
     """Keep modes until none waits or the visits are spent.
 
-    Returns how many are kept, how many still wait and the first of these. ``first`` is -1 as long
-    as nobody knows who that is.
+    Returns how many are kept, how many still wait and the first of these in the order of the
+    output. ``first`` is -1 where it is still to be found.
     """
-    n_features = ends.shape[1]
+    n_features = endpoints.shape[1]
     if first < 0:
         first = waiting[0]
         for k in range(1, n_waiting):
-            if _is_before(flat(ends), n_features, flat(support), waiting[k], first):
+            if _is_before(flat(endpoints), n_features, flat(support), waiting[k], first):
                 first = waiting[k]
     while n_waiting > 0 and n_visits > 0:
         mode = first
@@ -118,8 +118,10 @@ def sweep(ends, support, bandwidth_sq, waiting, n_waiting, first, n_visits, mode
         n_left = 0
         for k in range(n_waiting):
             row = waiting[k]
-            if _is_beyond(flat(ends), n_features, row, mode, bandwidth_sq):
-                if n_left == 0 or _is_before(flat(ends), n_features, flat(support), row, first):
+            if _is_beyond(flat(endpoints), n_features, row, mode, bandwidth_sq):
+                if n_left == 0 or _is_before(
+                    flat(endpoints), n_features, flat(support), row, first
+                ):
                     first = row
                 waiting[n_left] = row
                 n_left += 1
@@ -127,13 +129,13 @@ def sweep(ends, support, bandwidth_sq, waiting, n_waiting, first, n_visits, mode
     return n_modes, n_waiting, first
 
 
-# Many modes: remove balls in a tree of the ends. A leaf's `left` has a bit for each of its ends
-# that is not removed yet, a block's `left_below` one for each child with any left.
+# Many modes: remove balls in a tree of the endpoints. A leaf's `left` has a bit for each of its
+# endpoints that is not removed yet, a block's `left_below` one for each child with any left.
 
 
 @serial
 def _count_in(weight, first_child, n_upper, n_ends, left, left_below, parent):
-    """Set the bits of all ends; and note the parent of each block."""
+    """Set the bits of all endpoints; and note the parent of each block."""
     for block in range(parent.shape[0]):
         children = bits(load(weight, block) > 0.0)
         left_below[block] = children
@@ -147,7 +149,7 @@ def _count_in(weight, first_child, n_upper, n_ends, left, left_below, parent):
 
 @step
 def _remove(leaf, gone, first_child, n_upper, parent, left, left_below):
-    """Remove some of a leaf's ends; an empty leaf closes, and so do the blocks it empties."""
+    """Remove some of a leaf's endpoints; an empty leaf closes, and so do the blocks it empties."""
     here = item(left, leaf) & ~gone
     put(left, leaf, here)
     block, child = n_upper + leaf // LANES, leaf % LANES
@@ -160,19 +162,19 @@ def _remove(leaf, gone, first_child, n_upper, parent, left, left_below):
         block, child = above, block - item(first_child, above)
 
 
-# The three tests leave off where the rest cannot change what they tell: 100,000 ends that are all
-# modes, in 64 dimensions, take 79 ms from here on, and took 114 ms with every feature read.
+# The three tests stop where no further feature can change their result: 100,000 endpoints that are
+# all modes, in 64 dimensions, take 79 ms from here on, and took 114 ms with every feature read.
 
 
 @step
-def _touched(lower, upper, block, n_features, ends, center, radius_sq, among):
+def _touched(lower, upper, block, n_features, endpoints, center, radius_sq, among):
     """Find which of some children the ball touches; the last of them stands untested."""
     zero = full(0.0)
     near_sq = zero
     touched, f = among, 0
     while touched & (touched - 1) != 0 and f < n_features:
-        below = load(lower, block * n_features + f) - item(ends, center + f)
-        above = item(ends, center + f) - load(upper, block * n_features + f)
+        below = load(lower, block * n_features + f) - item(endpoints, center + f)
+        above = item(endpoints, center + f) - load(upper, block * n_features + f)
         outside = where(below > above, below, above)
         outside = where(outside > 0.0, outside, zero)
         near_sq = near_sq + outside * outside
@@ -182,13 +184,13 @@ def _touched(lower, upper, block, n_features, ends, center, radius_sq, among):
 
 
 @step
-def _inside(lower, upper, block, n_features, ends, center, radius_sq, among):
+def _inside(lower, upper, block, n_features, endpoints, center, radius_sq, among):
     """Find which of some children lie in the ball."""
     far_sq = full(0.0)
     inside, f = among, 0
     while inside != 0 and f < n_features:
-        to_low = item(ends, center + f) - load(lower, block * n_features + f)
-        to_high = load(upper, block * n_features + f) - item(ends, center + f)
+        to_low = item(endpoints, center + f) - load(lower, block * n_features + f)
+        to_high = load(upper, block * n_features + f) - item(endpoints, center + f)
         across = where(to_low > to_high, to_low, to_high)
         far_sq = far_sq + across * across
         inside &= bits(far_sq <= radius_sq)
@@ -197,12 +199,12 @@ def _inside(lower, upper, block, n_features, ends, center, radius_sq, among):
 
 
 @step
-def _in_ball(leaves, leaf, n_features, ends, center, radius_sq, among):
-    """Find which of some ends of a leaf are in the ball."""
+def _in_ball(leaves, leaf, n_features, endpoints, center, radius_sq, among):
+    """Find which of some endpoints of a leaf are in the ball."""
     distance_sq = full(0.0)
     inside, f = among, 0
     while inside != 0 and f < n_features:
-        away = load(leaves, leaf * n_features + f) - item(ends, center + f)
+        away = load(leaves, leaf * n_features + f) - item(endpoints, center + f)
         distance_sq = distance_sq + away * away
         inside &= bits(distance_sq <= radius_sq)
         f += 1
@@ -211,10 +213,10 @@ def _in_ball(leaves, leaf, n_features, ends, center, radius_sq, among):
 
 @step
 def _remove_ball(
-    ends, center, radius_sq, n_features, leaves, lower, upper, first_child, n_upper,
+    endpoints, center, radius_sq, n_features, leaves, lower, upper, first_child, n_upper,
     parent, left, left_below, stack
 ):  # fmt: skip
-    """Remove the ends in the ball around one of them, whose features begin at ``center``."""
+    """Remove the endpoints in the ball around one of them, whose features begin at ``center``."""
     put(stack, 0, 0)
     n_stacked = 1
     while n_stacked > 0:
@@ -224,8 +226,10 @@ def _remove_ball(
         block = ~block if is_whole else block
         touched = inside = item(left_below, block)
         if not is_whole:
-            touched = _touched(lower, upper, block, n_features, ends, center, radius_sq, touched)
-            inside = _inside(lower, upper, block, n_features, ends, center, radius_sq, touched)
+            touched = _touched(
+                lower, upper, block, n_features, endpoints, center, radius_sq, touched
+            )
+            inside = _inside(lower, upper, block, n_features, endpoints, center, radius_sq, touched)
         while touched != 0:
             lane = lowest(touched)
             touched &= touched - 1
@@ -237,7 +241,7 @@ def _remove_ball(
             else:
                 gone = item(left, child)
                 if not is_inside:
-                    gone = _in_ball(leaves, child, n_features, ends, center, radius_sq, gone)
+                    gone = _in_ball(leaves, child, n_features, endpoints, center, radius_sq, gone)
                 _remove(child, gone, first_child, n_upper, parent, left, left_below)
 
 
@@ -268,7 +272,7 @@ def _swap(values, ranks, i, j):
 def _partition(values, ranks, start, stop):
     """Order start:stop into values above a pivot, equal to it and below; the two borders."""
     # The median of three at random. Of the first, middle and last, earlier partitions and removals
-    # leave an order that made it quadratic: 2.7 s for a line of 1M ends that takes 0.5 s.
+    # leave an order that made it quadratic: 2.7 s for a line of 1M endpoints that takes 0.5 s.
     size = stop - start
     draw = (stop * 1103515245 + 12345) & 0x7FFFFFFF
     a = item(values, start + draw % size)
@@ -294,12 +298,12 @@ def _partition(values, ranks, start, stop):
 
 @serial
 def _sift(
-    ends, leaves, order, lower, upper, first_child, n_upper, values, ranks, bandwidth_sq,
+    endpoints, leaves, order, lower, upper, first_child, n_upper, values, ranks, bandwidth_sq,
     parent, left, left_below, stack, parts, n_parts, modes, n_modes, n_steps
 ):  # fmt: skip
-    """Keep the first end that is left, remove its ball, and so on until none is.
+    """Keep the first endpoint that is left, remove its ball, and so on until none is.
 
-    Sorts parts of the ends, the first part first. The ends of a part agree in all keys before
+    Sorts parts of the endpoints, the first part first. Those of a part agree in all keys before
     the part's own, key 0 being the support, which ``values`` holds, and key f + 1 feature f.
     Stops where the steps are spent or there is no room for more parts; returns how many parts
     wait, and how many modes there are.
@@ -328,7 +332,7 @@ def _sift(
                 flat(parent), flat(left), flat(left_below),
             )  # fmt: skip
             _remove_ball(
-                flat(ends), order[rank] * n_features, bandwidth_sq, n_features, flat(leaves),
+                flat(endpoints), order[rank] * n_features, bandwidth_sq, n_features, flat(leaves),
                 flat(lower), flat(upper), flat(first_child), n_upper,
                 flat(parent), flat(left), flat(left_below), flat(stack),
             )  # fmt: skip
@@ -339,26 +343,26 @@ def _sift(
 
 
 def _sift_out(
-    ends: NDArray[np.float64],
+    endpoints: NDArray[np.float64],
     support: NDArray[np.float64],
     bandwidth_sq: float,
     modes: NDArray[np.int64],
 ) -> int:
-    """Write the modes among distinct ends, row numbers in order; how many."""
-    ends.flags.writeable = False
-    tree = build(ends, _UNWEIGHTED)
+    """Write the modes among distinct endpoints, row numbers in order; how many."""
+    endpoints.flags.writeable = False
+    tree = build(endpoints, _UNWEIGHTED)
     left = np.empty(len(tree.points), dtype=np.int64)
     left_below = np.empty_like(tree.first_child)
     parent = np.zeros_like(tree.first_child)
-    _count_in(tree.weight, tree.first_child, tree.n_upper, len(ends), left, left_below, parent)
-    values, ranks = support[tree.order], np.arange(len(ends))
+    _count_in(tree.weight, tree.first_child, tree.n_upper, len(endpoints), left, left_below, parent)
+    values, ranks = support[tree.order], np.arange(len(endpoints))
     stack = np.empty(LANES * LANES, dtype=np.int64)
     parts, n_parts, n_modes = np.zeros((256, 3), dtype=np.int64), 1, 0
-    parts[0, 1] = len(ends)
+    parts[0, 1] = len(endpoints)
     while n_parts > 0:
         n_parts, n_modes = _sift(
-            ends, tree.points, tree.order, tree.lower, tree.upper, tree.first_child, tree.n_upper,
-            values, ranks, bandwidth_sq, parent, left, left_below, stack, parts, n_parts, modes,
+            endpoints, tree.points, tree.order, tree.lower, tree.upper, tree.first_child,
+            tree.n_upper, values, ranks, bandwidth_sq, parent, left, left_below, stack, parts, n_parts, modes,
             n_modes, AT_ONCE,
         )  # fmt: skip
         if n_parts + 2 > len(parts):
@@ -381,59 +385,59 @@ def count_supported(support: NDArray[np.float64], min_support: float) -> int:
 
 
 def merge_modes(
-    ends: NDArray[np.float64], support: NDArray[np.float64], bandwidth: float
+    endpoints: NDArray[np.float64], support: NDArray[np.float64], bandwidth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Merge the ends of trajectories into modes.
+    """Merge the endpoints of trajectories into modes.
 
     Parameters
     ----------
-    ends : read-only C-ordered float64 array of shape (n_seeds, n_features)
+    endpoints : read-only C-ordered float64 array of shape (n_seeds, n_features)
         Where the seeds came to rest, in the order of the seeds; finite, at least one.
     support : float64 array of shape (n_seeds,)
         The weight in the last ball of each seed; positive.
     bandwidth : float
-        The radius of a mode's ball, in the unit of the columns; with 0 only equal ends merge.
+        The radius of a mode's ball, in the unit of the columns; with 0 only equal endpoints merge.
 
     Returns
     -------
     modes : float64 array of shape (n_modes, n_features)
         The modes, by support and then by coordinates, both descending.
     mode_support : float64 array of shape (n_modes,)
-        The weight in the ball that each mode is the mean of; of equal ends, the last one's.
+        The weight in the ball that each mode is the mean of; of equal endpoints, the last one's.
 
     Notes
     -----
-    As in scikit-learn's ``MeanShift``: equal ends are one; the first of all ends, in the order
+    As in scikit-learn's ``MeanShift``: equal endpoints are one; the first of all, in the order
     of the output, is a mode and removes every other in the closed ball around it, and so does
     the first of the rest, until none is left.
 
     Time n_seeds times the smaller of n_modes and 16, in units of 5 to 30 ns; for more modes also
-    a tree of the ends that then wait, a sort of them, and a fraction of a microsecond a mode.
-    Memory 40 to 56 bytes a seed, and with the tree two copies of the ends that go into it.
+    a tree of the endpoints that then wait, a sort of them, and a fraction of a microsecond a mode.
+    Memory 40 to 56 bytes a seed, and with the tree two copies of the endpoints that go into it.
     """
-    n_seeds = len(ends)
+    n_seeds = len(endpoints)
     bandwidth_sq = float(bandwidth) * float(bandwidth)
     support = support.copy()
     slots = np.zeros(2 << n_seeds.bit_length(), dtype=np.int64)
     waiting = np.empty(n_seeds, dtype=np.int64)
     n_waiting = 0
     for start, stop in chunks(n_seeds, first=FIRST_CHUNK_ENDPOINTS):
-        n_waiting = collapse(ends, start, stop, support, slots, waiting, n_waiting)
+        n_waiting = collapse(endpoints, start, stop, support, slots, waiting, n_waiting)
     n_visits = max(thresholds.MAX_ENDPOINT_SWEEPS * n_waiting, thresholds.MIN_ENDPOINT_VISITS)
     kept = np.empty(n_waiting, dtype=np.int64)
     n_modes, first = 0, -1
     while n_waiting > 0 and n_visits > 0:
         n_left = n_visits - max(n_waiting, AT_ONCE)
         n_modes, n_waiting, first = sweep(
-            ends, support, bandwidth_sq, waiting, n_waiting, first, min(n_visits, AT_ONCE), kept,
-            n_modes,
+            endpoints, support, bandwidth_sq, waiting, n_waiting, first, min(n_visits, AT_ONCE),
+            kept, n_modes,
         )  # fmt: skip
         n_visits = n_left
     if n_waiting > 0:
         rows = waiting[:n_waiting]
         more = kept[n_modes:]
-        n_more = _sift_out(ends.take(rows, axis=0), support[rows], bandwidth_sq, more)
+        n_more = _sift_out(endpoints.take(rows, axis=0), support[rows], bandwidth_sq, more)
         more[:n_more] = rows[more[:n_more]]
         n_modes += n_more
     kept = kept[:n_modes]
-    return ends.take(kept, axis=0), support[kept]
+    return endpoints.take(kept, axis=0), support[kept]

@@ -257,7 +257,7 @@ def _merge(
 
 
 def _with_support(modes: Modes, min_support: float) -> Modes:
-    """Drop the modes of too little support; their basins join those of the nearest left."""
+    """Drop the modes of too little support; their basins become those of the nearest left."""
     n_kept = count_supported(modes.support, min_support)
     if n_kept == 0:
         raise ValueError(

@@ -10,7 +10,7 @@ of its own; else they are hashed. The table is as long in either case, and such 
 bin falls on take no memory.
 
 Each thread looks at a part of the rows, with slots of its own; in the end the bins of the other
-parts join those of the first, in order.
+parts are merged into those of the first, in order.
 """
 
 import warnings
@@ -169,7 +169,7 @@ def _count_bins(
 
 @serial
 def _join_part(points, start, stop, bin_size, origin, stride, slots, n_bins, rows, counts, bins):
-    """Let the bins that rows[start:stop] begin join the first ``n_bins``; how many there are then.
+    """Merge the bins that rows[start:stop] begin into the first ``n_bins``; how many there are.
 
     There are no more of them than rows were read, so a row is read before it is overwritten.
     """
@@ -213,7 +213,7 @@ def find_bins(
     n_parts = min(available_threads(), MAX_PARTS) if is_shared else 1
     part = -(-n_samples // n_parts)
     starts = [*range(0, n_samples, part), n_samples]
-    # The first part's slots are enough for all rows: the other parts' bins will join them.
+    # The first part's slots are enough for all rows: the other parts' bins are merged into them.
     n_slots = [1 << (2 * n).bit_length() for n in (n_samples, *[part] * (len(starts) - 2))]
     slot_starts = np.array([0, *accumulate(n_slots)])
     slots = np.zeros(slot_starts[-1], dtype=row_type(n_samples))
@@ -243,8 +243,8 @@ def whole_rows_once(
     """Make of equal rows of whole numbers one row of their weight, where that halves the table.
 
     Pixels repeat: of the 273,280 of a photograph 96,615 are distinct. Finding them takes 7 ms; the
-    tree is built in 5 ms and not in 19, and a climb takes 80 ms and not 150. Sums of whole numbers
-    are whole numbers, and come out the same.
+    tree is built in 5 ms and not in 19, and the ascent takes 80 ms and not 150. Sums of whole
+    numbers are whole numbers, and come out the same.
 
     Parameters
     ----------
@@ -294,9 +294,9 @@ def _full_bins(
 
 def warn_of_bins(bin_size: float | NDArray[np.float64]) -> None:
     """Warn that the rows are the seeds, as from the line that called the package."""
-    told = cut(str(bin_size) if isinstance(bin_size, np.ndarray) else f"{float(bin_size):f}")
+    text = cut(str(bin_size) if isinstance(bin_size, np.ndarray) else f"{float(bin_size):f}")
     warnings.warn(
-        f"Binning data failed with provided bin_size={told}, using data points as seeds.",
+        f"Binning data failed with provided bin_size={text}, using data points as seeds.",
         stacklevel=caller_level(),
     )
 
@@ -385,8 +385,8 @@ def _centers(
 ) -> NDArray[Any]:
     """The centres of bins, from their numbers and a row of each.
 
-    Up to `MAX_SINGLE_NUMBER` they are scikit-learn's, which pass through float32. Each number
-    decides for itself: one row far away moves no seed of the others by what float32 rounds.
+    Up to `MAX_SINGLE_NUMBER` they are scikit-learn's, which pass through float32. Each
+    number is judged alone: the rounding of one row far away moves no other seed.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         singles: NDArray[Any] = numbers.astype(np.float32) * bin_size

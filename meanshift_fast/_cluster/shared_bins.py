@@ -20,7 +20,7 @@ from meanshift_fast._input.scaling import readonly_table
 
 MIN_FEATURES = 5  # in four a bin's centre is within a bandwidth of all its rows
 MAX_BINS = 64
-# Few rows clear most fits. More are asked before a warning, because one row that reaches a mode
+# Few rows clear most fits. More ascend before a warning, because one row that reaches a mode
 # merges all others within the bandwidth: of those unit rows, in 20 clusters, a twentieth reaches
 # the middle at bandwidth 1.2, and one cluster is right.
 FEW_ROWS, MANY_ROWS = 16, 128
@@ -30,7 +30,7 @@ MIN_STRAY_SHARE = 0.25  # of sampled rows: fewer may be outliers
 def may_miss_modes(
     points: NDArray[np.float64], modes: NDArray[np.float64], radius: float, n_bins: int
 ) -> bool:
-    """Whether bins may have missed modes, of which only an ascent of rows can tell.
+    """Whether bins may have missed modes, which only an ascent of rows can show.
 
     Parameters
     ----------

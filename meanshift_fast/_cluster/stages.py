@@ -18,7 +18,7 @@ class Stages:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody waits to hear of the stages of a short call."""
+        """Whether no progress is reported, so that a short fit needs no stages."""
         return is_silent(self.report)
 
     def begin(self, stage: str) -> None:
