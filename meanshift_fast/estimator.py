@@ -136,7 +136,8 @@ default=None
     weight 0 take part in none of these, and are labelled.
 
     With the Gaussian kernel, endpoints merge as with the flat one, what is left is polished, and
-    merges once more; a row's basin is that of the mode which the endpoint nearest to its own became.
+    merges once more; a row's basin is that of the mode which the endpoint nearest to its own
+    became.
 
     Labels by basin are those of [1]_ section 4, steps 1 to 3. Rows that were no seeds ascend as
     well; such a row whose trajectory ends beyond the bandwidth of every centre is an orphan.

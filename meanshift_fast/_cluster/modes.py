@@ -362,8 +362,8 @@ def _sift_out(
     while n_parts > 0:
         n_parts, n_modes = _sift(
             endpoints, tree.points, tree.order, tree.lower, tree.upper, tree.first_child,
-            tree.n_upper, values, ranks, bandwidth_sq, parent, left, left_below, stack, parts, n_parts, modes,
-            n_modes, AT_ONCE,
+            tree.n_upper, values, ranks, bandwidth_sq, parent, left, left_below, stack, parts,
+            n_parts, modes, n_modes, AT_ONCE,
         )  # fmt: skip
         if n_parts + 2 > len(parts):
             parts = np.concatenate([parts, np.zeros_like(parts)])
