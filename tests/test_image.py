@@ -1,6 +1,7 @@
 """Images: kernels and their plain twin agree; threads, masks, axes and colours; bad input."""
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -225,6 +226,22 @@ def test_progress_hears_the_climb_and_the_labels():
     assert heard[-1] == (1, 1, "labels")
 
 
+def test_memory_beside_the_image_is_at_most_80_bytes_a_pixel():
+    image = np.zeros((800, 900, 3), np.uint8)
+    image[:, 450:] = 200
+    mean_shift_segment(image[:9, :9], 1.5, 9, convert2lab=False, n_jobs=1)
+    tracemalloc.start()
+    found = mean_shift_segment(
+        image, 1.5, 9, merge=1, convert2lab=False, n_jobs=1, return_filtered=True,
+        return_positions=True,
+    )  # fmt: skip
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    memo = 8.5e6  # for each thread
+    assert found[0].max() == 2
+    assert most <= 80 * found[0].size + memo
+
+
 # Bad input.
 
 GREY = np.arange(24.0).reshape(4, 6)
@@ -244,6 +261,7 @@ GREY = np.arange(24.0).reshape(4, 6)
         (np.zeros((2, 2, 2, 2)), {}, "two or three axes in space, got 4"),
         (GREY, {"channel_axis": 5}, r"axis of the image, got 5 for shape \(4, 6\)"),
         (np.zeros((0, 3)), {}, "at least one pixel"),
+        (np.broadcast_to(np.uint8(1), (1 << 16, 1 << 16)), {}, "at most 4,294,967,295 pixels"),
         (GREY + 1j, {}, "real numbers, got dtype complex128"),
         (GREY.astype(str), {}, "real numbers, got dtype <U"),
         (np.where(GREY == 8, np.nan, GREY), {}, r"finite.*nan at pixel \(1, 2\)"),

@@ -36,6 +36,7 @@ MAX_ITERATIONS = 1 << 16
 MIN_MEMO_POSITIONS = 1 << 16
 TAKEN_PIXELS = 256  # pixels that a thread takes at a time
 BLOCK_SIDE = 32  # pixels: neighbours follow one another, and meet in the memo
+NUMBER = np.uint32  # the numbers of pixels: half the memory of int64
 FIRST_CHUNK_VALUES = 1 << 28  # values that the first chunk reads, at most
 
 
@@ -219,8 +220,9 @@ def _follow_some(
             if n_places + max_iter + 2 > tables[0].shape[0]:
                 tables[2][:] = 0
                 n_places = np.int64(0)
-            plane, row = pixels[i] // n_columns // n_rows, pixels[i] // n_columns % n_rows
-            column = pixels[i] % n_columns
+            pixel, target = np.int64(pixels[i]), np.int64(rows[i])
+            plane, row = pixel // n_columns // n_rows, pixel // n_columns % n_rows
+            column = pixel % n_columns
             put(room, here, plane + item(frame, 0))
             put(room, here + 1, row + item(frame, 1))
             put(room, here + 2, column + item(frame, 2))
@@ -235,10 +237,10 @@ def _follow_some(
             end, n_places = _endpoint_of(
                 start, lattice, flat(lengths), is_joint, max_iter, tables, n_places
             )
-            is_gone[rows[i]] = end == GONE
+            is_gone[target] = end == GONE
             if end != GONE:
                 for k in range(3 - n_space, size):
-                    endpoints[rows[i], k - 3 + n_space] = item(places, end * size + k)
+                    endpoints[target, k - 3 + n_space] = item(places, end * size + k)
         first = fetch_add(taken, TAKEN_PIXELS)
     tables[5][0] = n_places
 
@@ -261,8 +263,8 @@ def _follow_all(
 def follow(
     lattice: Lattice,
     window: Window,
-    pixels: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    pixels: NDArray[np.uint32],
+    rows: NDArray[np.uint32],
     endpoints: NDArray[np.float64],
     *,
     tol: float,
@@ -277,9 +279,9 @@ def follow(
         The pixels in memory.
     window : Window
         What is averaged.
-    pixels : int64 array of shape (n_pixels,)
+    pixels : uint32 array of shape (n_pixels,)
         The numbers, in memory, of those to follow. Fastest where neighbours follow one another.
-    rows : int64 array of shape (n_pixels,)
+    rows : uint32 array of shape (n_pixels,)
         Where each one's endpoint is written.
     endpoints : float64 array of shape (n, n_space + n_bands)
         Written: the position, in pixels of the image, and the bands.
@@ -316,9 +318,9 @@ def follow(
     return is_gone
 
 
-def in_blocks(shape: tuple[int, int, int], mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+def in_blocks(shape: tuple[int, int, int], mask: NDArray[np.bool_] | None) -> NDArray[np.uint32]:
     """The numbers of the pixels that count, block of BLOCK_SIDE columns and rows after block."""
-    numbers = np.arange(np.prod(shape)).reshape(shape)
+    numbers = np.arange(np.prod(shape), dtype=NUMBER).reshape(shape)
     side = BLOCK_SIDE
     blocks = (
         (plane, slice(row, row + side), slice(column, column + side))

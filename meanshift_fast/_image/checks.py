@@ -1,5 +1,6 @@
 """What comes in: an image and its mask, checked, with three axes in space and the bands last."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from meanshift_fast._image.colours import require_scikit_image
 from meanshift_fast._image.lattice import Window
 from meanshift_fast._input.messages import counted, quoted
+
+MAX_PIXELS = (1 << 32) - 1  # whose numbers are uint32
 
 
 class Picture(NamedTuple):
@@ -92,6 +95,12 @@ def checked_image(image: Any, channel_axis: int | None) -> tuple[Any, int, int |
         )
     if 0 in shape:
         raise ValueError(f"image must have at least one pixel and one band, got shape {shape}")
+    n_pixels = math.prod(shape) // (1 if channel_axis is None else shape[channel_axis])
+    if n_pixels > MAX_PIXELS and not hasattr(image, "__dask_graph__"):
+        raise ValueError(
+            f"image must have at most {MAX_PIXELS:,} pixels in memory, got {n_pixels:,}; give an "
+            "array of Dask, which is computed tile by tile"
+        )
     if image.dtype.kind not in "biuf":
         raise ValueError(
             f"image must hold real numbers, got dtype {image.dtype}; convert it with "

@@ -22,7 +22,7 @@ from dask.base import tokenize
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from meanshift_fast._image.ascent import follow, in_blocks
+from meanshift_fast._image.ascent import NUMBER, follow, in_blocks
 from meanshift_fast._image.checks import (
     Picture,
     check_finite,
@@ -136,14 +136,14 @@ def _sides(box: Box) -> tuple[int, int, int]:
     return planes, rows, columns
 
 
-def _numbers(box: Box, outer: Box) -> NDArray[np.int64]:
+def _numbers(box: Box, outer: Box) -> NDArray[np.uint32]:
     """The numbers of a box's pixels in one around it."""
     shape = _sides(outer)
     inner = tuple(
         slice(first - outer_first, stop - outer_first)
         for (first, stop), (outer_first, _) in zip(box, outer, strict=True)
     )
-    return np.arange(np.prod(shape)).reshape(shape)[inner]
+    return np.arange(np.prod(shape), dtype=NUMBER).reshape(shape)[inner]
 
 
 def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.float64]:
@@ -172,7 +172,7 @@ def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.flo
                 lattice, window, numbers.ravel()[rows], rows, endpoints, tol=source.how.tol,
                 max_iter=source.how.max_iter, report=lambda *_: None,
             )  # fmt: skip
-        rows, halo = np.flatnonzero(is_gone), 2 * halo
+        rows, halo = np.flatnonzero(is_gone).astype(NUMBER), 2 * halo
     if window.is_joint:
         endpoints[:, n_space:] *= window.range_radius
     return endpoints.reshape(*shape, -1)
