@@ -77,9 +77,10 @@ class _Passes:
                 self.n_features = partition.table.shape[1]
                 self.dtype, self.names = partition.table.dtype, names
             if partition.table.shape[1] != self.n_features:
+                like = "as batch 0" if self.n_rows is None else "in each pass as in the first"
                 raise ValueError(
-                    f"{name} must have as many columns as batch 0, in each pass, got "
-                    f"{partition.table.shape[1]} where that had {self.n_features}"
+                    f"{name} must have as many columns {like}, got {partition.table.shape[1]} "
+                    f"where that has {self.n_features}"
                 )
             if names is not None and self.names is not None and list(names) != list(self.names):
                 raise ValueError(

@@ -107,7 +107,7 @@ def test_a_number_of_columns_that_is_not_known_is_refused():
 @pytest.mark.parametrize("table", [X[:, :1], np.tile(X, 2), np.tile(X, 2)[:, :3]])
 def test_a_second_pass_of_other_columns_is_refused(table):
     passes = iter([[X], [table]])
-    with pytest.raises(ValueError, match="batch 0 must have as many columns as batch 0, in each"):
+    with pytest.raises(ValueError, match="batch 0 must have as many columns in each pass as"):
         fit_batches(lambda: next(passes), bandwidth=None)
     frames = iter([[pd.DataFrame(X, columns=names)] for names in (["a", "b"], ["b", "a"])])
     with pytest.raises(ValueError, match="batch 0 must have the columns of batch 0 in their order"):

@@ -86,8 +86,8 @@ def check_total(total: float) -> None:
         )
     if not MIN_TOTAL <= total <= MAX_TOTAL:
         raise ValueError(
-            f"sample_weight must have a sum between {MIN_TOTAL:g} and {MAX_TOTAL:g}, got "
-            f"{total:g}; divide all weights by the largest"
+            f"sample_weight must have a sum between 1e-25 and 1e25, got {total:g}; divide all "
+            "weights by the largest"
         )
 
 
