@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from meanshift_fast._files.atomic import check_source
 from meanshift_fast._files.csv_format import Csv
 from meanshift_fast._files.dialect import Dialect
 from meanshift_fast._files.feather_format import Feather
@@ -227,8 +228,7 @@ def format_of(path: Path, format: str | None = None) -> str:
 
 def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
     """Open a file by the format that its name ends in."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
+    check_source(path)
     form = format_of(path, format)
     if form in TEXTS:
         given = dialect.delimiter

@@ -15,7 +15,7 @@ from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.history import HISTORY_DTYPE
 from meanshift_fast._cluster.model import keep, kept_of
 from meanshift_fast._files.archive import read_archive, write_archive
-from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.atomic import check_source, check_target, write_whole
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import checked_lengths
 from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
@@ -139,8 +139,7 @@ def load_model(path: str | Path) -> MeanShift:
     See :func:`save_model`.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
+    check_source(path)
     try:
         words = _read(path)
         if words["format"] != FORMAT:

@@ -22,6 +22,7 @@ from pyarrow import feather
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.writers import write_centers, write_labels
 from meanshift_fast.io import FORMATS, open_table
+from meanshift_fast.models import load_model
 from samples import blobs
 
 X = blobs(1000, 3)
@@ -795,3 +796,10 @@ def test_a_table_of_missing_values_alone_has_no_rows(tmp_path):
     np.save(tmp_path / "t.npy", np.full((5, 2), np.nan))
     with pytest.raises(ValueError, match="has no rows without missing values; there is nothing"):
         open_table(tmp_path / "t.npy", drop_missing=True).read()
+
+
+@pytest.mark.parametrize("read", [open_table, load_model])
+def test_a_pipe_is_refused_and_not_waited_for(read, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(OSError, match=r"pipe\.csv is a pipe or a device; save"):
+        read(tmp_path / "pipe.csv")

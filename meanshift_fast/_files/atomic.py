@@ -77,3 +77,11 @@ def _named_in_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_source(path: Path) -> None:
+    """Check that a path leads to a file or folder; a pipe would be waited for."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if not (path.is_file() or path.is_dir()):
+        raise OSError(f"{path} is a pipe or a device; save what it gives to a file, and name that")
