@@ -105,7 +105,9 @@ def test_a_tree_and_all_pairs_give_one_figure(n_samples, n_features, weighted, m
     points = samples.blobs(n_samples, n_features)
     weights = np.random.default_rng(0).exponential(1.0, n_samples) if weighted else None
     trees, build = [], tree.build
-    monkeypatch.setattr(tree, "build", lambda *args: (trees.append(args), build(*args))[1])
+    monkeypatch.setattr(
+        tree, "build", lambda *args, **kind: (trees.append(args), build(*args, **kind))[1]
+    )
     found = estimate_bandwidth(points, sample_weight=weights)
     is_few = n_samples <= bandwidth.MAX_PAIRS_ROWS and points.size <= bandwidth.MAX_PAIRS_VALUES
     assert len(trees) == 1 - is_few
@@ -148,7 +150,9 @@ def test_equal_rows_are_searched_once(convert, weighted, monkeypatch):
     searched, build = [], tree.build
     monkeypatch.setattr(bandwidth, "MAX_PAIRS_ROWS", 0)
     monkeypatch.setattr(
-        tree, "build", lambda rows, each: (searched.append(len(rows)), build(rows, each))[1]
+        tree,
+        "build",
+        lambda rows, each, **kind: (searched.append(len(rows)), build(rows, each, **kind))[1],
     )
     for quantile in (0.0, 0.05, 0.3, 1.0):
         found = estimate_bandwidth(points, quantile=quantile, sample_weight=weights)
@@ -159,28 +163,53 @@ def test_equal_rows_are_searched_once(convert, weighted, monkeypatch):
     assert set(searched) == {len(np.unique(points.astype(float) + 0.0, axis=0))}
 
 
-@pytest.mark.parametrize("guess", [0.0, 0.5, 0.999, 1.001, 2.0, 1e3])
-def test_a_wrong_shell_does_not_change_the_answer(guess):
-    points = table(samples.blobs(700, 2))
+@pytest.mark.parametrize("n_taken", [1, 2, 37, 700])
+@pytest.mark.parametrize("name", ["blobs", "two scales", "lattice", "geometric"])
+def test_no_prediction_changes_the_answer(name, n_taken):
+    """Each row is predicted from others, or from none."""
+    points = table(SHAPES[name][:700])
     rows = tree.build(points, bandwidth.UNWEIGHTED)
-    k = 200.0
-    # The last level again, with the radii about the leaves' middles not as they are.
-    exact = bandwidth._kth_distances(rows, k)
-    radius = guess * exact[: 16 * len(rows.points) : 16]
+    span = np.ptp(points, axis=0)
     found = np.empty(len(points))
-    n_blocks = -(-len(rows.points) // 16)
-    bandwidth.search_groups(
-        bandwidth._flattened(rows),
-        k,
-        1e9,
-        len(rows.lower) - n_blocks,
-        0,
-        radius,
-        rows.points.reshape(-1, 16),
-        1,
-        found,
+    bandwidth.search_all(
+        bandwidth._flattened(rows), 200.0, 1.001 * float(np.sqrt(span @ span)),
+        (0, len(points), n_taken), np.zeros(1, dtype=np.int64), 1, found,
+    )  # fmt: skip
+    np.testing.assert_array_equal(found, bandwidth._kth_distances(rows, 200.0))
+    np.testing.assert_array_equal(found, measured(points, 200, rows.order))
+
+
+def random_table(rng):
+    """Rows of one of six forms, half of them with weights, and a quantile from 0.001 to 1."""
+    n_samples, n_features = int(rng.integers(2, 120)), int(rng.integers(1, 7))
+    points = rng.standard_normal((n_samples, n_features)) + 9.0 * rng.integers(
+        3, size=(n_samples, 1)
     )
-    np.testing.assert_array_equal(found, exact)
+    form = rng.integers(6)
+    if form == 1:
+        points = np.round(points)  # a lattice, full of ties
+    elif form == 2:
+        points = points[rng.integers(n_samples, size=n_samples)]  # equal rows
+    elif form == 3:
+        points = np.outer(np.exp(rng.uniform(-20, 20, n_samples)), np.ones(n_features))
+    elif form == 4:
+        points = rng.integers(0, 2, (n_samples, n_features)) / 3.0
+    elif form == 5:
+        points[:, 1:] *= 1e-9
+    weights = None
+    if rng.random() < 0.5:
+        weights = rng.integers(1, 6, n_samples) / rng.choice([1.0, 3.0])
+    return points, weights, float(np.exp(rng.uniform(np.log(0.001), 0.0)))
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_random_table_has_the_figure_of_a_plain_sort(seed, monkeypatch):
+    points, weights, quantile = random_table(np.random.default_rng(seed))
+    expected = naive.estimate_bandwidth(points, quantile=quantile, weights=weights)
+    for most in (bandwidth.MAX_PAIRS_ROWS, 0):
+        monkeypatch.setattr(bandwidth, "MAX_PAIRS_ROWS", most)
+        found = estimate_bandwidth(points, quantile=quantile, sample_weight=weights)
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
 @pytest.mark.parametrize("name", ["blobs", "5-d", "heavy tails", "crowded lattice"])

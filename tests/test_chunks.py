@@ -61,7 +61,7 @@ def test_chunks_take_a_quarter_of_a_second_once_an_item_is_timed(monkeypatch):
 # Cut as small as can be, every stage gives the same answer, in many calls.
 
 CUTS = {
-    "bandwidth": (kth_neighbors, "search_groups", ["FIRST_CHUNK_VALUES"]),
+    "bandwidth": (kth_neighbors, "search_all", ["FIRST_CHUNK_VALUES"]),
     "seeds": (seeding, "_count_bins", ["FIRST_CHUNK_ROWS"]),
     "build": (tree, "_arrange", ["FIRST_CHUNK_VALUES"]),
     "build, heavy cells": (tree_order, "_split_heavy_cells", ["MAX_SPLIT_RANKS"]),

@@ -1,12 +1,7 @@
 """The mean distance to the k-th neighbour, which an estimated bandwidth is.
 
-    few rows    all pairs measured, one thread                                   kth_select.py
-    more rows   a moment tree: its blocks' middles from the root down, then the
-                rows, each group within the shell its parent's distance gives    kth_search.py
-
-The shell is only a guess of where the k-th distance lies. Bounds of boxes are computed by the
-expression that computes distances, and rounding is monotone, so the k-th distance is exact whenever
-it lies in the shell; where it does not, everything is measured.
+rows --> all pairs are measured, where rows are few ------------------> kth_select
+     `-> moment_tree --> a count about a prediction (kth_search) -----> kth_select --> mean
 """
 
 import math
@@ -17,12 +12,12 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
-from meanshift_fast._index.kth_search import ROWS_AT_ONCE, measure_rows, search_groups
+from meanshift_fast._index.kth_search import search_all
 from meanshift_fast._index.kth_select import kth_sq
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
-from meanshift_fast._jit.compiler import serial
-from meanshift_fast._jit.simd import LANES, flat
+from meanshift_fast._jit.compiler import serial, step
+from meanshift_fast._jit.simd import LANES, flat, full, item, load, store
 from meanshift_fast._jit.threads import available_threads
 
 # Rows, and values, up to which one thread measures all pairs: 20 x 2 rows take 0.07 ms (with a tree
@@ -30,26 +25,48 @@ from meanshift_fast._jit.threads import available_threads
 # which compiles for most of its time, takes 13.4 s and not 19.1: medians of three, by turns.
 MAX_PAIRS_ROWS = 1024
 MAX_PAIRS_VALUES = 1 << 14
-FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
+# Ranks that a thread searches at a time; the first of them without a prediction, by a dozen counts.
+MIN_RANKS_A_TAKE, MAX_RANKS_A_TAKE = 64, 512
+ROWS_AT_ONCE = 4  # 64 columns take half the time that one row at a time takes
+FIRST_CHUNK_VALUES = 1 << 27  # that one count for each row of the first chunk reads at most
 
 
 # Few rows: all pairs are measured, with no tree and no kernel over threads.
 
 
+@step
+def _measure_rows(points, n_leaves, first, n_features, j, last, distances):
+    """Squared distances of rows j to j + 3 of a leaf, none beyond ``last``, to all leaves."""
+    own = first * LANES
+    for i in range(n_leaves):
+        a_sq = b_sq = c_sq = d_sq = full(0.0)
+        for f in range(n_features):
+            values = load(points, i * n_features + f)
+            place = own + f * LANES
+            a = values - item(points, place + j)
+            b = values - item(points, place + min(j + 1, last))
+            c = values - item(points, place + min(j + 2, last))
+            d = values - item(points, place + min(j + 3, last))
+            a_sq, b_sq, c_sq, d_sq = a_sq + a * a, b_sq + b * b, c_sq + c * c, d_sq + d * d
+        store(distances, i, a_sq)
+        store(distances, n_leaves + i, b_sq)
+        store(distances, 2 * n_leaves + i, c_sq)
+        store(distances, 3 * n_leaves + i, d_sq)
+
+
 @serial
-def _search_pairs(leaves, weights, k, most_sq, every_leaf, distances, kept, kept_weights, found):
+def _search_pairs(leaves, weights, k, everything, memory, found):
     """Find the k-th distance of each row, the rows being in leaves in their own order."""
     n_leaves, n_features, n_rows = leaves.shape[0], leaves.shape[1], found.shape[0]
-    points, lane_weights, listed = flat(leaves), flat(weights), flat(every_leaf)
+    points, lane_weights = flat(leaves), flat(weights)
+    distances, kept, kept_weights = memory
     measured, left, left_weights = flat(distances), flat(kept), flat(kept_weights)
-    everything = (0.0, most_sq, most_sq)
     for first in range(0, n_rows, ROWS_AT_ONCE):
         stop, leaf = min(first + ROWS_AT_ONCE, n_rows), first // LANES
         own = leaf * LANES
-        measure_rows(
-            points, listed, n_leaves, points, leaf * n_features, n_features, first - own,
-            stop - 1 - own, measured,
-        )  # fmt: skip
+        _measure_rows(
+            points, n_leaves, leaf * n_features, n_features, first - own, stop - 1 - own, measured
+        )
         for row in range(first, stop):
             distance_sq = kth_sq(
                 measured, (row - first) * n_leaves, lane_weights, n_leaves, k, everything, left,
@@ -68,14 +85,13 @@ def _kth_distances_of_few(
     lane_weights[: len(points)] = weights if weights.size else 1.0
     span = points.max(axis=0) - points.min(axis=0)
     found = np.empty(len(points))
-    _search_pairs(
-        leaves, lane_weights, k, 1.001 * float(span @ span), np.arange(len(leaves)),
-        np.empty(ROWS_AT_ONCE * n_lanes), np.empty(n_lanes), np.empty(n_lanes), found,
-    )  # fmt: skip
+    everything = (0.0, 1.001 * float(span @ span), float(lane_weights.sum()))
+    memory = np.empty(ROWS_AT_ONCE * n_lanes), np.empty(n_lanes), np.empty(n_lanes)
+    _search_pairs(leaves, lane_weights, k, everything, memory, found)
     return found
 
 
-# More rows: a search from the root of their tree.
+# More rows: a search down their tree.
 
 
 def _flattened(rows: tree.MomentTree) -> tuple[Any, ...]:
@@ -94,41 +110,15 @@ def _flattened(rows: tree.MomentTree) -> tuple[Any, ...]:
 def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
     """Measure each row's distance to its k-th neighbour, in the tree's order."""
     tree_arrays = _flattened(rows)
-    n_leaves, n_features = rows.points.shape[:2]
-    with np.errstate(invalid="ignore"):  # where there is no child, there is no middle
-        middles = (0.5 * rows.lower + 0.5 * rows.upper).reshape(-1, LANES)
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
-    most_sq = 1.001 * float(span @ span)
-    first_chunk = FIRST_CHUNK_VALUES // (LANES * rows.points.size)
-
-    def search(
-        n_found: int, first_block: int, middle: NDArray[np.float64], positions: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        found = np.empty(n_found)
-        for start, stop in chunks(len(middle), first=first_chunk):
-            search_groups(
-                tree_arrays,
-                k,
-                most_sq,
-                first_block,
-                start,
-                middle[start:stop],
-                positions[start * n_features : stop * n_features],
-                available_threads(),
-                found[start * LANES : stop * LANES],
-            )
-        return found
-
-    level_sizes = [n_leaves]
-    while level_sizes[0] > LANES:
-        level_sizes.insert(0, -(-level_sizes[0] // LANES))
-    radius = np.array([-1.0])  # about the middle of the root: not known
-    parent = first = 0
-    for size in level_sizes:
-        stop = first + -(-size // LANES)
-        radius = search(size, parent, radius, middles[first * n_features : stop * n_features])
-        parent, first = first, stop
-    return search(len(rows.order), parent, radius, tree_arrays[0])
+    most = 1.001 * math.sqrt(float(span @ span))
+    found = np.empty(len(rows.order))
+    first = FIRST_CHUNK_VALUES // rows.points.size
+    for start, stop in chunks(len(found), first=first, multiple=LANES):
+        counter, n_threads = np.zeros(1, dtype=np.int64), available_threads()
+        n_taken = min(max((stop - start) // (2 * n_threads), MIN_RANKS_A_TAKE), MAX_RANKS_A_TAKE)
+        search_all(tree_arrays, k, most, (start, stop, n_taken), counter, n_threads, found)
+    return found
 
 
 def _rows_once(
@@ -196,8 +186,8 @@ def mean_kth_distance(
     Notes
     -----
     Of up to 1,024 rows of 16,384 values all pairs are measured. Beyond that the time is about
-    n_samples^(1.5) in two dimensions, and never much more than that of measuring all pairs; memory
-    besides the tree, at most 60 bytes a row and thread.
+    n_samples^(1.5) in two dimensions, and that of measuring all pairs in many; memory besides the
+    tree, 32 bytes a row and thread.
     """
     points, weights, k, weight = _with_unit_weights(points, quantile, weights)
     low, high = points.min(axis=0), points.max(axis=0)
@@ -215,7 +205,7 @@ def mean_kth_distance(
     if len(points) <= MAX_PAIRS_ROWS and points.size <= MAX_PAIRS_VALUES:
         radii = _kth_distances_of_few(points, weights, k)
     else:
-        rows = tree.build(points, weights)
+        rows = tree.build(points, weights, careful=True)
         radii = np.empty(len(points))
         radii[rows.order] = _kth_distances(rows, k)
     if weights.size:

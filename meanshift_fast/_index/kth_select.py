@@ -68,18 +68,26 @@ def _select_weighted(values, weights, stop, target):
 
 
 @step
-def kth_sq(distances, first, weights, n_leaves, target, shell, kept, kept_weights):
-    """Find the distance up to which weights sum to the target; -1 where the shell lacks it.
+def kth_sq(distances, first, weights, n_leaves, target, bracket, kept, kept_weights):
+    """Find the squared distance up to which weights sum to the target.
+
+    ``bracket`` is (low, high, weight): no distance with a weight is below the first, the one to
+    find is below the second, and the third is the weight of all that are.
 
     Counting passes over all distances close in on it; the few that are left are selected from.
     Selecting from all of them took several times as long where distances are of many scales.
     """
-    inner_sq, outer_sq, most_sq = shell
-    zero = full(0.0)
-    low, high = 0.0, most_sq
-    below, reached = 0.0, np.inf
-    bound, lean = inner_sq, 0.0
-    for count in range(MAX_PASSES):
+    low, high, reached = bracket
+    below, lean, zero = 0.0, 0.0, full(0.0)
+    n_passes = 0
+    while reached - below > MAX_SELECTED_WEIGHT and n_passes < MAX_PASSES:
+        if n_passes > MAX_INTERPOLATED_PASSES:
+            bound = _one_between(distances, first, n_leaves, low, high)
+        else:
+            # First straight at the target; then a little past it, on the side that the last
+            # pass left wide, so that both ends close in.
+            share = (target - below) / (reached - below) + lean
+            bound = low + (high - low) * min(max(share, 0.02), 0.98)
         passed = zero
         for i in range(n_leaves):
             near = load(distances, first + i) < bound
@@ -88,22 +96,7 @@ def kth_sq(distances, first, weights, n_leaves, target, shell, kept, kept_weight
             low, below, lean = bound, total(passed), 0.06
         else:
             high, reached, lean = bound, total(passed), -0.06
-        if count == 0:
-            bound = outer_sq
-            continue
-        if count == 1:
-            if low != inner_sq or high != outer_sq:
-                return -1.0
-            lean = 0.0
-        if reached - below <= MAX_SELECTED_WEIGHT:
-            break
-        if count > MAX_INTERPOLATED_PASSES:
-            bound = _one_between(distances, first, n_leaves, low, high)
-        else:
-            # First straight at the target; then a little past it, on the side that the last
-            # pass left wide, so that both ends close in.
-            share = (target - below) / (reached - below) + lean
-            bound = low + (high - low) * min(max(share, 0.02), 0.98)
+        n_passes += 1
     n_kept = np.int64(0)  # a literal would compile `_select_weighted` a second time
     for i in range(n_leaves):
         values = load(distances, first + i)
