@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from meanshift_fast._cluster.bandwidth_rules import find_bandwidth, rule_of_thum
 from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.checks import checked, plain_table
-from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
@@ -173,10 +174,11 @@ def kernel_bandwidth(
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     points = readonly_table(table)
     with borrowed_threads(n_jobs), reporting("auto", "bandwidth"):
-        return find_bandwidth(rule, kernel, points, weights, quantile=quantile, every_row=True)
+        found = find_bandwidth(rule, kernel, points, weights, quantile=quantile, every_row=True)
+    return np.float64(found.bandwidth)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BandwidthCurve:
     """The number of clusters at each bandwidth of a ladder, and its plateaus.
 
@@ -218,8 +220,21 @@ class BandwidthCurve:
 
     @property
     def stable(self) -> np.void:
-        """The longest plateau, the finest of equals."""
+        """The longest plateau, the finest of equals; ``runners_up`` names others if it is weak."""
         return longest_plateau(self.plateaus)
+
+    @property
+    def runners_up(self) -> NDArray[np.void]:
+        """The next two plateaus by length, where the longest is shorter than a doubling."""
+        ranked = np.argsort(-self.plateaus["stability"].round(9), kind="stable")
+        return self.plateaus[ranked[1:3] if self.stable["stability"] < 1.0 else ranked[:0]]
+
+    def __repr__(self) -> str:
+        """Write the longest plateau, what a fit there has, and the runners-up."""
+        facts = [f"{_lasting(self.stable)} longest, {_range(self.stable)}"]
+        facts += [f"then {_lasting(plateau)}, {_range(plateau)}" for plateau in self.runners_up]
+        fit = f"a fit at {self.bandwidth:.4g} has {counted(self.n_centers, 'centre')}"
+        return f"<BandwidthCurve: {'; '.join([*facts, fit])}>"
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the curve and mark its longest plateau.
@@ -244,11 +259,21 @@ class BandwidthCurve:
         return draw_curve(self, ax)
 
 
+def _lasting(plateau: np.void) -> str:
+    count = int(plateau["n_clusters"])
+    return "1 cluster lasts" if count == 1 else f"{count:,} clusters last"
+
+
+def _range(plateau: np.void) -> str:
+    return f"{plateau['low']:.4g} to {plateau['high']:.4g}"
+
+
 def bandwidth_curve(
     X: ArrayLike,
     bandwidths: ArrayLike | None = None,
     *,
     bin_seeding: bool = True,
+    min_support: float = 0.0,
     sample_weight: ArrayLike | None = None,
     n_jobs: int | None = None,
     progress: bool | str | Report = "auto",
@@ -265,6 +290,8 @@ def bandwidth_curve(
     bin_seeding : bool, default=True
         True: the bandwidth is to suit a fit from bins. False: a fit from every row as well, which
         takes longer to try, and is not tried with more than 200,000 rows.
+    min_support : float, default=0
+        As in :class:`MeanShift`: modes of less support are no clusters, and no centres of a fit.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows; a row of weight 0 is none.
     n_jobs : int, default=None
@@ -290,17 +317,19 @@ def bandwidth_curve(
 
     Notes
     -----
-    A mode is a straggler, and not counted, where its ball holds less than the square root of the
-    number of rows and less than a twentieth of what the heaviest mode's holds. One cluster lasts
-    for ever; it is counted up to the root mean square distance of the rows from their mean.
+    Without ``min_support`` a mode is a straggler, and no cluster, where its ball holds less than
+    the square root of the number of rows and less than a twentieth of what the heaviest mode's
+    holds. One cluster lasts for ever; it is counted up to the root mean square distance of the rows
+    from their mean.
 
     The first rung starts from at most 10,000 rows, later ones from the modes of the last, so a
     mode that no trajectory of the first rung reaches is not found.
 
-    The bandwidth to use is the first from the middle of the longest plateau upwards, by sixteenths
-    of an octave, at which a fit has as many centres as the plateau has clusters. Where none has (a
-    row far from all others is a centre at every bandwidth), it is the one that comes nearest, and
-    ``n_centers`` says how near. ``MeanShift(bandwidth="stable")`` uses that bandwidth.
+    The bandwidth to use is the first of the third quarter of the longest plateau, from its middle
+    upwards by sixteenths of an octave, at which a fit has as many centres as the plateau has
+    clusters. Where none has (a row far from all others is a centre at every bandwidth), it is the
+    one that comes nearest, and ``n_centers`` says how near. ``MeanShift(bandwidth="stable")`` uses
+    that bandwidth, and warns where it has another number of centres.
 
     References
     ----------
@@ -318,9 +347,16 @@ def bandwidth_curve(
     table = plain_table(X)
     points, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     ladder = None if bandwidths is None else _checked_ladder(bandwidths)
+    if not (isinstance(min_support, Real) and 0.0 <= min_support < math.inf):
+        raise ValueError(f"min_support must be a number of at least 0, got {quoted(min_support)}")
     with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
         found = count_clusters(
-            readonly_table(points), weights, ladder, every_row=not bin_seeding, report=report
+            readonly_table(points),
+            weights,
+            ladder,
+            every_row=not bin_seeding,
+            min_support=min_support,
+            report=report,
         )
     return BandwidthCurve(*found)
 

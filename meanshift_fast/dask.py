@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 )
 
 from meanshift_fast import estimator
+from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
@@ -146,9 +147,10 @@ class MeanShift(estimator.MeanShift):
         if self.bandwidth is None or isinstance(self.bandwidth, str):
             sample: Sample = _reduced(_samples(parts), _merged_samples)
             with borrowed_threads(self.n_jobs):
-                width: float | ArrayLike = estimated(sample, self)
+                found = estimated(sample, self)
         else:
-            width = self.bandwidth
+            found = Found(self.bandwidth)
+        width = found.bandwidth
         check_columns(self, width, parts.n_features)
         condensed: Condensed = _reduced(
             [
@@ -159,7 +161,7 @@ class MeanShift(estimator.MeanShift):
         )
         if len(condensed.points) == 0:
             raise _no_rows()
-        fit_cells(self, condensed, width, dtype=parts.dtype, names=parts.names)
+        fit_cells(self, condensed, found, dtype=parts.dtype, names=parts.names)
         self._weight_column = parts.weight_column
         self.labels_ = self.predict(X)
         return self

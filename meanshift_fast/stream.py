@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _get_feature_names
 
+from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._jit.threads import borrowed_threads
@@ -224,17 +225,17 @@ default=None
                 sample = Sample()
                 for partition in passes.partitions("sample", report):
                     sample_partition(sample, partition)
-                width: float | ArrayLike = estimated(sample, model)
+                found = estimated(sample, model)
             else:
-                width = bandwidth
+                found = Found(bandwidth)
             cells = None
             for partition in passes.partitions("condense", report):
                 if cells is None:
-                    check_columns(model, width, partition.table.shape[1])
-                    cells = cells_of(width, finest, partition.table.shape[1])
+                    check_columns(model, found.bandwidth, partition.table.shape[1])
+                    cells = cells_of(found.bandwidth, finest, partition.table.shape[1])
                 condense_partition(cells, partition)
             assert cells is not None
             condensed = cells.condensed()
         del cells, partition  # to free their memory for the fit
-        fit_cells(model, condensed, width, dtype=passes.dtype, names=passes.names)
+        fit_cells(model, condensed, found, dtype=passes.dtype, names=passes.names)
     return model

@@ -33,7 +33,11 @@ def test_the_gaussian_kernel_finds_the_twenty_blobs_too():
 
 
 def test_a_million_rows_are_twenty_blobs():
-    model = MeanShift(bandwidth="stable", bin_seeding=True).fit(blobs(1_000_000))
+    X = blobs(1_000_000)
+    with pytest.warns(UserWarning, match="20 clusters last longest, but the fit has 21 centres"):
+        model = MeanShift(bandwidth="stable", bin_seeding=True).fit(X)
+    assert model.mode_weight_[-1] == 1  # a row far out
+    model = MeanShift(bandwidth="stable", bin_seeding=True, min_support=2).fit(X)
     assert len(model.cluster_centers_) == 20
 
 
@@ -94,7 +98,7 @@ def test_the_plateaus_are_the_runs_of_the_count():
 
 def test_the_estimators_function_is_the_curves_bandwidth():
     X = demo_table()
-    assert stable_bandwidth(X) == bandwidth_curve(X).bandwidth
+    assert stable_bandwidth(X)[0] == bandwidth_curve(X).bandwidth
 
 
 def test_weights_that_are_all_equal_change_nothing():
@@ -112,7 +116,7 @@ def test_rows_of_weight_zero_are_no_rows():
 
 
 def test_equal_rows_have_the_bandwidth_zero():
-    assert stable_bandwidth(np.full((20, 2), 3.0)) == 0.0
+    assert stable_bandwidth(np.full((20, 2), 3.0))[0] == 0.0
 
 
 @pytest.mark.parametrize("value", [1.39734428, 1e8 + 0.3])
@@ -193,3 +197,54 @@ def test_the_finest_of_plateaus_that_last_as_long_is_the_longest():
     plateaus["stability"] = np.array([1.0, 1.0 + 1e-15, 1.0, 0.5, 0.0])
     tied = dataclasses.replace(curve, plateaus=plateaus)
     assert tied.stable["n_clusters"] == plateaus["n_clusters"][0]
+
+
+def noisy():
+    rng = np.random.default_rng(1)
+    centers = rng.uniform(0, 20, (6, 2))
+    noise = rng.uniform(-3, 23, (600, 2))
+    return np.concatenate([np.repeat(centers, 300, axis=0) + rng.normal(0, 0.4, (1800, 2)), noise])
+
+
+def test_what_a_fit_has_is_said_beside_the_plateau():
+    curve = bandwidth_curve(noisy())
+    assert curve.stable["n_clusters"] == 6 < curve.n_centers
+    assert f"a fit has {curve.n_centers} centres" in curve.plot().get_title()
+    assert f"a fit at {curve.bandwidth:.4g} has {curve.n_centers} centres" in repr(curve)
+    with pytest.warns(UserWarning, match=rf"6 clusters .* has {curve.n_centers} centres; min_supp"):
+        MeanShift(bandwidth="stable", bin_seeding=True).fit(noisy())
+    with pytest.warns(UserWarning, match="6 clusters last longest"):
+        fit_batches([noisy()], bandwidth="stable", bin_seeding=True)
+
+
+def test_the_curve_counts_with_the_least_support_of_the_fit():
+    curve = bandwidth_curve(noisy(), min_support=0.2)
+    assert curve.stable["n_clusters"] == curve.n_centers == 5  # two of the six lie close
+    assert curve.plot().get_title() == "5 clusters last longest"
+    least = bandwidth_curve(noisy(), min_support=1e-9)
+    np.testing.assert_array_equal(least.n_clusters, least.n_modes)
+    assert (curve.n_clusters < least.n_clusters)[:10].all()
+    model = MeanShift(bandwidth="stable", bin_seeding=True, min_support=0.2).fit(noisy())
+    assert model.bandwidth_ == curve.bandwidth
+    assert len(model.cluster_centers_) == 5
+    weighted = bandwidth_curve(noisy(), min_support=40.0, sample_weight=np.full(2400, 2.0))
+    rows = bandwidth_curve(noisy(), min_support=20.0)
+    np.testing.assert_array_equal(weighted.n_clusters, rows.n_clusters)
+
+
+def test_a_weak_plateau_names_the_next_two():
+    curve = bandwidth_curve(noisy())
+    assert curve.stable["stability"] < 1.0
+    assert len(curve.runners_up) == 2
+    assert (curve.runners_up["stability"] <= curve.stable["stability"]).all()
+    for plateau in curve.runners_up:
+        assert f"{plateau['n_clusters']} clusters last, {plateau['low']:.4g} to" in repr(curve)
+    strong = bandwidth_curve(demo_table())
+    assert strong.stable["stability"] > 1.0
+    assert len(strong.runners_up) == 0
+
+
+@pytest.mark.parametrize("bad", [-1, np.nan, "few"])
+def test_a_least_support_that_is_none_is_refused(bad):
+    with pytest.raises(ValueError, match="min_support must be a number of at least 0"):
+        bandwidth_curve(demo_table(), min_support=bad)

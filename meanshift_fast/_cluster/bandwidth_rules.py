@@ -1,13 +1,33 @@
 """Rules for a bandwidth that is not given: k-th neighbours, rules of thumb, the stable plateau."""
 
 import math
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.scale_space import stable_bandwidth
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
+from meanshift_fast._input.messages import caller_level, counted
 from meanshift_fast._input.weights import UNWEIGHTED
+
+
+class Found(NamedTuple):
+    """A bandwidth, given or found, and how many clusters its rule promises, if it does."""
+
+    bandwidth: Any
+    n_clusters: int | None = None
+
+    def warn_of(self, n_centers: int) -> None:
+        """Warn where a fit has another number of centres than the rule promises."""
+        if self.n_clusters is not None and self.n_clusters != n_centers:
+            warnings.warn(
+                f'bandwidth="stable": {counted(self.n_clusters, "cluster")} last longest, but the '
+                f"fit has {counted(n_centers, 'centre')}; min_support drops centres of few rows, "
+                "and bandwidth_curve shows other plateaus",
+                stacklevel=caller_level(),
+            )
 
 
 def find_bandwidth(
@@ -20,7 +40,7 @@ def find_bandwidth(
     every_row: bool = False,
     coalesce: float = 0.0,
     min_support: float = 0.0,
-) -> np.float64:
+) -> Found:
     """Find a kernel's bandwidth by a rule.
 
     Parameters
@@ -37,19 +57,22 @@ def find_bandwidth(
 
     Returns
     -------
-    np.float64
+    Found
         In the unit of the columns. NumPy's own, as in scikit-learn: float32 bins times it are
         float64, times a Python float they are not.
     """
     if rule in ("scott", "silverman"):
-        return rule_of_thumb(points, rule, weights=weights)
+        return Found(rule_of_thumb(points, rule, weights=weights))
+    n_clusters = None
     if rule == "stable":
-        radius = stable_bandwidth(
+        radius, n_clusters = stable_bandwidth(
             points, weights, every_row=every_row, coalesce=coalesce, min_support=min_support
         )
     else:
         radius = mean_kth_distance(points, quantile=quantile, weights=weights)
-    return np.float64(radius / math.sqrt(points.shape[1] + 2) if kernel == "gaussian" else radius)
+    if kernel == "gaussian":
+        radius /= math.sqrt(points.shape[1] + 2)
+    return Found(np.float64(radius), n_clusters)
 
 
 def rule_of_thumb(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster import shared_bins, small_tables
 from meanshift_fast._cluster.ascent import Ascent, ascend
-from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._cluster.bandwidth_rules import Found, find_bandwidth
 from meanshift_fast._cluster.basins import (
     Ascend,
     Labelled,
@@ -103,11 +103,13 @@ def fit(
     """
     rows, stages = Rows.of(table, weights, widths), Stages(report)
     stages.begin("bandwidth")
-    bandwidth = _bandwidth(rows, settings)
+    found = _bandwidth(rows, settings)
+    bandwidth = found.bandwidth
     if stages.is_silent and small_tables.serves(rows, bandwidth, settings):
         centers, support, history, labels = small_tables.fit(rows, bandwidth, settings)
         if len(centers):
             _check_bins_of_small(rows, bandwidth, centers, history, settings)
+            found.warn_of(len(centers))
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, centers, support, history, labels, None)
     stages.end("%s of %d rows", bandwidth_text(bandwidth), len(rows.points))
@@ -132,6 +134,7 @@ def fit(
     if not seeds_are_rows and seeds.are_bins:
         _check_bins(index, points, modes.merged.peaks, units, bandwidth, len(seeds.table), settings)
     modes = _with_support(modes, settings.min_support)
+    found.warn_of(len(modes.centers))
     history = _history_in(units, ascent.history)
     stages.end("%d modes of %d endpoints", len(modes.centers), len(ascent.endpoints))
 
@@ -152,7 +155,7 @@ def fit(
 # Stages, in their order.
 
 
-def _bandwidth(rows: Rows, settings: Settings) -> Bandwidth:
+def _bandwidth(rows: Rows, settings: Settings) -> Found:
     """The bandwidth as given, or as found."""
     given = settings.bandwidth
     if given is None or isinstance(given, str):
@@ -163,8 +166,8 @@ def _bandwidth(rows: Rows, settings: Settings) -> Bandwidth:
             min_support=settings.min_support,
         )  # fmt: skip
     if isinstance(given, Real):
-        return given  # type: ignore[return-value]
-    return checked_lengths("bandwidth", given, rows.points.shape[1])
+        return Found(given)
+    return Found(checked_lengths("bandwidth", given, rows.points.shape[1]))
 
 
 def _arrange(

@@ -13,8 +13,11 @@ next, so that all rungs but the first have few trajectories.
 A fit does not start from such modes, though, and among a million rows some lie so far out that no
 other is in their ball: each is a centre of its own. Of 20 blobs that last from 0.43 to 2.25, a fit
 at 0.43 finds 229, at the middle 23, and 20 only from 1.7 on. So a bandwidth is tried before it is
-chosen: it is the first above the middle of the plateau at which a fit finds as many centres as the
-plateau has.
+chosen: it is the first in the third quarter of the plateau, from its middle up, at which a fit
+finds as many centres as the plateau has, or comes nearest. Over twenty tables of 3 to 15 blobs in 2
+to 5 columns, ten of them with 10 to 30 % of uniform rows, the mean adjusted Rand index of the rows
+of blobs was 0.81 at the lower end of the plateau, 0.83 in its middle, 0.82 at three quarters, and
+0.71 at the upper end; 0.83 so, and 0.80 where the trials went on to the upper end.
 
 References
 ----------
@@ -69,6 +72,26 @@ class Curve(NamedTuple):
     n_centers: int
 
 
+class _Counting(NamedTuple):
+    """Which modes count: ``n_rows`` equal rows, ``unit`` of them for a weight of 1."""
+
+    n_rows: float
+    unit: float
+    min_support: float
+
+    def centers(self, support: NDArray[np.float64]) -> int:
+        """How many centres a fit has."""
+        # What the scaling of the weights rounds is not to drop a mode of just enough.
+        return count_supported(support / self.unit * (1.0 + 1e-9), self.min_support)
+
+    def clusters(self, support: NDArray[np.float64]) -> int:
+        """How many of them are clusters: without a least support, stragglers are none."""
+        if self.min_support > 0.0:
+            return self.centers(support)
+        enough = min(self.n_rows**0.5, MIN_SUPPORT_SHARE * support[0])
+        return int(np.count_nonzero(support >= enough))
+
+
 def stable_bandwidth(
     points: NDArray[np.float64],
     weights: NDArray[np.float64] = UNWEIGHTED,
@@ -76,8 +99,8 @@ def stable_bandwidth(
     every_row: bool = False,
     coalesce: float = 0.0,
     min_support: float = 0.0,
-) -> float:
-    """Find the bandwidth that `bandwidth_curve` picks, of a ready table.
+) -> tuple[float, int]:
+    """Find the bandwidth that `bandwidth_curve` picks, of a ready table, and its clusters.
 
     Parameters
     ----------
@@ -94,12 +117,15 @@ def stable_bandwidth(
 
     Returns
     -------
-    float
+    bandwidth : float
         In the unit of the columns of ``points``; 0 where all rows are equal.
+    n_clusters : int
+        Those of the longest plateau.
     """
-    return count_clusters(
+    curve = count_clusters(
         points, weights, None, every_row=every_row, coalesce=coalesce, min_support=min_support
-    ).bandwidth
+    )
+    return curve.bandwidth, int(longest_plateau(curve.plateaus)["n_clusters"])
 
 
 class _Arranged(NamedTuple):
@@ -141,7 +167,11 @@ def count_clusters(
     min_support: float = 0.0,
     report: Report = lambda *_: None,
 ) -> Curve:
-    n_rows, weights = _effective(len(points), weights)
+    n_rows, scaled = _effective(len(points), weights)
+    counting = _Counting(
+        n_rows, n_rows / float(weights.sum()) if weights.size else 1.0, min_support
+    )
+    weights = scaled
     bounds = bounds_of(points)
     spread = _spread(points, weights, bounds)
     rows = _arrange(points, weights, bounds, 0.0)
@@ -170,8 +200,7 @@ def count_clusters(
         seeds, support = _modes(rows, seeds)
         if len(support) == 0:
             raise no_point_within(bandwidth, rows.table)
-        enough = min(n_rows**0.5, MIN_SUPPORT_SHARE * support[0])
-        rungs.append((bandwidth, int(np.count_nonzero(support >= enough)), len(seeds)))
+        rungs.append((bandwidth, counting.clusters(support), len(seeds)))
         report(len(rungs), 0 if ladder is None else len(ladder), "bandwidth")
         done = len(seeds) == 1 if ladder is None else len(rungs) == len(ladder)
         if done:
@@ -179,7 +208,7 @@ def count_clusters(
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
     report(0, 1, "trial")
-    bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce, min_support)
+    bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce, counting)
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 
 
@@ -253,24 +282,24 @@ def _bins(rows: _Arranged, bandwidth: float) -> NDArray[np.float64]:
 
 
 def _tried(
-    rows: _Arranged, plateau: np.void, every_row: bool, coalesce: float, min_support: float
+    rows: _Arranged, plateau: np.void, every_row: bool, coalesce: float, counting: "_Counting"
 ) -> tuple[float, int]:
-    """Fit at bandwidths of a plateau, from its middle up, until one agrees with its count."""
+    """Fit at bandwidths of a plateau's third quarter, upwards, until one agrees with its count."""
     low, high, count = float(plateau["low"]), float(plateau["high"]), int(plateau["n_clusters"])
     if low == 0.0:
         return 0.0, count
     n_samples = len(rows.table)
     every_row = every_row and n_samples <= MAX_TRIED_SEEDS
-    n_tries = max(1, round(RUNGS_AN_OCTAVE * float(plateau["stability"])))
+    n_tries = max(1, round(RUNGS_AN_OCTAVE * float(plateau["stability"]) / 2.0))
     best: tuple[bool, int, float, int] = (True, n_samples, 0.0, 0)
     for bandwidth in _rung(_middle(low, high), np.arange(n_tries) / 2.0).tolist():
         rows = rows.at(bandwidth)
         bins = _bins(rows, bandwidth)
-        n_centers = count_supported(_modes(rows, bins, order=tree.order_of(bins))[1], min_support)
+        n_centers = counting.centers(_modes(rows, bins, order=tree.order_of(bins))[1])
         differs = n_centers != count
         if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
             support = _modes(rows, rows.table, coalesce, rows.tree.order)[1]
-            n_centers = count_supported(support, min_support)
+            n_centers = counting.centers(support)
         best = min(best, (differs, abs(n_centers - count), bandwidth, n_centers))
         if best[:2] == (False, 0):
             break

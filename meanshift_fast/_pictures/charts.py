@@ -55,11 +55,14 @@ def draw_curve(curve: Any, ax: "Axes | None" = None) -> "Axes":
     ink, _ = ink_of(ax)
     low, high, count = (curve.stable[name] for name in ("low", "high", "n_clusters"))
     lasting = "1 cluster lasts" if count == 1 else f"{count} clusters last"
+    title = f"{lasting} longest"
+    if curve.n_centers != count:
+        title += f"; a fit has {counted(curve.n_centers, 'centre')}"
     ax.axvspan(low, high, color=COLOURS[1], alpha=0.15, linewidth=0)
     ax.step(curve.bandwidths, curve.n_clusters, where="post", color=ink, linewidth=1.5)
     ax.plot([low, high], [count, count], color=COLOURS[1], linewidth=4)
     ax.axvline(curve.bandwidth, color=ink, linestyle="--", linewidth=1)
-    ax.set(xlabel="bandwidth", ylabel="clusters", title=f"{lasting} longest", yscale="log")
+    ax.set(xlabel="bandwidth", ylabel="clusters", title=title, yscale="log")
     scales: list[Any] = [ax.yaxis]
     if curve.bandwidths[0] > 0.0:
         ax.set_xscale("log")
@@ -73,5 +76,11 @@ def draw_curve(curve: Any, ax: "Axes | None" = None) -> "Axes":
         key(f"longest plateau, {low:.3g} to {high:.3g}", color=COLOURS[1], linewidth=4),
         key(f"bandwidth to use, {curve.bandwidth:.3g}", color=ink, linestyle="--"),
     ]
+    for plateau in curve.runners_up:
+        level, start, end = (plateau[name] for name in ("n_clusters", "low", "high"))
+        ax.plot([start, end], [level, level], color=COLOURS[2], linewidth=4)
+        text = f"{counted(level, 'cluster')}, {start:.3g} to {end:.3g}"
+        entries.append(key(text, color=COLOURS[2], linewidth=4))
+    ax.annotate(f"{count}", (low, count), xytext=(4, 6), textcoords="offset points", color=ink)
     put_beside(ax, entries)
     return ax

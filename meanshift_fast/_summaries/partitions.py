@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
+from meanshift_fast._cluster.bandwidth_rules import Found, find_bandwidth
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.model import adopt, fitted
 from meanshift_fast._cluster.seeds import checked_seeds
@@ -163,25 +163,25 @@ def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
     return Cells(Grid(sizes, n_parts), halvings=MAX_HALVINGS, n_fine=int(resolution.n_fine))
 
 
-def estimated(sample: Sample, model: Any) -> float:
+def estimated(sample: Sample, model: Any) -> Found:
     """Estimate a model's bandwidth from a sample of at least one row, by its rule."""
     check_total(sample.total)
     rows, weights = sample.drawn()
-    width = find_bandwidth(
+    found = find_bandwidth(
         model.bandwidth, model.kernel, rows, weights, min_support=model.min_support
     )
-    if width == 0.0:
+    if found.bandwidth == 0.0:
         raise ValueError(
             "bandwidth was estimated as 0, because most rows are equal, and cells must have a "
             "width; give a bandwidth"
         )
-    return width
+    return found
 
 
 def fit_cells(
     model: Any,
     condensed: Condensed,
-    width: Width,
+    found: Found,
     *,
     dtype: np.dtype[Any],
     names: NDArray[Any] | None = None,
@@ -194,7 +194,7 @@ def fit_cells(
         Its ``bandwidth`` may be a rule, and stays it.
     condensed : Condensed
         The cells of all rows.
-    width : float or array-like of shape (n_features,)
+    found : Found
         The bandwidth, given or estimated.
     dtype : dtype
         The rows', which the centres keep where it is floating.
@@ -205,10 +205,11 @@ def fit_cells(
     widths = widths_of(condensed.variances) if model.kernel == "flat" else UNWEIGHTED
     vars(model).pop("cluster_centers_", None)  # no model is left where the fit fails
     weights = checked_weights(condensed.weights, len(condensed.points))
-    found = fitted(model, condensed.points, weights, widths, bandwidth=width)
-    if found.kept:
-        found = found._replace(kept=found.kept.in_cells(condensed.grid))
-    adopt(model, found)
+    fit = fitted(model, condensed.points, weights, widths, bandwidth=found.bandwidth)
+    found.warn_of(len(fit.centers))
+    if fit.kept:
+        fit = fit._replace(kept=fit.kept.in_cells(condensed.grid))
+    adopt(model, fit)
     model.n_features_in_ = condensed.points.shape[1]
     if dtype.kind == "f" and dtype.itemsize <= 8:
         model.cluster_centers_ = model.cluster_centers_.astype(dtype.newbyteorder("="))
