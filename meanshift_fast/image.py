@@ -26,7 +26,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "channel_axis": [Integral, None],
     "return_positions": ["boolean"],
     "n_jobs": [Integral, None],
-    "progress": ["boolean", callable],
+    "progress": ["boolean", callable, StrOptions({"auto"})],
 }
 
 
@@ -45,7 +45,7 @@ def mean_shift_filter(
     channel_axis: int | None = -1,
     return_positions: bool = False,
     n_jobs: int | None = None,
-    progress: bool | Callable[[int, int, str], None] = False,
+    progress: bool | str | Callable[[int, int, str], None] = "auto",
 ) -> Any:
     r"""Smooth an image and keep its edges: each pixel takes the range where its trajectory ends.
 
@@ -84,8 +84,8 @@ def mean_shift_filter(
         Whether to answer with the places of the ends too.
     n_jobs : int, default=None
         Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
-    progress : bool or callable, default=False
-        A bar or a line on stderr, or a callable ``progress(done, total, stage)``.
+    progress : "auto", bool or callable, default="auto"
+        As in :class:`meanshift_fast.MeanShift`.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def mean_shift_segment(
     channel_axis: int | None = -1,
     return_positions: bool = False,
     n_jobs: int | None = None,
-    progress: bool | Callable[[int, int, str], None] = False,
+    progress: bool | str | Callable[[int, int, str], None] = "auto",
 ) -> Any:
     r"""Segment an image: touching pixels whose trajectories end near each other are a region.
 
@@ -211,8 +211,8 @@ def mean_shift_segment(
         Whether to answer with the places of the ends too.
     n_jobs : int, default=None
         Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
-    progress : bool or callable, default=False
-        A bar or a line on stderr, or a callable ``progress(done, total, stage)``.
+    progress : "auto", bool or callable, default="auto"
+        As in :class:`meanshift_fast.MeanShift`.
 
     Returns
     -------

@@ -173,6 +173,16 @@ def _advance(here, lattice, lengths, is_joint, tables, n_places):
 
 
 @step
+def _end_within(start, links, n_room, max_iter):
+    """The number of a resolved position's endpoint, or of where ``max_iter`` steps lead."""
+    if item(links, 2 * n_room + start) <= max_iter:
+        return item(links, n_room + start)
+    for _ in range(max_iter):
+        start = item(links, start)
+    return start
+
+
+@step
 def _endpoint_of(start, lattice, lengths, is_joint, max_iter, tables, n_places):
     """Follow a trajectory; the number of its endpoint, or GONE, and how many positions there are.
 
@@ -196,11 +206,7 @@ def _endpoint_of(start, lattice, lengths, is_joint, max_iter, tables, n_places):
         return here, n_places
     if n_path:
         _resolve(places, size, links, n_room, path, n_path)
-    if item(links, 2 * n_room + start) <= max_iter:
-        return item(links, n_room + start), n_places
-    for _ in range(max_iter):
-        start = item(links, start)
-    return start, n_places
+    return _end_within(start, links, n_room, max_iter), n_places
 
 
 @step

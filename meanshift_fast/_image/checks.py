@@ -93,6 +93,19 @@ def checked_image(image: Any, channel_axis: int | None) -> tuple[Any, int, int |
             f"image must have two or three axes in space, got {n_space} in shape {shape} with "
             f"channel_axis={channel_axis}; {remedy}"
         )
+    _check_pixels(image, channel_axis)
+    if channel_axis is None:
+        bands = image[..., None]
+    else:
+        channel_axis %= len(shape)
+        order = [axis for axis in range(len(shape)) if axis != channel_axis]
+        bands = image.transpose(*order, channel_axis)
+    return (bands if n_space == 3 else bands[None]), n_space, channel_axis
+
+
+def _check_pixels(image: Any, channel_axis: int | None) -> None:
+    """Refuse an image without pixels, with too many, or of what is no number."""
+    shape = image.shape
     if 0 in shape:
         raise ValueError(f"image must have at least one pixel and one band, got shape {shape}")
     n_pixels = math.prod(shape) // (1 if channel_axis is None else shape[channel_axis])
@@ -106,13 +119,6 @@ def checked_image(image: Any, channel_axis: int | None) -> tuple[Any, int, int |
             f"image must hold real numbers, got dtype {image.dtype}; convert it with "
             "image.astype(float)"
         )
-    if channel_axis is None:
-        bands = image[..., None]
-    else:
-        channel_axis %= len(shape)
-        order = [axis for axis in range(len(shape)) if axis != channel_axis]
-        bands = image.transpose(*order, channel_axis)
-    return (bands if n_space == 3 else bands[None]), n_space, channel_axis
 
 
 def checked_window(

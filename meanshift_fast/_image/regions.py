@@ -95,6 +95,12 @@ def _join(endpoints, shape, n_space, moves, limits, links):
                 continue
             if are_near(endpoints, pixel, other, n_space, limits):
                 link(forest, np.int64(pixel), other)
+    return _number_regions(links)
+
+
+@step
+def _number_regions(links):
+    """Number the trees of a forest in the order of their roots; how many there are."""
     n_regions = np.int64(0)
     for pixel in range(links.shape[0]):
         if links[pixel] == pixel:
@@ -162,6 +168,25 @@ def _list_neighbors(pairs, first, last, following):
         last[region] = entry
 
 
+@step
+def _nearest_neighbor(region, pairs, first, following, forest, sizes, sums):
+    """The neighbour of a region whose mean range is nearest, the first of equals; -1: none."""
+    nearest, least = np.int64(-1), np.inf
+    entry = first[region]
+    while entry >= 0:
+        other = root_of(forest, pairs[entry // 2, entry % 2])
+        entry = following[entry]
+        if other == region:
+            continue
+        away_sq = 0.0
+        for band in range(sums.shape[1]):
+            away = sums[other, band] / sizes[other] - sums[region, band] / sizes[region]
+            away_sq += away * away
+        if away_sq < least or (away_sq == least and other < nearest):
+            nearest, least = other, away_sq
+    return nearest
+
+
 @serial
 def _merge_members(members, size, pairs, first, last, following, links, sizes, sums):
     """Let each of some regions of a size join the neighbour whose mean range is nearest."""
@@ -169,19 +194,7 @@ def _merge_members(members, size, pairs, first, last, following, links, sizes, s
     for region in members:
         if links[region] != region or sizes[region] != size:
             continue  # another of them has joined it
-        nearest, least = np.int64(-1), np.inf
-        entry = first[region]
-        while entry >= 0:
-            other = root_of(forest, pairs[entry // 2, entry % 2])
-            entry = following[entry]
-            if other == region:
-                continue
-            away_sq = 0.0
-            for band in range(sums.shape[1]):
-                away = sums[other, band] / sizes[other] - sums[region, band] / sizes[region]
-                away_sq += away * away
-            if away_sq < least or (away_sq == least and other < nearest):
-                nearest, least = other, away_sq
+        nearest = _nearest_neighbor(region, pairs, first, following, forest, sizes, sums)
         if nearest < 0:
             continue
         root = link(forest, region, nearest)
