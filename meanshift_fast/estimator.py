@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.model import adopt, bandwidth_of, fitted, kept_of, settings_of
+from meanshift_fast._cluster.stages import log_remarks
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.checks import check_parameters, checked, checked_table
 from meanshift_fast._input.progress import Report, reporting
@@ -87,8 +88,9 @@ default=None
         65,536 values.
     progress : "auto", bool or callable, default="auto"
         "auto": a bar on stderr where that is a terminal or a notebook, once a call has lasted 5 s;
-        it is gone at the end, and nothing is written anywhere else. True: a bar from the start.
-        False: none. A callable is called as ``progress(done, total, stage)``.
+        it is gone at the end. Compiling is named there in a line, once a process. Nothing is
+        written anywhere else. True: a bar from the start. False: none. A callable is called as
+        ``progress(done, total, stage)``.
 
     Attributes
     ----------
@@ -267,6 +269,7 @@ default=None
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
+            log_remarks(table, settings_of(self), getattr(self, "feature_names_in_", None))
             adopt(self, fitted(self, table, weights))
         except BaseException:
             # No model is left: the old centres, with another number of columns than `predict`

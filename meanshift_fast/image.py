@@ -85,7 +85,8 @@ def mean_shift_filter(
     n_jobs : int, default=None
         Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
     progress : "auto", bool or callable, default="auto"
-        As in :class:`meanshift_fast.MeanShift`.
+        As in :class:`meanshift_fast.MeanShift`. Not used for an image of Dask, which has progress
+        bars of its own.
 
     Returns
     -------
@@ -212,7 +213,8 @@ def mean_shift_segment(
     n_jobs : int, default=None
         Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
     progress : "auto", bool or callable, default="auto"
-        As in :class:`meanshift_fast.MeanShift`.
+        As in :class:`meanshift_fast.MeanShift`. Not used for an image of Dask, which has progress
+        bars of its own.
 
     Returns
     -------

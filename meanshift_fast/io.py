@@ -234,6 +234,9 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
         given = dialect.delimiter
         dialect = dialect._replace(delimiter=given or TEXTS[form]).checked()
         return Csv(path, dialect, bool(given))
+    if format is not None and form not in READABLE:
+        known = ", ".join(suffix.removeprefix(".") for suffix in READABLE)
+        raise ValueError(f"format must be one of {known}, got {quoted(format)}")
     if form not in _OTHERS:
         raise ValueError(
             f"{path} must end in {', '.join(READABLE)} or be a folder of parquet files, "
@@ -259,6 +262,11 @@ def _chosen(
     if columns is not None:
         excluded = set(exclude)
         columns = [name for name in columns if name not in excluded]
+        if not columns:
+            raise ValueError(
+                "columns must name at least one column that exclude leaves, got none; "
+                f"{column_list(file.names)}"
+            )
         return Choice(columns, weight, keep), {}
     others = {weight, *keep, *exclude}
     features = [name for name in file.numeric if name not in others]

@@ -187,8 +187,14 @@ def _restored(words: dict[str, Any]) -> MeanShift:
     _require(centers.dtype in (np.float32, np.float64), "centres are not numbers")
     _require(np.isfinite(centers).all(), "centres are not numbers")
     _require(np.shape(bandwidth) in ((), (n_features,)), "bandwidth of a wrong shape")
-    _require(np.asarray(bandwidth).dtype in (np.float64, np.int64), "bandwidth is none")
-    _require((np.isfinite(bandwidth) & (np.asarray(bandwidth) >= 0)).all(), "bandwidth is none")
+    _require(
+        np.asarray(bandwidth).dtype in (np.float64, np.int64),
+        "no bandwidth of at least 0",
+    )
+    _require(
+        (np.isfinite(bandwidth) & (np.asarray(bandwidth) >= 0)).all(),
+        "no bandwidth of at least 0",
+    )
     _check_record(state, n_modes)
     _require(len(feature_names) in (0, n_features), "names of other features")
     _require(all(isinstance(name, str) for name in feature_names), "names are no text")
@@ -223,13 +229,13 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
     _require(labels.shape == (len(points),) and labels.dtype == np.int64, "labels of other rows")
     _require(((labels >= -1) & (labels < n_modes)).all(), "labels of other centres")
     places, modes, peaks = (arrays[name] for name in ("places", "modes", "peaks"))
-    _require(places.shape == (len(modes), n_features), "landings of a wrong shape")
-    _require(places.dtype == np.float64 and np.isfinite(places).all(), "landings are not numbers")
-    _require(peaks.ndim == 2 and peaks.shape[1] == n_features, "peaks of a wrong shape")
-    _require(len(peaks) >= n_modes, "peaks of too few centres")
-    _require(peaks.dtype == np.float64 and np.isfinite(peaks).all(), "peaks are not numbers")
-    _require(modes.dtype == np.int64 and modes.size > 0, "landings without modes")
-    _require(((modes >= 0) & (modes < n_modes)).all(), "landings on other centres")
+    _require(places.shape == (len(modes), n_features), "endpoints of a wrong shape")
+    _require(places.dtype == np.float64 and np.isfinite(places).all(), "endpoints are not numbers")
+    _require(peaks.ndim == 2 and peaks.shape[1] == n_features, "modes of a wrong shape")
+    _require(len(peaks) >= n_modes, "fewer modes than centres")
+    _require(peaks.dtype == np.float64 and np.isfinite(peaks).all(), "modes are not numbers")
+    _require(modes.dtype == np.int64 and modes.size > 0, "endpoints without modes")
+    _require(((modes >= 0) & (modes < n_modes)).all(), "endpoints of modes that it lacks")
     weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
     # Files that were written before models kept them flat name them for cells only.
     sizes, n_parts = arrays.get("sizes", np.empty(0)), arrays.get("n_parts", 0)
@@ -237,14 +243,20 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
     _require((n_parts > 0) == (sizes.size > 0), "sizes of no cells")
     # Those before centres could be dropped lack this, and those before cells had a width the next.
     dropped = arrays.get("dropped", np.empty(0, bool))
-    _require(dropped.shape in ((0,), modes.shape) and dropped.dtype == np.bool_, "what was dropped")
+    _require(
+        dropped.shape in ((0,), modes.shape) and dropped.dtype == np.bool_,
+        "dropped endpoints of a wrong shape",
+    )
     widths, mixed = (
         arrays.get(name, np.empty(0, dtype)) for name, dtype in (("widths", float), ("mixed", bool))
     )
     _require(widths.shape in ((0,), (len(points),)), "widths of other cells")
     _require(widths.dtype == np.float64 and np.isfinite(widths).all(), "widths are not numbers")
     _require((widths >= 0.0).all(), "widths below 0")
-    _require(mixed.shape in ((0,), widths.shape) and mixed.dtype == np.bool_, "cells mixed up")
+    _require(
+        mixed.shape in ((0,), widths.shape) and mixed.dtype == np.bool_,
+        "mixed cells of a wrong shape",
+    )
     if n_parts:
         sizes = checked_lengths("sizes", sizes, n_features)
     return Labelled(

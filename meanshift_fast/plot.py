@@ -125,7 +125,7 @@ class MeanShiftDisplay:
             Whether to colour the page by what ``predict`` says of each place; two columns only.
         contours : bool, default=False
             Whether to draw lines of equal density; two columns only. It is the density that the
-            trajectories climb: a row counts the more the nearer it is, up to one bandwidth.
+            trajectories ascend: a row counts the more the nearer it is, up to one bandwidth.
         ax : matplotlib Axes, default=None
             Where to draw. None: a new figure.
 

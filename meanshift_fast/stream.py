@@ -191,8 +191,8 @@ default=None
     A row of weight w is w rows. With ``bin_seeding`` the seeds are those of the rows: the cells
     are parts of the bins. Otherwise each cell is a seed.
 
-    With ``assign="basin"`` a row of ``predict`` takes the label of its cell. It climbs where no row
-    of the fit was in the cell, and in a cell beside one of another label, where cells are wider
+    With ``assign="basin"`` a row of ``predict`` takes the label of its cell. It ascends where no
+    row of the fit was in the cell, and in a cell beside one of another label, where cells are wider
     than a 256th of the bandwidth.
 
     With the flat kernel, a cell that the sphere cuts counts by the part of it in the ball. Centres

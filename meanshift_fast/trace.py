@@ -111,10 +111,14 @@ class Trace:
         Nothing is stored: each call is one pass over the rows.
         """
         if not -len(self.shifts) <= start < len(self.shifts):
-            raise IndexError(f"start must be one of the {len(self.shifts)} stories, got {start}")
+            raise IndexError(
+                f"start must be one of the {len(self.shifts)} trajectories, got {start}"
+            )
         n_steps = len(self.shifts[start])
         if not -n_steps <= step < n_steps:
-            raise IndexError(f"step must be one of the {n_steps} steps of the story, got {step}")
+            raise IndexError(
+                f"step must be one of the {n_steps} steps of the trajectory, got {step}"
+            )
         centre = self.positions[start][step % n_steps]
         radius = (
             self.bandwidth if self.kernel == "flat" else _MAX_GAUSSIAN_BANDWIDTHS * self.bandwidth

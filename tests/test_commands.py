@@ -400,6 +400,8 @@ def test_trace_prints_the_trajectory_of_a_row(options, settings, folder, capsys)
         ("trace t.npy --row -1", "row must be an int in the range [0, inf)"),
         ("bandwidth t.npy --n-samples 0", "n_samples must be"),
         ("bandwidth t.npy --method best", "--method"),
+        ("bandwidth t.npy --method stable --n-samples 9", "--n-samples is for the other methods"),
+        ("segment - -o o.tif --spatial-radius 8 --range-radius 7", "reads an image from a file"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_touches_nothing(command, reason, folder, capsys):

@@ -354,9 +354,13 @@ def test_the_first_fault_of_a_folder_is_reported_with_its_file(tmp_path):
         ("1;2\n3;4\n", {"delimiter": ";"}, "put a line of names before it, or read it with --no-h"),
         ("a\n1,5\n", {"decimal": ","}, "delimiter must differ from the decimal mark"),
         ("a\n1\n", {"delimiter": ";;"}, "delimiter must be one ASCII character, got ';;'"),
-        ("a\n1\n", {"encoding": "klingon"}, "encoding must be one that Python knows"),
+        ("a\n1\n", {"encoding": "klingon"}, "encoding must be one of Python"),
         ("a\n1\n", {"comment": "//"}, "comment must be one character"),
         ("a\n1\n", {"exclude": ["b"]}, "no column 'b'"),
+        ("a\n1\n", {"columns": ["a"], "exclude": ["a"]}, "columns must name at least one column"),
+        ("a\n1\n", {"columns": []}, "columns must name at least one column that exclude leaves"),
+        ("a\n1\n", {"format": "xyz"}, "format must be one of csv, .*, got 'xyz'"),
+        ("a\nNA\nabc\n", {"columns": ["a"], "drop_missing": True}, "got 'abc' at row 1, line 3"),
         ("name,x\nann,1\n", {"columns": ["name"]}, "got 'ann' at row 0, line 2"),
         ('x,name\n1,ann\n3,"4\n5,6\n', {}, "line 4: unexpected end of data"),
         ('x,y\n1,2\n3,"4\n5,6\n', {}, "line 4: unexpected end of data"),
@@ -790,6 +794,11 @@ def test_rows_with_missing_values_are_dropped_and_their_places_known(form, tmp_p
     feather.write_feather(pa.table(columns), tmp_path / "w.feather")
     with pytest.raises(ValueError, match="column 'x' must hold finite numbers, got inf at row 5"):
         open_table(tmp_path / "w.feather", **options).read()
+
+
+def test_a_lone_quote_beside_a_missing_value_is_read(tmp_path):
+    path = text(tmp_path / "t.csv", 'x,name\n1,5" nail\nNA,b\n3,c\n')
+    assert open_table(path, columns=["x"], drop_missing=True).read().X.tolist() == [[1.0], [3.0]]
 
 
 def test_a_table_of_missing_values_alone_has_no_rows(tmp_path):

@@ -174,7 +174,7 @@ def changed(entries, support):
         ),
         (
             lambda w, e: e.update({"labelled/mixed.npy": array(np.ones(400, dtype=bool))}),
-            "damaged model: cells mixed up",
+            "damaged model: mixed cells of a wrong shape",
         ),
         (lambda w, e: w.update(format="other"), "is not a model: it is a 'other'"),
         (lambda w, e: w.pop("version"), "is not a model: 'version'"),
@@ -192,7 +192,10 @@ def changed(entries, support):
         (lambda w, e: w.update(state=[]), "is not a model: "),
         (lambda w, e: w["state"].update(n_iter_="abc"), "damaged model: rounds"),
         (lambda w, e: w["state"].update(n_features_in_=2.0), "damaged model: features"),
-        (lambda w, e: w["state"].update(bandwidth_=True), "damaged model: bandwidth is none"),
+        (
+            lambda w, e: w["state"].update(bandwidth_=True),
+            "damaged model: no bandwidth of at least 0",
+        ),
         (lambda w, e: w.update(feature_names=[1, 2]), "damaged model: names are no text"),
         (
             lambda w, e: [
@@ -221,7 +224,10 @@ def changed(entries, support):
         (lambda w, e: w["parameters"].update(kind=1), "is a damaged model: .*'kind'"),
         (lambda w, e: w["parameters"].update(tol=-1), "is a damaged model: .*'tol' parameter"),
         (lambda w, e: w["state"].pop("n_iter_"), "is a damaged model: 'n_iter_'"),
-        (lambda w, e: w["state"].update(bandwidth_=-1.0), "damaged model: bandwidth is none"),
+        (
+            lambda w, e: w["state"].update(bandwidth_=-1.0),
+            "damaged model: no bandwidth of at least 0",
+        ),
         (lambda w, e: w["state"].update(bandwidth_="1"), "damaged model: "),
         (lambda w, e: w["state"].update(n_features_in_=3), "damaged model: centres of a wrong"),
         (lambda w, e: w.update(feature_names=["x"]), "damaged model: names of other features"),

@@ -20,7 +20,7 @@ from meanshift_fast.io import FORMATS
 _CONSTRAINTS = MeanShift._parameter_constraints
 
 # Help for the parameters whose constraints make an option. `bandwidth` and `n_jobs` are added
-# apart; `seeds` is no option, and `progress` is on where stderr is a terminal.
+# apart; `seeds` is no option, and `progress` keeps its default.
 _HELP = {
     "kernel": "how the rows in a ball count",
     "bin_seeding": "start from the occupied bins rather than from every row",

@@ -33,6 +33,7 @@ from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.progress import reporting
+from meanshift_fast._input.remarks import remarks, spreads_of
 from meanshift_fast.bandwidth import kernel_bandwidth
 from meanshift_fast.io import UNNAMED, Table, format_of, open_table
 from meanshift_fast.models import load_model, write_model
@@ -56,7 +57,8 @@ def cluster(arguments: Namespace) -> None:
     else:
         rows = table.read()
         was_read = time.perf_counter()
-        if arguments.quantile is not None:
+        _print_remarks(arguments, table, rows, rows_are_seeds=not arguments.bin_seeding)
+        if arguments.quantile is not None or arguments.scale:
             model.set_params(bandwidth=_found_bandwidth(arguments, rows))
         model.fit(rows.X, sample_weight=rows.weights)
         labelled = iter([(model.labels_, rows)])
@@ -169,7 +171,7 @@ def trace(arguments: Namespace) -> None:
     place = arguments.row - np.count_nonzero(missing[: arguments.row])
     bandwidth = arguments.bandwidth
     if not isinstance(bandwidth, float):
-        bandwidth = _found_bandwidth(arguments, rows)
+        bandwidth = _estimated_bandwidth(arguments, rows)
     others = {name: getattr(arguments, name) for name in arguments.parameters}
     traced = meanshift_fast.trace(
         rows.X,
@@ -236,8 +238,33 @@ def _check_target(path: Path) -> None:
         check_target(path)
 
 
-def _found_bandwidth(arguments: Namespace, rows: Batch) -> np.float64:
-    """Find a kernel's bandwidth, by --quantile or by the rule that --bandwidth names; not 0."""
+def _print_remarks(
+    arguments: Namespace, table: Table, rows: Batch, *, rows_are_seeds: bool
+) -> None:
+    """Say once what of a table is likely not meant."""
+    one_bandwidth = not arguments.scale and np.ndim(arguments.bandwidth) == 0
+    for remark in remarks(
+        rows.X, table.choice.features, one_bandwidth=one_bandwidth, rows_are_seeds=rows_are_seeds
+    ):
+        print_note(f"{remark.text}; {remark.option}")
+
+
+def _found_bandwidth(arguments: Namespace, rows: Batch) -> Any:
+    """Find the bandwidth: by --quantile or a rule, with --scale in standard deviations."""
+    if not arguments.scale:
+        return _estimated_bandwidth(arguments, rows)
+    spreads = spreads_of(rows.X)
+    if not np.isfinite(spreads).all():
+        raise ValueError(f"the columns of {arguments.input} are too large for --scale; divide them")
+    lengths = np.where(spreads > 0.0, spreads, 1.0)
+    width = arguments.bandwidth
+    if isinstance(width, str | None) or arguments.quantile is not None:
+        width = _estimated_bandwidth(arguments, rows._replace(X=rows.X / lengths))
+    return np.asarray(width) * lengths
+
+
+def _estimated_bandwidth(arguments: Namespace, rows: Batch) -> np.float64:
+    """Estimate a kernel's bandwidth, by --quantile or the rule that --bandwidth names; not 0."""
     found = kernel_bandwidth(
         rows.X,
         arguments.bandwidth,
@@ -274,7 +301,10 @@ def _is_stream(arguments: Namespace, table: Table) -> bool:
 
 def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> MeanShift:
     parameters = model.get_params()
-    if arguments.quantile is not None:
+    first = next(iter(table.parts()), None)
+    if first is not None:
+        _print_remarks(arguments, table, first, rows_are_seeds=False)
+    if arguments.quantile is not None or arguments.scale:
         parameters["bandwidth"] = _found_bandwidth(arguments, _sampled(table))
     parameters |= {"resolution": arguments.resolution}
     return fit_batches(table.batches, **parameters)

@@ -59,7 +59,7 @@ def add_segment(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--convert2lab", action=argparse.BooleanOptionalAction, default=None,
-        help="compare colours in Lab (default: three bands of 8 bits)",
+        help="compare colours in Lab (default: three bands, of 8 bits or of floats from 0 to 1)",
     )  # fmt: skip
     parser.add_argument(
         "--max-iter", type=whole("max_iter", 1), default=100, metavar="N",

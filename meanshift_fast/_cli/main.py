@@ -128,6 +128,11 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
     )
     add_parameters(parser, MeanShift, lengths)
     parser.add_argument(
+        "--scale",
+        action="store_true",
+        help="measure each column in its standard deviation, and the bandwidth too",
+    )
+    parser.add_argument(
         "--stream",
         action=argparse.BooleanOptionalAction,
         help="read batch by batch, and fit the points of cells (default: where the rows would not "
@@ -315,12 +320,16 @@ def _show(arguments: argparse.Namespace) -> None:
 def _clash(arguments: argparse.Namespace) -> str | None:
     """Describe what is wrong with the names of the files together; None where they fit."""
     if hasattr(arguments, "boundaries"):
+        if str(arguments.input) == "-":
+            return "segment reads an image from a file, got -; name the file"
         written = [arguments.output, arguments.boundaries, arguments.regions]
         paths = [real_path(path) for path in (arguments.input, *filter(None, written))]
         is_clash = len(set(paths)) < len(paths)
         return "INPUT, --output, --boundaries and --regions must differ" if is_clash else None
     if str(getattr(arguments, "input", "")) == "-" and arguments.format is None:
         return "- needs --format, as standard input has no name"
+    if getattr(arguments, "method", None) == "stable" and arguments.n_samples is not None:
+        return "--n-samples is for the other methods; leave it out with --method stable"
     return _label_clash(arguments) if hasattr(arguments, "keep") else None
 
 

@@ -1,7 +1,6 @@
 """`segment`: an image -> labels, and on demand its outlines and a table of its regions."""
 
 import json
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._cli.commands import print_line
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.images import (
     ImageFile,
@@ -39,10 +39,11 @@ def segment(arguments: Namespace) -> None:
         image.values,
         mask=image.mask,
         channel_axis=image.channel_axis,
-        progress=not arguments.json and sys.stderr.isatty(),
+        progress=False if arguments.json else "auto",
         **{name: getattr(arguments, name) for name in OPTIONS},
     )
-    if arguments.boundaries or (arguments.regions and arguments.regions.suffix == ".geojson"):
+    suffix = arguments.regions.suffix.lower() if arguments.regions else ""
+    if arguments.boundaries or suffix == ".geojson":
         labels = np.asarray(labels)  # whole images are drawn and traced
     n_bands = 1 if image.channel_axis is None else image.values.shape[-1]
     found = _Found(image, RegionSums(n_bands) if arguments.regions else None)
@@ -61,10 +62,10 @@ def segment(arguments: Namespace) -> None:
         if path := getattr(arguments, name):
             facts[f"{name}_file"] = str(path)
     if arguments.json:
-        print(json.dumps(facts))
+        print_line(json.dumps(facts))
         return
     masked = f", {found.n_masked:,} masked" if found.n_masked else ""
-    print(
+    print_line(
         f"{n_rows:,} x {n_columns:,} pixels, {counted(n_bands, 'band')}{masked}: "
         f"{counted(found.n_regions, 'region')}; {seconds:.2f} s; labels in {arguments.output}"
     )

@@ -1,8 +1,12 @@
 """The pipeline and its stages: seeds, ascent, modes, labels, and bandwidth rules.
 
-    seeding --> ascent (memo) --> modes --> basins
-    bandwidth_rules --> scale_space
-    trajectory, of a few points, in NumPy
+    model --> pipeline: the stages on one page, of inputs; stages logs them
 
-Imports `_index`, `_input` and `_jit`; knows no estimator.
+    bandwidth_rules --> scale_space
+    seeds, of seeding and grid --> ascent (coalescing, memo, history) --> modes --> basins
+    small_tables: the same steps in one call
+    shared_bins: a warning where a bin holds several clusters
+    trajectory: of a few points, in NumPy
+
+Imports `_index`, `_input` and `_jit`; no estimator.
 """

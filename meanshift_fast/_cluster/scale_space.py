@@ -244,7 +244,7 @@ def _modes(
     coalesce: float = 0.0,
     order: NDArray[np.signedinteger] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Climb from some seeds to modes, both in the unit of the columns, and what supports them."""
+    """Ascend from some seeds to modes, both in the unit of the columns, and what supports them."""
     units = rows.units
     index = ExactIndex(rows.tree) if units.radius == 0.0 else FlatIndex(rows.tree, units.radius)
     ascent = ascend(

@@ -1,12 +1,29 @@
-"""The stages of a fit: each is reported as it begins, and logged as it ends."""
+"""The log of a fit: each stage, reported as it begins and logged as it ends; and remarks."""
 
 import logging
+from numbers import Real
 from time import perf_counter
 from typing import Any
 
+from numpy.typing import NDArray
+
+from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._input.progress import Report, is_silent
+from meanshift_fast._input.remarks import remarks
 
 logger = logging.getLogger("meanshift_fast")
+
+
+def log_remarks(table: NDArray[Any], settings: Settings, names: Any = None) -> None:
+    """Log at INFO what is likely not meant of a table and the parameters of its fit."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    found = remarks(
+        table, names, one_bandwidth=isinstance(settings.bandwidth, Real | str | None),
+        rows_are_seeds=settings.seeds is None and not settings.bin_seeding,
+    )  # fmt: skip
+    for remark in found:
+        logger.info("%s; %s", remark.text, remark.in_python)
 
 
 class Stages:

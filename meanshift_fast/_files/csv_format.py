@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -97,7 +98,9 @@ class Csv:
                     for block in blocks:
                         for first in range(0, block.num_rows, n_rows):
                             rows = block.slice(first, n_rows)
-                            yield batch_of(rows, choice, np.float64, self._complain)
+                            yield batch_of(
+                                rows, choice, np.float64, partial(self._complain, choice)
+                            )
             except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
                 self._find_fault(choice)
                 raise ValueError(f"{self.path}: {error}") from error
@@ -105,14 +108,15 @@ class Csv:
                 # pyarrow takes a quote that is never closed for a text that ends with the file.
                 self._find_fault(choice)
 
-    def _complain(self, row: int, name: str, value: object) -> NoReturn:
-        self._find_fault(Choice([name], None, []))
+    def _complain(self, choice: Choice, row: int, name: str, value: object) -> NoReturn:
+        self._find_fault(choice._replace(features=[name], weight=None, keep=[]))
         raise ValueError(
             f"{self.path}: column {quoted(name)} must hold finite numbers, got {value}"
         )
 
     def _find_fault(self, choice: Choice) -> None:
         """Raise an error about the first line that cannot be right; return where there is none."""
+        missing = set(self.dialect.nulls) if choice.drop_missing else set()
         place_of = {name: place for place, name in enumerate(self.names)}
         places = [(place_of[name], name) for name in choice.numbers]
         for row, (line, cells) in enumerate(islice(self._lines(), int(self.dialect.header), None)):
@@ -123,7 +127,8 @@ class Csv:
                 )
             for place, name in places:
                 cell = cells[place]
-                if not self.dialect.is_number(cell):
+                is_nan = choice.drop_missing and cell.strip().lstrip("+-").lower() == "nan"
+                if not (cell in missing or is_nan or self.dialect.is_number(cell)):
                     is_comma = _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]
                     value = quoted(cell) if cell.strip() else "an empty cell"
                     message = f"{no_number(self.path, name, value, row)}, line {line}"

@@ -70,7 +70,7 @@ class Dialect(NamedTuple):
             codecs.lookup(self.encoding)
         except LookupError:
             raise ValueError(
-                f"encoding must be one that Python knows, got {quoted(self.encoding)}"
+                f"encoding must be one of Python, got {quoted(self.encoding)}"
             ) from None
         return self
 

@@ -170,7 +170,7 @@ def _quietly(rasterio: Any) -> Any:
 def write_labels_image(
     part: Path, form: str, labels: Any, profile: dict[str, Any] | None, note: Any
 ) -> None:
-    """Write labels; ``note(rows, columns, labels)`` hears of each window that is written.
+    """Write labels; ``note(rows, columns, labels)`` is called for each window that is written.
 
     tif: whole numbers of 32 bits, with the georeference where there is one. png: of 16 bits. npy.
     """

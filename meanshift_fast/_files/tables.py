@@ -88,7 +88,7 @@ def import_pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
-            "csv and parquet files need pyarrow, which is not installed; "
+            "files other than npy and npz need pyarrow, which is not installed; "
             'install it with: pip install "meanshift_fast[io]"'
         ) from error
     return pyarrow

@@ -141,16 +141,21 @@ def checked_window(
     return Window(float(spatial_radius), float(range_radius), every, window == "joint")
 
 
-def checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-    """Check a mask's shape and dtype; None where all pixels count."""
-    if mask is None:
-        return None
-    mask = np.asarray(mask)
+def check_mask_layout(mask: Any, shape: tuple[int, ...]) -> None:
+    """Refuse an array, of NumPy or Dask, that is no mask of an image of a shape in space."""
     if mask.shape != shape or mask.dtype.kind not in "biu":
         raise ValueError(
             f"mask must be boolean and have the shape of the image in space, {shape}, got dtype "
             f"{mask.dtype} and shape {mask.shape}; True where a pixel counts"
         )
+
+
+def checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """Check a mask's shape and dtype; None where all pixels count."""
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    check_mask_layout(mask, shape)
     mask = mask.astype(bool, copy=False)
     if not mask.any():
         raise ValueError(
@@ -176,7 +181,8 @@ def check_finite(
             value = plane[y, x][~np.isfinite(plane[y, x])][0]
             raise ValueError(
                 f"image must be finite where the mask is True, got {value} at pixel {place}; fill "
-                "such pixels, or mask them: mask=np.isfinite(image), of all bands"
+                "such pixels, or mask them: mask=np.isfinite(image), of several bands with "
+                ".all(axis=channel_axis)"
             )
 
 

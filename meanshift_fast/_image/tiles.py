@@ -26,6 +26,7 @@ from meanshift_fast._image.ascent import NUMBER, follow, in_blocks
 from meanshift_fast._image.checks import (
     Picture,
     check_finite,
+    check_mask_layout,
     checked_image,
     checked_mask,
     lab_scale,
@@ -95,8 +96,8 @@ def picture_of(
     if mask is not None:
         if not dask.is_dask_collection(mask):
             mask = checked_mask(mask, bands.shape[3 - n_space : 3])
-        elif mask.shape != bands.shape[3 - n_space : 3]:
-            checked_mask(np.empty(mask.shape, bool), bands.shape[3 - n_space : 3])
+        else:
+            check_mask_layout(mask, bands.shape[3 - n_space : 3])
     if mask is not None:
         mask = da.asarray(mask).astype(bool).reshape(bands.shape[:3]).rechunk(bands.chunks[:3])
 

@@ -6,5 +6,10 @@
                         |-- projection --------> projected     many columns, rows near few axes
                         |-- kth_neighbors, nearest, density
 
+    base (the protocol), choice (which index), exact (a bandwidth of 0), equal_rows, thresholds
+    gaussian_index --> gaussian --> gaussian_sums, error_bounds, series; newton polishes modes
+    kth_neighbors --> kth_search, kth_select; nearest --> nearest_kernels
+    projected --> neighbour_list, of rows near a position while it moves little
+
 Imports `_jit` and `_input`.
 """

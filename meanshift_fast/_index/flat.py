@@ -36,7 +36,7 @@ FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: le
 
 # Up to so many trajectories take some steps in a call. The ascent of 495 seeds among 1M x 2 rows
 # takes 16 ms so, and 34 ms step by step. The number of steps matters little: more of them are fewer
-# calls, and more steps that the memo knows. With 2, 4, 8 and 16 a fit of the photograph's 362 seeds
+# calls, and more steps that the memo holds. With 2, 4, 8 and 16 a fit of the photograph's 362 seeds
 # takes 43 to 46 ms, and one of 20,000 x 2 rows 27 to 29.
 MAX_WALKING_POSITIONS = 4096
 STEPS_A_CALL = 8

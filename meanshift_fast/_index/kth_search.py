@@ -121,7 +121,7 @@ class State(NamedTuple):
 
 @inlined
 def _count_children(views, n_features, place, low_sq, high_sq, block):
-    """The weight of the children of a block that are nearer than a bracket, and whom it cuts."""
+    """The weight of the children of a block that are nearer than a bracket, and that it cuts."""
     near_sq = far_sq = full(0.0)
     for f in range(n_features):
         value = item(place, f)

@@ -2,7 +2,7 @@
 
     checks --> weights --> scaling        messages   how an error quotes a value
                   |                       progress   what a long call reports
-               extent   the box of a table
+               extent   the box of a table     frames, remarks   columns by their names
 
 Imports `_jit` and nothing else of the package.
 """

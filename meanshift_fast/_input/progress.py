@@ -6,7 +6,7 @@
 
 The stages are those of the pipeline: "bandwidth", "seeds", "tree", "climb" (trajectories at rest,
 of all), "modes", "labels"; of streams "sample" and "condense". A bar shows more than a callable
-hears: the round, how far trajectories still move, and the time that a long kernel has left.
+receives: the round, how far trajectories still move, and the time that a long kernel has left.
 """
 
 import multiprocessing
@@ -96,12 +96,12 @@ class _Bar:
 
     @contextmanager
     def on_display(self) -> Iterator["_Bar"]:
-        """Hear of chunks and compilations for the length of a call; clear the bar at its end."""
+        """Listen to chunks and compilations for the length of a call; clear the bar at its end."""
         with ExitStack() as stack:
             stack.callback(self._close)
             stack.callback(heartbeat.reset, heartbeat.set(self._beat))
             stack.callback(_shown.reset, _shown.set(self))
-            stack.enter_context(_hearing_of_compilations(self.name_compiling))
+            stack.enter_context(_listening_to_compilations(self.name_compiling))
             yield self
 
     def __call__(self, done: int, total: int, stage: str) -> None:
@@ -164,7 +164,7 @@ class _Bar:
             self._display.close()
 
 
-def _hearing_of_compilations(heard: Callable[[], None]) -> AbstractContextManager[Any]:
+def _listening_to_compilations(on_compile: Callable[[], None]) -> AbstractContextManager[Any]:
     """Call a function whenever Numba compiles a kernel of this package."""
     try:
         from numba.core import event
@@ -175,7 +175,7 @@ def _hearing_of_compilations(heard: Callable[[], None]) -> AbstractContextManage
         def on_start(self, happening: Any) -> None:
             function = happening.data["dispatcher"].py_func
             if function.__module__.startswith("meanshift_fast."):
-                heard()
+                on_compile()
 
         def on_end(self, happening: Any) -> None:
             pass

@@ -1,0 +1,86 @@
+"""Remarks on a table: what a fit takes at its word, and is likely not meant.
+
+a column of whole numbers that only counts the rows      an identifier among the features
+spreads more than a thousand times apart, one bandwidth  columns of different units
+more than a million rows, all of them seeds              minutes, where bins take a second
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._input.messages import quoted
+
+MIN_COUNTED_ROWS = 10  # that whole numbers in steps of one may be without counting the rows
+MAX_SPREAD_RATIO = 1000.0  # of the standard deviations of two columns
+MAX_ROW_SEEDS = 1_000_000
+
+
+class Remark(NamedTuple):
+    """What is there, and what to do about it in Python and on the command line."""
+
+    text: str
+    in_python: str
+    option: str
+
+
+def remarks(
+    table: NDArray[Any], names: Sequence[str] | None, *, one_bandwidth: bool, rows_are_seeds: bool
+) -> Iterator[Remark]:
+    """Look a table over.
+
+    Parameters
+    ----------
+    table : numeric array of shape (n_samples, n_features)
+        The rows; finite.
+    names : sequence of n_features str, or None
+        The columns' names. None: they are counted.
+    one_bandwidth : bool
+        Whether all columns share the bandwidth.
+    rows_are_seeds : bool
+        Whether every row is a seed.
+
+    Notes
+    -----
+    One pass over the table for the spreads; an identifier shows in its first rows.
+    """
+    named = [quoted(name) for name in (range(table.shape[1]) if names is None else names)]
+    for column in range(table.shape[1]):
+        if counts_rows(table[:, column]):
+            yield Remark(
+                f"column {named[column]} only counts the rows, and is among the features",
+                "leave it out",
+                f"leave it out with --exclude {named[column]}",
+            )
+    spreads = spreads_of(table)
+    if one_bandwidth and spreads.max() > MAX_SPREAD_RATIO * spreads.min() > 0.0:
+        low, high = int(spreads.argmin()), int(spreads.argmax())
+        yield Remark(
+            f"the columns share one bandwidth, and column {named[low]} spreads over "
+            f"{spreads[low]:.3g} where column {named[high]} spreads over {spreads[high]:.3g}",
+            "give a bandwidth for each column, or standardise them",
+            "standardise them with --scale, or give --bandwidth a number for each column",
+        )
+    if rows_are_seeds and len(table) > MAX_ROW_SEEDS:
+        yield Remark(
+            f"all {len(table):,} rows are seeds", "bin_seeding=True takes a second",
+            "--bin-seeding takes a second",
+        )  # fmt: skip
+
+
+def counts_rows(column: NDArray[Any]) -> bool:
+    """Whether a column is whole numbers that go up by one from row to row."""
+    if len(column) < MIN_COUNTED_ROWS or column[MIN_COUNTED_ROWS - 1] - column[0] != (
+        MIN_COUNTED_ROWS - 1
+    ):
+        return False
+    return bool((np.diff(column.astype(np.float64)) == 1.0).all() and column[0] % 1 == 0)
+
+
+def spreads_of(table: NDArray[Any]) -> NDArray[np.float64]:
+    """The standard deviation of each column; that of columns too large to square is infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        spreads = np.asarray(table, dtype=np.float64).std(axis=0)
+    return np.where(np.isnan(spreads), np.inf, spreads)

@@ -1,0 +1,105 @@
+"""What is likely not meant is said once: on stderr by the command line, in Python as a log."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from meanshift_fast import MeanShift
+from meanshift_fast._cli.main import main
+from meanshift_fast._input import remarks
+from samples import blobs
+from test_io import save
+
+X = blobs(200, 2)
+COUNTED = np.column_stack([np.arange(200.0) + 7, X])
+UNEVEN = X * [1.0, 5000.0]
+
+
+def heard(caplog, table, **parameters):
+    with caplog.at_level(logging.INFO, logger="meanshift_fast"):
+        MeanShift(**{"bandwidth": 3.0, "bin_seeding": True} | parameters).fit(table)
+    return [record.message for record in caplog.records if record.levelno == logging.INFO]
+
+
+def table_of(path, table):
+    names = [f"c{column}" for column in range(table.shape[1])]
+    save(path, dict(zip(names, table.T, strict=True)))
+
+
+def notes(capsys, command):
+    assert main(command.split()) == 0
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_plain_table_gets_no_remark(caplog):
+    assert heard(caplog, X) == []
+
+
+def test_an_identifier_among_the_features_is_named(caplog):
+    (message,) = heard(caplog, COUNTED)
+    assert message == "column 0 only counts the rows, and is among the features; leave it out"
+
+
+@pytest.mark.parametrize("row", [5, 150])
+def test_whole_numbers_that_skip_one_count_nothing(row, caplog):
+    table = COUNTED.copy()
+    table[row:, 0] += 1
+    assert heard(caplog, table) == []
+
+
+def test_columns_a_thousand_times_apart_share_one_bandwidth(caplog):
+    (message,) = heard(caplog, UNEVEN)
+    assert message.startswith("the columns share one bandwidth, and column 0 spreads over ")
+    caplog.clear()
+    assert heard(caplog, UNEVEN, bandwidth=[1.0, 5000.0]) == []
+    caplog.clear()
+    assert heard(caplog, X * [1.0, 0.0]) == []  # a constant column has no unit
+
+
+def test_more_than_so_many_rows_are_all_seeds(caplog, monkeypatch):
+    monkeypatch.setattr(remarks, "MAX_ROW_SEEDS", 199)
+    (message,) = heard(caplog, X, bin_seeding=False)
+    assert message == "all 200 rows are seeds; bin_seeding=True takes a second"
+    caplog.clear()
+    assert heard(caplog, X, bin_seeding=False, seeds=X[:3]) == []
+
+
+def test_nothing_is_looked_for_where_nobody_hears(monkeypatch):
+    monkeypatch.setattr(remarks, "spreads_of", lambda table: pytest.fail("looked"))
+    MeanShift(bandwidth=3.0).fit(UNEVEN)
+
+
+@pytest.mark.parametrize("stream", ["", " --stream"])
+def test_the_command_line_names_the_option_once(stream, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table_of(tmp_path / "t.csv", np.column_stack([np.arange(200), UNEVEN]))
+    first, second = notes(capsys, f"cluster t.csv -o o.csv --bandwidth 3{stream}")
+    assert first.endswith("leave it out with --exclude 'c0'")
+    assert "standardise them with --scale" in second
+    assert (
+        len(notes(capsys, f"cluster t.csv -o o.csv --exclude c0 --scale --bandwidth 3{stream}"))
+        == 0
+    )
+
+
+@pytest.mark.parametrize("stream", ["", " --stream"])
+@pytest.mark.parametrize("options", ["--bandwidth 0.3", "", "--quantile 0.2", "--bandwidth scott"])
+def test_scaled_columns_are_measured_in_their_deviations(
+    options, stream, tmp_path, monkeypatch, capsys
+):
+    from sklearn.metrics import adjusted_rand_score
+
+    from meanshift_fast.io import open_table
+
+    monkeypatch.chdir(tmp_path)
+    for name, table in (("even", X), ("uneven", UNEVEN)):
+        table_of(tmp_path / f"{name}.csv", table)
+        command = f"cluster {name}.csv -o {name}_o.csv --centers {name}_c.csv --scale {options}"
+        assert notes(capsys, command + stream) == []
+    labels = [
+        open_table(f"{name}_o.csv", columns=["label"]).read().X for name in ("even", "uneven")
+    ]
+    assert adjusted_rand_score(*(of.ravel() for of in labels)) == 1.0
+    even, uneven = (open_table(f"{name}_c.csv").read().X for name in ("even", "uneven"))
+    np.testing.assert_allclose(even * [1.0, 5000.0], uneven, rtol=1e-6)
