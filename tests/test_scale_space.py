@@ -9,6 +9,7 @@ import naive
 import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve
+from meanshift_fast._cluster.modes import count_supported
 from meanshift_fast._cluster.scale_space import stable_bandwidth
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.stream import fit_batches
@@ -248,3 +249,11 @@ def test_a_weak_plateau_names_the_next_two():
 def test_a_least_support_that_is_none_is_refused(bad):
     with pytest.raises(ValueError, match="min_support must be a number of at least 0"):
         bandwidth_curve(demo_table(), min_support=bad)
+
+
+def test_a_trial_without_a_row_in_any_ball_has_no_centre():
+    assert count_supported(np.empty(0), 0.0) == 0
+    assert count_supported(np.empty(0), 0.5) == 0
+    assert count_supported(np.array([9.0, 4.5, 1.0]), 0.5) == 2
+    assert count_supported(np.array([9.0, 4.5, 1.0]), 1.0) == 3
+    assert count_supported(np.array([9.0, 4.5, 1.0]), 10.0) == 0

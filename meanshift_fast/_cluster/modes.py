@@ -376,11 +376,11 @@ def count_supported(support: NDArray[np.float64], min_support: float) -> int:
     Parameters
     ----------
     support : float64 array of shape (n_modes,)
-        Descending.
+        Descending; empty where no ball holds a row.
     min_support : float
         A weight from 1 on; below 1 a share of the first mode's.
     """
-    least = min_support if min_support >= 1.0 else min_support * support[0]
+    least = min_support if min_support >= 1.0 else min_support * support.max(initial=0.0)
     return int(np.count_nonzero(support >= least))
 
 
