@@ -184,7 +184,7 @@ def _restored(words: dict[str, Any]) -> MeanShift:
     n_modes = len(centers)
     _require(_is_whole(n_features, 1), "features without a number")
     _require(centers.shape == (n_modes, n_features) and n_modes > 0, "centres of a wrong shape")
-    _require(centers.dtype in (np.float32, np.float64), "centres are not numbers")
+    _require(centers.dtype in (np.float16, np.float32, np.float64), "centres are not numbers")
     _require(np.isfinite(centers).all(), "centres are not numbers")
     _require(np.shape(bandwidth) in ((), (n_features,)), "bandwidth of a wrong shape")
     _require(

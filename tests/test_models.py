@@ -37,7 +37,7 @@ NEW = blobs(300, 2, seed=1) + 0.1
     ids=str,
 )
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_a_loaded_model_is_the_saved_one(parameters, weighted, dtype, tmp_path):
     weights = np.arange(400) % 3 if weighted else None
     saved = MeanShift(**parameters).fit(X.astype(dtype), sample_weight=weights)
