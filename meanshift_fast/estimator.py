@@ -269,7 +269,7 @@ default=None
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
-            log_remarks(table, settings_of(self), getattr(self, "feature_names_in_", None))
+            log_remarks(table, self)
             adopt(self, fitted(self, table, weights))
         except BaseException:
             # No model is left: the old centres, with another number of columns than `predict`

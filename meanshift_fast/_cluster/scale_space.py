@@ -167,11 +167,28 @@ def count_clusters(
     min_support: float = 0.0,
     report: Report = lambda *_: None,
 ) -> Curve:
-    n_rows, scaled = _effective(len(points), weights)
-    counting = _Counting(
-        n_rows, n_rows / float(weights.sum()) if weights.size else 1.0, min_support
-    )
-    weights = scaled
+    """Count the clusters at each bandwidth of a ladder, find the plateaus and choose a bandwidth.
+
+    Parameters
+    ----------
+    points, weights, every_row, coalesce, min_support
+        As in `stable_bandwidth`.
+    ladder : float64 array of shape (n_rungs,), or None
+        The bandwidths, ascending; None: by eighths of an octave, until one cluster is left.
+    report : callable
+        Called as ``report(done, total, stage)``.
+
+    Returns
+    -------
+    Curve
+
+    Raises
+    ------
+    ValueError
+        Where the values leave no room for distances, or no ball holds a row.
+    """
+    n_rows, unit, weights = _effective(len(points), weights)
+    counting = _Counting(n_rows, unit, min_support)
     bounds = bounds_of(points)
     spread = _spread(points, weights, bounds)
     rows = _arrange(points, weights, bounds, 0.0)
@@ -325,10 +342,13 @@ def _plateaus(
     return plateaus
 
 
-def _effective(n_samples: int, weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """How many equal rows the weights amount to (Kish), and the weights with that for a sum."""
+def _effective(
+    n_samples: int, weights: NDArray[np.float64]
+) -> tuple[float, float, NDArray[np.float64]]:
+    """The number of equal rows that weights amount to (Kish), of a weight of 1, and of each row."""
     if not weights.size:
-        return float(n_samples), weights
-    shares = weights / weights.sum()
+        return float(n_samples), 1.0, weights
+    total = weights.sum()
+    shares = weights / total
     n_rows = 1.0 / float(shares @ shares)
-    return n_rows, readonly_table(shares * n_rows)
+    return n_rows, n_rows / float(total), readonly_table(shares * n_rows)

@@ -1,10 +1,11 @@
 """Seeds: where trajectories start, and what they are."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.seeding import bin_seeds
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import bandwidth_text
@@ -36,17 +37,6 @@ class Seeds(NamedTuple):
         return self.kind == "bins"
 
 
-class _Settings(Protocol):
-    """What a fit says of its seeds."""
-
-    @property
-    def seeds(self) -> ArrayLike | None: ...
-    @property
-    def bin_seeding(self) -> bool: ...
-    @property
-    def min_bin_freq(self) -> int: ...
-
-
 def checked_seeds(seeds: ArrayLike, n_features: int) -> NDArray[np.float64]:
     """Check seeds that are given, and convert them as the kernels take them."""
     if np.ndim(seeds) != 2 or 0 in np.shape(seeds):
@@ -68,7 +58,7 @@ def find_seeds(
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
     bandwidth: float | NDArray[np.float64],
-    settings: _Settings,
+    settings: Settings,
 ) -> Seeds:
     """Find the seeds of a fit.
 

@@ -7,20 +7,20 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._input.progress import Report, is_silent
 from meanshift_fast._input.remarks import remarks
 
 logger = logging.getLogger("meanshift_fast")
 
 
-def log_remarks(table: NDArray[Any], settings: Settings, names: Any = None) -> None:
-    """Log at INFO what is likely not meant of a table and the parameters of its fit."""
+def log_remarks(table: NDArray[Any], model: Any) -> None:
+    """Log at INFO what is likely not meant of a table and of a model's parameters."""
     if not logger.isEnabledFor(logging.INFO):
         return
     found = remarks(
-        table, names, one_bandwidth=isinstance(settings.bandwidth, Real | str | None),
-        rows_are_seeds=settings.seeds is None and not settings.bin_seeding,
+        table, getattr(model, "feature_names_in_", None),
+        one_bandwidth=isinstance(model.bandwidth, Real | str | None),
+        rows_are_seeds=model.seeds is None and not model.bin_seeding,
     )  # fmt: skip
     for remark in found:
         logger.info("%s; %s", remark.text, remark.in_python)

@@ -34,7 +34,7 @@ MAX_GROUPED_SUMS = 40  # of a pass for a group: in three features
 NODES_SHARE = 0.7  # of the accuracy, for the nodes' errors where positions go in groups
 USUAL_REMAINDER = 1.0  # R / rho^4, before any is known
 MAX_GROUP_RADIUS = 1.0  # bandwidths
-FAR_BANDWIDTHS = 1e9  # from the rows; beyond, squares do not tell which row is the nearest
+FAR_BANDWIDTHS = 1e9  # from the rows; beyond, squares round away which row is nearest
 
 
 # Groups of positions.
@@ -171,7 +171,7 @@ def _bring_near(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Bring positions far from all rows nearer to them, straight on; which, and where they were.
 
-    From so far the same row is the nearest, but for ties that no position is exact enough to tell.
+    From so far the same row is the nearest, but for ties that are below a position's rounding.
     """
     low, high = tree.lower[0].min(axis=1), tree.upper[0].max(axis=1)
     middle = 0.5 * low + 0.5 * high

@@ -89,6 +89,7 @@ def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels):
 
 @parallel
 def label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
+    """Label all rows by every mode, so many rows a task."""
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
         group = empty_floats(points.shape[1] * LANES)
@@ -184,6 +185,7 @@ def label_by_blocks(points, order, start, stop, boxes, modes, limit_sq, memory, 
 
 @parallel
 def label_all_by_blocks(points, order, begin, end, n_leaves, boxes, modes, limit_sq, labels):
+    """Label the rows of some leaves by the modes near each block, so many leaves a task."""
     for task in prange((end - begin + n_leaves - 1) // n_leaves):
         start, stop = begin + task * n_leaves, min(begin + (task + 1) * n_leaves, end)
         memory = Modes(
@@ -277,6 +279,7 @@ def label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch
 
 @parallel
 def label_all_by_tree(points, n_rows, modes, n_nodes, limit_sq, labels):
+    """Label all rows by a tree of the modes, so many rows a task."""
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
         queue_sq, queue = np.empty(n_nodes), np.empty(n_nodes, dtype=np.int64)

@@ -209,13 +209,16 @@ class _Tqdm:
         self._bar = tqdm(bar_format="mean shift", file=sys.stderr, leave=leaves)
 
     def show(self, text: str) -> None:
+        """Write over what is shown."""
         self._bar.bar_format = text.replace("{", "{{").replace("}", "}}")
         self._bar.refresh()
 
     def say(self, text: str) -> None:
+        """Write a line that stays."""
         self._tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
+        """End; clear what is shown, unless it is to stay."""
         self._bar.close()
 
 
@@ -226,14 +229,17 @@ class _Line:
         self._leaves, self._width = leaves, 0
 
     def show(self, text: str) -> None:
+        """Write over what is shown."""
         sys.stderr.write(f"\r{text:<{self._width}}")
         sys.stderr.flush()
         self._width = len(text)
 
     def say(self, text: str) -> None:
+        """Write a line that stays."""
         self.show("")
         sys.stderr.write(f"\r{text}\n")
 
     def close(self) -> None:
+        """End; clear what is shown, unless it is to stay."""
         sys.stderr.write("\n" if self._leaves else f"\r{'':<{self._width}}\r")
         sys.stderr.flush()
