@@ -113,7 +113,7 @@ default=None
         rest when that one does.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had names and all are strings.
 
     See Also

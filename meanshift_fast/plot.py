@@ -56,8 +56,8 @@ class MeanShiftDisplay:
 
     See Also
     --------
-    bandwidth_curve : The number of clusters at each bandwidth; it has a ``plot`` as well.
-    trace : Single points' trajectories; they have a ``plot``, too.
+    meanshift_fast.bandwidth_curve : The number of clusters at each bandwidth; it has a ``plot``.
+    meanshift_fast.trace : Single points' trajectories; they have a ``plot``, too.
 
     Examples
     --------

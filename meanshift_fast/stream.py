@@ -156,15 +156,15 @@ def fit_batches(
         (n_rows, n_features), or a tuple of one and the rows' weights.
     bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
 default=None
-        As in :class:`MeanShift`. None and the words: estimated in a pass of its own, from 32,768
-        of the rows, which a hash of the rows' numbers chooses.
+        As in :class:`~meanshift_fast.MeanShift`. None and the words: estimated in a pass of its
+        own, from 32,768 of the rows, which a hash of the rows' numbers chooses.
     resolution : float, default=1/16
         No cell is wider than ``resolution * bandwidth``; at most 1.
     n_fine : int, default=2**19
         Cells are halved, up to six times, as long as there are no more than so many of them.
         Raise it for peaks of few rows, lower it to save memory and time.
     **parameters
-        The other parameters of :class:`MeanShift`.
+        The other parameters of :class:`~meanshift_fast.MeanShift`.
 
     Returns
     -------
@@ -184,7 +184,7 @@ default=None
     See Also
     --------
     meanshift_fast.dask.MeanShift : The same for Dask collections.
-    condense : One table's cells.
+    meanshift_fast.condense : One table's cells.
 
     Notes
     -----
@@ -202,8 +202,8 @@ default=None
     peak in 200, of few rows, is not found.
 
     Memory: 24 n_features + 32 to 48 bytes a cell, up to twice that while the table of them grows,
-    what :class:`MeanShift` needs for as many rows, and a batch. Time: 12 to 65 ns a row in two
-    columns, the less the fewer cells there are, and 0.3 s for the first million.
+    what :class:`~meanshift_fast.MeanShift` needs for as many rows, and a batch. Time: 12 to 65 ns a
+    row in two columns, the less the fewer cells there are, and 0.3 s for the first million.
 
     Examples
     --------

@@ -43,7 +43,7 @@ def test_every_need_has_a_floor_and_no_ceiling(requirement):
 def test_all_is_every_extra_but_those_for_developers():
     (everything,) = map(Requirement, EXTRAS["all"])
     assert everything.name == PROJECT["name"]
-    assert everything.extras == set(EXTRAS) - {"all", "test", "bench"}
+    assert everything.extras == set(EXTRAS) - {"all", "test", "docs", "bench"}
 
 
 def test_the_command_is_a_function():
