@@ -56,6 +56,8 @@ class Table:
     left_out : dict of str to str
         The columns that were left out because they hold no numbers, and what each holds; empty
         where the features were named.
+    options : dict
+        The arguments that `open_table` was given besides the path, without those that are defaults.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Table:
     n_rows: int
     has_names: bool
     left_out: dict[str, str]
+    options: dict[str, Any]
     _file: File
 
     def parts(self, most_values: int = MAX_BATCH_VALUES) -> Iterator[Batch]:
@@ -196,6 +199,7 @@ def open_table(
     ...     open_table(f"{folder}/points.npy", columns=["1"]).read().X.tolist()
     [[2.0], [4.0]]
     """
+    options = _given(locals())
     path = Path(path)
     dialect = Dialect(delimiter or "", decimal, header, comment or "", encoding, tuple(na))
     file = _opened(path, format, dialect)
@@ -210,7 +214,17 @@ def open_table(
             "leave it out of the columns to cluster by, or cluster without weights"
         )
     file.check(choice)
-    return Table(path, choice, file.n_rows, file.has_names, left_out, file)
+    return Table(path, choice, file.n_rows, file.has_names, left_out, options, file)
+
+
+def _given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Of the arguments of `open_table`, those that are options and not their defaults."""
+    defaults = open_table.__kwdefaults__ or {}
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name in defaults and value != defaults[name] and value != []
+    }
 
 
 def format_of(path: Path, format: str | None = None) -> str:

@@ -23,7 +23,10 @@ BELOW = {
     # Besides the public faces: what reads options and reports, and what writes files. No engine.
     "_cli": {"_input", "_files"},
     "_image": {"_jit", "_input", "_index", "_cluster"},
+    # And the public faces.
+    "_explore": {"_jit", "_input", "_cluster", "_files", "_pictures"},
 }
+ABOVE_FACES = ("_cli", "_explore")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 FACES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
@@ -44,7 +47,7 @@ def imported(path):
 def test_a_folder_imports_what_lies_below_it(path):
     wing = path.relative_to(PACKAGE).parts[0]
     found = {names[0] for names in imported(path)} - {wing}
-    if wing == "_cli":
+    if wing in ABOVE_FACES:
         found = {name for name in found if name.startswith("_")}
     assert found <= BELOW[wing]
 
@@ -54,6 +57,12 @@ def test_no_private_name_of_a_face_is_imported(path):
     for names in imported(path):
         if not names[0].startswith("_"):
             assert not any(name.startswith("_") for name in names)
+
+
+@pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
+def test_the_explorers_face_alone_imports_it(path):
+    if "_explore" in {names[0] for names in imported(path)}:
+        assert "_explore" in path.parts or path.stem == "explore"
 
 
 @pytest.mark.parametrize("path", FACES, ids=lambda path: path.stem)
@@ -92,8 +101,10 @@ def test_importing_the_package_imports_nothing_optional():
         "PIL",
         "skimage",
         "shtab",
+        "bokeh",
+        "tornado",
     )
-    wings = ("meanshift_fast._pictures", "meanshift_fast._files")
+    wings = ("meanshift_fast._pictures", "meanshift_fast._files", "meanshift_fast._explore")
     code = (
         "import sys, sklearn.cluster; before = set(sys.modules); import meanshift_fast; "
         "print(*sorted(set(sys.modules) - before))"

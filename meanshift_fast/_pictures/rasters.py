@@ -39,10 +39,15 @@ def draw_rows(ax: "Axes", rows: _Floats, colours: _Floats, *, on_line: bool = Fa
     for channel in range(3):
         total = np.bincount(pixel, colours[:, channel], RASTER_PIXELS * RASTER_PIXELS)
         image[:, channel] = total / np.maximum(counts, 1)
-    # The cube root keeps a pixel of one row visible beside one of a thousand; the quantile keeps
-    # all visible beside a pixel that holds most rows, as the sky of a photograph does.
-    full = np.quantile(counts[counts > 0], 0.99)
-    image[:, 3] = np.where(counts > 0, 0.25 + 0.75 * np.cbrt(np.minimum(counts / full, 1.0)), 0.0)
+    image[:, 3] = opacity(counts)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     pixels = image.reshape(RASTER_PIXELS, RASTER_PIXELS, 4)
     ax.imshow(pixels, extent=extent, origin="lower", aspect="auto", zorder=1)
+
+
+def opacity(counts: NDArray[np.int64]) -> _Floats:
+    """How opaque pixels of so many rows are, from 0 to 1."""
+    # The cube root keeps a pixel of one row visible beside one of a thousand; the quantile keeps
+    # all visible beside a pixel that holds most rows, as the sky of a photograph does.
+    full = np.quantile(counts[counts > 0], 0.99)
+    return np.where(counts > 0, 0.25 + 0.75 * np.cbrt(np.minimum(counts / full, 1.0)), 0.0)

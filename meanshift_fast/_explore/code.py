@@ -1,0 +1,79 @@
+"""The lines of Python, and the command, that give the answer shown."""
+
+import csv
+import io
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from meanshift_fast.estimator import MeanShift
+from meanshift_fast.io import Table
+
+_DEFAULTS = MeanShift().get_params()
+
+
+def python_lines(
+    parameters: Mapping[str, Any], source: Table | None, *, has_weights: bool = False
+) -> str:
+    """Write the lines of Python that fit the model shown.
+
+    Parameters
+    ----------
+    parameters : mapping
+        The parameters of `MeanShift`.
+    source : Table or None
+        The file; None: the rows are an array ``X``.
+    has_weights : bool, default=False
+        Whether the rows of an array have weights.
+    """
+    listed = ", ".join(f"{name}={value!r}" for name, value in _changed(parameters))
+    lines = ["from meanshift_fast import MeanShift"]
+    rows, weights = "X", ", sample_weight=sample_weight" if has_weights else ""
+    if source is not None:
+        options = "".join(f", {name}={value!r}" for name, value in source.options.items())
+        lines += [
+            "from meanshift_fast.io import open_table",
+            "",
+            f"rows = open_table({str(source.path)!r}{options}).read()",
+        ]
+        rows, weights = "rows.X", ", sample_weight=rows.weights" if source.choice.weight else ""
+    else:
+        lines.append("")
+    lines += [f"model = MeanShift({listed}).fit({rows}{weights})", "labels = model.labels_"]
+    return "\n".join(lines)
+
+
+def command_line(parameters: Mapping[str, Any], source: Table | None) -> str:
+    """Write the command that labels the rows so; an array is saved first."""
+    path, options = ("X.npy", {}) if source is None else (str(source.path), source.options)
+    words = ["meanshift-fast", "cluster", path, *_flags(options.items())]
+    words += [*_flags(_changed(parameters)), "-o", "labels.npy"]
+    line = shlex.join(words)
+    return line if source is not None else f'# after numpy.save("X.npy", X)\n{line}'
+
+
+def _changed(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The parameters that are not the defaults, but for those that change no answer."""
+    return [
+        (name, value)
+        for name, value in parameters.items()
+        if name not in ("progress", "n_jobs") and value != _DEFAULTS[name]
+    ]
+
+
+def _flags(options: Any) -> Iterator[str]:
+    """Write options as the command line takes them; switches as --name or --no-name."""
+    for name, value in options:
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f"--{flag}" if value else f"--no-{flag}"
+        elif isinstance(value, list | tuple):
+            yield f"--{flag}={_comma_separated(value)}"
+        else:
+            yield f"--{flag}={value}"
+
+
+def _comma_separated(names: Any) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()

@@ -1,0 +1,52 @@
+"""The clusters' colours, kept from answer to answer, so that a small change looks small."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._pictures.colours import COLOURS
+
+MAX_COLOURED_APART = 200  # centres with colours unlike their neighbours'; the others cycle
+
+
+def coloured(
+    centers: NDArray[np.float64],
+    before: tuple[NDArray[np.float64], NDArray[np.uint8]] | None = None,
+    reach: float = 0.0,
+) -> NDArray[np.uint8]:
+    """Choose a colour for each centre: that of a former centre near it, else one used far away.
+
+    Parameters
+    ----------
+    centers : float64 array of shape (n_modes, n_features)
+        The centres, by falling support.
+    before : tuple of arrays, default=None
+        The centres and colours of the answer before.
+    reach : float, default=0
+        How far a centre may lie from the former one whose colour it keeps.
+
+    Returns
+    -------
+    uint8 array of shape (n_modes,)
+        Numbers in `COLOURS`.
+    """
+    n_apart = min(len(centers), MAX_COLOURED_APART)
+    chosen = np.arange(len(centers)) % len(COLOURS)
+    taken = np.full(n_apart, -1)
+    if before is not None:
+        former, colours = (part[:MAX_COLOURED_APART] for part in before)
+        away = np.linalg.norm(centers[:n_apart, None] - former[None], axis=2)
+        nearest = away.argmin(axis=1)
+        # Of the centres nearest to a former one, the first and heaviest keeps its colour.
+        keeps = np.zeros(n_apart, dtype=np.bool_)
+        keeps[np.unique(nearest, return_index=True)[1]] = True
+        keeps &= away[np.arange(n_apart), nearest] <= reach
+        taken[keeps] = colours[nearest[keeps]]
+    for i in np.flatnonzero(taken < 0):
+        others = np.flatnonzero(taken >= 0)
+        away_from = np.full(len(COLOURS), np.inf)
+        np.minimum.at(
+            away_from, taken[others], np.linalg.norm(centers[others] - centers[i], axis=1)
+        )
+        taken[i] = away_from.argmax()
+    chosen[:n_apart] = taken
+    return chosen.astype(np.uint8)

@@ -1,0 +1,215 @@
+"""Rows laid on the page: across and up by columns or components, and as pixels where many.
+
+    1 column     across: the column; up: rows stacked where they lie, a histogram
+    2 columns    the columns
+    more         two of the columns or of the two principal components, chosen from menus
+
+The picture of an answer is a raster: each pixel takes the mean colour of its rows, and is the more
+opaque the more they are. The pixels of rows are computed once, so that a new answer costs a count.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._input.scaling import units_of
+from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
+from meanshift_fast._pictures.projection import Page, page_of
+from meanshift_fast._pictures.rasters import MAX_MARKERS, opacity
+
+_Floats = NDArray[np.float64]
+
+COMPONENTS = ("principal component 1", "principal component 2")
+RASTER_SHAPE = (400, 520)  # pixels up and across
+STACK_COLUMNS = 260  # of the histogram of one column
+N_COLOURS = 1 + len(COLOURS)  # with the grey of orphans
+MARGIN = 0.04  # of the rows' extent, about them
+
+
+class Projection(NamedTuple):
+    """Rows on the page.
+
+    Attributes
+    ----------
+    across, up : str
+        The columns or components chosen.
+    names : list of str
+        What the axes are called.
+    origin : float64 array of shape (n_features,)
+        What is subtracted first.
+    axes : float64 array of shape (n_features, n_axes)
+        The directions of the page's axes.
+    laid : float64 array of shape (n_samples, 2)
+        The rows on the page.
+    low, high : float64 arrays of shape (2,)
+        The corners of the page.
+    pixel : int32 array of shape (n_samples,) or (0,)
+        The raster's pixel of each row, times `N_COLOURS`; empty where rows are markers.
+    counts : int64 array of shape (n_pixels,) or (0,)
+        How many rows each pixel has.
+    alpha : uint8 array of shape (n_pixels,) or (0,)
+        How opaque each is.
+    """
+
+    across: str
+    up: str
+    names: list[str]
+    origin: _Floats
+    axes: _Floats
+    laid: _Floats
+    low: _Floats
+    high: _Floats
+    pixel: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    alpha: NDArray[np.uint8]
+
+    @property
+    def is_raster(self) -> bool:
+        """Whether rows are drawn as a raster."""
+        return self.pixel.size > 0
+
+    def lay(self, places: _Floats) -> _Floats:
+        """Lay places onto the page; those of one column lie on its lower edge."""
+        laid: _Floats = (places - self.origin) @ self.axes
+        return np.column_stack([laid, np.zeros(len(laid))]) if laid.shape[1] == 1 else laid
+
+    def ball(self, bandwidth: float) -> _Floats:
+        """Outline a ball about 0."""
+        empty = np.empty(0)
+        units = units_of(bandwidth, self.origin[None] + bandwidth)
+        ball = Page(empty, empty, "flat", units, self.origin, self.axes, self.names).ball()
+        if len(self.origin) > 1:
+            return ball
+        height = 0.02 * (self.high[1] - self.low[1])
+        return np.array([[ball[i, 0], y] for i, y in ((0, height), (0, 0), (1, 0), (1, height))])
+
+    def place(self, across: float, up: float, points: _Floats) -> tuple[_Floats, int | None]:
+        """The place in all columns that a point of the page stands for.
+
+        Where the page shows all columns, the point itself; else the row that is drawn nearest,
+        with its number.
+        """
+        if len(self.axes) == 1:
+            return np.array([across]), None
+        square = len(self.axes) == 2 and not set(COMPONENTS) & {self.across, self.up}
+        if square and self.across != self.up:
+            return self.axes @ np.array([across, up]) + self.origin, None
+        offsets = (self.laid - (across, up)) / (self.high - self.low)
+        row = int(np.einsum("ij,ij->i", offsets, offsets).argmin())
+        return np.array(points[row]), row
+
+    def picture(self, colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
+        """Draw rows in the numbers of their colours, as pixels of alpha, blue, green and red.
+
+        Parameters
+        ----------
+        colours : uint8 array of shape (n_samples,)
+            For each row 0 for an orphan, else one more than its number in `COLOURS`.
+
+        Returns
+        -------
+        uint32 array of shape (n_up, n_across)
+            From below.
+        """
+        n_pixels = RASTER_SHAPE[0] * RASTER_SHAPE[1]
+        # Eight counters a pixel: one pass over the rows gives the mean of all three channels.
+        found = np.bincount(self.pixel + colours, minlength=n_pixels * N_COLOURS)
+        shares = found.reshape(n_pixels, N_COLOURS) @ _PALETTE
+        shares /= np.maximum(self.counts, 1)[:, None]
+        image = np.empty((n_pixels, 4), dtype=np.uint8)
+        image[:, :3] = np.rint(shares)
+        image[:, 3] = self.alpha
+        return image.view(np.uint32).reshape(RASTER_SHAPE)
+
+
+_PALETTE = 255.0 * rgb_of(list(COLOURS))[[-1, *range(len(COLOURS))]]
+
+
+def choices_of(names: list[str]) -> list[str]:
+    """What the menus of axes offer."""
+    return [*names, *COMPONENTS] if len(names) > 1 else list(names)
+
+
+def project(
+    points: _Floats, names: list[str], across: str | None = None, up: str | None = None
+) -> Projection:
+    """Lay rows onto the page.
+
+    Parameters
+    ----------
+    points : float64 array of shape (n_samples, n_features)
+        The rows.
+    names : list of str
+        The columns' names.
+    across, up : str, default=None
+        Columns or `COMPONENTS`. None: the columns where there are two, else components.
+
+    Returns
+    -------
+    Projection
+    """
+    n_features = len(names)
+    if n_features == 1:
+        laid, axes, named = _stacked(points[:, 0]), np.ones((1, 1)), [names[0], "rows"]
+        return _bounded(names[0], "rows", named, np.zeros(1), axes, laid)
+    if across is None or up is None:
+        across, up = names if n_features == 2 else COMPONENTS
+    if across not in COMPONENTS and up not in COMPONENTS:
+        origin, axes = np.zeros(n_features), np.zeros((n_features, 2))
+        axes[[names.index(across), names.index(up)], [0, 1]] = 1.0
+        laid = points[:, [names.index(across), names.index(up)]]
+        return _bounded(across, up, [across, up], origin, axes, laid)
+    padded = points if n_features > 2 else np.pad(points, ((0, 0), (0, 1)))
+    page = page_of(padded, np.empty(0), 1.0, "flat")
+    origin, components = page.origin[:n_features], page.axes[:n_features]
+    axes, named = np.zeros((n_features, 2)), ["", ""]
+    for k, chosen in enumerate((across, up)):
+        if chosen in COMPONENTS:
+            which = COMPONENTS.index(chosen)
+            axes[:, k], named[k] = components[:, which], page.names[which]
+        else:
+            axes[names.index(chosen), k], named[k] = 1.0, f"{chosen}, from its mean"
+    return _bounded(across, up, named, origin, axes, (points - origin) @ axes)
+
+
+def _stacked(column: _Floats) -> _Floats:
+    """Rows of one column, each above those that lie in its part of the column: a histogram."""
+    low, high = column.min(), column.max()
+    width = (high - low) / STACK_COLUMNS or 1.0
+    part = np.minimum((column - low) / width, STACK_COLUMNS - 1).astype(np.int64)
+    order = np.argsort(part, kind="stable")
+    firsts = np.searchsorted(part[order], part[order])
+    heights = np.empty(len(column))
+    heights[order] = np.arange(len(column)) - firsts + 1
+    return np.column_stack([column, heights])
+
+
+def _bounded(
+    across: str, up: str, names: list[str], origin: _Floats, axes: _Floats, laid: _Floats
+) -> Projection:
+    low, high = laid.min(axis=0), laid.max(axis=0)
+    high = np.where(high > low, high, low + 1.0)
+    margin = MARGIN * (high - low)
+    low, high = low - margin, high + margin
+    raster = _raster(laid, low, high) if len(laid) > MAX_MARKERS else _NO_RASTER
+    return Projection(across, up, names, origin, axes, laid, low, high, *raster)
+
+
+_NO_RASTER = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint8))
+
+
+def _raster(laid: _Floats, low: _Floats, high: _Floats) -> tuple[Any, Any, Any]:
+    """The pixel of each row, how many rows each pixel has, and how opaque it is."""
+    n_up, n_across = RASTER_SHAPE
+    parts = (laid - low) / (high - low) * (n_across, n_up)
+    across, up = parts.astype(np.int32).T
+    pixel = np.minimum(up, n_up - 1) * n_across + np.minimum(across, n_across - 1)
+    counts = np.bincount(pixel, minlength=n_up * n_across)
+    alpha = np.rint(255 * opacity(counts)).astype(np.uint8)
+    return (pixel * N_COLOURS).astype(np.int32), counts, alpha
+
+
+def marker_palette() -> list[str]:
+    """The colours of markers by the numbers that `Projection.picture` takes."""
+    return [GREY, *COLOURS]

@@ -1,0 +1,73 @@
+"""Labels, centres or the model of an answer, written as `cluster` writes them."""
+
+from pathlib import Path
+
+from meanshift_fast._explore.rows import ExploredRows
+from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
+from meanshift_fast._input.messages import counted, quoted
+from meanshift_fast.estimator import MeanShift
+from meanshift_fast.io import FORMATS
+from meanshift_fast.models import write_model
+
+
+def save(what: str, path: Path, model: MeanShift, rows: ExploredRows) -> str:
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    what : {"labels", "centres", "model"}
+        What to write: labels and centres as npy, csv or parquet, a model for `predict`.
+    path : Path
+        Where; what is there is replaced.
+    model : MeanShift
+        Fitted.
+    rows : ExploredRows
+        What it was fitted to.
+
+    Returns
+    -------
+    str
+        What was written, in words.
+
+    Raises
+    ------
+    ValueError
+        Where the name ends in no format.
+    OSError
+        Where the file cannot be written.
+    """
+    form = path.suffix.lower()
+    if what != "model" and form not in FORMATS:
+        raise ValueError(
+            f"the name chooses the format, got {quoted(str(path))}; it must end in "
+            f"{', '.join(FORMATS)}"
+        )
+    if rows.source is not None and path.exists() and path.samefile(rows.source.path):
+        raise ValueError(f"{path} is what the rows were read from; choose another name")
+    check_target(path)
+    write = {"labels": _write_labels, "centres": _write_centres, "model": _write_model}[what]
+    write_whole({path: lambda part: write(part, form, model, rows)})
+    n_modes = counted(len(model.cluster_centers_), "centre")
+    done = {
+        "labels": counted(len(model.labels_), "label"),
+        "centres": n_modes,
+        "model": "the model",
+    }
+    return f"{done[what]} written to {path}"
+
+
+def _write_labels(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:
+    labels, kept = model.labels_, None
+    if rows.batch is not None:
+        labels = spread_labels(labels, rows.batch.missing, form != ".npy")
+        kept = None if form == ".npy" else rows.batch.kept
+    write_labels(part, form, [(labels, kept)])
+
+
+def _write_centres(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:
+    write_centers(part, form, model.cluster_centers_, rows.names)
+
+
+def _write_model(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:
+    write_model(model, part)

@@ -1,0 +1,276 @@
+"""The model of a page: requests go in, answers come out. Knows nothing of Bokeh.
+
+    change(bandwidth=...)  --> fit ----------> Answer       at once
+    follow(across, up)     --> trace --------> Trajectory
+    look(across, up)       --> projection ---> Projection
+    save(what, path)       --> files --------> str
+    (the beginning)        --> curve --------> Curve        while nothing else is to do
+
+Each goes to the session's `Worker`; what it finds is kept and handed to ``on_change``, on the
+worker's thread.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._cluster.model import adopt, fitted
+from meanshift_fast._explore.code import command_line, python_lines
+from meanshift_fast._explore.colouring import coloured
+from meanshift_fast._explore.projection import Projection, project
+from meanshift_fast._explore.rows import ExploredRows
+from meanshift_fast._explore.saving import save
+from meanshift_fast._explore.worker import Worker
+from meanshift_fast._input.checks import check_parameters
+from meanshift_fast._input.progress import Report
+from meanshift_fast.bandwidth import BandwidthCurve, bandwidth_curve, kernel_bandwidth
+from meanshift_fast.estimator import MeanShift
+from meanshift_fast.trace import Trace, trace
+
+_Floats = NDArray[np.float64]
+
+KINDS = ("fit", "projection", "trajectory", "save", "curve")
+FIRST_BANDWIDTH_ROWS = 2_000  # that the first bandwidth is estimated from
+FIRST_QUANTILE = 0.1
+BANDWIDTH_DIGITS = 4  # of a bandwidth that the slider gives
+
+OnChange = Callable[[str, Any], None]
+
+
+class Answer(NamedTuple):
+    """A fit, as the page shows it.
+
+    Attributes
+    ----------
+    model : MeanShift
+        Fitted.
+    colours : uint8 array of shape (n_modes,)
+        The number of each cluster's colour.
+    sizes : int64 array of shape (n_modes + 1,)
+        How many rows are orphans, and how many in each cluster.
+    seconds : float
+        How long the fit took.
+    remarks : list of str
+        What it warned of.
+    """
+
+    model: MeanShift
+    colours: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    seconds: float
+    remarks: list[str]
+
+    def row_colours(self) -> NDArray[np.uint8]:
+        """For each row 0 for an orphan, else one more than the number of its colour."""
+        numbers = np.zeros(len(self.colours) + 1, dtype=np.uint8)
+        numbers[:-1] = self.colours + 1
+        return numbers[self.model.labels_]
+
+
+class Trajectory(NamedTuple):
+    """A trajectory: the trace, its places on the page, and the row that it began at, if any."""
+
+    traced: Trace
+    path: _Floats
+    row: int | None
+
+
+class Session:
+    """What one page looks at.
+
+    Parameters
+    ----------
+    rows : ExploredRows
+        The rows.
+    parameters : dict
+        Parameters of `MeanShift` to begin with; where ``bandwidth`` is None or "stable", the
+        session begins with an estimate and takes the stable one when the curve is known.
+    on_change : callable
+        Called as ``on_change(kind, value)``, on the worker's thread, with "answer", "projection",
+        "trajectory", "curve", "saved" or "error".
+
+    Attributes
+    ----------
+    parameters : dict
+        Of the newest request.
+    answer, projection, trajectory, curve
+        The newest of each; None before the first.
+    """
+
+    def __init__(
+        self, rows: ExploredRows, parameters: dict[str, Any], on_change: OnChange | None = None
+    ) -> None:
+        self.rows, self.on_change = rows, on_change or (lambda *_: None)
+        given = MeanShift(**parameters)
+        check_parameters(given)
+        self.parameters = given.get_params()
+        bandwidth = self.parameters["bandwidth"]
+        self._awaits_stable = bandwidth is None or (
+            isinstance(bandwidth, str) and bandwidth == "stable"
+        )
+        self.parameters["bandwidth"] = _first_bandwidth(rows, self.parameters)
+        self.answer: Answer | None = None
+        self.projection: Projection | None = None
+        self.trajectory: Trajectory | None = None
+        self.curve: BandwidthCurve | None = None
+        self.worker = Worker(KINDS, self._note_error)
+
+    def begin(self) -> None:
+        """Compute the first picture, and the curve after it."""
+        self.look()
+        self._submit_fit()
+        self.worker.submit("curve", self._count)
+
+    @property
+    def flat_radii(self) -> float:
+        """How many bandwidths the flat kernel's radius of the same reach is."""
+        if self.parameters["kernel"] == "flat":
+            return 1.0
+        return math.sqrt(self.rows.table.shape[1] + 2.0)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the largest bandwidth to choose."""
+        low, high = self.rows.scales
+        return low / self.flat_radii, high / self.flat_radii
+
+    def change(self, **parameters: Any) -> None:
+        """Request the answer for other parameters; it replaces a request that is at work."""
+        if "kernel" in parameters and parameters["kernel"] != self.parameters["kernel"]:
+            before = self.flat_radii
+            self.parameters["kernel"] = parameters["kernel"]
+            given = self.parameters["bandwidth"] * before / self.flat_radii
+            parameters = {"bandwidth": rounded(given)} | parameters
+        self._awaits_stable &= "bandwidth" not in parameters
+        counts_anew = "min_support" in parameters
+        self.parameters |= parameters
+        self._submit_fit()
+        if counts_anew:
+            self.worker.submit("curve", self._count)
+
+    def look(self, across: str | None = None, up: str | None = None) -> None:
+        """Request another projection."""
+        self.worker.submit("projection", lambda _: self._project(across, up))
+
+    def follow(self, across: float, up: float) -> None:
+        """Request the trajectory from a place of the page."""
+        self.worker.submit("trajectory", lambda _: self._follow(across, up))
+
+    def save(self, what: str, path: str) -> None:
+        """Request that labels, centres or the model are written."""
+        self.worker.submit("save", lambda _: self._save(what, Path(path).expanduser()))
+
+    def code(self) -> tuple[str, str]:
+        """The lines of Python and the command that give the answer shown."""
+        shown = self.parameters if self.answer is None else self.answer.model.get_params()
+        source, has_weights = self.rows.source, self.rows.weights.size > 0
+        return (
+            python_lines(shown, source, has_weights=has_weights),
+            command_line(shown, source),
+        )
+
+    def close(self) -> None:
+        """End the worker."""
+        self.worker.close()
+
+    # Jobs, on the worker's thread.
+
+    def _submit_fit(self) -> None:
+        parameters = dict(self.parameters)
+        self.worker.submit("fit", lambda report: self._fit(parameters, report))
+
+    def _fit(self, parameters: dict[str, Any], report: Report) -> None:
+        model = MeanShift(**parameters | {"progress": report})
+        check_parameters(model)
+        began = perf_counter()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = fitted(model, self.rows.table, self.rows.weights)
+        seconds = perf_counter() - began
+        adopt(model, found)
+        model.progress = "auto"
+        model.n_features_in_ = self.rows.table.shape[1]
+        if self.rows.has_names:
+            model.feature_names_in_ = np.array(self.rows.names, dtype=object)
+        centers = np.asarray(model.cluster_centers_, dtype=np.float64)
+        before, reach = None, 0.0
+        if self.answer is not None:
+            former = np.asarray(self.answer.model.cluster_centers_, dtype=np.float64)
+            before, reach = (former, self.answer.colours), float(model.bandwidth_)
+        sizes = np.bincount(model.labels_ + 1, minlength=len(centers) + 1)
+        self.answer = Answer(
+            model, coloured(centers, before, reach), sizes, seconds,
+            [str(warning.message) for warning in caught],
+        )  # fmt: skip
+        self.on_change("answer", self.answer)
+
+    def _project(self, across: str | None, up: str | None) -> None:
+        self.projection = project(self.rows.points, self.rows.names, across, up)
+        self.trajectory = None
+        self.on_change("projection", self.projection)
+
+    def _follow(self, across: float, up: float) -> None:
+        projection = self.projection
+        if projection is None:
+            return
+        start, row = projection.place(across, up, self.rows.points)
+        names = ("bandwidth", "kernel", "tol", "max_iter")
+        traced = trace(
+            self.rows.points, start,
+            sample_weight=self.rows.weights if self.rows.weights.size else None,
+            **{name: self.parameters[name] for name in names},
+        )  # fmt: skip
+        self.trajectory = Trajectory(traced, projection.lay(traced.positions[0]), row)
+        self.on_change("trajectory", self.trajectory)
+
+    def _save(self, what: str, path: Path) -> None:
+        if self.answer is not None:
+            self.on_change("saved", save(what, path, self.answer.model, self.rows))
+
+    def _count(self, report: Report) -> None:
+        self.curve = bandwidth_curve(
+            self.rows.points,
+            min_support=self.parameters["min_support"],
+            sample_weight=self.rows.weights if self.rows.weights.size else None,
+            n_jobs=self.parameters["n_jobs"],
+            progress=report,
+        )
+        if self._awaits_stable and self.curve.bandwidth > 0.0:
+            self.change(bandwidth=rounded(self.curve.bandwidth / self.flat_radii))
+        self.on_change("curve", self.curve)
+
+    def _note_error(self, kind: str, error: Exception) -> None:
+        self.on_change("error", f"{error or type(error).__name__}")
+
+
+def rounded(bandwidth: float) -> float:
+    """A bandwidth of few digits, as a slider gives it."""
+    return float(f"{bandwidth:.{BANDWIDTH_DIGITS}g}")
+
+
+def _first_bandwidth(rows: ExploredRows, parameters: dict[str, Any]) -> float:
+    """The bandwidth to begin with: as given, by its rule, or an estimate from some rows."""
+    given = parameters["bandwidth"]
+    if given is not None and not isinstance(given, str):
+        if np.ndim(given):
+            raise ValueError(
+                "bandwidth must be one number to explore, got one for each feature; divide each "
+                "column by its own"
+            )
+        return float(given)
+    table, weights = rows.table, rows.weights
+    rule = given if given in ("scott", "silverman") else None
+    if rule is None:
+        every = -(-len(table) // FIRST_BANDWIDTH_ROWS)
+        table, weights = table[::every], weights[::every]
+    sample_weight = weights if weights.size and weights.any() else None
+    found = kernel_bandwidth(
+        table, rule, parameters["kernel"], quantile=FIRST_QUANTILE, sample_weight=sample_weight
+    )
+    return rounded(found) if found > 0.0 else rows.scales[0]

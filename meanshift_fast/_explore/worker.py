@@ -1,0 +1,133 @@
+"""One thread of work, in which a newer request of a kind replaces an older one of that kind.
+
+    submit(kind, job) -> waiting[kind] -> the thread runs job(report), by the order of kinds
+                              |
+        a newer job of the kind that runs: the next report raises Superseded, and it is dropped
+        a job of an earlier kind: the next report runs it in between, and the long one goes on
+
+A page stays usable while its answer is computed, and a slider that is dragged computes only what is
+seen.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from meanshift_fast._input.progress import Report
+from meanshift_fast._jit.chunks import heartbeat
+
+Job = Callable[[Report], None]
+
+
+class Superseded(BaseException):
+    """A newer request has replaced the one at work; no Exception, as no error is to be shown."""
+
+
+class Worker:
+    """A thread that runs the newest job of each kind.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Kinds of jobs: the first go first.
+    on_error : callable
+        Called as ``on_error(kind, error)`` where a job fails.
+
+    Attributes
+    ----------
+    stage : tuple of (str, float, str) or None
+        The kind of the job at work, when it began, and what it last reported; None at rest.
+    """
+
+    def __init__(self, kinds: Sequence[str], on_error: Callable[[str, Exception], None]) -> None:
+        self._kinds, self._on_error = list(kinds), on_error
+        self._waiting: dict[str, Job] = {}
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self._at_work: list[str] = []  # a long job, and what runs in between
+        self.stage: tuple[str, float, str] | None = None
+        self._thread = threading.Thread(target=self._run, name="explorer", daemon=True)
+        self._thread.start()
+
+    def submit(self, kind: str, job: Job) -> None:
+        """Let a job be run; one of its kind that waits or is at work is dropped."""
+        with self._changed:
+            self._waiting[kind] = job
+            self._changed.notify_all()
+
+    def wait(self, seconds: float = 600.0) -> None:
+        """Wait until nothing is left to do.
+
+        Raises
+        ------
+        TimeoutError
+            Where something is.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: not (self._waiting or self._at_work), seconds):
+                raise TimeoutError(f"{self._at_work} at work, {sorted(self._waiting)} waiting")
+
+    def close(self) -> None:
+        """Drop what is at work or waits, and end the thread."""
+        with self._changed:
+            self._is_closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_closed)
+                if self._is_closed:
+                    return
+            self._run_waiting(len(self._kinds))
+
+    def _run_waiting(self, before: int) -> None:
+        """Run the waiting jobs of the kinds before one, the first kind first."""
+        while (kind := self._next(before)) is not None:
+            with self._changed:
+                job = self._waiting.pop(kind)
+                self._at_work.append(kind)
+            outer, self.stage = self.stage, (kind, monotonic(), "")
+            beating = heartbeat.set(lambda *_, kind=kind: self._look_up(kind))
+            try:
+                job(self._reporting(kind))
+            except Superseded:
+                pass
+            except Exception as error:
+                self._on_error(kind, error)
+            finally:
+                heartbeat.reset(beating)
+                self.stage = outer
+                with self._changed:
+                    self._at_work.pop()
+                    self._changed.notify_all()
+
+    def _next(self, before: int) -> str | None:
+        with self._changed:
+            return next((kind for kind in self._kinds[:before] if kind in self._waiting), None)
+
+    def _look_up(self, kind: str) -> None:
+        """Drop the job at work where it is of no use any more."""
+        if self._is_closed or kind in self._waiting:
+            raise Superseded
+
+    def _reporting(self, kind: str) -> Report:
+        """What a job calls between its rounds."""
+        began, place = monotonic(), self._kinds.index(kind)
+
+        def report(done: int, total: int, stage: str) -> None:
+            self._look_up(kind)
+            if place:
+                self._run_waiting(place)
+            share = f" {done / total:.0%}" if total > 1 else ""
+            self.stage = kind, began, f"{stage}{share}"
+
+        return report
+
+
+def seconds_of(stage: tuple[str, float, str]) -> float:
+    """How long a job has been at work."""
+    return monotonic() - stage[1]
