@@ -85,6 +85,13 @@ def _on_threads(n_rows: int) -> Work:
     return _fit(X, float(X.size), bandwidth=1.0, bin_seeding=True)
 
 
+def _labels(n_rows: int) -> Work:
+    X = _blobs(n_rows)
+    model = MeanShift(bandwidth=2.0, bin_seeding=True).fit(_blobs(2000))
+    value = float(X.size * len(model.cluster_centers_))
+    return Work(value, lambda: model.predict(X))
+
+
 def _from_rows(n_rows: int) -> Work:
     return _fit(_blobs(n_rows), float(n_rows), bandwidth=2.0)
 
@@ -134,6 +141,10 @@ CALIBRATIONS = {
     "MAX_ONE_THREAD_VALUES": Calibration(
         "values", **_sides("MAX_ONE_THREAD_VALUES"),
         sizes=(30, 1100, 2000, 4000, 8000, 16_000), work=_on_threads,
+    ),
+    "MAX_ONE_THREAD_LABEL_VALUES": Calibration(
+        "values times modes", **_sides("MAX_ONE_THREAD_LABEL_VALUES"),
+        sizes=(30, 1000, 4000, 8000, 16_000, 64_000), work=_labels,
     ),
     "MAX_MEMO_TRAJECTORIES": Calibration(
         "trajectories", **_sides("MAX_MEMO_TRAJECTORIES"),

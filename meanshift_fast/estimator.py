@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.model import adopt, bandwidth_of, fitted, kept_of, settings_of
 from meanshift_fast._cluster.stages import log_remarks
-from meanshift_fast._index.nearest import nearest_labels
+from meanshift_fast._index.nearest import nearest_labels, take_one_thread
 from meanshift_fast._input.checks import check_parameters, checked, checked_table
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import (
@@ -345,7 +345,8 @@ default=None
             )
         bandwidth = bandwidth_of(self)
         units = units_of(bandwidth, modes, in_bandwidths=self.kernel == "gaussian")
-        with borrowed_threads(self.n_jobs), reporting(self.progress, "labels"):
+        alone = take_one_thread(points, modes)
+        with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "labels"):
             return nearest_labels(
                 units.enter(points), units.enter(modes), limit=settings.limit(units.radius)
             )

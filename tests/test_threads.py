@@ -14,7 +14,7 @@ import pytest
 import busy
 import meanshift_fast
 import samples
-from meanshift_fast import MeanShift, estimate_bandwidth, mean_shift, trace
+from meanshift_fast import MeanShift, estimate_bandwidth, estimator, mean_shift, trace
 
 MOST = numba.config.NUMBA_NUM_THREADS
 EVERY_N_JOBS = [1, 2, None, -1, 1000, -1000]
@@ -201,5 +201,20 @@ def test_a_tiny_table_is_fitted_from_bins_by_one_thread(rows, params, alone):
     MeanShift(**settings, progress=lambda *_: seen.add(numba.get_num_threads())).fit(
         np.random.default_rng(0).normal(size=(rows, 2))
     )
+    assert seen == ({1} if alone else {most})
+    assert numba.get_num_threads() == most
+
+
+@pytest.mark.parametrize(("rows", "alone"), [(100, True), (50_000, False)])
+def test_few_rows_are_labelled_by_one_thread(monkeypatch, rows, alone):
+    seen, most, nearest_labels = set(), numba.get_num_threads(), estimator.nearest_labels
+    model = MeanShift(bandwidth=1.0).fit(samples.blobs(100, 2))
+
+    def labels(*args, **kwargs):
+        seen.add(numba.get_num_threads())
+        return nearest_labels(*args, **kwargs)
+
+    monkeypatch.setattr(estimator, "nearest_labels", labels)
+    model.predict(samples.blobs(rows, 2))
     assert seen == ({1} if alone else {most})
     assert numba.get_num_threads() == most

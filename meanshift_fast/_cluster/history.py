@@ -1,7 +1,6 @@
 """The history of an ascent: a row for each round, and the totals that rows are made of."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import item, put
@@ -27,13 +26,17 @@ def count_move(totals, number, move, at_rest):
     put(totals, first + 3, item(totals, first + 3) + at_rest)
 
 
-def history_of(totals: NDArray[np.float64]) -> NDArray[np.void]:
-    """The history of the rounds in which anything moved, from totals of shape (n_rounds, 4)."""
-    n_rounds = np.count_nonzero(totals[:, 0])
-    n_active, moved, largest, n_last = totals[:n_rounds].T
-    history = np.empty(n_rounds, dtype=HISTORY_DTYPE)
-    history["round"] = np.arange(1, n_rounds + 1)
-    history["n_active"], history["max_shift"] = n_active, largest
-    history["mean_shift"] = moved / n_active
-    history["n_converged"] = n_last.cumsum()
-    return history
+@step
+def write_history(totals, n_rounds, reals, integers):
+    """Write the rounds in which anything moved, to one table seen as float64 and int64."""
+    number, n_at_rest = 0, 0.0
+    while number < n_rounds and item(totals, 4 * number) > 0.0:
+        first, n_active = 5 * number, item(totals, 4 * number)
+        n_at_rest += item(totals, 4 * number + 3)
+        number += 1
+        put(integers, first, number)
+        put(integers, first + 1, np.int64(n_active))
+        put(reals, first + 2, item(totals, 4 * number - 3) / n_active)
+        put(reals, first + 3, item(totals, 4 * number - 2))
+        put(integers, first + 4, np.int64(n_at_rest))
+    return number

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanshift_fast._index import thresholds
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
+from meanshift_fast._jit.threads import no_threads
 
 BANDWIDTH_RULES = ("scott", "silverman", "stable")
+CHOICES = {"kernel": ("flat", "gaussian"), "assign": ("nearest", "basin")}
 
 Bandwidth = float | NDArray[np.float64]
 
@@ -31,6 +34,7 @@ class Settings(NamedTuple):
     coalesce: float
     accuracy: float
     min_support: float = 0.0
+    n_jobs: int | None = None
 
     @property
     def are_plain(self) -> bool:
@@ -43,15 +47,29 @@ class Settings(NamedTuple):
             and self.min_support == 0.0
         )
 
+    def take_one_thread(self, n_values: int) -> bool:
+        """Whether a fit of so many values is too small to wake other threads."""
+        is_given = isinstance(self.bandwidth, Real)
+        return n_values <= thresholds.MAX_ONE_THREAD_VALUES and self.are_plain and is_given
+
     def checked(self) -> "Settings":
         """Refuse what would give a wrong answer; scikit-learn's validation can be switched off."""
-        words = (
-            ("kernel", self.kernel, ("flat", "gaussian")),
-            ("assign", self.assign, ("nearest", "basin")),
-        )
-        for name, word, choices in words:
+        for name, choices in CHOICES.items():
+            word = getattr(self, name)
             if word not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {quoted(word)}")
+        self._check_bandwidth()
+        for name in ("tol", "coalesce", "accuracy", "max_iter", "min_support"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
+        if self.min_bin_freq < 1:
+            raise ValueError(f"min_bin_freq must be at least 1, got {self.min_bin_freq}")
+        if self.n_jobs == 0:
+            raise no_threads()
+        return self
+
+    def _check_bandwidth(self) -> None:
+        """Refuse a bandwidth that is neither a length nor a rule; arrays are checked with X."""
         if isinstance(self.bandwidth, str) and self.bandwidth not in BANDWIDTH_RULES:
             raise ValueError(
                 f"bandwidth must be a number, one for each feature, or one of {BANDWIDTH_RULES}, "
@@ -59,12 +77,6 @@ class Settings(NamedTuple):
             )
         if isinstance(self.bandwidth, Real) and not 0.0 < self.bandwidth < math.inf:
             raise ValueError(f"bandwidth must be positive and finite, got {self.bandwidth}")
-        for name in ("tol", "coalesce", "accuracy", "max_iter", "min_support"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
-        if self.min_bin_freq < 1:
-            raise ValueError(f"min_bin_freq must be at least 1, got {self.min_bin_freq}")
-        return self
 
     def limit(self, radius: float) -> float | None:
         """How far from a mode a row may be labelled; None where it does not matter."""

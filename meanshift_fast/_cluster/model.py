@@ -16,11 +16,9 @@ from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.pipeline import Fit
-from meanshift_fast._index import thresholds
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import checked_lengths, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit.threads import borrowed_threads
 
 
 def settings_of(model: Any) -> Settings:
@@ -30,7 +28,7 @@ def settings_of(model: Any) -> Settings:
         bin_seeding=bool(model.bin_seeding), min_bin_freq=int(model.min_bin_freq),
         cluster_all=bool(model.cluster_all), assign=model.assign, tol=float(model.tol),
         max_iter=int(model.max_iter), coalesce=float(model.coalesce),
-        accuracy=float(model.accuracy), min_support=float(model.min_support),
+        accuracy=float(model.accuracy), min_support=float(model.min_support), n_jobs=model.n_jobs,
     ).checked()  # fmt: skip
 
 
@@ -81,9 +79,7 @@ def fitted(
     settings = settings_of(model)
     if bandwidth is not None:
         settings = settings._replace(bandwidth=bandwidth)
-    is_small = table.size <= thresholds.MAX_ONE_THREAD_VALUES and settings.are_plain
-    alone = is_small and isinstance(settings.bandwidth, Real)
-    with borrowed_threads(model.n_jobs, alone=alone), reporting(model.progress) as report:
+    with reporting(model.progress) as report:
         return pipeline.fit(table, settings, weights=weights, widths=widths, report=report)
 
 
@@ -101,10 +97,12 @@ def adopt(model: Any, found: Fit) -> None:
 
 def keep(model: Any, kept: Labelled | None) -> None:
     """Keep what labels other rows, if anything: arrays and a number, as every format can."""
-    for name in Labelled._fields:
-        model.__dict__.pop(f"_kept_{name}", None)
+    attributes = vars(model)
+    if "_kept_points" in attributes:
+        for name in Labelled._fields:
+            attributes.pop(f"_kept_{name}", None)
     if kept:
-        model.__dict__ |= {f"_kept_{name}": value for name, value in kept._asdict().items()}
+        attributes |= {f"_kept_{name}": value for name, value in kept._asdict().items()}
 
 
 def kept_of(model: Any) -> Labelled | None:

@@ -38,6 +38,7 @@ from meanshift_fast._input.messages import bandwidth_text, no_point_within
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import Units, checked_lengths, readonly_table, units_of
 from meanshift_fast._input.weights import UNWEIGHTED
+from meanshift_fast._jit.threads import borrowed_threads
 
 
 class Modes(NamedTuple):
@@ -100,10 +101,14 @@ def fit(
     ------
     ValueError
         As :meth:`meanshift_fast.MeanShift.fit`, where X or the parameters do not serve.
+
+    Notes
+    -----
+    Threads are borrowed by what may use them: a small table in one call does not, and to borrow
+    them would take 20 of its 130 us.
     """
     rows, stages = Rows.of(table, weights, widths), Stages(report)
-    stages.begin("bandwidth")
-    found = _bandwidth(rows, settings)
+    found = _bandwidth(rows, settings, stages)
     bandwidth = found.bandwidth
     if stages.is_silent and small_tables.serves(rows, bandwidth, settings):
         centers, support, history, labels = small_tables.fit(rows, bandwidth, settings)
@@ -112,8 +117,16 @@ def fit(
             found.warn_of(len(centers))
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, centers, support, history, labels, None)
-    stages.end("%s of %d rows", bandwidth_text(bandwidth), len(rows.points))
+    with borrowed_threads(settings.n_jobs, alone=settings.take_one_thread(table.size)):
+        if not isinstance(settings.bandwidth, str | None):
+            stages.begin("bandwidth")
+        stages.end("%s of %d rows", bandwidth_text(bandwidth), len(rows.points))
+        return _fit_by_stages(rows, found, settings, stages)
 
+
+def _fit_by_stages(rows: Rows, found: Found, settings: Settings, stages: Stages) -> Fit:
+    """Find the modes of rows by a bandwidth, and label the rows."""
+    bandwidth = found.bandwidth
     stages.begin("seeds")
     units = units_of(
         bandwidth, extremes(rows.points), in_bandwidths=settings.kernel == "gaussian",
@@ -140,14 +153,14 @@ def fit(
 
     stages.begin("labels")
     if settings.assign == "nearest":
-        boxes = index.boxes() if len(index.order) == len(table) else None
+        boxes = index.boxes() if len(index.order) == len(rows.table) else None
         del ascent, index  # its sums have served, at the peak of the fit's memory
         labels = _nearest(rows, points, modes.centers, units, settings, boxes)
         stages.end("nearest")
         return Fit(bandwidth, modes.centers, modes.support, history, labels, None)
     if not seeds_are_rows:
         ascent = _ascend_rows(index, points, settings, stages)
-    kept = _basins(rows, points, index, ascent, modes.merged, units, settings, report)
+    kept = _basins(rows, points, index, ascent, modes.merged, units, settings, stages.report)
     stages.end("by basin")
     return Fit(bandwidth, modes.centers, modes.support, history, kept.labels, kept)
 
@@ -155,16 +168,18 @@ def fit(
 # Stages, in their order.
 
 
-def _bandwidth(rows: Rows, settings: Settings) -> Found:
+def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
     """The bandwidth as given, or as found."""
     given = settings.bandwidth
-    if given is None or isinstance(given, str):
+    if isinstance(given, str | None):
         from_rows = settings.seeds is None and not settings.bin_seeding
-        return find_bandwidth(
-            given, settings.kernel, rows.points, rows.heavy_weights,
-            every_row=from_rows and settings.kernel == "flat", coalesce=settings.coalesce,
-            min_support=settings.min_support,
-        )  # fmt: skip
+        with borrowed_threads(settings.n_jobs):
+            stages.begin("bandwidth")
+            return find_bandwidth(
+                given, settings.kernel, rows.points, rows.heavy_weights,
+                every_row=from_rows and settings.kernel == "flat", coalesce=settings.coalesce,
+                min_support=settings.min_support,
+            )  # fmt: skip
     if isinstance(given, Real):
         return Found(given)
     return Found(checked_lengths("bandwidth", given, rows.points.shape[1]))
@@ -297,6 +312,8 @@ def _check_bins_of_small(
     settings: Settings,
 ) -> None:
     """The same for a small table, which has no index yet."""
+    if rows.points.shape[1] < shared_bins.MIN_FEATURES:
+        return
     n_bins, units = int(history["n_active"][0]), Units(1.0, float(bandwidth))
     modes = readonly_table(centers)
     if shared_bins.may_miss_modes(rows.points, modes, units.radius, n_bins):

@@ -9,13 +9,14 @@ by stage 0.61. What one kernel finds is equal to the last bit. It is serial and 
 that a first fit with an empty cache compiles less.
 """
 
+from functools import lru_cache
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.history import count_move, history_of
+from meanshift_fast._cluster.history import HISTORY_DTYPE, count_move, write_history
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import collapse, sweep
 from meanshift_fast._cluster.seeding import (
@@ -185,11 +186,12 @@ def _label(points, endpoints, kept, limit_sq, packed, numbers, group, labels):
 @serial
 def _fit(
     points, bandwidth, min_bin_freq, is_single, rest, limit_sq, order, slots, positions, support,
-    kept, totals, labels,
+    kept, totals, reals, integers, labels,
 ):  # fmt: skip
-    """Fit; how many modes there are, whose endpoints ``kept`` numbers, or 0.
+    """Fit; how many modes there are, whose endpoints ``kept`` numbers, and how many rounds; or 0.
 
-    ``positions`` has room for as many seeds as there may be, and ends with the endpoints.
+    ``positions`` has room for as many seeds as there may be, and ends with the endpoints; ``reals``
+    and ``integers`` are the history.
     """
     n_rows, n_features = points.shape
     n_seeds = _find_seeds(
@@ -198,7 +200,7 @@ def _fit(
         empty_integers(n_rows), empty_integers(0), positions,
     )  # fmt: skip
     if n_seeds == 0:
-        return 0
+        return 0, 0
     tree, square = _empty_tree(n_rows, n_features, order), bandwidth * bandwidth
     memory = (
         (empty_floats(CHUNK_ROWS), empty_floats(CHUNK_ROWS)),
@@ -216,25 +218,34 @@ def _fit(
         points, positions, kept, limit_sq, empty_floats((n_modes + LANES) * n_features),
         empty_floats(n_modes), empty_floats(n_features * LANES), labels,
     )  # fmt: skip
-    return n_modes
+    return n_modes, write_history(flat(totals), totals.shape[0], flat(reals), flat(integers))
+
+
+@lru_cache(maxsize=64)
+def _divides_alike(dtype: np.dtype[Any], kind: type) -> bool:
+    """Whether the kernel finds the bins that NumPy does, of such rows by such a bandwidth.
+
+    Centres of narrow floats are rounded; and NumPy divides bytes by float32 in float32.
+    """
+    is_wide = dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize == 8)
+    quotient, product = np.asarray(np.empty(0, dtype) / kind(1)), np.asarray(_SINGLES * kind(1))
+    return is_wide and quotient.dtype == np.float64 and product.dtype in (np.float32, np.float64)
 
 
 def serves(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> bool:
     """Whether a fit is plain and its table small: the numbers of columns, values and rounds."""
-    points, dtype = rows.points, rows.table.dtype
-    if (
-        not (rows.are_bare and settings.are_plain and settings.coalesce == 0.0)
-        or len(points) > MAX_ROWS
-        or points.size > MAX_VALUES
-        or settings.max_iter > MAX_ITER
-        or not isinstance(bandwidth, Real)
-        or not LEAST_BIN <= float(bandwidth) <= MAX_BANDWIDTH
-    ):
-        return False
-    # Centres of narrow floats are rounded; and NumPy divides bytes by float32 in float32.
-    is_wide = dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize == 8)
-    quotient, product = np.asarray(np.empty(0, dtype) / bandwidth), np.asarray(_SINGLES * bandwidth)
-    return is_wide and quotient.dtype == np.float64 and product.dtype in (np.float32, np.float64)
+    points = rows.points
+    return (
+        len(points) <= MAX_ROWS
+        and points.size <= MAX_VALUES
+        and rows.are_bare
+        and settings.are_plain
+        and settings.coalesce == 0.0
+        and settings.max_iter <= MAX_ITER
+        and isinstance(bandwidth, Real)
+        and LEAST_BIN <= float(bandwidth) <= MAX_BANDWIDTH
+        and _divides_alike(rows.table.dtype, type(bandwidth))
+    )
 
 
 def fit(
@@ -250,14 +261,15 @@ def fit(
     most = min(n_rows, thresholds.MAX_SMALL_SEED_VALUES // points.size, max_seeds_without(points))
     positions, support = np.empty((most, n_features)), np.empty(most)
     kept, totals = np.empty(most, dtype=np.int64), np.zeros((settings.max_iter + 1, 4))
+    history = np.empty((len(totals), HISTORY_DTYPE.itemsize // 8))
     labels, order = np.empty(n_rows, dtype=np.int64), np.arange(n_rows, dtype=np.int32)
     slots = np.zeros((2, 1 << (2 * n_rows).bit_length()), dtype=np.int32)
     # Python's numbers: for others `_fit` would compile anew, for 8 s.
-    n_modes = _fit(
+    n_modes, n_rounds = _fit(
         points, radius, float(min(settings.min_bin_freq, n_rows + 1)),
         (_SINGLES * bandwidth).dtype == np.float32, settings.tol * radius,
         limit_square(settings.limit(radius)), order, slots, positions, support, kept, totals,
-        labels,
+        history, history.view(np.int64), labels,
     )  # fmt: skip
-    kept = kept[:n_modes]
-    return positions.take(kept, axis=0), support.take(kept), history_of(totals), labels
+    kept, rounds = kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
+    return positions.take(kept, axis=0), support.take(kept), rounds, labels

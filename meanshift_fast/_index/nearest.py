@@ -22,6 +22,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import MomentTree, build, in_lanes
 from meanshift_fast._index.nearest_kernels import (
     TASK_LEAVES,
@@ -153,6 +154,11 @@ def _take_rows(
     for start, stop in chunks(len(points), first=first, multiple=n_rows):
         some = points[start:stop], labels[start:stop]
         label_all_by_tree(some[0], n_rows, nodes, nodes.n_nodes, limit_sq, some[1])
+
+
+def take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
+    """Whether there are too few rows and modes to wake other threads for."""
+    return points.size * len(modes) <= thresholds.MAX_ONE_THREAD_LABEL_VALUES
 
 
 def nearest_labels(

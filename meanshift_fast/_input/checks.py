@@ -141,15 +141,14 @@ def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]
     """
 
     def decorated(function: Function) -> Function:
-        signature = inspect.signature(function)
+        names = tuple(inspect.signature(function).parameters)
         name = function.__qualname__
 
         @wraps(function)
         def checking(*args: Any, **kwargs: Any) -> Any:
             if not get_config()["skip_parameter_validation"]:
-                given = signature.bind(*args, **kwargs)
-                given.apply_defaults()
-                _check(constraints, given.arguments, name)
+                # What is not given has its default, and `bind` takes 20 us.
+                _check(constraints, dict(zip(names, args, strict=False)) | kwargs, name)
             try:
                 return function(*args, **kwargs)
             except InvalidParameterError as error:

@@ -98,7 +98,7 @@ def without_weightless(
 
     The table itself where no weight is 0. The weights are empty where those left are all 1.
     """
-    if weights.all():
+    if not weights.size or weights.all():
         return table, weights
     counts = weights > 0.0
     weights = weights[counts]

@@ -91,6 +91,11 @@ def our_share() -> Iterator[bool]:
         numba.set_num_threads(before)
 
 
+def no_threads() -> ValueError:
+    """The error for ``n_jobs=0``."""
+    return ValueError("n_jobs must not be 0, got 0; use None or -1 for all threads, 1 for one")
+
+
 def thread_count(n_jobs: int | None) -> int:
     """The number of threads that ``n_jobs`` stands for.
 
@@ -114,7 +119,7 @@ def thread_count(n_jobs: int | None) -> int:
     if n_jobs is None:
         return available_threads()
     if n_jobs == 0:
-        raise ValueError("n_jobs must not be 0, got 0; use None or -1 for all threads, 1 for one")
+        raise no_threads()
     wanted = n_jobs if n_jobs > 0 else most + 1 + n_jobs
     return int(min(max(wanted, 1), most))
 
@@ -125,9 +130,7 @@ def borrowed_threads(n_jobs: int | None, *, alone: bool = False) -> Iterator[int
 
     ``alone`` means one thread, whatever ``n_jobs`` would allow.
     """
-    count = thread_count(n_jobs)
-    if alone:
-        count = 1
+    count = 1 if alone or _is_forked else thread_count(n_jobs)
     if _is_forked:
         yield 1
         return
@@ -135,7 +138,8 @@ def borrowed_threads(n_jobs: int | None, *, alone: bool = False) -> Iterator[int
     caller = threading.get_ident()
     is_nested = caller in _at_work
     try:
-        numba.set_num_threads(count)
+        if count != before:  # to set them takes 2 us, a tenth of what labels a few rows
+            numba.set_num_threads(count)
         _at_work.add(caller)
         yield count
     finally:
