@@ -1,18 +1,21 @@
-"""Basins with coalescing trajectories, and the Gaussian kernel: what nobody else can be timed on.
+"""Basins with coalescing trajectories, the Gaussian kernel, estimated bandwidths of many rows.
 
-Both are timed beside the plain way to the same answer: the exact basins, and the sum over all rows.
+No other library can be timed on these. They are timed beside the plain way to the same answer (the
+exact basins, the sum over all rows), and the bandwidth beside the fit that it is for.
 """
 
 import math
 from statistics import median
+from typing import Any
 
 import numba
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
 
 from bench.clock import median_seconds, seconds
 from bench.workloads import BINS, Floats, blobs
-from meanshift_fast import MeanShift
+from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.gaussian import gaussian_shift
 from meanshift_fast._index.sigma_points import find_sigma_points
@@ -41,16 +44,20 @@ def _brute_force(points: Floats, positions: Floats, means: Floats) -> None:
 
 
 def basins(rows: int) -> dict[str, float]:
-    """Time basin fits of blobs whose trajectories coalesce, with both kernels.
+    """Time basin fits of blobs whose trajectories coalesce, and estimates of their bandwidth.
 
-    By turns with the plain fit that lets every row climb: minutes apart the machine's mood decides.
+    By turns with the plain fit whose every row is a seed: minutes apart the machine's state
+    decides. The estimate in eight columns is of a tenth of the rows.
 
     Returns
     -------
     dict
-        Seconds of the three fits, and how near the flat one's labels are to the exact basins.
+        Seconds of the three fits and the two estimates, and how near the flat fit's labels are to
+        the exact basins.
     """
-    points = blobs(rows)
+    points, wide = blobs(rows), blobs(rows // 10, 8)
+    check_estimate(points[:2000])
+    check_estimate(wide[:2000])
     exact = MeanShift(bandwidth=BINS.bandwidth, assign="basin").fit(points).labels_
     plain = MeanShift(bandwidth=BINS.bandwidth)
     flat, gaussian = (
@@ -60,8 +67,10 @@ def basins(rows: int) -> dict[str, float]:
     models = plain, flat, gaussian
     for model in models:
         model.fit(points[:10_000])  # whatever compiles does so now
-    turns = [[seconds(model.fit, points) for model in models] for _ in range(TURNS)]
-    plain_s, flat_s, gaussian_s = map(median, zip(*turns, strict=True))
+    works: list[Any] = [(model.fit, points) for model in models]
+    works += [(estimate_bandwidth, points), (estimate_bandwidth, wide)]
+    turns = [[seconds(*work) for work in works] for _ in range(TURNS)]
+    plain_s, flat_s, gaussian_s, estimate_s, wide_s = map(median, zip(*turns, strict=True))
     ari = float(adjusted_rand_score(exact, flat.labels_))
     assert ari >= LEAST_ARI, f"coalesced basins must keep an ARI of {LEAST_ARI}, got {ari}"
     return {
@@ -70,7 +79,18 @@ def basins(rows: int) -> dict[str, float]:
         "plain_s": plain_s,
         "flat_s": flat_s,
         "gaussian_s": gaussian_s,
+        "estimate_s": estimate_s,
+        "estimate_8_s": wide_s,
     }
+
+
+def check_estimate(points: Floats, quantile: float = 0.3) -> None:
+    """Check an estimated bandwidth against sorted distances; compiles what it needs."""
+    k = int(len(points) * quantile)
+    distances = np.sort(cdist(points, points), axis=1)
+    exact = float(distances[:, k - 1].mean())
+    found = float(estimate_bandwidth(points, quantile=quantile))
+    assert abs(found - exact) <= 1e-9 * exact, f"a bandwidth must be {exact}, got {found}"
 
 
 def gaussian_shifts(rows: int) -> dict[str, float]:

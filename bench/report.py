@@ -260,7 +260,7 @@ def basin_rows(results: Results) -> Iterator[str]:
     """Write the table of what has no counterpart elsewhere."""
     basins, shifts = results["basins"], results["gaussian"]
     blobs = f"{basins['rows']:,} x 2 blobs"
-    yield "| basins, and the Gaussian kernel | | beside the plain way |"
+    yield "| basins, the Gaussian kernel, bandwidths | | beside the plain way, or the fit |"
     yield "| --- | ---: | --- |"
     yield (
         f'| {blobs}, `assign="basin", coalesce=0.01` | {spoken(basins["flat_s"])} | every row to '
@@ -273,6 +273,15 @@ def basin_rows(results: Results) -> Iterator[str]:
         f"({shifts['brute_us'] / shifts['ours_us']:,.0f} x); largest error {shifts['error']:.0e} "
         "bandwidths |"
     )
+    for what, key in (
+        (f"{basins['rows']:,} x 2", "estimate_s"),
+        (f"{basins['rows'] // 10:,} x 8", "estimate_8_s"),
+    ):
+        share = basins[key] / basins["plain_s"]
+        yield (
+            f"| {what} blobs, `estimate_bandwidth` | {spoken(basins[key])} | {share:.2f} of the "
+            f"time of a fit of {blobs} from every row |"
+        )
 
 
 def spoken(seconds: float) -> str:

@@ -72,6 +72,15 @@ def _growth(results: Results) -> float:
     return float(max(times) / times[0])
 
 
+def _estimate(key: str) -> Callable[[Results], float]:
+    """Read the time of an estimated bandwidth over that of the fit from every row."""
+
+    def figure(results: Results) -> float:
+        return float(results["basins"][key] / results["basins"]["plain_s"])
+
+    return figure
+
+
 def _two_threads(results: Results) -> float:
     times = results["curves"]["threads"]["meanshift_fast"]
     return float(times["1"] / times["2"])
@@ -150,6 +159,13 @@ TARGETS = (
         lambda results: results["fit_s"] / results["labelling_s"],
         2.5,
         at_least=False,
+    ),
+    *(
+        Target(name, f"{what}, estimate_bandwidth, over T4", _estimate(key), most, at_least=False)
+        for name, what, key, most in (
+            ("T14", "1M x 2", "estimate_s", 0.6),
+            ("T15", "100k x 8", "estimate_8_s", 0.35),
+        )
     ),
     Target(
         "streams",

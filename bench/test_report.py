@@ -101,7 +101,10 @@ def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
     }
     assert results["basins"]["ari"] >= basins.LEAST_ARI
     assert results["gaussian"]["error"] <= basins.ACCURACY
-    *_, flat, kernel, shift = report.basin_rows(results)
+    *_, flat, kernel, shift, plane, wide = report.basin_rows(results)
+    share = results["basins"]["estimate_s"] / results["basins"]["plain_s"]
+    assert f"{share:.2f} of the time of a fit of 2,000 x 2 blobs" in plane
+    assert "200 x 8 blobs, `estimate_bandwidth`" in wide
     assert report.spoken(results["basins"]["plain_s"]) in flat
     assert 'kernel="gaussian"' in kernel
     assert f"{results['gaussian']['ours_us']:.2f} us" in shift

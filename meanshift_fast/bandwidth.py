@@ -236,13 +236,15 @@ class BandwidthCurve:
         fit = f"a fit at {self.bandwidth:.4g} has {counted(self.n_centers, 'centre')}"
         return f"<BandwidthCurve: {'; '.join([*facts, fit])}>"
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, legend: bool = True) -> Axes:
         """Draw the curve and mark its longest plateau.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None: a new figure.
+            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+        legend : bool, default=True
+            Whether to draw a legend.
 
         Returns
         -------
@@ -256,7 +258,7 @@ class BandwidthCurve:
         """
         from meanshift_fast._pictures.charts import draw_curve
 
-        return draw_curve(self, ax)
+        return draw_curve(self, ax, legend=legend)
 
 
 def _lasting(plateau: np.void) -> str:

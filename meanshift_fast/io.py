@@ -151,13 +151,14 @@ def open_table(
     format : str, default=None
         What the file is, as "csv", whatever its name ends in.
     delimiter : str, default=None
-        What separates the cells of a text. None: a comma, in .tsv a tab.
+        What separates the cells of a text; a space stands for any number of them. None: a comma,
+        in .tsv a tab.
     decimal : {".", ","}, default="."
         The decimal mark of a text.
     header : bool, default=True
         Whether the first line of a text names the columns. If not, their names are their numbers.
     comment : str, default=None
-        Lines of a text that begin with this character are skipped, even between quotes.
+        Lines of a text that begin with this character are skipped, but not within a quoted cell.
     encoding : str, default="utf-8"
         The encoding of a text.
     na : sequence of str, default=()

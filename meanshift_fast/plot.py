@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -46,6 +47,8 @@ class MeanShiftDisplay:
         The label at each position of a grid.
     contours : Field or None, default=None
         The density at each position of a grid.
+    projected : bool, default=False
+        Whether the page's axes are principal components, and balls their projections.
 
     Attributes
     ----------
@@ -84,6 +87,7 @@ class MeanShiftDisplay:
         hill: _Floats | None = None,
         basins: Field | None = None,
         contours: Field | None = None,
+        projected: bool = False,
     ) -> None:
         self.rows = rows
         self.labels = labels
@@ -95,6 +99,7 @@ class MeanShiftDisplay:
         self.hill = hill
         self.basins = basins
         self.contours = contours
+        self.projected = projected
 
     @classmethod
     def from_estimator(
@@ -107,6 +112,7 @@ class MeanShiftDisplay:
         basins: bool = False,
         contours: bool = False,
         ax: Axes | None = None,
+        legend: bool = True,
     ) -> Self:
         """Draw a fitted estimator and the rows it labels.
 
@@ -127,7 +133,9 @@ class MeanShiftDisplay:
             Whether to draw lines of equal density; two columns only. It is the density that the
             trajectories ascend: a row counts the more the nearer it is, up to one bandwidth.
         ax : matplotlib Axes, default=None
-            Where to draw. None: a new figure.
+            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+        legend : bool, default=True
+            Whether to draw a legend.
 
         Returns
         -------
@@ -169,30 +177,33 @@ class MeanShiftDisplay:
             bandwidth=bandwidth_label(estimator.bandwidth_),
             hill=page.hill(),
             paths=() if starts is None else _paths(page, starts, estimator),
-            basins=field_of(page, centers, estimator.predict) if basins else None,
+            basins=field_of(page, centers, _without_names(estimator).predict) if basins else None,
             contours=field_of(page, centers, page.density) if contours else None,
+            projected=points.shape[1] > 2,
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, legend=legend)
 
-    def plot(self, ax: Axes | None = None) -> Self:
+    def plot(self, ax: Axes | None = None, *, legend: bool = True) -> Self:
         """Draw, the background first and the centres last.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None: a new figure.
+            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+        legend : bool, default=True
+            Whether to draw a legend.
 
         Returns
         -------
         MeanShiftDisplay
             Itself.
         """
-        self.ax_ = draw_fit(self, ax)
+        self.ax_ = draw_fit(self, ax, legend=legend)
         self.figure_ = self.ax_.figure
         return self
 
     @staticmethod
-    def plot_history(estimator: Any, *, ax: Axes | None = None) -> Axes:
+    def plot_history(estimator: Any, *, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Draw the training trace: how far trajectories moved, and how many, round by round.
 
         Parameters
@@ -200,7 +211,9 @@ class MeanShiftDisplay:
         estimator : MeanShift
             Fitted.
         ax : matplotlib Axes, default=None
-            Where to draw. None: a new figure.
+            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+        legend : bool, default=True
+            Whether to draw a legend.
 
         Returns
         -------
@@ -209,11 +222,20 @@ class MeanShiftDisplay:
             their own on the right.
         """
         check_is_fitted(estimator, "history_")
-        return draw_history(estimator, ax)
+        return draw_history(estimator, ax, legend=legend)
+
+
+def _without_names(estimator: Any) -> Any:
+    """Copy an estimator that asks no names of an array's columns."""
+    nameless = copy(estimator)
+    vars(nameless).pop("feature_names_in_", None)
+    return nameless
 
 
 def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]:
     """Follow trajectories, in the engine's unit, and lay them onto the page."""
+    if not hasattr(starts, "columns"):
+        estimator = _without_names(estimator)
     begun = np.asarray(validate_data(estimator, starts, reset=False), dtype=np.float64)
     if page.units.radius == 0.0:
         return tuple(page.lay(np.stack([start, start])) for start in begun)

@@ -128,13 +128,15 @@ class Trace:
         )
         return inside[self.weights[inside] > 0.0] if self.weights.size else inside
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, legend: bool = True) -> Axes:
         """Draw the trajectories over the rows: each start, its first ball, its steps and its end.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None: a new figure.
+            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+        legend : bool, default=True
+            Whether to draw a legend.
 
         Returns
         -------
@@ -148,7 +150,7 @@ class Trace:
         """
         from meanshift_fast._pictures.trajectories import draw_trajectories
 
-        return draw_trajectories(self, ax)
+        return draw_trajectories(self, ax, legend=legend)
 
     def __repr__(self) -> str:
         """Write how many trajectories there are and how long the longest is."""

@@ -350,6 +350,12 @@ def test_the_first_fault_of_a_folder_is_reported_with_its_file(tmp_path):
         ("1.5,2.5\n3,4\n", {}, r"the first line must name the columns, got numbers, 1\.5,2\.5"),
         ("a;b\n1;2\n", {}, "line holds semicolons, got 'a;b'; read it with --delimiter ';'"),
         ("a\tb\n1\t2\n", {}, r"line holds tabs, got 'a\\tb'; read it with --delimiter"),
+        (
+            "a b\n1.5 2\n",
+            {},
+            "spaces separate the cells, got 'a b' as the first line; read it with",
+        ),
+        ("1.5   2\n 3 4e2\n", {}, r"--delimiter ' ' \(delimiter=' '\)"),
         ("a;b\n1,5;2\n", {"delimiter": ";"}, "got '1,5' at row 0, line 2; --decimal , reads"),
         ("1;2\n3;4\n", {"delimiter": ";"}, "put a line of names before it, or read it with --no-h"),
         ("a\n1,5\n", {"decimal": ","}, "delimiter must differ from the decimal mark"),
@@ -649,6 +655,7 @@ ROWS = np.array([[1.5, 2.0], [-3.0, 400.0]])
         (PLAIN.replace(",", ";"), "t.txt", {"delimiter": ";"}),
         (PLAIN.replace(",", ";").replace(".", ","), "t.csv", {"delimiter": ";", "decimal": ","}),
         (PLAIN.replace(",", " "), "t.txt", {"delimiter": " "}),
+        ("  x    y\n1.5    2 \n -3  4e2\n", "t.txt", {"delimiter": " "}),
         ("# made by hand\n" + PLAIN.replace("-3", "# no row\n-3"), "t.csv", {"comment": "#"}),
         (PLAIN, "table", {"format": "csv"}),
         ("id,x,y\n1,1.5,2\n2,-3,4e2\n", "t.csv", {"exclude": ["id"]}),
@@ -659,6 +666,7 @@ ROWS = np.array([[1.5, 2.0], [-3.0, 400.0]])
         "semicolons",
         "decimal commas",
         "spaces",
+        "runs of spaces",
         "comments",
         "no suffix",
         "exclude",
@@ -670,6 +678,35 @@ def test_texts_of_other_dialects_are_read(lines, name, options, tmp_path):
     assert table.choice.features == ["x", "y"]
     np.testing.assert_array_equal(table.read().X, ROWS)
     np.testing.assert_array_equal(table.read().X, ROWS)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("delimiter", [",", " ", "\t"])
+def test_a_comment_sign_within_a_quoted_cell_begins_no_comment(delimiter, end, tmp_path):
+    lines = [
+        "# by hand", "x,note,y", '1.5,"first', '# of  ""two', 'lines",2', "# no row",
+        '-3,5" nail,4e2', "# no row",
+    ]  # fmt: skip
+    if delimiter != ",":
+        lines = [line.replace(",", delimiter) for line in lines]
+        lines[6] = delimiter.join(["-3", '5"nail', "4e2"])
+    path = tmp_path / "t.csv"
+    path.write_bytes(end.join([*lines, ""]).encode())
+    table = open_table(path, delimiter=delimiter, comment="#", columns=["x", "y"], keep=["note"])
+    read = table.read()
+    np.testing.assert_array_equal(read.X, ROWS)
+    first, nail = read.kept["note"].to_pylist()
+    assert first == end.join(["first", '# of  "two', "lines"])
+    assert nail.startswith('5"')
+
+
+@pytest.mark.parametrize("lines", ["my column\n1.5\n2\n", "x\n1 234\n", "first name,x\na b,1\n"])
+def test_spaces_within_cells_separate_none(lines, tmp_path):
+    table = open_table(text(tmp_path / "t.csv", lines))
+    assert table.choice.features in (["my column"], ["x"])
+    if "234" in lines:
+        with pytest.raises(ValueError, match="column 'x' must hold finite numbers, got '1 234'"):
+            table.read()
 
 
 def test_a_text_without_a_header_has_numbers_for_names(tmp_path):

@@ -1,6 +1,7 @@
 """The pictures: what is drawn, where, and in colours that differ."""
 
 import tracemalloc
+from functools import cache
 from itertools import pairwise
 
 import matplotlib
@@ -11,13 +12,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 from scipy.spatial.distance import pdist
 
 import naive
 import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve, trace
-from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart
+from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart, contrast, ink_of
 from meanshift_fast._pictures.projection import page_of
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.plot import MeanShiftDisplay
@@ -309,3 +311,151 @@ def test_orphans_are_named_as_such():
     fitted = MeanShift(bandwidth=2.5, seeds=X[:3], cluster_all=False).fit(far)
     texts = MeanShiftDisplay.from_estimator(fitted, far).ax_.get_legend().get_texts()
     assert f"orphans: {(fitted.labels_ < 0).sum()} rows" in [text.get_text() for text in texts]
+
+
+PLANE = samples.blobs(200, 5)
+fitted_to_plane = cache(lambda: MeanShift(bandwidth=2.5).fit(X))
+fitted_to_five = cache(lambda: MeanShift(bandwidth=[3.0] * 5).fit(PLANE))
+fitted_to_one = cache(lambda: MeanShift(bandwidth=2.0).fit(X[:, :1]))
+counted_clusters = cache(lambda: bandwidth_curve(X))
+DRAWN = {
+    "fit": lambda **at: MeanShiftDisplay.from_estimator(
+        fitted_to_plane(), X, basins=True, contours=True, starts=X[:3], **at
+    ),
+    "components": lambda **at: MeanShiftDisplay.from_estimator(
+        fitted_to_five(), PLANE, starts=PLANE[:2], **at
+    ),
+    "line": lambda **at: MeanShiftDisplay.from_estimator(fitted_to_one(), X[:, :1], **at),
+    "history": lambda **at: MeanShiftDisplay.plot_history(fitted_to_five(), **at),
+    "curve": lambda **at: counted_clusters().plot(**at),
+    "trace": lambda **at: trace(X, X[0], bandwidth=2.5).plot(**at),
+    "traces": lambda **at: trace(PLANE, PLANE[:20], bandwidth=3.0).plot(**at),
+}
+
+
+@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+@pytest.mark.parametrize(
+    ("shape", "names", "style"),
+    [
+        *(((1, 2), [name, name], "dark_background") for name in DRAWN),
+        ((2, 2), ["fit", "components", "line", "history"], "default"),
+        ((2, 2), ["curve", "trace", "traces", "fit"], "default"),
+    ],
+)
+def test_nothing_leaves_the_slot_of_given_axes(shape, names, style, layout):
+    with plt.style.context(style):
+        figure, axes = plt.subplots(*shape, layout=layout, squeeze=False)
+        for ax, name in zip(axes.flat, names, strict=True):
+            DRAWN[name](ax=ax)
+        figure.canvas.draw()
+    boxes = [(ax.get_window_extent(), ax.get_tightbbox()) for ax in axes.flat]
+    # A layout of matplotlib's may find other numbers on an axis than it then has: the last one may
+    # reach over the end of the axis, by half of its width.
+    half = 10 if layout == "constrained" else 0
+    for ax, (inside, everything) in zip(axes.flat, boxes, strict=True):
+        assert (everything.min >= 0).all()
+        assert (everything.max <= figure.bbox.max + half).all()
+        core = everything.padded(-half)
+        assert not any(core.overlaps(other) for _, other in boxes if other != everything)
+        legend = ax.get_legend()
+        assert legend is not None
+        box = legend.get_window_extent()
+        assert inside.x0 <= box.x0 < box.x1 <= inside.x1
+        assert inside.y0 <= box.y0 < box.y1 <= inside.y1
+        assert box.width * box.height < 0.4 * inside.width * inside.height
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_small_axes_keep_their_legend_inside_or_have_none(name):
+    figure, ax = plt.subplots(figsize=(3, 2), layout="constrained")
+    DRAWN[name](ax=ax)
+    figure.canvas.draw()
+    box, legend = ax.get_window_extent(), ax.get_legend()
+    assert legend is None or box.containsx(legend.get_window_extent().x1)
+    tiny = plt.figure(figsize=(1, 1)).add_subplot()
+    DRAWN[name](ax=tiny)
+    assert tiny.get_legend() is None
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_picture_has_no_legend_where_none_is_wanted(name, is_given):
+    at = {"ax": plt.figure().add_subplot()} if is_given else {}
+    drawn = DRAWN[name](legend=False, **at)
+    assert getattr(drawn, "ax_", drawn).get_legend() is None
+
+
+def test_axes_of_a_subfigure_are_drawn_on_as_others_are():
+    figure = plt.figure(layout="constrained")
+    ax = figure.subfigures(1, 2)[1].subplots()
+    DRAWN["fit"](ax=ax)
+    figure.canvas.draw()
+    assert ax.get_tightbbox().x0 >= figure.bbox.width / 2
+
+
+def test_without_a_layout_the_bars_of_the_history_have_their_scale_in_the_legend(model):
+    ax = MeanShiftDisplay.plot_history(model, ax=plt.figure().add_subplot())
+    said = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "still moving, of 300" in said
+    assert list(ax.figure.axes[1].get_yticks()) == []
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_a_frame_of_named_columns_is_drawn_with_basins_and_without_a_warning(kind):
+    frame = pytest.importorskip(kind).DataFrame({"across": X[:, 0], "up": X[:, 1]})
+    fitted = MeanShift(bandwidth=2.5).fit(frame)
+    for starts in (X[:2], frame[:2]):
+        display = MeanShiftDisplay.from_estimator(fitted, frame, basins=True, starts=starts)
+        assert display.ax_.get_xlabel() == "across"
+        assert len(display.paths) == 2
+    plain = MeanShiftDisplay.from_estimator(MeanShift(bandwidth=2.5).fit(X), X, basins=True)
+    np.testing.assert_array_equal(display.basins.values, plain.basins.values)
+    assert list(fitted.feature_names_in_) == ["across", "up"]
+
+
+def test_balls_in_more_than_two_columns_are_called_projected(model):
+    for drawn, is_projected in (
+        (DRAWN["components"](), True),
+        (DRAWN["traces"](), True),
+        (DRAWN["trace"](), False),
+        (MeanShiftDisplay.from_estimator(model, X), False),
+    ):
+        said = [text.get_text() for text in getattr(drawn, "ax_", drawn).get_legend().get_texts()]
+        assert ("one bandwidth about it, projected" in said) == is_projected
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background", "seaborn-v0_8-darkgrid"])
+@pytest.mark.parametrize("name", ["fit", "trace"])
+def test_trajectories_and_centres_are_seen_on_the_page(name, style):
+    with plt.style.context(style):
+        ax = plt.figure().add_subplot()
+        DRAWN[name](ax=ax)
+        ink, paper = ink_of(ax)
+    colours = [to_rgb(line.get_color()) for line in ax.lines]
+    n_balls = name == "trace"
+    assert 2 * colours.count(ink) == 2 * colours.count(paper) == len(colours) - n_balls
+    assert contrast(np.array(ink), np.array(paper)) > 12
+
+
+def test_axes_that_are_seen_through_have_the_ink_of_the_figure_behind():
+    figure = plt.figure(facecolor="#0d1117")
+    ax = figure.add_subplot(facecolor="none")
+    assert ink_of(ax) == (to_rgb("white"), to_rgb("#0d1117"))
+    figure.set_facecolor("none")
+    assert ink_of(ax) == (to_rgb("black"), to_rgb("white"))
+
+
+def test_the_start_of_a_trace_is_smaller_than_its_end():
+    start, end = trace(X, X[0], bandwidth=2.5).plot().collections[-2:]
+    assert start.get_sizes()[0] <= end.get_sizes()[0] / 2
+
+
+def test_plateaus_have_their_numbers_written_on_the_curve():
+    curve = bandwidth_curve(blobs(3000, 2))
+    ax = curve.plot()
+    ax.figure.canvas.draw()
+    levels = [curve.stable["n_clusters"], *curve.runners_up["n_clusters"]]
+    assert [text.get_text() for text in ax.texts] == [str(level) for level in levels]
+    room = ax.get_window_extent()
+    for text in ax.texts:
+        assert text.get_window_extent().y1 < room.y1

@@ -8,6 +8,7 @@ import pytest
 from meanshift_fast import MeanShift
 from meanshift_fast._cli.main import main
 from meanshift_fast._input import remarks
+from meanshift_fast.io import Table
 from samples import blobs
 from test_io import save
 
@@ -81,6 +82,37 @@ def test_the_command_line_names_the_option_once(stream, tmp_path, monkeypatch, c
         len(notes(capsys, f"cluster t.csv -o o.csv --exclude c0 --scale --bandwidth 3{stream}"))
         == 0
     )
+
+
+@pytest.mark.parametrize(("stream", "n_passes"), [("", 1), (" --stream", 2)])
+def test_remarks_read_no_table_once_more(stream, n_passes, tmp_path, monkeypatch, capsys):
+    # A stream is read for its cells and for its labels.
+    passes = []
+    parts = Table.parts
+    monkeypatch.setattr(Table, "parts", lambda *its: passes.append(1) or parts(*its))
+    monkeypatch.chdir(tmp_path)
+    table_of(tmp_path / "t.csv", UNEVEN)
+    (note,) = notes(capsys, f"cluster t.csv -o o.csv --bandwidth 3{stream}")
+    assert "--scale" in note
+    assert len(passes) == n_passes
+
+
+@pytest.mark.parametrize("stream", ["", " --stream"])
+def test_with_scale_the_deviations_are_measured_once(stream, tmp_path, monkeypatch, capsys):
+    measured = []
+
+    def spreads_of(table):
+        measured.append(len(table))
+        return remarks.spreads_of(table)
+
+    monkeypatch.setattr("meanshift_fast._cli.commands.spreads_of", spreads_of)
+    monkeypatch.setattr(
+        "meanshift_fast._input.remarks._unlike_spreads", lambda *_: pytest.fail("measured again")
+    )
+    monkeypatch.chdir(tmp_path)
+    table_of(tmp_path / "t.csv", UNEVEN)
+    notes(capsys, f"cluster t.csv -o o.csv --bandwidth 3 --scale{stream}")
+    assert measured == [200]
 
 
 @pytest.mark.parametrize("stream", ["", " --stream"])

@@ -1,6 +1,7 @@
 """`segment` on files: pictures, rasters with nodata and a georeference, outlines, tables."""
 
 import json
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import rasterio
 import rasterio.features
 from PIL import Image
 
+from meanshift_fast._cli import segment
 from meanshift_fast._cli.main import main
 from meanshift_fast._files import images
 from meanshift_fast._files.regions import RegionSums
@@ -159,6 +161,25 @@ def test_bad_files_are_one_line_and_code_1(command, message, folder, capsys):
     printed = run(f"segment {command} {RADII}", capsys, 1)
     assert message in printed.err
     assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "missing", "message"),
+    [
+        ("--boundaries b.png", "skimage.segmentation", "--boundaries needs scikit-image"),
+        ("--regions r.geojson", "rasterio", "GeoJSON needs rasterio"),
+        ("--regions r.parquet", "pyarrow", "need pyarrow"),
+    ],
+)
+def test_what_an_option_needs_is_missed_before_the_work(
+    option, missing, message, folder, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr(segment, "mean_shift_segment", lambda *_, **__: pytest.fail("worked"))
+    printed = run(f"segment photo.png -o a.npy {RADII} {option}", capsys, 1)
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert "install it with" in printed.err
 
 
 @pytest.mark.parametrize(

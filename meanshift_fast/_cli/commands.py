@@ -57,7 +57,7 @@ def cluster(arguments: Namespace) -> None:
     else:
         rows = table.read()
         was_read = time.perf_counter()
-        _print_remarks(arguments, table, rows, rows_are_seeds=not arguments.bin_seeding)
+        _print_remarks(arguments, table, rows.X, rows_are_seeds=not arguments.bin_seeding)
         if arguments.quantile is not None or arguments.scale:
             model.set_params(bandwidth=_found_bandwidth(arguments, rows))
         model.fit(rows.X, sample_weight=rows.weights)
@@ -135,7 +135,7 @@ def bandwidth(arguments: Namespace) -> None:
     table = _opened(arguments)
     if size := _too_large(table):
         print_note(f"{size}: estimating from a sample of the rows")
-        rows = _sampled(table)
+        rows = _sampled(table.batches)
     else:
         rows = table.read()
     if arguments.method == "stable":
@@ -239,12 +239,12 @@ def _check_target(path: Path) -> None:
 
 
 def _print_remarks(
-    arguments: Namespace, table: Table, rows: Batch, *, rows_are_seeds: bool
+    arguments: Namespace, table: Table, X: NDArray[Any], *, rows_are_seeds: bool
 ) -> None:
     """Say once what of a table is likely not meant."""
     one_bandwidth = not arguments.scale and np.ndim(arguments.bandwidth) == 0
     for remark in remarks(
-        rows.X, table.choice.features, one_bandwidth=one_bandwidth, rows_are_seeds=rows_are_seeds
+        X, table.choice.features, one_bandwidth=one_bandwidth, rows_are_seeds=rows_are_seeds
     ):
         print_note(f"{remark.text}; {remark.option}")
 
@@ -301,18 +301,26 @@ def _is_stream(arguments: Namespace, table: Table) -> bool:
 
 def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> MeanShift:
     parameters = model.get_params()
-    first = next(iter(table.parts()), None)
-    if first is not None:
-        _print_remarks(arguments, table, first, rows_are_seeds=False)
+    is_new = True
+
+    def batches() -> Iterator[Any]:
+        nonlocal is_new
+        for batch in table.batches():
+            if is_new:
+                is_new = False
+                X = batch[0] if isinstance(batch, tuple) else batch
+                _print_remarks(arguments, table, X, rows_are_seeds=False)
+            yield batch
+
     if arguments.quantile is not None or arguments.scale:
-        parameters["bandwidth"] = _found_bandwidth(arguments, _sampled(table))
+        parameters["bandwidth"] = _found_bandwidth(arguments, _sampled(batches))
     parameters |= {"resolution": arguments.resolution}
-    return fit_batches(table.batches, **parameters)
+    return fit_batches(batches, **parameters)
 
 
-def _sampled(table: Table) -> Batch:
+def _sampled(batches: Callable[[], Iterator[Any]]) -> Batch:
     """Sample the rows that a stream's bandwidth is estimated from."""
-    return Batch(*sample_batches(table.batches), None)
+    return Batch(*sample_batches(batches), None)
 
 
 def _labelled_parts(model: MeanShift, table: Table) -> Iterator[Labels]:

@@ -16,10 +16,13 @@ from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.images import (
     ImageFile,
     open_image,
+    require_boundaries,
+    require_rasterio,
     write_boundaries,
     write_labels_image,
 )
 from meanshift_fast._files.regions import RegionSums, write_regions
+from meanshift_fast._files.tables import import_pyarrow
 from meanshift_fast._input.messages import counted
 from meanshift_fast.image import mean_shift_segment
 
@@ -31,8 +34,7 @@ OPTIONS = (
 
 def segment(arguments: Namespace) -> None:
     """Segment an image, and write its files, all or none."""
-    for target in filter(None, [arguments.output, arguments.boundaries, arguments.regions]):
-        check_target(target)
+    _check_outputs(arguments)
     began = time.perf_counter()
     image = open_image(arguments.input)
     labels = mean_shift_segment(
@@ -42,8 +44,7 @@ def segment(arguments: Namespace) -> None:
         progress=False if arguments.json else "auto",
         **{name: getattr(arguments, name) for name in OPTIONS},
     )
-    suffix = arguments.regions.suffix.lower() if arguments.regions else ""
-    if arguments.boundaries or suffix == ".geojson":
+    if arguments.boundaries or _form_of_regions(arguments) == ".geojson":
         labels = np.asarray(labels)  # whole images are drawn and traced
     n_bands = 1 if image.channel_axis is None else image.values.shape[-1]
     found = _Found(image, RegionSums(n_bands) if arguments.regions else None)
@@ -69,6 +70,22 @@ def segment(arguments: Namespace) -> None:
         f"{n_rows:,} x {n_columns:,} pixels, {counted(n_bands, 'band')}{masked}: "
         f"{counted(found.n_regions, 'region')}; {seconds:.2f} s; labels in {arguments.output}"
     )
+
+
+def _check_outputs(arguments: Namespace) -> None:
+    """Check before the work that the files can be written, and what writes them is installed."""
+    for target in filter(None, [arguments.output, arguments.boundaries, arguments.regions]):
+        check_target(target)
+    if arguments.boundaries:
+        require_boundaries()
+    if _form_of_regions(arguments) == ".geojson":
+        require_rasterio("GeoJSON")
+    elif arguments.regions:
+        import_pyarrow()
+
+
+def _form_of_regions(arguments: Namespace) -> str:
+    return arguments.regions.suffix.lower() if arguments.regions else ""
 
 
 class _Found:
@@ -105,7 +122,7 @@ def _writers(
     if arguments.regions:
         assert found.sums is not None
         writers[arguments.regions] = partial(
-            write_regions, form=arguments.regions.suffix.lower(), sums=found.sums, labels=labels,
+            write_regions, form=_form_of_regions(arguments), sums=found.sums, labels=labels,
             profile=image.profile,
         )  # fmt: skip
     return writers

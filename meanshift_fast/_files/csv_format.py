@@ -48,6 +48,8 @@ class Csv:
             self._check_delimiter(first)
         self.names = first if dialect.header else [str(column) for column in range(len(first))]
         head = list(islice(rows, _MAX_HEAD_ROWS))
+        if not is_asked:
+            self._check_spaces([first, *head[:5]])
         if not dialect.header:
             head.insert(0, first)
         elif dialect.are_numbers(first) and not are_places(first):
@@ -70,6 +72,19 @@ class Csv:
                     f"{self.path}: the first line holds {plural}, got {quoted(line)}; read it with "
                     f"--delimiter {delimiter!r} (delimiter={delimiter!r})"
                 )
+
+    def _check_spaces(self, lines: list[list[str]]) -> None:
+        """Refuse lines without a delimiter that spaces split, all into as many numbers or names."""
+        split = [cells[0].split() for cells in lines if len(cells) == 1]
+        n_cells = {len(words) for words in split}
+        if len(split) < len(lines) or len(n_cells) > 1 or n_cells == {1}:
+            return
+        if all(map(self.dialect.is_number, split[-1])):
+            line = " ".join(split[0])
+            raise ValueError(
+                f"{self.path}: spaces separate the cells, got {quoted(line)} as the first line; "
+                "read it with --delimiter ' ' (delimiter=' ')"
+            )
 
     def check(self, choice: Choice) -> None:
         """Text has no types."""

@@ -24,13 +24,14 @@ class Dialect(NamedTuple):
     Attributes
     ----------
     delimiter : str
-        One character between cells.
+        One character between cells; of spaces, any number.
     decimal : {".", ","}
         The decimal mark.
     header : bool
         Whether the first line names the columns; if not, their names are their numbers.
     comment : str
-        A line that begins with this character is skipped; empty: no line is.
+        A line that begins with this character is skipped, but not within a quoted cell; empty: no
+        line is.
     encoding : str
         A codec of Python.
     missing : tuple of str
@@ -76,8 +77,9 @@ class Dialect(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether pyarrow reads the bytes of a file as they are: UTF-8 without comments."""
-        return not self.comment and codecs.lookup(self.encoding).name == "utf-8"
+        """Whether pyarrow reads the bytes of a file as they are: UTF-8, no comments, no spaces."""
+        is_utf8 = codecs.lookup(self.encoding).name == "utf-8"
+        return is_utf8 and not self.comment and self.delimiter != " "
 
     def is_number(self, text: str) -> bool:
         """Whether a text is a finite number."""

@@ -219,8 +219,8 @@ class _RasterTarget:
         self._note(rows, columns, labels)
 
 
-def write_boundaries(part: Path, values: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Draw the outlines of the regions over the image, in a png file."""
+def require_boundaries() -> Any:
+    """Import what draws boundaries, or name what installs it."""
     try:
         from skimage.segmentation import mark_boundaries
     except ImportError as error:
@@ -228,6 +228,13 @@ def write_boundaries(part: Path, values: NDArray[Any], labels: NDArray[Any]) -> 
             "--boundaries needs scikit-image, which is not installed; install it with: "
             'pip install "meanshift_fast[image]"'
         ) from error
+    _pillow()
+    return mark_boundaries
+
+
+def write_boundaries(part: Path, values: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Draw the outlines of the regions over the image, in a png file."""
+    mark_boundaries = require_boundaries()
     shown = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
     if shown.ndim == 3:
         shown = shown[..., :3] if shown.shape[2] >= 3 else shown[..., 0]

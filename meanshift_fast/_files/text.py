@@ -14,6 +14,7 @@ from meanshift_fast._files.dialect import Dialect
 from meanshift_fast._files.tables import import_pyarrow
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}  # pyarrow's names, by suffix
+_RUN_OF_SPACES = re.compile(r'("(?:[^"]|"")*"?)| +(?=\r?\n?$)|^ +|  +')
 COMPRESSION_RATIO = 4  # of text, for the guess of a number of rows
 
 
@@ -34,11 +35,49 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def open_lines(path: Path, dialect: Dialect) -> Iterator[str]:
-    """Yield the lines of a text; those of comments are empty, so that lines can be counted."""
+    """Yield the lines of a text as the cells need them.
+
+    Those of comments are empty, so that lines can be counted; a line within a quoted cell is none.
+    Between cells that spaces separate there is one space, and none at the ends of a line.
+    """
     encoding = "utf-8-sig" if dialect.is_plain else dialect.encoding
+    is_quoted = False
     with open_bytes(path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
         for line in text:
-            yield "\n" if dialect.comment and line.startswith(dialect.comment) else line
+            if not is_quoted and dialect.comment and line.startswith(dialect.comment):
+                yield "\n"
+                continue
+            if not is_quoted and dialect.delimiter == " ":
+                line = _RUN_OF_SPACES.sub(_one_space, line)
+            if is_quoted or '"' in line:
+                is_quoted = _ends_quoted(line, dialect.delimiter, is_quoted)
+            yield line
+
+
+def _one_space(run: re.Match[str]) -> str:
+    if run[1] is not None:
+        return run[1]
+    is_between = run.start() > 0 and run.string[run.end() :].strip("\r\n")
+    return " " if is_between else ""
+
+
+def _ends_quoted(line: str, delimiter: str, is_quoted: bool) -> bool:
+    """Whether a quoted cell goes on in the next line; quotes open a cell at its start only."""
+    place = 0
+    while True:
+        if is_quoted:
+            place = line.find('"', place) + 1
+            if not place:
+                return True
+            if line[place : place + 1] == '"':  # doubled: the quote is part of the cell
+                place += 1
+                continue
+            is_quoted = False
+        if place or not line.startswith('"'):
+            place = line.find(f'{delimiter}"', place) + 1
+            if not place:
+                return False
+        is_quoted, place = True, place + 1
 
 
 class Utf8(io.RawIOBase):

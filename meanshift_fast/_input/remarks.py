@@ -44,7 +44,8 @@ def remarks(
 
     Notes
     -----
-    One pass over the table for the spreads; an identifier shows in its first rows.
+    One pass over the table for the spreads, where columns share a bandwidth; an identifier shows
+    in its first rows.
     """
     named = [quoted(name) for name in (range(table.shape[1]) if names is None else names)]
     for column in range(table.shape[1]):
@@ -54,8 +55,18 @@ def remarks(
                 "leave it out",
                 f"leave it out with --exclude {named[column]}",
             )
-    spreads = spreads_of(table)
-    if one_bandwidth and spreads.max() > MAX_SPREAD_RATIO * spreads.min() > 0.0:
+    if one_bandwidth:
+        yield from _unlike_spreads(spreads_of(table), named)
+    if rows_are_seeds and len(table) > MAX_ROW_SEEDS:
+        yield Remark(
+            f"all {len(table):,} rows are seeds", "bin_seeding=True takes a second",
+            "--bin-seeding takes a second",
+        )  # fmt: skip
+
+
+def _unlike_spreads(spreads: NDArray[np.float64], named: list[str]) -> Iterator[Remark]:
+    """Remark on columns whose spreads differ too much for one bandwidth."""
+    if spreads.max() > MAX_SPREAD_RATIO * spreads.min() > 0.0:
         low, high = int(spreads.argmin()), int(spreads.argmax())
         yield Remark(
             f"the columns share one bandwidth, and column {named[low]} spreads over "
@@ -63,11 +74,6 @@ def remarks(
             "give a bandwidth for each column, or standardise them",
             "standardise them with --scale, or give --bandwidth a number for each column",
         )
-    if rows_are_seeds and len(table) > MAX_ROW_SEEDS:
-        yield Remark(
-            f"all {len(table):,} rows are seeds", "bin_seeding=True takes a second",
-            "--bin-seeding takes a second",
-        )  # fmt: skip
 
 
 def counts_rows(column: NDArray[Any]) -> bool:

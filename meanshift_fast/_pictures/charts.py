@@ -5,22 +5,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanshift_fast._input.messages import counted
-from meanshift_fast._pictures.axes import key, new_axes, put_beside
+from meanshift_fast._pictures.axes import finish, key, new_axes
 from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_history(estimator: Any, ax: "Axes | None" = None) -> "Axes":
-    """Draw how far trajectories moved, and how many did, round by round."""
-    ax = new_axes() if ax is None else ax
+def draw_history(estimator: Any, ax: "Axes | None" = None, *, legend: bool = True) -> "Axes":
+    """Draw how far trajectories moved, and how many did, round by round.
+
+    Where no layout makes room on the right of given axes, the bars' scale is left out, and the
+    legend says how high the highest is.
+    """
+    is_new, ax = ax is None, new_axes() if ax is None else ax
     history, each = estimator.history_, np.ndim(estimator.bandwidth_) == 1
     rest = estimator.tol * (1.0 if each else estimator.bandwidth_)
     bars = ax.twinx()
     bars.bar(history["round"], history["n_active"], width=0.7, color=GREY, alpha=0.3)
-    bars.set_ylabel("trajectories still moving")
-    bars.yaxis.set_major_formatter("{x:,.0f}")
+    still = "still moving"
+    if ax.figure.get_layout_engine() is None:
+        bars.set_yticks([])
+        still += f", of {history['n_active'].max():,}"
+    else:
+        bars.set_ylabel("trajectories still moving")
+        bars.yaxis.set_major_formatter("{x:,.0f}")
     ax.set_zorder(bars.get_zorder() + 1)
     ax.patch.set_visible(False)
     for name, colour in (("max_shift", COLOURS[1]), ("mean_shift", COLOURS[0])):
@@ -41,18 +50,18 @@ def draw_history(estimator: Any, ax: "Axes | None" = None) -> "Axes":
         key("largest step", color=COLOURS[1], marker="o"),
         key("mean step", color=COLOURS[0], marker="o"),
         key("a step this short is rest", color=ink_of(ax)[0], linestyle="--", linewidth=1),
-        key("still moving", color=GREY, alpha=0.3, linewidth=8),
+        key(still, color=GREY, alpha=0.3, linewidth=8),
     ]
-    put_beside(bars, entries, away=1.2)
+    finish(ax, entries, is_new=is_new, legend=legend, away=1.2)
     return ax
 
 
-def draw_curve(curve: Any, ax: "Axes | None" = None) -> "Axes":
+def draw_curve(curve: Any, ax: "Axes | None" = None, *, legend: bool = True) -> "Axes":
     """Draw a `BandwidthCurve`, its longest plateau marked."""
-    ax = new_axes() if ax is None else ax
+    is_new, ax = ax is None, new_axes() if ax is None else ax
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    ink, _ = ink_of(ax)
+    ink, paper = ink_of(ax)
     low, high, count = (curve.stable[name] for name in ("low", "high", "n_clusters"))
     lasting = "1 cluster lasts" if count == 1 else f"{count} clusters last"
     title = f"{lasting} longest"
@@ -76,11 +85,19 @@ def draw_curve(curve: Any, ax: "Axes | None" = None) -> "Axes":
         key(f"longest plateau, {low:.3g} to {high:.3g}", color=COLOURS[1], linewidth=4),
         key(f"bandwidth to use, {curve.bandwidth:.3g}", color=ink, linestyle="--"),
     ]
+    numbers = [(low, count)]
     for plateau in curve.runners_up:
         level, start, end = (plateau[name] for name in ("n_clusters", "low", "high"))
         ax.plot([start, end], [level, level], color=COLOURS[2], linewidth=4)
         text = f"{counted(level, 'cluster')}, {start:.3g} to {end:.3g}"
         entries.append(key(text, color=COLOURS[2], linewidth=4))
-    ax.annotate(f"{count}", (low, count), xytext=(4, 6), textcoords="offset points", color=ink)
-    put_beside(ax, entries)
+        numbers.append((start, level))
+    box = {"facecolor": paper, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+    for start, level in numbers:
+        ax.annotate(
+            f"{level:,}", (start, level), xytext=(3, 5), textcoords="offset points", color=ink,
+            bbox=box, zorder=4,
+        )  # fmt: skip
+    ax.margins(y=0.12)  # the number stands inside the axes
+    finish(ax, entries, is_new=is_new, legend=legend)
     return ax

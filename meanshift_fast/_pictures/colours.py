@@ -16,12 +16,38 @@ _Floats = NDArray[np.float64]
 COLOURS = ("#485ab4", "#d87e00", "#1ea860", "#ba2424", "#ba7ec0", "#8400ff", "#f636ff")
 GREY = "#808080"  # orphans, and rows that have no label to show
 
+MIN_CONTRAST = 3.0  # of lines to the page
 MAX_CENTERS_APART = 5000  # with colours unlike their neighbours'; the others cycle through them
 
 
 def ink_of(ax: "Axes") -> tuple[Any, Any]:
-    """Return the colours of the axes' lines, which any page shows, and of the page."""
-    return ax.spines["left"].get_edgecolor(), ax.get_facecolor()
+    """Return the colour of lines, which the page shows, and that of the page.
+
+    Lines are as the axes' frame; where a style hides the frame, as the axes' words, or black or
+    white. A page that is seen through shows the figure behind it.
+    """
+    from matplotlib.colors import to_rgb, to_rgba
+
+    page = np.ones(3)
+    for paper in (ax.figure.get_facecolor(), ax.get_facecolor()):
+        *colour, opaque = to_rgba(paper)
+        page = opaque * np.array(colour) + (1.0 - opaque) * page
+    inks = [to_rgba(ax.spines["left"].get_edgecolor()), to_rgba(ax.xaxis.label.get_color())]
+    for ink in [*inks, to_rgba("black")]:
+        if ink[3] > 0.0 and contrast(np.array(ink[:3]), page) >= MIN_CONTRAST:
+            return ink[:3], tuple(page)
+    return to_rgb("white"), tuple(page)
+
+
+def contrast(one: _Floats, other: _Floats) -> float:
+    """Return the ratio of two colours' luminances, from 1 to 21, as web pages are held to."""
+    luminances = [
+        np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        @ (0.2126, 0.7152, 0.0722)
+        for rgb in (one, other)
+    ]
+    dark, bright = sorted(luminances)
+    return float((bright + 0.05) / (dark + 0.05))
 
 
 def colours_apart(centers: _Floats) -> list[str]:

@@ -7,7 +7,7 @@
     paths        trajectories, from their starts to their endpoints
     centres      in the ink of the axes, which is seen on any page
 
-Words stand beside the axes, none over data.
+Words stand beside the axes, or in the axes' emptiest corner where the caller gave them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanshift_fast._input.messages import counted
-from meanshift_fast._pictures.axes import key, make_round, new_axes, put_beside
+from meanshift_fast._pictures.axes import ball_label, finish, key, make_round, new_axes
 from meanshift_fast._pictures.colours import GREY, colours_apart, ink_of, rgb_of
 from meanshift_fast._pictures.rasters import draw_rows
 
@@ -27,9 +27,9 @@ MAX_NAMED_CLUSTERS = 12  # that the legend names one by one
 LEVELS = np.linspace(0.0, 1.0, 8)[1:-1] ** 2  # of contours, denser where the density is low
 
 
-def draw_fit(display: Any, ax: "Axes | None" = None) -> "Axes":
+def draw_fit(display: Any, ax: "Axes | None" = None, *, legend: bool = True) -> "Axes":
     """Draw a `MeanShiftDisplay`, the background first and the centres last."""
-    ax = new_axes() if ax is None else ax
+    is_new, ax = ax is None, new_axes() if ax is None else ax
     colours = colours_apart(display.centers)
     _draw_background(ax, display, colours)
     _draw_foreground(ax, display)
@@ -43,7 +43,7 @@ def draw_fit(display: Any, ax: "Axes | None" = None) -> "Axes":
         ylabel=display.names[1],
         title=f"{n_clusters} of {n_rows}, {display.bandwidth}",
     )
-    put_beside(ax, _entries(ax, display, colours))
+    finish(ax, _entries(ax, display, colours), is_new=is_new, legend=legend)
     return ax
 
 
@@ -76,8 +76,8 @@ def _draw_foreground(ax: "Axes", display: Any) -> None:
     balls = LineCollection(outlines, colors=[ink], linewidths=1.1, linestyles="--", zorder=2)
     ax.add_collection(balls)
     for path in display.paths:
-        ax.plot(*path.T, color=paper, linewidth=3.5, zorder=3)
-        ax.plot(*path.T, color=ink, linewidth=1.2, marker=".", markersize=4, zorder=3)
+        ax.plot(*path.T, color=paper, linewidth=4.5, zorder=3)
+        ax.plot(*path.T, color=ink, linewidth=1.8, marker=".", markersize=6, zorder=3)
     size = float(np.clip(1200 / len(centers), 25, 90))
     x, y = centers.T
     ax.scatter(x, y, marker="X", s=size, color=ink, edgecolors=paper, zorder=4)
@@ -95,9 +95,9 @@ def _entries(ax: "Axes", display: Any, colours: list[str]) -> list["Artist"]:
     if sizes[0]:
         entries.append(key(f"orphans: {counted(sizes[0], 'row')}", color=GREY, **dot))
     entries.append(key("centre", color=ink, marker="X", linestyle=""))
-    entries.append(key("one bandwidth about it", color=ink, linewidth=1.1, linestyle="--"))
+    entries.append(key(ball_label(display.projected), color=ink, linewidth=1.1, linestyle="--"))
     if display.paths:
-        entries.append(key("trajectory", color=ink, marker=".", linewidth=1.2))
+        entries.append(key("trajectory", color=ink, marker=".", linewidth=1.8))
     if display.contours is not None:
         entries.append(key("equal density", color=ink, linewidth=0.6))
     if display.hill is not None:

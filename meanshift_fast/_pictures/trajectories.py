@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanshift_fast._input.messages import counted
-from meanshift_fast._pictures.axes import bandwidth_label, key, make_round, new_axes, put_beside
+from meanshift_fast._pictures.axes import (
+    ball_label,
+    bandwidth_label,
+    finish,
+    key,
+    make_round,
+    new_axes,
+)
 from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of, rgb_of
 from meanshift_fast._pictures.projection import page_of
 from meanshift_fast._pictures.rasters import draw_rows
@@ -14,14 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_BALLS = 12  # trajectories that are drawn with the ball about their start
+START_SIZE, END_SIZE, MANY_SIZE = 40, 80, 20  # square points; the last, of many trajectories
 
 
-def draw_trajectories(traced: Any, ax: "Axes | None" = None) -> "Axes":
+def draw_trajectories(traced: Any, ax: "Axes | None" = None, *, legend: bool = True) -> "Axes":
     """Draw a `Trace` over its rows: each start, its steps, its first ball and its end.
 
     Of many trajectories the balls are left out, and starts and ends are small.
     """
-    ax = new_axes() if ax is None else ax
+    is_new, ax = ax is None, new_axes() if ax is None else ax
     ink, paper = ink_of(ax)
     points = traced.points
     page = page_of(points, traced.weights, traced.bandwidth, traced.kernel)
@@ -35,12 +43,12 @@ def draw_trajectories(traced: Any, ax: "Axes | None" = None) -> "Axes":
         path = page.lay(positions)
         if few:
             ax.plot(*(path[0] + page.ball()).T, color=COLOURS[0], linestyle="--", linewidth=1)
-        ax.plot(*path.T, color=paper, linewidth=3.5, zorder=3)
-        ax.plot(*path.T, color=ink, linewidth=1.2, marker=".", zorder=3)
-        for (x, y), marker, colour in ((path[0], "o", COLOURS[0]), (path[-1], "X", COLOURS[1])):
-            ax.scatter(
-                x, y, s=90 if few else 20, marker=marker, color=colour, edgecolors=paper, zorder=4
-            )
+        ax.plot(*path.T, color=paper, linewidth=4.0, zorder=3)
+        ax.plot(*path.T, color=ink, linewidth=1.5, marker=".", zorder=3)
+        ends = ((path[0], "o", COLOURS[0], START_SIZE), (path[-1], "X", COLOURS[1], END_SIZE))
+        for (x, y), marker, colour, size in ends:
+            size = size if few else MANY_SIZE
+            ax.scatter(x, y, s=size, marker=marker, color=colour, edgecolors=paper, zorder=4)
     steps = [len(shifts) for shifts in traced.shifts]
     count = counted(steps[0], "shift") if len(steps) == 1 else f"{len(steps):,} trajectories"
     ax.set(
@@ -49,13 +57,14 @@ def draw_trajectories(traced: Any, ax: "Axes | None" = None) -> "Axes":
     )  # fmt: skip
     make_round(ax, page.ball())
     entries = [
-        key("start", color=COLOURS[0], marker="o", markersize=9, linestyle=""),
-        key("one bandwidth about it", color=COLOURS[0], linestyle="--", linewidth=1),
+        key("start", color=COLOURS[0], marker="o", markersize=6, linestyle=""),
+        key(ball_label(points.shape[1] > 2), color=COLOURS[0], linestyle="--", linewidth=1),
         key("its neighbours", color=COLOURS[0], marker=".", linestyle=""),
         key("other rows" if flat else "rows", color=GREY, marker=".", linestyle=""),
-        key("step to their mean", color=ink, marker=".", linewidth=1.2),
+        key("step to their mean", color=ink, marker=".", linewidth=1.5),
         key("where it ends", color=COLOURS[1], marker="X", markersize=9, linestyle=""),
     ]
     # The Gaussian's neighbours are all rows, the nearer the more.
-    put_beside(ax, entries if flat else entries[:2] + entries[3:])
+    entries = entries if flat else entries[:2] + entries[3:]
+    finish(ax, entries, is_new=is_new, legend=legend)
     return ax
