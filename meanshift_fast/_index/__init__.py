@@ -10,6 +10,8 @@
     gaussian_index --> gaussian --> gaussian_sums, error_bounds, series; newton polishes modes
     kth_neighbors --> kth_search, kth_select; nearest --> nearest_kernels
     projected --> neighbour_list, of rows near a position while it moves little
+    singles --> product_levels --> products         rows that fill many columns, by matrix products
+                                   products --> ball_bits, ball_sums; product_choice probes
 
 Imports `_jit` and `_input`.
 """

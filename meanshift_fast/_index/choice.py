@@ -3,11 +3,12 @@
     bandwidth 0                                               exact       equal rows only
     kernel="gaussian"                                         gaussian
     rows are cells wider than a 256th of the bandwidth        soft cells
-    32 columns or more, seeds for an eighth of the rows,
-    and sixteen axes that hold half of the spread             projected
+    33 columns or more, seeds for an eighth of the rows:
+    most rows of a probe are about as far as the bandwidth    products
+    or sixteen axes hold half of the spread                   projected
     anything else                                             flat
 
-Measured where the rules of a class stand: `projected.py` for the projections, `soft_cells.py` for
+Measured where the rules of a class stand: `product_choice.py`, `projected.py`, `soft_cells.py` for
 the widths. `meanshift_fast`'s logger says at DEBUG which line of the table applied.
 """
 
@@ -16,12 +17,14 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index import projected, soft_cells
+from meanshift_fast._index import product_choice, projected, soft_cells
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.moment_tree import build as build_tree
+from meanshift_fast._index.product_levels import table_of
+from meanshift_fast._index.products import ProductIndex
 from meanshift_fast._index.projection import project
 from meanshift_fast._input.weights import UNWEIGHTED
 
@@ -79,8 +82,10 @@ def _chosen(
     widths: NDArray[np.float64],
 ) -> tuple[Index, str]:
     """The first line of the table that applies, and what it says."""
-    takes_projections = kernel == "flat" and radius > 0.0 and not widths.size
-    if takes_projections and projected.is_worth(points, n_seeds):
+    counts_whole_rows = kernel == "flat" and radius > 0.0 and not widths.size
+    if counts_whole_rows and product_choice.is_worth(points, radius, n_seeds):
+        return ProductIndex(table_of(points, weights), radius), "the rows fill their dimensions"
+    if counts_whole_rows and projected.is_worth(points, n_seeds):
         projections = project(points, weights)
         if projections is not None:
             return projected.ProjectedIndex(projections, radius), "the rows lie near few axes"

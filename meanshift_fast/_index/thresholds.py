@@ -30,6 +30,18 @@ MAX_MEMO_TRAJECTORIES = 1 << 15
 # When so many values are held, the memo is read and begun anew.
 MAX_MEMO_VALUES = 1 << 23
 
+# The choice of an index.
+
+# Pairs of seeds and rows from which a product pays for its probe.
+MIN_PRODUCT_PAIRS = 1 << 18
+# Part of the rows that trees would measure, from which products settle all of them sooner. Times of
+# fits, trees or projections over products, and this part: digits at the bandwidths 20, 25 and 35
+# 0.3, 0.5 and 1.25 (0.31, 0.52, 0.89), blobs in 33 and 64 columns 0.6 (0.05), 1,000 narrow clusters
+# 0.5 (0.01), normal rows in 64 columns 3.9 (1.0), 2,000 token embeddings 7.1 (0.99).
+MIN_PRODUCT_OPEN_SHARE = 0.7
+# Error of a product in squared bandwidths up to which few rows are left open.
+MAX_PRODUCT_ERROR = 0.01
+
 # Seeding.
 
 # From so many rows on, equal rows of whole numbers are looked for and counted as one.

@@ -4,6 +4,7 @@
        |
     threads          simd, hashing     steps that kernels call; simd_lowering compiles vectors
                      chunks            interruptible blocks of work
+                     blas              matrix products beside kernels, on the threads of a fit
 
 Imports nothing of the package outside this folder.
 """

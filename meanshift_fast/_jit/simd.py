@@ -47,8 +47,8 @@ def store(rows, i, values):
 
 
 def load_from(rows, i):
-    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector."""
-    return rows[i : i + LANES].copy()
+    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector; float32 are widened."""
+    return rows[i : i + LANES].astype(np.float64)
 
 
 def item(rows, i):

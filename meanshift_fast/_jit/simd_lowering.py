@@ -152,15 +152,21 @@ def _lower_load(context, builder, sig, args):
 
 @type_callable(load_from)
 def _type_load_from(context):
-    return lambda rows, i: _VECTOR_TYPE if isinstance(rows, FlatType) else None
+    def typer(rows, i):
+        is_float = isinstance(rows, FlatType) and rows.dtype in (types.float64, types.float32)
+        return _VECTOR_TYPE if is_float else None
+
+    return typer
 
 
 @lower_builtin(load_from, FlatType, types.Integer)
 def _lower_load_from(context, builder, sig, args):
+    single = sig.args[0].dtype == types.float32
+    kind = ir.VectorType(ir.FloatType(), LANES) if single else _VECTOR
     pointer = _pointer(context, builder, sig.args, args, 1)
-    row = builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()))
-    row.align = 8
-    return row
+    row = builder.load(builder.bitcast(pointer, kind.as_pointer()))
+    row.align = 4 if single else 8
+    return builder.fpext(row, _VECTOR) if single else row
 
 
 @type_callable(store)
