@@ -8,24 +8,24 @@ from matplotlib.figure import Figure
 
 # No background, and colours of middling lightness: each keeps a contrast of at least 3 to white
 # and to GitHub's dark page, the greys of the text one of 4.
-_INK = "#7d8590"
+INK = "#7d8590"
 _COLOURS = {"meanshift_fast": "#2f81f7", "scikit-learn": "#db6d28", "mlpack": "#8957e5"}
-_STYLE: dict[Any, Any] = {
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
+STYLE: dict[Any, Any] = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlecolor": _INK,
+    "axes.titlecolor": INK,
     "font.size": 10,
     "grid.alpha": 0.25,
-    "grid.color": _INK,
+    "grid.color": INK,
     "legend.frameon": False,
-    "legend.labelcolor": _INK,
+    "legend.labelcolor": INK,
     "savefig.transparent": True,
     "svg.fonttype": "none",
     "svg.hashsalt": "meanshift_fast",  # the same figures draw the same bytes
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
@@ -43,7 +43,7 @@ def draw_curves(curves: dict[str, dict[str, float]], path: Path, *, title: str, 
     title, axis : str
         Above the picture and below its x axis.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes: Any = figure.subplots()
         for name, curve in curves.items():

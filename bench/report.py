@@ -1,7 +1,8 @@
-"""Run the bench, write its results, draw its plots, and put its tables into the README.
+"""Run the bench, write its results, draw its plots, and put its tables into README and manual.
 
 ``python -m bench.report`` takes about half an hour, ``--quick`` less than 3 minutes on fewer rows.
-``--check`` ends with status 1 and a list if the run misses a target.
+``--check`` ends with status 1 and a list if the run misses a target. ``--again`` measures nothing,
+and writes plots and tables from ``bench/results.json``.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,8 +26,12 @@ from bench.workloads import WORKLOADS
 from meanshift_fast import __version__, warm_up
 
 ROOT = Path(__file__).parent.parent
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+BENCH = BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 STREAMS = "<!-- streams:begin -->", "<!-- streams:end -->"
+README, MANUAL = ROOT / "README.md", ROOT / "docs/performance.md"
+RESULTS = ROOT / "bench/results.json"
+# What the README has room for.
+CHOSEN = ("bins-1m", "china", "bins-8d", "rows-20k", "rows-1m", "bandwidth")
 
 # A picture for each set of curves: its title, and what is below its x axis.
 PICTURES = {
@@ -41,27 +46,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows, less than 3 minutes")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
+    parser.add_argument("--again", action="store_true", help="from the results of the last run")
     chosen = parser.parse_args(arguments)
     if chosen.quick and chosen.check:
         parser.error("--check needs the full sizes that the targets speak of; leave out --quick")
 
-    readme = ROOT / "README.md"
     # Half an hour before the last line is the time to fail.
-    rewritten(rewritten(readme.read_text(), ""), "", *STREAMS)
-    results = measure(chosen.quick)
-    (ROOT / "bench/results.json").write_text(json.dumps(results, indent=2) + "\n")
-    for name, (title, axis) in PICTURES.items():
-        draw_curves(
-            results["curves"][name], ROOT / f"bench/plots/{name}.svg", title=title, axis=axis
-        )
-    text = rewritten(readme.read_text(), "\n".join(tables(results)))
-    readme.write_text(rewritten(text, "\n".join(streams.tables(results["streams"])), *STREAMS))
+    pages = {path: path.read_text() for path in (README, MANUAL)}
+    for path in pages:
+        rewritten(pages[path], "", *BENCH)
+    rewritten(pages[MANUAL], "", *STREAMS)
+    results = json.loads(RESULTS.read_text()) if chosen.again else measure(chosen.quick)
+    write(results, pages)
 
     if not chosen.check:
         return 0
     missed = shortfalls(results)
     print("\n".join(missed) or "every target is reached")
     return 1 if missed else 0
+
+
+def write(results: Results, pages: dict[Path, str]) -> None:
+    """Write the results, the plots, and the tables between the pages' markers."""
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    for name, (title, axis) in PICTURES.items():
+        draw_curves(
+            results["curves"][name], ROOT / f"bench/plots/{name}.svg", title=title, axis=axis
+        )
+    README.write_text(rewritten(pages[README], "\n".join(short_tables(results)), *BENCH))
+    text = rewritten(pages[MANUAL], "\n".join(tables(results)), *BENCH)
+    MANUAL.write_text(rewritten(text, "\n".join(streams.tables(results["streams"])), *STREAMS))
 
 
 @contextmanager
@@ -73,7 +87,7 @@ def part(name: str) -> Iterator[None]:
 
 
 def measure(quick: bool) -> Results:
-    """Run everything, in about the order of the README's tables."""
+    """Run everything, in about the order of the manual's tables."""
     with part("speed"):
         speed, cpu = measure_speed(quick)
     with part("processes"):
@@ -172,23 +186,43 @@ def measure_speed(quick: bool) -> tuple[Results, str]:
     return speed, found["machine_info"]["cpu"]["brand_raw"]
 
 
-def rewritten(readme: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
-    """Put tables between two of the README's markers.
+def rewritten(page: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
+    """Put tables between two of a page's markers.
 
     Raises
     ------
     ValueError
         If the markers are not there once each, in order.
     """
-    before, is_begun, rest = readme.partition(begin)
+    before, is_begun, rest = page.partition(begin)
     _, is_ended, after = rest.partition(end)
     if not (is_begun and is_ended) or begin in rest or end in after:
-        raise ValueError(f"README.md must hold one {begin} and after it one {end}; put them back")
+        raise ValueError(f"the page must hold one {begin} and after it one {end}; put them back")
     return f"{before}{begin}\n{tables}\n{end}{after}"
 
 
-def tables(results: Results) -> Iterator[str]:
+def short_tables(results: Results) -> Iterator[str]:
     """Write the lines of the README's part."""
+    machine = results["machine"]
+    yield from speed_rows(results, CHOSEN)
+    yield ""
+    yield (
+        f"Medians of warm fits on {machine['cpu']}, {machine['cores']} cores, {results['date']}; ~ "
+        "is a sample of the seeds, scaled. [Performance](docs/performance.md) has the versions, "
+        "more rows, first fits, memory, streams and Dask, and how it was measured."
+    )
+
+
+def speed_rows(results: Results, names: Iterable[str]) -> Iterator[str]:
+    """Write the table of fits."""
+    yield "| work | meanshift_fast | scikit-learn | mlpack | agreement with scikit-learn |"
+    yield "| --- | ---: | ---: | ---: | --- |"
+    for name in names:
+        yield speed_row(name, results["speed"][name])
+
+
+def tables(results: Results) -> Iterator[str]:
+    """Write the lines of the manual's part."""
     machine, named = results["machine"], results["versions"]
     yield (
         f"Medians of warm fits, all sides in one run of `python -m bench.report"
@@ -198,10 +232,7 @@ def tables(results: Results) -> Iterator[str]:
         + ". In brackets, how many times longer than meanshift_fast."
     )
     yield ""
-    yield "| work | meanshift_fast | scikit-learn | mlpack | agreement with scikit-learn |"
-    yield "| --- | ---: | ---: | ---: | --- |"
-    for name, libraries in results["speed"].items():
-        yield speed_row(name, libraries)
+    yield from speed_rows(results, results["speed"])
     yield ""
     yield (
         "A time with ~ is scikit-learn's on a sample of the seeds, scaled to all of them. mlpack "
@@ -224,7 +255,7 @@ def tables(results: Results) -> Iterator[str]:
     )
     yield ""
     for name, (title, axis) in PICTURES.items():
-        yield f"![{title}: seconds against {axis}](bench/plots/{name}.svg)"
+        yield f"![{title}: seconds against {axis}](../bench/plots/{name}.svg)"
     yield ""
     nearest, where = cliffs.nearest_race(results["cliffs"])
     yield (

@@ -173,7 +173,7 @@ def retina(every: int) -> Results:
 
 
 def tables(results: Results) -> Iterator[str]:
-    """Write the lines of the README's part on streams and Dask."""
+    """Write the lines of the manual's part on streams and Dask."""
     yield "| a stream of float32 x 2, rows | fit | a row | peak of the whole process |"
     yield "| ---: | ---: | ---: | ---: |"
     for rows, found in results["stream"].items():

@@ -17,14 +17,14 @@ SMALL = Workload("blobs", blobs, 400, 300, Settings(1.5, bin_seeding=True), "sma
 
 
 def test_only_what_lies_between_the_markers_is_rewritten() -> None:
-    readme = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    once = report.rewritten(readme, "new")
+    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    once = report.rewritten(page, "new")
     assert once == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
     assert report.rewritten(once, "new") == once
 
 
 @pytest.mark.parametrize(
-    "readme",
+    "page",
     [
         "nothing",
         report.BEGIN,
@@ -34,9 +34,9 @@ def test_only_what_lies_between_the_markers_is_rewritten() -> None:
         f"{report.BEGIN} {report.END} {report.END}",
     ],
 )
-def test_a_readme_without_its_markers_is_refused(readme: str) -> None:
+def test_a_page_without_its_markers_is_refused(page: str) -> None:
     with pytest.raises(ValueError, match="must hold one"):
-        report.rewritten(readme, "new")
+        report.rewritten(page, "new")
 
 
 def test_a_target_tells_how_it_is_missed() -> None:
@@ -123,10 +123,10 @@ def test_a_sweep_races_the_libraries_in_processes_of_their_own() -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_each_part_of_the_readme_has_markers_of_its_own() -> None:
+def test_each_part_of_a_page_has_markers_of_its_own() -> None:
     begin, end = report.STREAMS
-    readme = f"{report.BEGIN}\n{report.END}\n{begin}\n{end}\n"
-    assert report.rewritten(readme, "new", begin, end) == (
+    page = f"{report.BEGIN}\n{report.END}\n{begin}\n{end}\n"
+    assert report.rewritten(page, "new", begin, end) == (
         f"{report.BEGIN}\n{report.END}\n{begin}\nnew\n{end}\n"
     )
 
