@@ -53,6 +53,7 @@ def estimate_bandwidth(
 
     The figure of :func:`sklearn.cluster.estimate_bandwidth`, in less than quadratic time where
     there are few columns; or a rule of thumb from the spread of the rows, in a pass over them.
+    Read more in :doc:`/guides/bandwidth`.
 
     Parameters
     ----------
@@ -281,6 +282,8 @@ def bandwidth_curve(
     progress: bool | str | Report = "auto",
 ) -> BandwidthCurve:
     """Count the clusters of X at each bandwidth of a ladder, each rung started from the last.
+
+    Read more in :doc:`/guides/bandwidth`.
 
     Parameters
     ----------

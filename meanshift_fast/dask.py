@@ -92,7 +92,7 @@ class MeanShift(estimator.MeanShift):
     A bandwidth that is None or a rule is estimated in a pass of its own from 32,768 rows, chosen
     by their numbers; where the sizes of the chunks are not known, counting them is one more.
 
-    The README has the cost of each stage.
+    :doc:`/guides/dask` has the cost of each stage.
 
     Examples
     --------

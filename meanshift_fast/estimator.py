@@ -34,7 +34,8 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
     Every seed moves to the mean of the rows within the bandwidth, again and again, until it rests
     on a peak of the density; peaks within one bandwidth of a stronger one are merged into it, and
-    every row takes the label of the nearest that remain.
+    every row takes the label of the nearest that remain. Read more in :doc:`/tutorial` and
+    :doc:`/guides/index`.
 
     Parameters
     ----------
@@ -127,12 +128,12 @@ default=None
     scikit-learn's takes as long as the ball is full. A Gaussian shift takes some ten times that,
     and neighbours share it; above four dimensions it takes all rows that matter. Memory besides
     the table, as float64: 10 d + 30 bytes a row, 9 d more with the Gaussian kernel, and 30 d + 40
-    bytes a seed, of up to 32,768 seeds 200 d + 450 more; in basins every row is a seed. The README
-    has the whole formula.
+    bytes a seed, of up to 32,768 seeds 200 d + 450 more; in basins every row is a seed.
+    :doc:`/explanations/memory` has the whole formula.
 
     A fitted model is arrays and numbers. Pickled it takes ``8 * n_samples`` bytes and some 3 kB;
-    with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight. The README
-    has the whole formula.
+    with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight.
+    :doc:`/guides/models` has the whole formula.
 
     A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
     weight 0 take part in none of these, and are labelled.
@@ -149,7 +150,8 @@ default=None
     Differs from :class:`sklearn.cluster.MeanShift` where that is better: all threads by default;
     ``predict`` honours ``cluster_all``; an estimated bandwidth of zero gives each distinct row
     its cluster; bins whose centres have all rows out of reach give way to the rows as seeds, with
-    a warning; errors name the parameter. See the README.
+    a warning; errors name the parameter. :doc:`/from_scikit_learn` has
+    the whole table.
 
     References
     ----------

@@ -51,7 +51,7 @@ def mean_shift_filter(
 
     A pixel's trajectory starts at itself, in space and in range (grey value, colour, bands). It
     goes to the mean of the pixels in the window around it, again and again, and rests when it
-    moves by no more than ``tol``.
+    moves by no more than ``tol``. Read more in :doc:`/guides/images`.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def mean_shift_segment(
 
     Regions smaller than ``min_size`` join the touching region whose mean range is nearest: the
     smallest first, and of equals, and of equally near ones, that with the first pixel in raster
-    order, until none is small.
+    order, until none is small. Read more in :doc:`/guides/images`.
 
     Parameters
     ----------

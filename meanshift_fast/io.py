@@ -133,6 +133,8 @@ def open_table(
 ) -> Table:
     """Look into a file and choose its columns.
 
+    Read more in :doc:`/guides/command_line`.
+
     Parameters
     ----------
     path : str or Path

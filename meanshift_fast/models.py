@@ -35,6 +35,8 @@ _STATE = ("cluster_centers_", "bandwidth_", "mode_weight_", "history_", "n_iter_
 def save_model(model: MeanShift, path: str | Path) -> None:
     """Write a fitted model to a file, whole or not at all.
 
+    Read more in :doc:`/guides/models`.
+
     Parameters
     ----------
     model : MeanShift

@@ -63,7 +63,7 @@ class _Passes:
             raise TypeError(
                 f"make_batches must begin anew each time, got a {type(batches).__name__}, which "
                 "can be gone through but once; give the function that makes it, a list, or an "
-                "object whose __iter__ makes a new iterator"
+                "object whose __iter__ makes a new iterator (manual: guides/streams)"
             )
         return iterator
 
@@ -147,6 +147,8 @@ def fit_batches(
     **parameters: Any,
 ) -> MeanShift:
     """Fit mean shift to batches of rows that need not fit in memory together.
+
+    Read more in :doc:`/guides/streams`.
 
     Parameters
     ----------

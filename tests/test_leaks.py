@@ -132,7 +132,7 @@ for table, tree.MAX_MEDIAN_ROWS in ((small, 0), (small, medians), (drawn(n, d), 
 print(json.dumps(resident("VmHWM") - before))
 """
 
-ROWS, COLUMNS, SEEDS, MEMO = 10, 9, 30, 200  # the README's bytes a column: tree, kernel, climb
+ROWS, COLUMNS, SEEDS, MEMO = 10, 9, 30, 200  # the manual's bytes a column
 PEAK_CASES = {
     "few seeds": (1_000_000, 2, {"few": True}, lambda d: ROWS * d + 30),
     "few seeds, 8 columns": (500_000, 8, {"few": True}, lambda d: ROWS * d + 30),

@@ -159,7 +159,7 @@ def test_a_model_that_was_read_takes_no_kernels_of_its_own():
 
 
 def told_size(n_rows, n_features, model, *, weighted):
-    """The README's formula, in bytes."""
+    """The manual's formula, in bytes."""
     n_modes, n_rounds = len(model.cluster_centers_), len(model.history_)
     size = 8 * n_rows + (model.cluster_centers_.itemsize * n_features + 8) * n_modes + 40 * n_rounds
     if model.assign == "basin":

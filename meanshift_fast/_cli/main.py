@@ -84,7 +84,9 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="meanshift-fast", description="Mean shift clustering with scikit-learn's own answer."
+        prog="meanshift-fast",
+        description="Mean shift clustering with scikit-learn's own answer.",
+        epilog="Formats, examples and exit codes: the manual's page guides/command_line.",
     )
     parser.add_argument(
         "--version", action="version", version=f"meanshift-fast {meanshift_fast.__version__}"
@@ -117,6 +119,7 @@ def _parser() -> Parser:
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "In the manual: guides/bandwidth, guides/noise, guides/command_line."
     _add_input(parser)
     _add_weight_column(parser)
     _add_output(parser)

@@ -25,7 +25,7 @@ class Found(NamedTuple):
             warnings.warn(
                 f'bandwidth="stable": {counted(self.n_clusters, "cluster")} last longest, but the '
                 f"fit has {counted(n_centers, 'centre')}; min_support drops centres of few rows, "
-                "and bandwidth_curve shows other plateaus",
+                "and bandwidth_curve shows other plateaus (manual: guides/bandwidth)",
                 stacklevel=caller_level(),
             )
 

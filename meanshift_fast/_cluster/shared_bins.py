@@ -88,7 +88,7 @@ def warn_of_missed_modes(
         f"All rows are in {counted(n_bins, 'bin')} of side {bandwidth_text(bandwidth)}, which hold "
         f"rows of several clusters: of {n_sampled} rows that were tried, {n_stray} ascend to "
         "centres that the bins have missed. Start from every row (bin_seeding=False), or reduce "
-        "the columns.",
+        "the columns (manual: guides/embeddings).",
         stacklevel=caller_level(),
     )
 
