@@ -8,7 +8,7 @@
 
     base (the protocol), choice (which index), exact (a bandwidth of 0), equal_rows, thresholds
     gaussian_index --> gaussian --> gaussian_sums, error_bounds, series; newton polishes modes
-    kth_neighbors --> kth_search, kth_select; nearest --> nearest_kernels
+    kth_neighbors --> kth_search, kth_products, kth_select; nearest --> nearest_kernels
     projected --> neighbour_list, of rows near a position while it moves little
     singles --> product_levels --> products         rows that fill many columns, by matrix products
                                    products --> ball_bits, ball_sums; product_choice probes

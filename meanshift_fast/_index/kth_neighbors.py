@@ -1,6 +1,7 @@
 """The mean distance to the k-th neighbour, which an estimated bandwidth is.
 
 rows --> all pairs are measured, where rows are few ------------------> kth_select
+     |-> products with all rows, where rows fill many columns --------> kth_products
      `-> moment_tree --> a count about a prediction (kth_search) -----> kth_select --> mean
 """
 
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._index import kth_products, product_choice
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.kth_search import search_all
@@ -186,8 +188,9 @@ def mean_kth_distance(
     Notes
     -----
     Of up to 1,024 rows of 16,384 values all pairs are measured. Beyond that the time is about
-    n_samples^(1.5) in two dimensions, and that of measuring all pairs in many; memory besides the
-    tree, 32 bytes a row and thread.
+    n_samples^(1.5) in two dimensions, and that of measuring all pairs in many, by matrix products
+    where rows fill their dimensions; memory besides the tree, or a float32 copy, 32 bytes a row and
+    thread.
     """
     points, weights, k, weight = _with_unit_weights(points, quantile, weights)
     low, high = points.min(axis=0), points.max(axis=0)
@@ -204,6 +207,8 @@ def mean_kth_distance(
         exponent = 0
     if len(points) <= MAX_PAIRS_ROWS and points.size <= MAX_PAIRS_VALUES:
         radii = _kth_distances_of_few(points, weights, k)
+    elif product_choice.is_worth_for_neighbours(points, k / weight):
+        radii = kth_products.kth_distances(points, weights, k)
     else:
         rows = tree.build(points, weights, careful=True)
         radii = np.empty(len(points))

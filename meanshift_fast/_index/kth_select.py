@@ -29,7 +29,7 @@ def _one_between(distances, first, n_leaves, low, high):
 
 
 @step
-def _select_weighted(values, weights, stop, target):
+def select_weighted(values, weights, stop, target):
     """Find the least of the first ``stop`` values up to which weights sum to the target."""
     start = 0
     while stop - start > 1:
@@ -97,7 +97,7 @@ def kth_sq(distances, first, weights, n_leaves, target, bracket, kept, kept_weig
         else:
             high, reached, lean = bound, total(passed), -0.06
         n_passes += 1
-    n_kept = np.int64(0)  # a literal would compile `_select_weighted` a second time
+    n_kept = np.int64(0)  # a literal would compile `select_weighted` a second time
     for i in range(n_leaves):
         values = load(distances, first + i)
         left = bits(values < high) & ~bits(values < low)
@@ -107,4 +107,4 @@ def kth_sq(distances, first, weights, n_leaves, target, bracket, kept, kept_weig
             put(kept, n_kept, item(distances, (first + i) * LANES + lane))
             put(kept_weights, n_kept, item(weights, i * LANES + lane))
             n_kept += 1
-    return _select_weighted(kept, kept_weights, n_kept, target - below)
+    return select_weighted(kept, kept_weights, n_kept, target - below)

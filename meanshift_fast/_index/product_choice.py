@@ -24,29 +24,51 @@ PROBED_VALUES = 1 << 20  # of rows converted at a time
 
 def is_worth(points: NDArray[np.float64], radius: float, n_seeds: int) -> bool:
     """Whether products pay for an ascent from so many seeds, every eighth row or more."""
+    n_samples = len(points)
+    if n_seeds <= max(n_samples // 8, LANES) or not _may_serve(points, n_seeds):
+        return False
+    distances, most_sq = _probe(points)
+    open_share = _open_share(distances, np.full(len(distances), radius))
+    return (
+        open_share > thresholds.MIN_PRODUCT_OPEN_SHARE
+        and error_of(points.shape[1]) * most_sq <= thresholds.MAX_PRODUCT_ERROR * radius * radius
+    )
+
+
+def is_worth_for_neighbours(points: NDArray[np.float64], quantile: float) -> bool:
+    """Whether products pay for finding the distances that hold such a part of the rows."""
+    n_samples = len(points)
+    if not _may_serve(points, n_samples):
+        return False
+    distances, most_sq = _probe(points)
+    k = min(int(quantile * n_samples), n_samples - 1)
+    radii = np.partition(distances, k, axis=1)[:, k]
+    least_sq = float(radii.min()) ** 2
+    return (
+        _open_share(distances, radii) > thresholds.MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE
+        and error_of(points.shape[1]) * most_sq <= thresholds.MAX_PRODUCT_ERROR * least_sq
+    )
+
+
+def _may_serve(points: NDArray[np.float64], n_seeds: int) -> bool:
+    """Whether a table is of a size for products, and in the range of their error bound."""
     n_samples, n_features = points.shape
-    if not MIN_FEATURES <= n_features <= MAX_FEATURES or n_seeds <= max(n_samples // 8, LANES):
-        return False
-    if n_seeds * n_samples < thresholds.MIN_PRODUCT_PAIRS:
-        return False
-    if not max(float(points.max()), -float(points.min())) < MAX_COORDINATE:
-        return False
-    return _open_share(points, radius) > thresholds.MIN_PRODUCT_OPEN_SHARE
+    return (
+        MIN_FEATURES <= n_features <= MAX_FEATURES
+        and n_seeds * n_samples >= thresholds.MIN_PRODUCT_PAIRS
+        and max(float(points.max()), -float(points.min())) < MAX_COORDINATE
+    )
 
 
-def _open_share(points: NDArray[np.float64], radius: float) -> float:
-    """Which part of the rows, on average over some of them, trees would measure.
-
-    0 where rows are so far from each other that products in float32 would leave many open.
-    """
+def _probe(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """The distances of some rows to all, about, and the largest squared norm."""
     n_samples, n_features = points.shape
     places = points[:: -(-n_samples // PROBED_POSITIONS)]
     middle = places.mean(axis=0)
     places = places - middle
     norms_sq = np.einsum("ij,ij->i", places, places)
     step = max(PROBED_VALUES // n_features, 1)
-    distances_sq = np.empty((len(places), n_samples))
-    most_sq = 0.0
+    distances_sq, most_sq = np.empty((len(places), n_samples)), 0.0
     with blas_alone():
         for start in range(0, n_samples, step):
             rows = points[start : start + step] - middle
@@ -57,9 +79,11 @@ def _open_share(points: NDArray[np.float64], radius: float) -> float:
             some *= -2.0
             some += rows_sq
             some += norms_sq[:, None]
-    if error_of(n_features) * most_sq > thresholds.MAX_PRODUCT_ERROR * radius * radius:
-        return 0.0
-    distances = np.sqrt(np.maximum(distances_sq, 0.0))
-    kth = min(LANES, n_samples - 1)
+    return np.sqrt(np.maximum(distances_sq, 0.0, out=distances_sq), out=distances_sq), most_sq
+
+
+def _open_share(distances: NDArray[np.float64], radii: NDArray[np.float64]) -> float:
+    """Which part of the rows, on average over the probed ones, trees would measure."""
+    kth = min(LANES, distances.shape[1] - 1)
     widths = np.partition(distances, kth, axis=1)[:, kth]
-    return float((np.abs(distances - radius) <= widths[:, None]).mean())
+    return float((np.abs(distances - radii[:, None]) <= widths[:, None]).mean())

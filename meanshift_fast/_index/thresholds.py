@@ -39,6 +39,10 @@ MIN_PRODUCT_PAIRS = 1 << 18
 # 0.3, 0.5 and 1.25 (0.31, 0.52, 0.89), blobs in 33 and 64 columns 0.6 (0.05), 1,000 narrow clusters
 # 0.5 (0.01), normal rows in 64 columns 3.9 (1.0), 2,000 token embeddings 7.1 (0.99).
 MIN_PRODUCT_OPEN_SHARE = 0.7
+# The same for the k-th neighbour of each row. Trees over products: 5,000 rows of 20 blobs in 64
+# columns, quantile 0.02, 0.45 (0.05), 4,000 in 33 columns 1.45 (0.43), digits 2.8 (0.61), normal
+# rows in 64 columns 3.1 (1.0), 2,000 token embeddings 6.3 (0.91).
+MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE = 0.25
 # Error of a product in squared bandwidths up to which few rows are left open.
 MAX_PRODUCT_ERROR = 0.01
 
