@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.model import adopt, bandwidth_of, fitted, kept_of, settings_of
 from meanshift_fast._cluster.stages import log_remarks
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.nearest import nearest_labels, take_one_thread
 from meanshift_fast._input.checks import check_parameters, checked, checked_table
 from meanshift_fast._input.progress import Report, reporting
@@ -181,7 +182,7 @@ default=None
             "array-like",
             None,
         ],
-        "kernel": [StrOptions({"flat", "gaussian"})],
+        "kernel": [StrOptions(set(KERNELS))],
         "seeds": ["array-like", None],
         "bin_seeding": ["boolean"],
         "min_bin_freq": [Interval(Integral, 1, None, closed="left")],
@@ -346,7 +347,7 @@ default=None
                 f"of {modes.shape[1]}"
             )
         bandwidth = bandwidth_of(self)
-        units = units_of(bandwidth, modes, in_bandwidths=self.kernel == "gaussian")
+        units = units_of(bandwidth, modes, in_bandwidths=KERNELS[self.kernel].in_bandwidths)
         alone = take_one_thread(points, modes)
         with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "labels"):
             return nearest_labels(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from meanshift_fast._cluster.trajectory import ball_mean, gaussian_mean, rows_in_ball, trajectory
+from meanshift_fast._cluster.trajectory import MEANS, rows_in_ball, trajectory
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE
@@ -305,8 +305,7 @@ def trace(
     weights = checked_weights(sample_weight, len(points))
 
     bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
-    mean_of = ball_mean if kernel == "flat" else gaussian_mean
-    step = partial(mean_of, points, weights, bandwidth)
+    step = partial(MEANS[kernel], points, weights, bandwidth)
     trajectories = [trajectory(step, origin, bandwidth, tol, max_iter) for origin in starts]
     positions, shifts, support = (list(part) for part in zip(*trajectories, strict=True))
     return Trace(positions, shifts, support, bandwidth, kernel, tol, max_iter, points, weights)
@@ -332,7 +331,7 @@ def _checked_starts(start: npt.ArrayLike, n_features: int) -> _Floats:
 def _check_parameters(
     bandwidth: float, kernel: str, accuracy: float, tol: float, max_iter: int
 ) -> None:
-    if kernel not in ("flat", "gaussian"):
+    if kernel not in MEANS:
         raise ValueError(
             f'kernel must be "flat" or "gaussian", got {quoted(kernel)}; "flat" counts every row '
             "in the ball the same"

@@ -27,6 +27,7 @@ from meanshift_fast._index import thresholds
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.moment_tree import order_of
+from meanshift_fast._index.stopping import are_at_rest
 from meanshift_fast._input.progress import Report, note_round
 from meanshift_fast._input.scaling import readonly
 
@@ -102,7 +103,7 @@ class _Stepping:
         if numbers is not None:
             positions = positions.take(numbers, axis=0)
             support, moves = support[numbers], moves[numbers]
-        at_rest = (moves <= self.rest) | (support == 0.0)
+        at_rest = are_at_rest(moves, support, self.rest)
         a_round = (len(moves), float(moves.mean()), float(moves.max()), int(at_rest.sum()))
         return Outcome(positions, support, at_rest, [a_round])
 

@@ -1,6 +1,5 @@
 """Rules for a bandwidth that is not given: k-th neighbours, rules of thumb, the stable plateau."""
 
-import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.scale_space import stable_bandwidth
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.messages import caller_level, counted
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -70,9 +70,8 @@ def find_bandwidth(
         )
     else:
         radius = mean_kth_distance(points, quantile=quantile, weights=weights)
-    if kernel == "gaussian":
-        radius /= math.sqrt(points.shape[1] + 2)
-    return Found(np.float64(radius), n_clusters)
+    bandwidth = KERNELS[kernel].bandwidth_of(radius, points.shape[1])
+    return Found(np.float64(bandwidth), n_clusters)
 
 
 def rule_of_thumb(

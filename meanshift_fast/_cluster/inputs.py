@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast._index import thresholds
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
 from meanshift_fast._jit.threads import no_threads
 
 BANDWIDTH_RULES = ("scott", "silverman", "stable")
-CHOICES = {"kernel": ("flat", "gaussian"), "assign": ("nearest", "basin")}
+CHOICES = {"kernel": tuple(KERNELS), "assign": ("nearest", "basin")}
 
 Bandwidth = float | NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class Settings(NamedTuple):
         return (
             self.bin_seeding
             and self.seeds is None
-            and self.kernel == "flat"
+            and KERNELS[self.kernel].is_ball
             and self.assign == "nearest"
             and self.min_support == 0.0
         )

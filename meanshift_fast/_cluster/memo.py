@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster.history import count_move
 from meanshift_fast._index import thresholds
+from meanshift_fast._index.stopping import is_at_rest
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
@@ -101,7 +102,7 @@ def _record(
             moves[here] = new_moves[i, number]
             next_places[here] = there
             live[i] = -1
-            at_rest = moves[here] <= rest or support[here] == 0.0
+            at_rest = is_at_rest(moves[here], support[here], rest)
             if not at_rest and next_places[there] == OPEN:
                 next_places[there] = PENDING
                 live[i] = there
@@ -129,7 +130,7 @@ def _follow(
         while number < totals.shape[0] and not rests:
             last, here = here, item(next_place, here)
             move = item(lengths, last)
-            rests = move <= rest or item(weights, last) == 0.0
+            rests = is_at_rest(move, item(weights, last), rest)
             count_move(sums, number, move, rests)
             number += 1
         at_rest[seed] = rests

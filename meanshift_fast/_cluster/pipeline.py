@@ -31,6 +31,7 @@ from meanshift_fast._cluster.seeds import Seeds, find_seeds
 from meanshift_fast._cluster.stages import Stages
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.extent import extremes
@@ -120,7 +121,7 @@ def fit(
     with borrowed_threads(settings.n_jobs, alone=settings.take_one_thread(table.size)):
         if not isinstance(settings.bandwidth, str | None):
             stages.begin("bandwidth")
-        stages.end("%s of %d rows", bandwidth_text(bandwidth), len(rows.points))
+        stages.end("%s of %d rows", lambda: bandwidth_text(bandwidth), len(rows.points))
         return _fit_by_stages(rows, found, settings, stages)
 
 
@@ -129,7 +130,7 @@ def _fit_by_stages(rows: Rows, found: Found, settings: Settings, stages: Stages)
     bandwidth = found.bandwidth
     stages.begin("seeds")
     units = units_of(
-        bandwidth, extremes(rows.points), in_bandwidths=settings.kernel == "gaussian",
+        bandwidth, extremes(rows.points), in_bandwidths=KERNELS[settings.kernel].in_bandwidths,
         in_bins=settings.bin_seeding and settings.seeds is None,
     )  # fmt: skip
     seeds = find_seeds(rows.heavy, rows.points, rows.heavy_weights, bandwidth, settings)
@@ -177,8 +178,8 @@ def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
             stages.begin("bandwidth")
             return find_bandwidth(
                 given, settings.kernel, rows.points, rows.heavy_weights,
-                every_row=from_rows and settings.kernel == "flat", coalesce=settings.coalesce,
-                min_support=settings.min_support,
+                every_row=from_rows and KERNELS[settings.kernel].is_ball,
+                coalesce=settings.coalesce, min_support=settings.min_support,
             )  # fmt: skip
     if isinstance(given, Real):
         return Found(given)
@@ -257,11 +258,11 @@ def _merge(
 ) -> Modes:
     """Merge endpoints within a bandwidth; of a smooth density, polish what is left and merge."""
     endpoints, support = ascent.endpoints, ascent.support
-    is_reached = support > 0.0
-    if not is_reached.any():
+    n_reached = np.count_nonzero(support)
+    if n_reached == 0:
         raise no_point_within(bandwidth, units.leave(endpoints))
-    if not is_reached.all():
-        endpoints, support = endpoints[is_reached], support[is_reached]
+    if n_reached < len(support):
+        endpoints, support = endpoints[support > 0.0], support[support > 0.0]
     dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
     modes, support = merge_modes(_rounded(endpoints, units, dtype), support, units.radius)
     places = readonly_table(modes)
@@ -276,6 +277,8 @@ def _merge(
 
 def _with_support(modes: Modes, min_support: float) -> Modes:
     """Drop the modes of too little support; their basins become those of the nearest left."""
+    if min_support == 0.0:
+        return modes
     n_kept = count_supported(modes.support, min_support)
     if n_kept == 0:
         raise ValueError(
@@ -396,7 +399,7 @@ def label_by_basin(
     """
     rows = Rows.of(kept.points, kept.weights, kept.widths)
     units = units_of(
-        bandwidth, rows.points, kept.places, in_bandwidths=settings.kernel == "gaussian"
+        bandwidth, rows.points, kept.places, in_bandwidths=KERNELS[settings.kernel].in_bandwidths
     )
 
     def index() -> Index:

@@ -36,6 +36,7 @@ from meanshift_fast._index.moment_tree import (
 from meanshift_fast._index.nearest import limit_square
 from meanshift_fast._index.nearest_kernels import label_by_all
 from meanshift_fast._index.projected import max_seeds_without
+from meanshift_fast._index.stopping import is_at_rest
 from meanshift_fast._index.traversal import (
     STACK_BLOCKS,
     Group,
@@ -143,7 +144,7 @@ def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, su
                 flat(stack), shared, own,
             )  # fmt: skip
             weight, move = move_to_mean(at, i, n_features, shared, own, 0)
-            at_rest = move <= rest or weight == 0.0
+            at_rest = is_at_rest(move, weight, rest)
             put(weights, i, weight)
             count_move(flat(totals), number, move, at_rest)
             number += 1

@@ -44,8 +44,9 @@ class Stages:
         self._began = perf_counter()
 
     def end(self, facts: str, *values: Any) -> None:
-        """Log what was found since a stage began or the last one ended."""
+        """Log what was found since a stage began or the last one ended; callables are called."""
         if logger.isEnabledFor(logging.DEBUG):
             now = perf_counter()
-            logger.debug(f"{facts}, %.3g s", *values, now - self._began)
+            found = [value() if callable(value) else value for value in values]
+            logger.debug(f"{facts}, %.3g s", *found, now - self._began)
             self._began = now

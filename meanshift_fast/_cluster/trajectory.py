@@ -39,7 +39,7 @@ def trajectory(
         positions.append(mean)
         shifts.append(shift)
         support.append(weight)
-        if shift <= tol * bandwidth:
+        if shift <= tol * bandwidth:  # `_index/stopping.py`; of an empty ball it has left
             break
     return np.array(positions), np.array(shifts), np.array(support, dtype=np.float64)
 
@@ -81,6 +81,9 @@ def gaussian_mean(
         share = counts / counts.sum()
         weight = counts.sum() * np.exp(-0.5 * nearest)
     return share @ points, float(weight * (weights.max() if weights.size else 1.0))
+
+
+MEANS = {"flat": ball_mean, "gaussian": gaussian_mean}
 
 
 def rows_in_ball(

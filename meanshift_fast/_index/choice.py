@@ -22,6 +22,7 @@ from meanshift_fast._index.base import Index
 from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.gaussian_index import GaussianIndex
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import build as build_tree
 from meanshift_fast._index.product_levels import table_of
 from meanshift_fast._index.products import ProductIndex
@@ -82,7 +83,7 @@ def _chosen(
     widths: NDArray[np.float64],
 ) -> tuple[Index, str]:
     """The first line of the table that applies, and what it says."""
-    counts_whole_rows = kernel == "flat" and radius > 0.0 and not widths.size
+    counts_whole_rows = KERNELS[kernel].is_ball and radius > 0.0 and not widths.size
     if counts_whole_rows and product_choice.is_worth(points, radius, n_seeds):
         return ProductIndex(table_of(points, weights), radius), "the rows fill their dimensions"
     if counts_whole_rows and projected.is_worth(points, n_seeds):

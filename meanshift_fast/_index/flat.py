@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index, Walk, empty_walk, without_sums
 from meanshift_fast._index.moment_tree import MomentTree
+from meanshift_fast._index.stopping import is_at_rest
 from meanshift_fast._index.traversal import (
     BLOCK_POSITIONS,
     MAX_GROUPED_FEATURES,
@@ -88,7 +89,7 @@ def _follow_some(tree, positions, first, stop, radius_sq, rest, walk, memory, st
             walk.support[i, number], walk.moves[i, number] = weight, move
             for f in range(n_features):
                 put(means, (i * n_steps + number) * n_features + f, item(at, i * n_features + f))
-            if move <= rest or weight == 0.0:
+            if is_at_rest(move, weight, rest):
                 break
 
 

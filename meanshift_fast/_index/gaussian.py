@@ -19,10 +19,11 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.error_bounds import Workspace
-from meanshift_fast._index.gaussian_sums import STACK_BLOCKS, sum_about
+from meanshift_fast._index.gaussian_sums import sum_about
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.series import move_by_cumulants, remainder, write_series
 from meanshift_fast._index.sigma_points import HUGE, SigmaPoints, nodes_of
+from meanshift_fast._index.traversal import STACK_BLOCKS
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
 from meanshift_fast._jit.simd import LANES, flat, item, load, put, total

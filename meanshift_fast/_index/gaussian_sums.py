@@ -27,8 +27,6 @@ from meanshift_fast._index.sigma_points import HUGE
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import bits, exp, full, item, load, lowest, mask_of, put, store, where
 
-STACK_BLOCKS = 160  # fifteen siblings wait at each level; ten levels hold 16^10 rows
-
 
 @step
 def sum_places(n_features):

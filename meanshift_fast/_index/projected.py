@@ -44,6 +44,7 @@ from meanshift_fast._index.neighbour_list import (
     sum_neighbours,
 )
 from meanshift_fast._index.projection import Projections, project_position
+from meanshift_fast._index.stopping import is_at_rest
 from meanshift_fast._index.traversal import STACK_BLOCKS
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
@@ -97,7 +98,7 @@ def _follow_one(data, views, memory, radius, rest, places, first, support, moves
         support[number], moves[number] = weight, np.sqrt(move_sq)
         for f in range(n_features):
             put(places, first + number * n_features + f, item(place, f))
-        if moves[number] <= rest or weight == 0.0:
+        if is_at_rest(moves[number], weight, rest):
             break
 
 

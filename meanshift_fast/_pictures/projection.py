@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.density import flat_density, gaussian_density
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.scaling import Units, units_of
 
 _Floats = NDArray[np.float64]
@@ -112,7 +113,7 @@ def page_of(
     Where each feature has its own bandwidth, components are those of the columns in bandwidths.
     """
     n_features = rows.shape[1]
-    units = units_of(bandwidth, rows, in_bandwidths=kernel == "gaussian")
+    units = units_of(bandwidth, rows, in_bandwidths=KERNELS[kernel].in_bandwidths)
     if n_features <= 2:
         names = names or [f"feature {f}" for f in range(n_features)]
         if n_features == 1:
@@ -148,7 +149,7 @@ def _principal_axes(away: _Floats) -> tuple[_Floats, _Floats]:
 
 def field_of(page: Page, centers: _Floats, measure: Callable[[_Floats], NDArray[Any]]) -> Field:
     """Measure a quantity at each position of a grid over all that a kernel reaches."""
-    reach = page.ball().max(axis=0) * (1.05 if page.kernel == "flat" else 2.5)
+    reach = page.ball().max(axis=0) * KERNELS[page.kernel].reach
     low = np.minimum(page.rows.min(axis=0), centers.min(axis=0)) - reach
     high = np.maximum(page.rows.max(axis=0), centers.max(axis=0)) + reach
     low, high = np.where(low < high, [low, high], [low - 1.0, high + 1.0])

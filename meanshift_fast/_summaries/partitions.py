@@ -18,6 +18,7 @@ from meanshift_fast._cluster.bandwidth_rules import Found, find_bandwidth
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.model import adopt, fitted
 from meanshift_fast._cluster.seeds import checked_seeds
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.soft_cells import widths_of
 from meanshift_fast._input.checks import check_parameters, refuse_masked
 from meanshift_fast._input.messages import cut, quoted
@@ -202,7 +203,8 @@ def fit_cells(
         The names of the columns.
     """
     # A Gaussian is smooth: a cell of a sixteenth of it moves no mean by much.
-    widths = widths_of(condensed.variances) if model.kernel == "flat" else UNWEIGHTED
+    is_ball = KERNELS[model.kernel].is_ball
+    widths = widths_of(condensed.variances) if is_ball else UNWEIGHTED
     vars(model).pop("cluster_centers_", None)  # no model is left where the fit fails
     weights = checked_weights(condensed.weights, len(condensed.points))
     fit = fitted(model, condensed.points, weights, widths, bandwidth=found.bandwidth)

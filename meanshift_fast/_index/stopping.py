@@ -1,0 +1,25 @@
+"""The stopping rule: when a trajectory is at rest. Ascents, memo and walks share this one.
+
+A trajectory ends with a move of at most ``rest``, which is ``tol`` bandwidths, and where its
+neighbourhood is empty. Two have rules of their own: the filter of images, over pixels and colours
+(`_image/ascent.py`), and a trace, in plain NumPy (`_cluster/trajectory.py`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._jit.compiler import inlined
+
+
+@inlined
+def is_at_rest(move, support, rest):
+    """Whether a move was the last of its trajectory."""
+    return move <= rest or support == 0.0
+
+
+def are_at_rest(
+    moves: NDArray[np.float64], support: NDArray[np.float64], rest: float
+) -> NDArray[np.bool_]:
+    """The same of many trajectories, outside of kernels."""
+    at_rest: NDArray[np.bool_] = (moves <= rest) | (support == 0.0)
+    return at_rest
