@@ -36,11 +36,15 @@ _HELP = {
 
 
 def add_parameters(
-    parser: argparse.ArgumentParser, function: Callable[..., Any], bandwidth: Callable[[str], Any]
+    parser: argparse.ArgumentParser,
+    function: Callable[..., Any],
+    bandwidth: Callable[[str], Any],
+    **defaults: Any,
 ) -> None:
     """Add the parameters that a function shares with MeanShift, as options.
 
     ``bandwidth`` reads the text of ``--bandwidth``. The names go to the default ``parameters``.
+    ``defaults`` are those that are not MeanShift's.
     """
     rules = ", ".join(choices("bandwidth"))
     each = " or one for each column," if bandwidth is lengths else ""
@@ -57,7 +61,8 @@ def add_parameters(
     parser.set_defaults(parameters=[parameter.name for parameter in parameters])
     for parameter in parameters:
         if parameter.name not in ("bandwidth", "n_jobs"):
-            _add_parameter(parser, parameter.name, parameter.default)
+            default = defaults.get(parameter.name, parameter.default)
+            _add_parameter(parser, parameter.name, default)
 
 
 def _add_parameter(parser: argparse.ArgumentParser, name: str, default: Any) -> None:

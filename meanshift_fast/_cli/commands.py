@@ -48,7 +48,7 @@ def cluster(arguments: Namespace) -> None:
     for target in filter(None, targets):
         _check_target(target)
     began = time.perf_counter()
-    table = _opened(arguments)
+    table = opened(arguments)
     model = MeanShift(**{name: getattr(arguments, name) for name in arguments.parameters})
     was_read = began
     if is_stream := _is_stream(arguments, table):
@@ -59,7 +59,7 @@ def cluster(arguments: Namespace) -> None:
         was_read = time.perf_counter()
         _print_remarks(arguments, table, rows.X, rows_are_seeds=not arguments.bin_seeding)
         if arguments.quantile is not None or arguments.scale:
-            model.set_params(bandwidth=_found_bandwidth(arguments, rows))
+            model.set_params(bandwidth=found_bandwidth(arguments, rows))
         model.fit(rows.X, sample_weight=rows.weights)
         labelled = iter([(model.labels_, rows)])
     was_fitted = time.perf_counter()
@@ -84,7 +84,7 @@ def cluster(arguments: Namespace) -> None:
         },
         **_file_facts(arguments, "output", "centers", "model"),
     }
-    _answer(
+    print_answer(
         arguments,
         facts,
         f"{_shape_text(table, counts)}: {counted(len(counts) - 2, 'cluster')}"
@@ -105,7 +105,7 @@ def predict(arguments: Namespace) -> None:
         is_named = arguments.header and format_of(arguments.input, arguments.format) not in UNNAMED
         if arguments.columns is None and is_named:
             arguments.columns = names
-    table = _opened(arguments)
+    table = opened(arguments)
     n_features = len(table.choice.features)
     if n_features != model.n_features_in_:
         raise ValueError(
@@ -122,7 +122,7 @@ def predict(arguments: Namespace) -> None:
         "seconds": {"all": round(seconds, 6)},
         **_file_facts(arguments, "output", "model"),
     }
-    _answer(
+    print_answer(
         arguments,
         facts,
         f"{_shape_text(table, counts)}: {n_met} of {counted(len(counts) - 2, 'cluster')}"
@@ -132,7 +132,7 @@ def predict(arguments: Namespace) -> None:
 
 def bandwidth(arguments: Namespace) -> None:
     """Print the estimated bandwidth of a table: the number, and nothing else."""
-    table = _opened(arguments)
+    table = opened(arguments)
     if size := _too_large(table):
         print_note(f"{size}: estimating from a sample of the rows")
         rows = _sampled(table.batches)
@@ -153,12 +153,12 @@ def bandwidth(arguments: Namespace) -> None:
             method=arguments.method,
         )
     facts = {"bandwidth": float(found), "rows": len(rows.X), "columns": table.choice.features}
-    _answer(arguments, facts, repr(float(found)))
+    print_answer(arguments, facts, repr(float(found)))
 
 
 def trace(arguments: Namespace) -> None:
     """Print the trajectory of one row, step by step."""
-    table = _opened(arguments)
+    table = opened(arguments)
     rows = table.read()
     missing = np.zeros(len(rows.X), dtype=np.bool_) if rows.missing is None else rows.missing
     if arguments.row >= len(missing):
@@ -187,7 +187,7 @@ def trace(arguments: Namespace) -> None:
         "shifts": traced.shifts[0].tolist(),
         "support": traced.support[0].tolist(),
     }
-    _answer(arguments, facts, str(traced))
+    print_answer(arguments, facts, str(traced))
 
 
 def print_line(line: str = "", end: str = "\n") -> None:
@@ -202,7 +202,8 @@ def print_note(message: str, before: str = "") -> None:
         print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
 
 
-def _opened(arguments: Namespace) -> Table:
+def opened(arguments: Namespace) -> Table:
+    """Open the input by the options for it; what is left out is listed on stderr."""
     options = ("columns", "exclude", "format", "delimiter", "decimal", "header", "comment")
     table = open_table(
         arguments.input,
@@ -249,7 +250,7 @@ def _print_remarks(
         print_note(f"{remark.text}; {remark.option}")
 
 
-def _found_bandwidth(arguments: Namespace, rows: Batch) -> Any:
+def found_bandwidth(arguments: Namespace, rows: Batch) -> Any:
     """Find the bandwidth: by --quantile or a rule, with --scale in standard deviations."""
     if not arguments.scale:
         return _estimated_bandwidth(arguments, rows)
@@ -313,7 +314,7 @@ def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> 
             yield batch
 
     if arguments.quantile is not None or arguments.scale:
-        parameters["bandwidth"] = _found_bandwidth(arguments, _sampled(batches))
+        parameters["bandwidth"] = found_bandwidth(arguments, _sampled(batches))
     parameters |= {"resolution": arguments.resolution}
     return fit_batches(batches, **parameters)
 
@@ -380,7 +381,7 @@ def _write_model(table: Table, model: MeanShift, part: Path) -> None:
     write_model(model, part)
 
 
-def _answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None:
+def print_answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None:
     """Print the answer; on stderr where stdout has the labels."""
     line = json.dumps(facts) if arguments.json else line
     if str(getattr(arguments, "output", None)) == "-":

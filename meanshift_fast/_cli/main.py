@@ -1,4 +1,4 @@
-"""The command line: `meanshift-fast cluster | predict | bandwidth | trace | segment | demo | ...`.
+"""The command line: `meanshift-fast cluster | predict | bandwidth | trace | explore | ...`.
 
 Exit codes: 0 for success, 1 for bad data, a missing optional package or a closed pipe, 2 for wrong
 usage, 130 for Ctrl-C, 143 for SIGTERM and 129 for a terminal that was closed. Errors are one line
@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval
 
 import meanshift_fast
 from meanshift_fast import MeanShift
-from meanshift_fast._cli import commands, demo, segment, signals
+from meanshift_fast._cli import commands, demo, explore, segment, signals
 from meanshift_fast._cli.arguments import (
     add_parameters,
     add_quantile,
@@ -110,6 +110,7 @@ def _parser() -> Parser:
     _add_predict(add("predict", commands.predict, "label the rows of a file by a model"))
     _add_bandwidth(add("bandwidth", commands.bandwidth, "estimate the bandwidth of a file's rows"))
     _add_trace(add("trace", commands.trace, "follow one row to its mode, step by step"))
+    _add_explore(add("explore", explore.explore, "choose a bandwidth by looking, in a browser"))
     add_segment(add("segment", segment.segment, "segment an image, and label its pixels"))
     _add_demo(add("demo", _show, "show the pipeline on a table, then cluster a photograph"))
     add("warmup", _warmup, "compile the kernels, or load them from the cache")
@@ -189,6 +190,29 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
         "--row", type=whole("row", 0), required=True, metavar="N", help="which; the first is 0"
     )
     add_parameters(parser, meanshift_fast.trace, length)
+
+
+def _add_explore(parser: argparse.ArgumentParser) -> None:
+    _add_input(parser)
+    _add_weight_column(parser)
+    parser.add_argument(
+        "--keep",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="columns of the input that go before the labels that the page saves",
+    )
+    parser.add_argument(
+        "--once", action="store_true", help="end when the page is closed, not with Ctrl-C"
+    )
+    parser.add_argument(
+        "--browser",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="open a browser (default: yes); the address is printed either way",
+    )
+    parser.set_defaults(scale=False)
+    add_parameters(parser, MeanShift, length, bin_seeding=True)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -333,7 +357,7 @@ def _clash(arguments: argparse.Namespace) -> str | None:
         return "- needs --format, as standard input has no name"
     if getattr(arguments, "method", None) == "stable" and arguments.n_samples is not None:
         return "--n-samples is for the other methods; leave it out with --method stable"
-    return _label_clash(arguments) if hasattr(arguments, "keep") else None
+    return _label_clash(arguments) if hasattr(arguments, "missing_label") else None
 
 
 def _label_clash(arguments: argparse.Namespace) -> str | None:

@@ -107,9 +107,7 @@ class Session:
         self, rows: ExploredRows, parameters: dict[str, Any], on_change: OnChange | None = None
     ) -> None:
         self.rows, self.on_change = rows, on_change or (lambda *_: None)
-        given = MeanShift(**parameters)
-        check_parameters(given)
-        self.parameters = given.get_params()
+        self.parameters = checked_start(parameters)
         bandwidth = self.parameters["bandwidth"]
         self._awaits_stable = bandwidth is None or (
             isinstance(bandwidth, str) and bandwidth == "stable"
@@ -175,9 +173,9 @@ class Session:
             command_line(shown, source),
         )
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
         """End the worker."""
-        self.worker.close()
+        self.worker.close(wait=wait)
 
     # Jobs, on the worker's thread.
 
@@ -249,6 +247,20 @@ class Session:
         self.on_change("error", f"{error or type(error).__name__}")
 
 
+def checked_start(parameters: dict[str, Any]) -> dict[str, Any]:
+    """All parameters of `MeanShift`, checked, of which some are given."""
+    given = MeanShift(**parameters)
+    check_parameters(given)
+    if np.ndim(given.bandwidth or 0.0):
+        raise ValueError(
+            "bandwidth must be one number to explore, got one for each feature; divide each "
+            "column by its own"
+        )
+    if given.seeds is not None:
+        raise ValueError("seeds must be None to explore; bins or rows are the seeds")
+    return dict(given.get_params())
+
+
 def rounded(bandwidth: float) -> float:
     """A bandwidth of few digits, as a slider gives it."""
     return float(f"{bandwidth:.{BANDWIDTH_DIGITS}g}")
@@ -258,11 +270,6 @@ def _first_bandwidth(rows: ExploredRows, parameters: dict[str, Any]) -> float:
     """The bandwidth to begin with: as given, by its rule, or an estimate from some rows."""
     given = parameters["bandwidth"]
     if given is not None and not isinstance(given, str):
-        if np.ndim(given):
-            raise ValueError(
-                "bandwidth must be one number to explore, got one for each feature; divide each "
-                "column by its own"
-            )
         return float(given)
     table, weights = rows.table, rows.weights
     rule = given if given in ("scott", "silverman") else None

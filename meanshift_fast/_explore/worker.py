@@ -67,13 +67,13 @@ class Worker:
             if not self._changed.wait_for(lambda: not (self._waiting or self._at_work), seconds):
                 raise TimeoutError(f"{self._at_work} at work, {sorted(self._waiting)} waiting")
 
-    def close(self) -> None:
-        """Drop what is at work or waits, and end the thread."""
+    def close(self, *, wait: bool = True) -> None:
+        """Drop what is at work or waits, and end the thread; ``wait`` until it has ended."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()
             self._changed.notify_all()
-        if threading.current_thread() is not self._thread:
+        if wait and threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _run(self) -> None:
