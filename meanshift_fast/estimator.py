@@ -24,7 +24,6 @@ from meanshift_fast._input.scaling import (
     NOT_NEGATIVE,
     POSITIVE,
     readonly_table,
-    units_of,
 )
 from meanshift_fast._input.weights import checked_weights
 from meanshift_fast._jit.threads import borrowed_threads
@@ -83,6 +82,16 @@ default=None
         a weight, such as a number of rows; below 1 a share of the heaviest centre's. Their rows
         take the nearest centre that is left; in basins, the one nearest to their own. With
         ``cluster_all=False`` that is -1 beyond the bandwidth; in basins, for all of them.
+    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
+        How distances are measured. "haversine": X is latitude and longitude in radians, in that
+        order, and ``bandwidth`` is a great-circle angle in radians, at most pi: kilometres /
+        6371.0088. "cosine": rows are brought to length 1, centres are unit vectors, and
+        ``bandwidth`` is a cosine distance (1 - cos of the angle), at most 2. A trajectory then
+        goes to the direction of the sum of the rows in the closed cap.
+    period : array-like of shape (n_features,), default=None
+        For columns that wrap around, such as hours of a day: their period, None for those that do
+        not, as ``(24, None)``. Distances and means go the short way round, and centres lie in
+        [0, period). The bandwidth of such a column is at most half its period.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
         does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread,
@@ -192,6 +201,8 @@ default=None
         "coalesce": [NOT_NEGATIVE],
         "accuracy": [NOT_NEGATIVE],
         "min_support": [NOT_NEGATIVE],
+        "metric": [StrOptions({"euclidean", "haversine", "cosine"})],
+        "period": ["array-like", None],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "progress": ["boolean", callable, StrOptions({"auto"})],
@@ -212,6 +223,8 @@ default=None
         coalesce: float = 0.0,
         accuracy: float = 1e-3,
         min_support: float = 0.0,
+        metric: str = "euclidean",
+        period: ArrayLike | None = None,
         n_jobs: int | None = None,
         progress: bool | str | Report = "auto",
     ) -> None:
@@ -227,6 +240,8 @@ default=None
         self.coalesce = coalesce
         self.accuracy = accuracy
         self.min_support = min_support
+        self.metric = metric
+        self.period = period
         self.n_jobs = n_jobs
         self.progress = progress
 
@@ -329,8 +344,9 @@ default=None
             ``assign`` became "basin" after the fit.
         """
         check_is_fitted(self, "cluster_centers_")
-        points = readonly_table(checked_table(self, X, reset=False))
-        settings = settings_of(self)
+        table, settings = checked_table(self, X, reset=False), settings_of(self)
+        metric = settings.metric
+        points = readonly_table(metric.enter(table))
         if self.assign == "basin":
             kept = kept_of(self)
             if kept is None:
@@ -340,19 +356,20 @@ default=None
                 )
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
                 return pipeline.label_by_basin(kept, points, self.bandwidth_, settings, report)
-        modes = readonly_table(self.cluster_centers_)
+        modes = readonly_table(metric.enter(self.cluster_centers_, "cluster_centers_"))
         if points.shape[1] != modes.shape[1]:  # centres that were set by hand
             raise ValueError(
                 f"X has {points.shape[1]} features, but {type(self).__name__} has cluster_centers_ "
                 f"of {modes.shape[1]}"
             )
         bandwidth = bandwidth_of(self)
-        units = units_of(bandwidth, modes, in_bandwidths=KERNELS[self.kernel].in_bandwidths)
+        units = metric.units(bandwidth, modes, in_bandwidths=KERNELS[self.kernel].in_bandwidths)
         alone = take_one_thread(points, modes)
         with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "labels"):
             return nearest_labels(
-                units.enter(points), units.enter(modes), limit=settings.limit(units.radius)
-            )
+                units.enter(points), units.enter(modes), limit=settings.limit(units.radius),
+                period=units.period,
+            )  # fmt: skip
 
 
 @checked({"X": ["array-like"], "sample_weight": ["array-like", Real, None]})
@@ -372,6 +389,8 @@ def mean_shift(
     coalesce: float = 0.0,
     accuracy: float = 1e-3,
     min_support: float = 0.0,
+    metric: str = "euclidean",
+    period: ArrayLike | None = None,
     progress: bool | str | Report = "auto",
     sample_weight: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -409,6 +428,11 @@ default=None
         For the Gaussian kernel: the largest error of a shift, in bandwidths.
     min_support : float, default=0
         Centres of less support are dropped: a weight, or below 1 a share of the heaviest's.
+    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
+        How distances are measured: in the columns, between latitudes and longitudes in radians on
+        a sphere, or by the cosine between rows.
+    period : array-like of shape (n_features,), default=None
+        For columns that wrap around: their period, None for those that do not.
     progress : "auto", bool or callable, default="auto"
         As in :class:`MeanShift`.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -448,6 +472,8 @@ default=None
         coalesce=coalesce,
         accuracy=accuracy,
         min_support=min_support,
+        metric=metric,
+        period=period,
         n_jobs=n_jobs,
         progress=progress,
     ).fit(X, sample_weight=sample_weight)

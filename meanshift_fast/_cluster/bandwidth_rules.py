@@ -10,6 +10,7 @@ from meanshift_fast._cluster.scale_space import stable_bandwidth
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.messages import caller_level, counted
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.weights import UNWEIGHTED
 
 
@@ -40,6 +41,7 @@ def find_bandwidth(
     every_row: bool = False,
     coalesce: float = 0.0,
     min_support: float = 0.0,
+    metric: Metric = EUCLIDEAN,
 ) -> Found:
     """Find a kernel's bandwidth by a rule.
 
@@ -53,7 +55,9 @@ def find_bandwidth(
     quantile : float, default=0.3
         Where the rule is None: the share of the rows that a ball holds.
     points, weights, every_row, coalesce, min_support
-        As in `stable_bandwidth`.
+        As in `stable_bandwidth`; the rows in the engine's columns.
+    metric : Metric, default=EUCLIDEAN
+        In which distances are measured.
 
     Returns
     -------
@@ -61,17 +65,19 @@ def find_bandwidth(
         In the unit of the columns. NumPy's own, as in scikit-learn: float32 bins times it are
         float64, times a Python float they are not.
     """
+    metric.check_rule(rule)
     if rule in ("scott", "silverman"):
         return Found(rule_of_thumb(points, rule, weights=weights))
     n_clusters = None
     if rule == "stable":
         radius, n_clusters = stable_bandwidth(
-            points, weights, every_row=every_row, coalesce=coalesce, min_support=min_support
-        )
+            points, weights, every_row=every_row, coalesce=coalesce, min_support=min_support,
+            metric=metric,
+        )  # fmt: skip
     else:
-        radius = mean_kth_distance(points, quantile=quantile, weights=weights)
-    bandwidth = KERNELS[kernel].bandwidth_of(radius, points.shape[1])
-    return Found(np.float64(bandwidth), n_clusters)
+        radius = mean_kth_distance(points, quantile=quantile, weights=weights, metric=metric)
+    length = KERNELS[kernel].bandwidth_of(radius, metric.dimension(points.shape[1]))
+    return Found(np.float64(metric.bandwidth_of(length)), n_clusters)
 
 
 def rule_of_thumb(

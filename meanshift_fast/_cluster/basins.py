@@ -9,6 +9,7 @@ itself, and the others are looked up: for rows of the fit the answer is `labels_
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.seeding import find_bins
 from meanshift_fast._index.equal_rows import equal_rows, find_repeats
 from meanshift_fast._index.nearest import nearest_labels
-from meanshift_fast._input.scaling import readonly
+from meanshift_fast._input.scaling import NO_PERIOD, readonly
 
 WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells
 MAX_PEAK_DISTANCE = (
@@ -52,11 +53,11 @@ class MergedEndpoints(NamedTuple):
     peaks: NDArray[np.float64]
     dropped: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
-    def without(self, n_kept: int) -> "MergedEndpoints":
-        """The same where only the first modes are left."""
+    def without(self, n_kept: int, period: NDArray[np.float64] = NO_PERIOD) -> "MergedEndpoints":
+        """The same where only the first modes are left; ``period`` as in `nearest_labels`."""
         if n_kept == len(self.peaks):
             return self
-        nearest = nearest_labels(self.peaks, readonly(self.peaks[:n_kept]))
+        nearest = nearest_labels(self.peaks, readonly(self.peaks[:n_kept]), period=period)
         nearest[:n_kept] = np.arange(n_kept)
         return self._replace(modes=nearest[self.modes], dropped=self.modes >= n_kept)
 
@@ -173,6 +174,7 @@ def label_endpoints(
     *,
     limit: float | None = None,
     walk_on: Ascend | None = None,
+    period: NDArray[np.float64] = NO_PERIOD,
 ) -> NDArray[np.int64]:
     """Label each seed of an ascent with the mode that its trajectory reached.
 
@@ -188,6 +190,8 @@ def label_endpoints(
         For a smooth density, in which trajectories slow down at saddles and may rest there: goes
         on, with stricter settings, from endpoints more than a quarter of a bandwidth from every
         mode.
+    period : float64 array of shape (n_features,) or (0,), default=empty
+        As in `nearest_labels`.
 
     Returns
     -------
@@ -208,13 +212,14 @@ def label_endpoints(
        pp. 603-619, :doi:`10.1109/34.1000236`, section 4.
     """
     endpoints = readonly(ascent.endpoints)
-    found = nearest_labels(endpoints, merged.places, limit=limit)
+    found = nearest_labels(endpoints, merged.places, limit=limit, period=period)
     labels = merged.labels(every=limit is None)[found]
     if walk_on:
-        is_far = nearest_labels(endpoints, merged.peaks, limit=MAX_PEAK_DISTANCE) < 0
+        away = nearest_labels(endpoints, merged.peaks, limit=MAX_PEAK_DISTANCE, period=period)
+        is_far = away < 0
         if is_far.any():
             further = walk_on(readonly(endpoints[is_far]))
-            labels[is_far] = label_endpoints(further, merged, limit=limit)
+            labels[is_far] = label_endpoints(further, merged, limit=limit, period=period)
     return labels if ascent.trajectories is None else labels[ascent.trajectories]
 
 
@@ -228,6 +233,7 @@ def label_rows_of_fit(
     side: float,
     ascend: Ascend,
     walk_on: Ascend | None = None,
+    period: NDArray[np.float64] = NO_PERIOD,
 ) -> NDArray[np.int64]:
     """Label the rows of a fit, all of which have ascended; equal rows alike.
 
@@ -252,6 +258,8 @@ def label_rows_of_fit(
         ``ascend(seeds)`` follows seeds without coalescing.
     walk_on : callable, optional
         As in :func:`label_endpoints`.
+    period : float64 array of shape (n_features,) or (0,), default=empty
+        As in `nearest_labels`.
 
     Returns
     -------
@@ -265,14 +273,15 @@ def label_rows_of_fit(
     Equal rows share cells and trajectories. Without coalescing they ascend in different groups,
     and the last bits of their means may differ: they take the label of the first.
     """
-    labels = label_endpoints(ascent, merged, limit=limit, walk_on=walk_on)
+    label = partial(label_endpoints, limit=limit, walk_on=walk_on, period=period)
+    labels = label(ascent, merged)
     if side == 0.0:
         firsts, numbers = find_repeats(points)
         return labels[firsts][numbers]
     again = order[_on_watersheds(points, labels, WATERSHED_CELL_SIDES * side)[order]]
     if again.size:
         seeds = readonly(points[again])
-        found = label_endpoints(ascend(seeds), merged, limit=limit, walk_on=walk_on)
+        found = label(ascend(seeds), merged)
         firsts, numbers = find_repeats(seeds)
         labels[again] = found[firsts][numbers]
     return labels

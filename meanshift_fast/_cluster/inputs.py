@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
 from meanshift_fast._jit.threads import no_threads
@@ -36,12 +37,14 @@ class Settings(NamedTuple):
     accuracy: float
     min_support: float = 0.0
     n_jobs: int | None = None
+    metric: Metric = EUCLIDEAN
 
     @property
     def are_plain(self) -> bool:
         """Whether a fit is the flat kernel's from bins, with labels by the nearest of all modes."""
         return (
-            self.bin_seeding
+            self.metric is EUCLIDEAN
+            and self.bin_seeding
             and self.seeds is None
             and KERNELS[self.kernel].is_ball
             and self.assign == "nearest"

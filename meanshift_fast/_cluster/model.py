@@ -16,6 +16,7 @@ from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.pipeline import Fit
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import checked_lengths, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -29,6 +30,7 @@ def settings_of(model: Any) -> Settings:
         cluster_all=bool(model.cluster_all), assign=model.assign, tol=float(model.tol),
         max_iter=int(model.max_iter), coalesce=float(model.coalesce),
         accuracy=float(model.accuracy), min_support=float(model.min_support), n_jobs=model.n_jobs,
+        metric=metric_of(model.metric, model.period),
     ).checked()  # fmt: skip
 
 
@@ -60,6 +62,7 @@ def fitted(
     widths: NDArray[np.float64] = UNWEIGHTED,
     *,
     bandwidth: Any = None,
+    entered: bool = False,
 ) -> Fit:
     """Fit a checked table by a model's parameters; the model stays as it is.
 
@@ -71,6 +74,8 @@ def fitted(
         As :func:`meanshift_fast._cluster.pipeline.fit` takes them.
     bandwidth : float or array-like of shape (n_features,), optional
         In place of the model's.
+    entered : bool, default=False
+        Whether the table is in the engine's columns already, as cells are.
 
     Returns
     -------
@@ -80,7 +85,9 @@ def fitted(
     if bandwidth is not None:
         settings = settings._replace(bandwidth=bandwidth)
     with reporting(model.progress) as report:
-        return pipeline.fit(table, settings, weights=weights, widths=widths, report=report)
+        return pipeline.fit(
+            table, settings, weights=weights, widths=widths, entered=entered, report=report
+        )
 
 
 def adopt(model: Any, found: Fit) -> None:

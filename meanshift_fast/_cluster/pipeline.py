@@ -8,7 +8,6 @@ with it (attributes of an estimator, a model of a stream) is the caller's part.
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +24,8 @@ from meanshift_fast._cluster.basins import (
     label_rows_of_fit,
 )
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
-from meanshift_fast._cluster.modes import count_supported, merge_modes
+from meanshift_fast._cluster.modes import count_supported
+from meanshift_fast._cluster.seams import merge_in
 from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
 from meanshift_fast._cluster.seeds import Seeds, find_seeds
 from meanshift_fast._cluster.stages import Stages
@@ -36,8 +36,9 @@ from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import bandwidth_text, no_point_within
+from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.progress import Report
-from meanshift_fast._input.scaling import Units, checked_lengths, readonly_table, units_of
+from meanshift_fast._input.scaling import Units, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -77,6 +78,7 @@ def fit(
     *,
     weights: NDArray[np.float64] = UNWEIGHTED,
     widths: NDArray[np.float64] = UNWEIGHTED,
+    entered: bool = False,
     report: Report,
 ) -> Fit:
     """Find the modes of a table and label its rows.
@@ -91,6 +93,8 @@ def fit(
         The rows' weights; empty where all are 1.
     widths : float64 array of shape (n_samples,) or (0,), default=empty
         For points of cells, how many bandwidths wide the cells are.
+    entered : bool, default=False
+        Whether the table is in the engine's columns already.
     report : callable
         Called as ``report(done, total, stage)``.
 
@@ -108,6 +112,8 @@ def fit(
     Threads are borrowed by what may use them: a small table in one call does not, and to borrow
     them would take 20 of its 130 us.
     """
+    dtype = table.dtype
+    table = table if entered else settings.metric.enter(table)
     rows, stages = Rows.of(table, weights, widths), Stages(report)
     found = _bandwidth(rows, settings, stages)
     bandwidth = found.bandwidth
@@ -122,14 +128,16 @@ def fit(
         if not isinstance(settings.bandwidth, str | None):
             stages.begin("bandwidth")
         stages.end("%s of %d rows", lambda: bandwidth_text(bandwidth), len(rows.points))
-        return _fit_by_stages(rows, found, settings, stages)
+        return _fit_by_stages(rows, dtype, found, settings, stages)
 
 
-def _fit_by_stages(rows: Rows, found: Found, settings: Settings, stages: Stages) -> Fit:
-    """Find the modes of rows by a bandwidth, and label the rows."""
-    bandwidth = found.bandwidth
+def _fit_by_stages(
+    rows: Rows, dtype: np.dtype[Any], found: Found, settings: Settings, stages: Stages
+) -> Fit:
+    """Find the modes of rows by a bandwidth, and label the rows; centres in the users' dtype."""
+    bandwidth, metric = found.bandwidth, settings.metric
     stages.begin("seeds")
-    units = units_of(
+    units = metric.units(
         bandwidth, extremes(rows.points), in_bandwidths=KERNELS[settings.kernel].in_bandwidths,
         in_bins=settings.bin_seeding and settings.seeds is None,
     )  # fmt: skip
@@ -144,10 +152,10 @@ def _fit_by_stages(rows: Rows, found: Found, settings: Settings, stages: Stages)
     ascent, seeds_are_rows = _ascend(index, points, seeds, units, bandwidth, settings, stages)
 
     stages.begin("modes")
-    modes = _merge(ascent, index, units, bandwidth, rows.heavy.dtype)
+    modes = _merge(ascent, index, units, bandwidth, dtype, metric)
     if not seeds_are_rows and seeds.are_bins:
         _check_bins(index, points, modes.merged.peaks, units, bandwidth, len(seeds.table), settings)
-    modes = _with_support(modes, settings.min_support)
+    modes = _with_support(modes, settings.min_support, units)
     found.warn_of(len(modes.centers))
     history = _history_in(units, ascent.history)
     stages.end("%d modes of %d endpoints", len(modes.centers), len(ascent.endpoints))
@@ -176,14 +184,15 @@ def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
         from_rows = settings.seeds is None and not settings.bin_seeding
         with borrowed_threads(settings.n_jobs):
             stages.begin("bandwidth")
-            return find_bandwidth(
+            found = find_bandwidth(
                 given, settings.kernel, rows.points, rows.heavy_weights,
                 every_row=from_rows and KERNELS[settings.kernel].is_ball,
-                coalesce=settings.coalesce, min_support=settings.min_support,
+                coalesce=settings.coalesce, min_support=settings.min_support, metric=settings.metric,
             )  # fmt: skip
-    if isinstance(given, Real):
-        return Found(given)
-    return Found(checked_lengths("bandwidth", given, rows.points.shape[1]))
+        if found.bandwidth > 0.0:
+            settings.metric.checked_bandwidth(found.bandwidth, rows.points.shape[1])
+        return found
+    return Found(settings.metric.checked_bandwidth(given, rows.points.shape[1]))
 
 
 def _arrange(
@@ -195,7 +204,7 @@ def _arrange(
         points, weights = whole_rows_once(points, weights)
     return choice.build(
         points, weights, radius=units.radius, kernel=settings.kernel, accuracy=settings.accuracy,
-        n_seeds=len(seeds.table), widths=rows.heavy_widths,
+        n_seeds=len(seeds.table), widths=rows.heavy_widths, space=units,
     )  # fmt: skip
 
 
@@ -254,7 +263,12 @@ def _ascend_rows(
 
 
 def _merge(
-    ascent: Ascent, index: Index, units: Units, bandwidth: Bandwidth, dtype: np.dtype[Any]
+    ascent: Ascent,
+    index: Index,
+    units: Units,
+    bandwidth: Bandwidth,
+    dtype: np.dtype[Any],
+    metric: Metric,
 ) -> Modes:
     """Merge endpoints within a bandwidth; of a smooth density, polish what is left and merge."""
     endpoints, support = ascent.endpoints, ascent.support
@@ -264,18 +278,20 @@ def _merge(
     if n_reached < len(support):
         endpoints, support = endpoints[support > 0.0], support[support > 0.0]
     dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
-    modes, support = merge_modes(_rounded(endpoints, units, dtype), support, units.radius)
+    held = dtype if metric.is_plain else np.dtype(np.float64)
+    modes, support = merge_in(units, _rounded(endpoints, units, held), support)
     places = readonly_table(modes)
     merged = MergedEndpoints(places, np.arange(len(modes)), places)
     if index.is_smooth:
         polished, density = index.polish(places)
-        polished = _rounded(polished, units, dtype)
-        modes, support = merge_modes(polished, density, units.radius)
-        merged = MergedEndpoints(places, nearest_labels(polished, modes), readonly_table(modes))
-    return Modes(units.leave(modes).astype(dtype), support, merged)
+        polished = _rounded(polished, units, held)
+        modes, support = merge_in(units, polished, density)
+        nearest = nearest_labels(polished, modes, period=units.period)
+        merged = MergedEndpoints(places, nearest, readonly_table(modes))
+    return Modes(metric.leave(units.leave(modes), dtype), support, merged)
 
 
-def _with_support(modes: Modes, min_support: float) -> Modes:
+def _with_support(modes: Modes, min_support: float, units: Units) -> Modes:
     """Drop the modes of too little support; their basins become those of the nearest left."""
     if min_support == 0.0:
         return modes
@@ -285,7 +301,9 @@ def _with_support(modes: Modes, min_support: float) -> Modes:
             f"min_support={min_support:g} leaves no centre: the heaviest has a support of "
             f"{modes.support[0]:.6g}; lower it, or give a share of that, below 1"
         )
-    return Modes(modes.centers[:n_kept], modes.support[:n_kept], modes.merged.without(n_kept))
+    return Modes(
+        modes.centers[:n_kept], modes.support[:n_kept], modes.merged.without(n_kept, units.period)
+    )
 
 
 def _check_bins(
@@ -334,8 +352,9 @@ def _nearest(
 ) -> NDArray[np.int64]:
     """Label every row by its nearest centre."""
     every = points if rows.all_weigh else units.enter(readonly_table(rows.table))
-    modes = units.enter(readonly_table(centers))
-    return nearest_labels(every, modes, limit=settings.limit(units.radius), tree=boxes)
+    modes = units.enter(readonly_table(settings.metric.enter(centers)))
+    limit = settings.limit(units.radius)
+    return nearest_labels(every, modes, limit=limit, tree=boxes, period=units.period)
 
 
 def _basins(
@@ -353,7 +372,7 @@ def _basins(
         ascent, points, merged, order=index.order, limit=settings.limit(units.radius),
         side=settings.coalesce * units.radius,
         ascend=_ascending(index, settings, report, scattered=True),
-        walk_on=_walking_on(index, settings, report),
+        walk_on=_walking_on(index, settings, report), period=units.period,
     )  # fmt: skip
     kept = Labelled(
         rows.points, rows.heavy_weights, labels, widths=rows.heavy_widths,
@@ -385,7 +404,7 @@ def label_by_basin(
     kept : Labelled
         What the fit has kept.
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows to label.
+        The rows to label, in the engine's columns.
     bandwidth : float, or float64 array of shape (n_features,)
         That of the fit.
     settings : Settings
@@ -398,7 +417,7 @@ def label_by_basin(
     int64 array of shape (n_samples,)
     """
     rows = Rows.of(kept.points, kept.weights, kept.widths)
-    units = units_of(
+    units = settings.metric.units(
         bandwidth, rows.points, kept.places, in_bandwidths=KERNELS[settings.kernel].in_bandwidths
     )
 
@@ -406,6 +425,7 @@ def label_by_basin(
         return choice.build(
             units.enter(rows.points), rows.heavy_weights, radius=units.radius,
             kernel=settings.kernel, accuracy=settings.accuracy, widths=rows.heavy_widths,
+            space=units,
         )  # fmt: skip
 
     return _label_with(kept, points, index, units, settings, report)
@@ -429,7 +449,7 @@ def _label_with(
         ascent = _ascending(arranged, settings, report)(seeds, order=order_of(seeds))
         labels[new] = label_endpoints(
             ascent, kept.merged.in_unit(units.enter), limit=settings.limit(units.radius),
-            walk_on=_walking_on(arranged, settings, report),
+            walk_on=_walking_on(arranged, settings, report), period=units.period,
         )  # fmt: skip
     return labels
 

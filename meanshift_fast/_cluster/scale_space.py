@@ -33,16 +33,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import ascend
-from meanshift_fast._cluster.modes import count_supported, merge_modes
+from meanshift_fast._cluster.modes import count_supported
+from meanshift_fast._cluster.seams import merge_in
 from meanshift_fast._cluster.seeding import centers_of, find_bins
+from meanshift_fast._index import choice
 from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.base import Index
 from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
+from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.extent import bounds_of
 from meanshift_fast._input.messages import no_point_within
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.progress import Report
-from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table, units_of
+from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 
 RUNGS_AN_OCTAVE = 8
@@ -99,13 +104,14 @@ def stable_bandwidth(
     every_row: bool = False,
     coalesce: float = 0.0,
     min_support: float = 0.0,
+    metric: Metric = EUCLIDEAN,
 ) -> tuple[float, int]:
     """Find the bandwidth that `bandwidth_curve` picks, of a ready table, and its clusters.
 
     Parameters
     ----------
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
+        The rows, in the engine's columns; finite, at least one.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
         The rows' weights, positive; empty where all are 1.
     every_row : bool, default=False
@@ -114,23 +120,28 @@ def stable_bandwidth(
         As in `ascend`, for the rows that are seeds.
     min_support : float, default=0
         As in `count_supported`: centres of less support are none.
+    metric : Metric, default=EUCLIDEAN
+        In which distances are measured.
 
     Returns
     -------
     bandwidth : float
-        In the unit of the columns of ``points``; 0 where all rows are equal.
+        In the unit of the columns of ``points``, on a sphere an angle; 0 where all rows are
+        equal.
     n_clusters : int
         Those of the longest plateau.
     """
     curve = count_clusters(
-        points, weights, None, every_row=every_row, coalesce=coalesce, min_support=min_support
-    )
+        points, weights, None, every_row=every_row, coalesce=coalesce, min_support=min_support,
+        metric=metric,
+    )  # fmt: skip
     return curve.bandwidth, int(longest_plateau(curve.plateaus)["n_clusters"])
 
 
 class _Arranged(NamedTuple):
-    """The rows, and their tree in the unit that suits a bandwidth."""
+    """The rows, and their tree in the unit that suits a bandwidth; with images across seams."""
 
+    metric: Metric
     table: NDArray[np.float64]
     weights: NDArray[np.float64]
     bounds: NDArray[np.float64]
@@ -138,23 +149,47 @@ class _Arranged(NamedTuple):
     entered: NDArray[np.float64]
     tree: tree.MomentTree
 
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The rows in an order of neighbourhood, without their images."""
+        order = self.tree.order
+        return order[order < len(self.table)] if len(order) > len(self.table) else order
+
     def at(self, bandwidth: float) -> "_Arranged":
         """The same for another bandwidth: in the same unit, as long as that will do."""
         radius = bandwidth / self.units.divisor
-        if MIN_RADIUS <= radius <= MAX_RADIUS:
-            return self._replace(units=self.units._replace(radius=float(radius)))
-        return _arrange(self.table, self.weights, self.bounds, bandwidth)
+        if not MIN_RADIUS <= radius <= MAX_RADIUS:
+            return _arrange(self.metric, self.table, self.weights, self.bounds, bandwidth)
+        units = self.units._replace(radius=float(radius))
+        if self.metric.has_arcs:
+            own = self.metric.units(self.metric.bandwidth_of(bandwidth), self.bounds)
+            scale = float(own.divisor / self.units.divisor)
+            units = units._replace(radius=own.radius * scale, angle=own.angle * scale)
+        return self._replace(units=units)
+
+    def shifting(self) -> Index:
+        """What shifts positions among the rows."""
+        if self.units.radius == 0.0:
+            return ExactIndex(self.tree)
+        index = FlatIndex(self.tree, self.units.radius)
+        return choice.in_space(index, self.units, self.entered, self.weights)
 
 
 def _arrange(
+    metric: Metric,
     table: NDArray[np.float64],
     weights: NDArray[np.float64],
     bounds: NDArray[np.float64],
     bandwidth: float,
 ) -> _Arranged:
-    units = units_of(bandwidth, bounds)
+    units = metric.units(metric.bandwidth_of(bandwidth), bounds)
     entered = units.enter(table)
-    return _Arranged(table, weights, bounds, units, entered, tree.build(entered, weights))
+    if units.period.size:
+        images = repeated(entered, units.period, 0.5 * units.period)
+        arranged = tree.build(images.points, images.of(weights))
+    else:
+        arranged = tree.build(entered, weights)
+    return _Arranged(metric, table, weights, bounds, units, entered, arranged)
 
 
 def count_clusters(
@@ -165,16 +200,18 @@ def count_clusters(
     every_row: bool,
     coalesce: float = 0.0,
     min_support: float = 0.0,
+    metric: Metric = EUCLIDEAN,
     report: Report = lambda *_: None,
 ) -> Curve:
     """Count the clusters at each bandwidth of a ladder, find the plateaus and choose a bandwidth.
 
     Parameters
     ----------
-    points, weights, every_row, coalesce, min_support
+    points, weights, every_row, coalesce, min_support, metric
         As in `stable_bandwidth`.
     ladder : float64 array of shape (n_rungs,), or None
-        The bandwidths, ascending; None: by eighths of an octave, until one cluster is left.
+        The bandwidths, ascending, on a sphere as angles; None: by eighths of an octave, until one
+        cluster is left or no ball is larger.
     report : callable
         Called as ``report(done, total, stage)``.
 
@@ -190,14 +227,17 @@ def count_clusters(
     n_rows, unit, weights = _effective(len(points), weights)
     counting = _Counting(n_rows, unit, min_support)
     bounds = bounds_of(points)
-    spread = _spread(points, weights, bounds)
-    rows = _arrange(points, weights, bounds, 0.0)
-    first = rows.tree.order[:: -(-len(points) // MAX_FIRST_SEEDS)]
+    most = metric.max_length()
+    spread = min(float(metric.lengths(np.float64(_spread(points, weights, bounds)))), most)
+    rows = _arrange(metric, points, weights, bounds, 0.0)
+    first = rows.order[:: -(-len(points) // MAX_FIRST_SEEDS)]
     seeds = readonly_table(points[first])
     least = 0.0
     if ladder is None:
         sampled = readonly_table(weights[first]) if weights.size else UNWEIGHTED
-        least = float(mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled))
+        least = float(
+            mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled, metric=metric)
+        )
         varying = bounds[1] > bounds[0]
         # Where most rows are equal the ball has no radius; a thousandth of the spread serves, or
         # what a mean of equal rows is rounded by. Where all are, there is no spread.
@@ -207,7 +247,7 @@ def count_clusters(
     rungs: list[tuple[float, int, int]] = []
     while True:
         n = len(rungs)
-        bandwidth = float(_rung(least, n) if ladder is None else ladder[n])
+        bandwidth = min(float(_rung(least, n)), most) if ladder is None else float(ladder[n])
         if bandwidth == math.inf:
             raise ValueError(
                 f"X must leave room for distances, got values up to {np.abs(bounds).max():g}, and "
@@ -219,14 +259,18 @@ def count_clusters(
             raise no_point_within(bandwidth, rows.table)
         rungs.append((bandwidth, counting.clusters(support), len(seeds)))
         report(len(rungs), 0 if ladder is None else len(ladder), "bandwidth")
-        done = len(seeds) == 1 if ladder is None else len(rungs) == len(ladder)
-        if done:
+        if _is_last(seeds, bandwidth, most) if ladder is None else len(rungs) == len(ladder):
             break
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
     report(0, 1, "trial")
     bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce, counting)
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
+
+
+def _is_last(modes: NDArray[np.float64], bandwidth: float, most: float) -> bool:
+    """Whether one cluster is left, or no bandwidth is larger."""
+    return len(modes) == 1 or most <= bandwidth < math.inf
 
 
 def _rung(first: float, steps: Any) -> Any:
@@ -263,16 +307,15 @@ def _modes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ascend from some seeds to modes, both in the unit of the columns, and what supports them."""
     units = rows.units
-    index = ExactIndex(rows.tree) if units.radius == 0.0 else FlatIndex(rows.tree, units.radius)
     ascent = ascend(
-        index, units.enter(seeds), tol=1e-3, max_iter=300, report=lambda *_: None,
+        rows.shifting(), units.enter(seeds), tol=1e-3, max_iter=300, report=lambda *_: None,
         coalesce=coalesce, order=order,
     )  # fmt: skip
     reached = ascent.support > 0
     if not reached.any():
         return seeds[:0], ascent.support[:0]
     ends = readonly_table(ascent.endpoints[reached])
-    modes, support = merge_modes(ends, ascent.support[reached], units.radius)
+    modes, support = merge_in(units, ends, ascent.support[reached])
     return readonly_table(units.leave(modes)), support
 
 
@@ -291,11 +334,14 @@ def _middle(low: float, high: float) -> float:
 
 def _bins(rows: _Arranged, bandwidth: float) -> NDArray[np.float64]:
     """The centres of the occupied bins, in the unit of the columns."""
-    units_of(bandwidth, rows.bounds, in_bins=True)  # refuses what has no bins
+    metric = rows.metric
+    width = metric.bandwidth_of(bandwidth)
+    metric.units(width, rows.bounds, in_bins=True)  # refuses what has no bins
     radius = rows.units.radius
     first_rows, _ = find_bins(rows.entered, radius, np.empty(0, dtype=np.int64))
     firsts = rows.entered[first_rows]
-    return readonly_table(rows.units.leave(centers_of(np.rint(firsts / radius), radius, firsts)))
+    centers = rows.units.leave(centers_of(np.rint(firsts / radius), radius, firsts))
+    return readonly_table(metric.seeds_of_bins(centers, metric.side(width), rows.table))
 
 
 def _tried(
@@ -315,7 +361,7 @@ def _tried(
         n_centers = counting.centers(_modes(rows, bins, order=tree.order_of(bins))[1])
         differs = n_centers != count
         if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
-            support = _modes(rows, rows.table, coalesce, rows.tree.order)[1]
+            support = _modes(rows, rows.table, coalesce, rows.order)[1]
             n_centers = counting.centers(support)
         best = min(best, (differs, abs(n_centers - count), bandwidth, n_centers))
         if best[:2] == (False, 0):

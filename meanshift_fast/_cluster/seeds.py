@@ -73,17 +73,20 @@ def find_seeds(
     bandwidth : float, or float64 array of shape (n_features,)
         The side of a bin.
     settings : NamedTuple
-        Its ``seeds``, ``bin_seeding`` and ``min_bin_freq``.
+        Its ``seeds``, ``bin_seeding``, ``min_bin_freq`` and ``metric``.
 
     Returns
     -------
     Seeds
     """
+    metric = settings.metric
     if settings.seeds is not None:
-        return Seeds("given", checked_seeds(settings.seeds, points.shape[1]))
+        given = checked_seeds(settings.seeds, metric.n_features(points.shape[1]))
+        return Seeds("given", readonly_table(metric.enter(given, "seeds")))
     if not settings.bin_seeding:
         return Seeds("rows", points)
-    bins = bin_seeds(X, bandwidth, settings.min_bin_freq, weights=weights)
+    side = metric.side(bandwidth)
+    bins = bin_seeds(X, side, settings.min_bin_freq, weights=weights)
     if bins.are_rows:
         return Seeds("rows", points)
     if len(bins.table) == 0:
@@ -92,4 +95,4 @@ def find_seeds(
             f"{bandwidth_text(bandwidth)} holds so many rows; give a smaller min_bin_freq or a "
             "larger bandwidth"
         )
-    return Seeds("bins", readonly_table(bins.table))
+    return Seeds("bins", readonly_table(metric.seeds_of_bins(bins.table, side, points)))

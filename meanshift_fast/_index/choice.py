@@ -8,6 +8,9 @@
     or sixteen axes hold half of the spread                   projected
     anything else                                             flat
 
+On a sphere the index is wrapped by `sphere.py`; where columns wrap, the rows repeat across the
+seams and the index is wrapped by `torus.py`.
+
 Measured where the rules of a class stand: `product_choice.py`, `projected.py`, `soft_cells.py` for
 the widths. `meanshift_fast`'s logger says at DEBUG which line of the table applied.
 """
@@ -27,12 +30,16 @@ from meanshift_fast._index.moment_tree import build as build_tree
 from meanshift_fast._index.product_levels import table_of
 from meanshift_fast._index.products import ProductIndex
 from meanshift_fast._index.projection import project
+from meanshift_fast._index.sphere import FIRST_ACCURACY_SHARE, SphereIndex
+from meanshift_fast._index.torus import TorusIndex, gaussian_reach, repeated
+from meanshift_fast._input.scaling import Units
 from meanshift_fast._input.weights import UNWEIGHTED
 
 logger = logging.getLogger("meanshift_fast")
 
 # Seeds for each row from which leaves split at medians pay for themselves.
 MIN_SEEDS_A_ROW_FOR_MEDIANS = 1 / 16
+FLAT_SPACE = Units(1.0, 0.0)
 
 
 def build(
@@ -44,6 +51,7 @@ def build(
     accuracy: float = 1e-3,
     n_seeds: int = 0,
     widths: NDArray[np.float64] = UNWEIGHTED,
+    space: Units = FLAT_SPACE,
 ) -> Index:
     """Arrange rows for a kernel and a bandwidth.
 
@@ -63,13 +71,59 @@ def build(
         The number of trajectories: the index is chosen for so many.
     widths : float64 array of shape (n_samples,) or (0,), default=empty
         The widths of the cells that the rows stand for, in bandwidths; empty for rows.
+    space : Units, default=flat
+        Its ``angle``, ``sphere`` and ``period`` say what space the rows lie in.
 
     Returns
     -------
     Index
     """
-    index, reason = _chosen(points, weights, radius, kernel, accuracy, n_seeds, widths)
+    given = points, weights
+    if space.period.size and radius > 0.0:
+        reach = gaussian_reach(space.period) if kernel == "gaussian" else radius
+        images = repeated(points, space.period, reach)
+        points, weights, widths = images.points, images.of(weights), images.of(widths)
+    inner_accuracy = accuracy * FIRST_ACCURACY_SHARE if space.angle else accuracy
+    index, reason = _chosen(points, weights, radius, kernel, inner_accuracy, n_seeds, widths)
     logger.debug("index: %s, because %s", type(index).__name__, reason)
+    if radius == 0.0:  # positions never move
+        return index
+    is_whole = kernel == "flat" and not widths.size
+    return in_space(index, space, *given, is_whole=is_whole, accuracy=accuracy)
+
+
+def in_space(
+    index: Index,
+    space: Units,
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    *,
+    is_whole: bool = True,
+    accuracy: float = 0.0,
+) -> Index:
+    """Bring what an index answers back to the space that rows lie in; itself where that is flat.
+
+    Parameters
+    ----------
+    index : Index
+        Of the rows, or of them and their images.
+    space : Units
+        Its ``angle``, ``sphere`` and ``period``.
+    points, weights
+        The rows without images.
+    is_whole : bool, default=True
+        Whether rows count whole or not at all.
+    accuracy : float, default=0
+        As in `build`.
+
+    Returns
+    -------
+    Index
+    """
+    if space.period.size:
+        return TorusIndex.of(index, space.period, points, weights, whole=is_whole)
+    if space.angle:
+        return SphereIndex.of(index, 1.0 / space.sphere, space.angle, accuracy)
     return index
 
 

@@ -16,6 +16,8 @@ from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.kth_search import search_all
 from meanshift_fast._index.kth_select import kth_sq
+from meanshift_fast._index.torus import repeated, short_way
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
@@ -161,29 +163,68 @@ def _with_unit_weights(
     return points, weights, k, weight
 
 
+def _kth_in_order(
+    points: NDArray[np.float64], weights: NDArray[np.float64], k: float
+) -> NDArray[np.float64]:
+    """Measure each row's distance to its k-th neighbour, in the order of the rows."""
+    if len(points) <= MAX_PAIRS_ROWS and points.size <= MAX_PAIRS_VALUES:
+        return _kth_distances_of_few(points, weights, k)
+    weight = float(weights.sum()) if weights.size else float(len(points))
+    if product_choice.is_worth_for_neighbours(points, k / weight):
+        return kth_products.kth_distances(points, weights, k)
+    rows = tree.build(points, weights, careful=True)
+    radii = np.empty(len(points))
+    radii[rows.order] = _kth_distances(rows, k)
+    return radii
+
+
+def _kth_across_seams(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    k: float,
+    period: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The same the short way round; balls that may hold a row twice are measured row by row."""
+    images = repeated(points, period, np.minimum(0.5 * period, 1e300))
+    radii = _kth_in_order(images.points, images.of(weights), k)[: len(points)]
+    for row in np.flatnonzero(radii >= 0.5 * period.min()):
+        distance_sq = (short_way(points, points[row], period) ** 2).sum(axis=1)
+        if weights.size:
+            order = distance_sq.argsort(kind="stable")
+            reached = np.searchsorted(weights[order].cumsum(), k)
+            radii[row] = math.sqrt(distance_sq[order[min(reached, len(points) - 1)]])
+        else:
+            radii[row] = math.sqrt(np.partition(distance_sq, int(k) - 1)[int(k) - 1])
+    return radii
+
+
 def mean_kth_distance(
     points: NDArray[np.float64],
     *,
     quantile: float,
     weights: NDArray[np.float64] = UNWEIGHTED,
+    metric: Metric = EUCLIDEAN,
 ) -> np.float64:
     """Average over the rows how far the k-th neighbour is; `estimate_bandwidth` of a ready table.
 
     Parameters
     ----------
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
+        The rows, in the engine's columns; finite, at least one.
     quantile : float
         Between 0 and 1. ``k = int(n_samples * quantile)``, at least 1, and a row is its own
         first neighbour.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
         The rows' weights, positive; empty where all are 1. A row of weight w is w rows; where
         ``k`` would come to 0, it is the weight times the quantile, not rounded.
+    metric : Metric, default=EUCLIDEAN
+        In which distances are measured.
 
     Returns
     -------
     np.float64
-        In the unit of the columns of ``points``. The same for every number of threads.
+        In the unit of the columns of ``points``; on a sphere, an angle. The same for every number
+        of threads.
 
     Notes
     -----
@@ -194,6 +235,7 @@ def mean_kth_distance(
     """
     points, weights, k, weight = _with_unit_weights(points, quantile, weights)
     low, high = points.min(axis=0), points.max(axis=0)
+    period = metric.period
     half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
     exponent = int(np.frexp(half_span.max())[1])
     if half_span.max() == 0.0:
@@ -203,16 +245,13 @@ def mean_kth_distance(
         # of one value, which might grow too large, is in no distance.
         points = np.ascontiguousarray(np.ldexp(points[:, half_span > 0.0], -exponent))
         points.flags.writeable = False
+        period = np.ldexp(period[half_span > 0.0], -exponent) if period.size else period
     else:
         exponent = 0
-    if len(points) <= MAX_PAIRS_ROWS and points.size <= MAX_PAIRS_VALUES:
-        radii = _kth_distances_of_few(points, weights, k)
-    elif product_choice.is_worth_for_neighbours(points, k / weight):
-        radii = kth_products.kth_distances(points, weights, k)
+    if period.size:
+        radii = _kth_across_seams(points, weights, k, period)
     else:
-        rows = tree.build(points, weights, careful=True)
-        radii = np.empty(len(points))
-        radii[rows.order] = _kth_distances(rows, k)
+        radii = metric.lengths(_kth_in_order(points, weights, k))
     if weights.size:
         radii *= weights
     with np.errstate(over="ignore"):

@@ -34,6 +34,8 @@ from meanshift_fast._index.nearest_kernels import (
     label_by_blocks,
     label_by_tree,
 )
+from meanshift_fast._index.torus import nearest_images
+from meanshift_fast._input.scaling import NO_PERIOD
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.simd import LANES
@@ -167,6 +169,7 @@ def nearest_labels(
     *,
     limit: float | None = None,
     tree: MomentTree | None = None,
+    period: NDArray[np.float64] = NO_PERIOD,
 ) -> NDArray[np.int64]:
     """Label each row with its nearest mode.
 
@@ -181,6 +184,8 @@ def nearest_labels(
         labels all.
     tree : MomentTree, optional
         A tree of the same rows, where there is one: many modes are then labelled faster.
+    period : float64 array of shape (n_features,) or (0,), default=empty
+        Where columns wrap, in their unit, and infinite for those that do not.
 
     Returns
     -------
@@ -199,6 +204,10 @@ def nearest_labels(
     scikit-learn's ``MeanShift(cluster_all=False)``. Distances whose squares overflow are equal,
     and exceed every limit.
     """
+    if period.size:
+        images, n_images = nearest_images(modes, period)
+        labels = nearest_labels(points, images, limit=limit, tree=tree)
+        return np.where(labels < 0, labels, labels // n_images)
     (n_samples, n_features), n_modes = points.shape, len(modes)
     if n_modes == 1 and limit is None:  # which takes 2 us of a thousand rows, and a search 15
         return np.zeros(n_samples, dtype=np.int64)

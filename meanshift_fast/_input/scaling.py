@@ -17,6 +17,8 @@ from meanshift_fast._input.messages import quoted
 
 FLAT_MOST = float(np.finfo(np.float64).max)
 GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
+NO_PERIOD: NDArray[np.float64] = np.empty(0)
+NO_PERIOD.flags.writeable = False
 
 
 class Finite(Interval):
@@ -43,11 +45,23 @@ class Units(NamedTuple):
         The bandwidth, so divided.
     most : float
         The largest coordinate that the engine measures with.
+    angle : float
+        On a sphere, the bandwidth as the length of an arc, while ``radius`` is its chord; the
+        sphere's radius is one over the divisor. 0 in a space that is flat.
+    period : float64 array of shape (n_features,) or (0,)
+        Where columns wrap, so divided; infinite for those that do not. Empty where none does.
     """
 
     divisor: float | NDArray[np.float64]
     radius: float
     most: float = FLAT_MOST
+    angle: float = 0.0
+    period: NDArray[np.float64] = NO_PERIOD
+
+    @property
+    def sphere(self) -> float:
+        """The radius of the sphere that all positions lie on; 0 in a space that is flat."""
+        return 1.0 / float(np.max(self.divisor)) if self.angle else 0.0
 
     def enter(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure a table in the engine's unit; itself where that is the table's own.

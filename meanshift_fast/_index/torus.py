@@ -1,0 +1,228 @@
+"""Columns that wrap around: rows repeat across the seams, and positions come back over them.
+
+    -reach        0                          period     period + reach
+      . o o . . . | o o . . . . . . . . o o . | o o . . .
+        images            the rows                images
+
+A position between 0 and the period has all of its ball, so any index of the rows and their images
+finds its mean; the mean is wrapped. The flat kernel reaches a bandwidth far. Of the Gaussian, whose
+images all count, as a wrapped normal's do, an image that is left out weighs at most exp(-40) times
+what the nearest image of the same row does.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index.base import Index
+from meanshift_fast._index.equal_rows import equal_rows, find_repeats
+from meanshift_fast._input.metrics import wrapped
+from meanshift_fast._input.scaling import readonly, readonly_table
+
+GAUSSIAN_TAIL_SQ = 80.0  # squared bandwidths, beyond the nearest image of a row
+MARGIN = 1.0 + 1e-9  # times the reach: an image may be rounded
+
+
+class Repeated(NamedTuple):
+    """Rows and their images.
+
+    Attributes
+    ----------
+    points : read-only C-ordered float64 array of shape (n_images, n_features)
+        The rows first, in their order.
+    rows : int64 array of shape (n_images,)
+        The row that each is an image of.
+    """
+
+    points: NDArray[np.float64]
+    rows: NDArray[np.int64]
+
+    def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What belongs to each image, of what belongs to each row; empty stays empty."""
+        return readonly(values[self.rows]) if values.size else values
+
+
+def repeated(
+    points: NDArray[np.float64], period: NDArray[np.float64], reach: float | NDArray[np.float64]
+) -> Repeated:
+    """Repeat rows across the seams, as far as a kernel reaches.
+
+    Parameters
+    ----------
+    points : float64 array of shape (n_samples, n_features)
+        The rows; their columns that wrap between 0 and the period.
+    period : float64 array of shape (n_features,)
+        Infinite for columns that do not wrap.
+    reach : float, or float64 array of shape (n_features,)
+        In the unit of the rows.
+
+    Returns
+    -------
+    Repeated
+    """
+    table, rows = points, np.arange(len(points))
+    reaches = np.broadcast_to(np.asarray(reach) * MARGIN, len(period))
+    for column in np.flatnonzero(period < math.inf):
+        length, most = period[column], reaches[column]
+        tables, numbers = [table], [rows]
+        for turn in range(1, math.ceil(most / length) + 1):
+            for away in (turn * length, -turn * length):
+                values = table[:, column] + away
+                some = np.flatnonzero((values >= -most) & (values <= length + most))
+                image = table.take(some, axis=0)
+                image[:, column] = values[some]
+                tables.append(image)
+                numbers.append(rows[some])
+        table, rows = np.concatenate(tables), np.concatenate(numbers)
+    return Repeated(readonly_table(table), rows)
+
+
+def short_way(
+    points: NDArray[np.float64], position: NDArray[np.float64], period: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far points are from a position along each column, the short way round; at least 0."""
+    away = np.abs(points - position)
+    return np.minimum(away, np.abs(period - away))
+
+
+def gaussian_reach(period: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far from the seams images of rows matter, in bandwidths, as the period is."""
+    reach: NDArray[np.float64] = np.sqrt(0.25 * period * period + GAUSSIAN_TAIL_SQ)
+    return reach
+
+
+class _Opposite(NamedTuple):
+    """The distinct rows and their weights; and the columns half of whose period is the bandwidth.
+
+    Such a ball holds two images of a row that is exactly opposite.
+    """
+
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    columns: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, points: NDArray[np.float64], weights: NDArray[np.float64], columns: NDArray[np.int64]
+    ) -> "_Opposite":
+        firsts, numbers = find_repeats(points)
+        together = np.bincount(numbers, weights if weights.size else None).astype(np.float64)
+        return cls(readonly_table(points[firsts]), together, columns)
+
+
+@dataclass(frozen=True)
+class TorusIndex(Index):
+    """Rows among their images, in another index.
+
+    Attributes
+    ----------
+    inner : Index
+        Of the rows and their images.
+    period : float64 array of shape (n_features,)
+        In the unit of the positions; infinite for columns that do not wrap.
+    n_rows : int
+        How many of the inner index's rows are no images.
+    opposite : _Opposite or None
+        For the flat kernel, where a bandwidth is half of a period.
+    """
+
+    inner: Any
+    period: NDArray[np.float64]
+    n_rows: int
+    radius: float
+    opposite: _Opposite | None
+    depends_on_position_alone: bool = False
+    is_smooth: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        inner: Index,
+        period: NDArray[np.float64],
+        points: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        *,
+        whole: bool,
+    ) -> Self:
+        """The index of rows, from that of their images; ``whole`` where they count or do not."""
+        halves = np.flatnonzero(2.0 * inner.radius >= period)
+        opposite = _Opposite.of(points, weights, halves) if whole and halves.size else None
+        return cls(
+            inner, period, len(points), inner.radius, opposite, inner.depends_on_position_alone,
+            inner.is_smooth,
+        )  # fmt: skip
+
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The rows in an order of neighbourhood, without their images."""
+        order: NDArray[np.signedinteger] = self.inner.order
+        return order[order < self.n_rows]
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move every position to the mean of the rows about it, the short way round."""
+        begun = positions.copy() if self.opposite else positions
+        support, moves = self.inner.shift(positions)
+        if self.opposite:
+            self._count_opposite_once(begun, positions, support, moves)
+        wrapped(positions, self.period)
+        return support, moves
+
+    def _count_opposite_once(
+        self,
+        begun: NDArray[np.float64],
+        means: NDArray[np.float64],
+        support: NDArray[np.float64],
+        moves: NDArray[np.float64],
+    ) -> None:
+        """Take one of two images of a row out of the means: the one across the seam."""
+        assert self.opposite is not None
+        for column in self.opposite.columns:
+            length, own = self.period[column], begun[:, column]
+            across = np.where(own < 0.5 * length, 0.5, -0.5) * length
+            rows = begun.copy()
+            rows[:, column] += across
+            image = rows[:, column] - np.sign(across) * length
+            is_twice = np.maximum(np.abs(rows[:, column] - own), np.abs(image - own)) <= self.radius
+            found = equal_rows(readonly(rows), self.opposite.points)
+            some = np.flatnonzero((found >= 0) & is_twice)
+            weight = self.opposite.weights[found[some]]
+            rows[:, column] = image
+            sums = means[some] * support[some, None] - rows[some] * weight[:, None]
+            support[some] -= weight
+            means[some] = sums / support[some, None]
+            moves[some] = np.linalg.norm(means[some] - begun[some], axis=1)
+
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+        """As the inner index does."""
+        return self.inner.sorts(scattered=scattered, coalescing=coalescing)  # type: ignore[no-any-return]
+
+    def refined(self) -> Self:
+        """The same with a stricter bound on the error."""
+        return replace(self, inner=self.inner.refined())
+
+    def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move modes to the stationary points next to them."""
+        polished, density = self.inner.polish(modes)
+        return wrapped(polished, self.period), density
+
+
+def nearest_images(
+    modes: NDArray[np.float64], period: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int]:
+    """Repeat modes so that the nearest image of each is there for any row, and how often.
+
+    The images of a mode follow one another, so that the first of equals is that of the first mode.
+    """
+    images = modes[:, None]
+    for column in np.flatnonzero(period < math.inf):
+        other = images.copy()
+        half = 0.5 * period[column]
+        other[..., column] += np.where(other[..., column] < half, 2.0, -2.0) * half
+        images = np.concatenate([images, other], axis=1)
+    n_images = images.shape[1]
+    return readonly_table(images.reshape(-1, modes.shape[1])), n_images

@@ -1,0 +1,422 @@
+"""Metrics: how rows enter the engine's space, what a bandwidth is there, and how positions leave.
+
+                 rows                    engine's columns            a bandwidth r there
+    euclidean    as they are             the same                    r
+    period       as they are             wrapped to [0, period)      r; rows repeat across the seams
+    haversine    latitude, longitude     unit vectors, 3 columns     the chord 2 sin(r / 2)
+    cosine       any but 0               of length 1                 the chord sqrt(2 r)
+
+A cap of the sphere is the part of the sphere in a ball about a point of it, so the engine's balls
+serve as they are. A mean of unit vectors lies inside the sphere; the direction of it is where a
+shift leads, and `_index/sphere.py` brings it back. Angles come from chords and from arctan2: near 0
+the arccosine of a dot product has lost half of the digits.
+
+A metric is a class here and a word in `WORDS`. Nothing else knows it by name: the engine sees the
+`Units` that it makes, whose ``angle`` or ``period`` say that the space is a sphere or wraps around.
+"""
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.scaling import NO_PERIOD, Units, checked_lengths, units_of
+
+EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
+WORDS = ("euclidean", "haversine", "cosine")
+
+# Latitudes of float32 exceed pi / 2 by 4e-8, and some conversions round worse.
+MAX_LATITUDE_ROUNDING = 1e-6
+POLE_DISTANCE = 1e-15  # radians within which a position is at the pole: unit vectors hold no less
+WIDE = 1.0 + 1e-9  # times the diameter: a cap of pi holds rows on the opposite side, rounded or not
+
+
+class Metric:
+    """The Euclidean metric, and what every other metric answers too."""
+
+    name = "euclidean"
+    has_arcs = False  # whether a ball's radius in the engine is not the length along the space
+    has_rules_of_thumb = True  # "scott" and "silverman", which measure the spread of columns
+    period = NO_PERIOD  # infinite where a column does not wrap
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the engine's columns are the rows' own, without seams."""
+        return True
+
+    def n_columns(self, n_features: int) -> int:
+        """How many columns rows have in the engine."""
+        return n_features
+
+    def n_features(self, n_columns: int) -> int:
+        """How many columns rows have that have so many in the engine."""
+        return n_columns
+
+    def dimension(self, n_columns: int) -> int:
+        """How many dimensions the space has, in which a ball has its variance."""
+        return n_columns
+
+    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[Any]:
+        """Bring rows into the engine's space; the table itself where that is the same.
+
+        ``name`` and ``first``, the number of the first row, are for messages.
+        """
+        return table
+
+    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+        """Bring positions back into the columns of the rows."""
+        return positions.astype(dtype)
+
+    def checked_bandwidth(self, bandwidth: Any, n_features: int) -> Any:
+        """Refuse a bandwidth that the metric has no ball for; a number, or one for each column."""
+        if isinstance(bandwidth, Real):
+            return bandwidth
+        return checked_lengths("bandwidth", bandwidth, n_features)
+
+    def units(
+        self,
+        bandwidth: float | NDArray[np.float64],
+        *tables: NDArray[np.float64],
+        in_bandwidths: bool = False,
+        in_bins: bool = False,
+    ) -> Units:
+        """Choose the engine's unit for a bandwidth and tables in the engine's columns."""
+        return units_of(bandwidth, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
+
+    def side(self, bandwidth: Any) -> Any:
+        """The side of a bin, in the engine's columns: the radius of a ball."""
+        return bandwidth
+
+    def lengths(self, distances: Any) -> Any:
+        """The lengths of ways along the space, from distances in the engine's columns."""
+        return distances
+
+    def bandwidth_of(self, length: Any) -> Any:
+        """The bandwidth whose ball has this radius, measured along the space."""
+        return length
+
+    def length_of(self, bandwidth: Any) -> Any:
+        """The radius of a ball, measured along the space."""
+        return bandwidth
+
+    def max_length(self) -> float:
+        """The largest radius."""
+        return math.inf
+
+    def seeds_of_bins(
+        self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Bring the centres of bins into the space that rows lie in."""
+        return centers
+
+    def check_rule(self, rule: str | None) -> None:
+        """Refuse a rule for the bandwidth that measures what the metric has not."""
+        if rule in ("scott", "silverman") and not self.has_rules_of_thumb:
+            raise ValueError(
+                f"{quoted(rule)} measures the spread of columns, which {self._text()} has not; "
+                'give a bandwidth, None (the distance to the k-th neighbour) or "stable"'
+            )
+
+    def _text(self) -> str:
+        return f'metric="{self.name}"'
+
+
+class Spherical(Metric):
+    """What metrics share whose rows are unit vectors: all lengths are angles."""
+
+    has_arcs = True
+    has_rules_of_thumb = False
+    largest = 0.0  # bandwidth
+    unit = ""  # of the bandwidth, in words
+
+    @property
+    def is_plain(self) -> bool:
+        """Rows have other columns, or other lengths."""
+        return False
+
+    def dimension(self, n_columns: int) -> int:
+        """A sphere has one dimension less than the space around it."""
+        return max(n_columns - 1, 1)
+
+    def checked_bandwidth(self, bandwidth: Any, n_features: int) -> float:
+        """Refuse more than one, and what no cap has."""
+        if np.ndim(bandwidth):
+            raise ValueError(
+                f"bandwidth must be one number with {self._text()}, got {quoted(bandwidth)}; "
+                f"it is {self.unit}, the same in every direction"
+            )
+        if not 0.0 < bandwidth <= self.largest:
+            raise ValueError(
+                f"bandwidth must be positive and at most {self.largest:.6g} with {self._text()}, "
+                f"got {quoted(bandwidth)}; it is {self.unit}"
+            )
+        return float(bandwidth)
+
+    def angle(self, bandwidth: float) -> float:
+        """The angle between the middle of a cap and its edge."""
+        raise NotImplementedError
+
+    def length_of(self, bandwidth: Any) -> Any:
+        """Its angle."""
+        return self.angle(float(bandwidth))
+
+    def max_length(self) -> float:
+        """That of the whole sphere."""
+        return math.pi
+
+    def side(self, bandwidth: Any) -> float:
+        """The chord from the middle of a cap to its edge."""
+        angle = self.angle(float(bandwidth))
+        return 2.0 * WIDE if angle >= math.pi else 2.0 * math.sin(0.5 * angle)
+
+    def units(
+        self,
+        bandwidth: float | NDArray[np.float64],
+        *tables: NDArray[np.float64],
+        in_bandwidths: bool = False,
+        in_bins: bool = False,
+    ) -> Units:
+        """The Gaussian kernel's standard deviation is the angle, laid along the chord."""
+        chord, angle = self.side(bandwidth), self.angle(float(bandwidth))
+        length = angle if in_bandwidths else chord
+        units = units_of(length, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
+        divisor = float(np.max(units.divisor))
+        return units._replace(radius=chord / divisor, angle=angle / divisor)
+
+    def lengths(self, distances: Any) -> Any:
+        """The angles of chords."""
+        return 2.0 * np.arcsin(np.minimum(0.5 * distances, 1.0))
+
+    def seeds_of_bins(
+        self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Bring centres to the sphere; the bin about 0, which has no direction, is its first row.
+
+        In hundreds of columns most rows are in that bin.
+        """
+        seeds = np.array(centers, dtype=np.float64)
+        middle = np.flatnonzero(~seeds.any(axis=1))
+        if middle.size:
+            inside = (np.abs(points) <= 0.5 * side).all(axis=1)
+            seeds[middle] = points[np.flatnonzero(inside)[0]]
+        return _of_length_one(seeds)
+
+
+class Haversine(Spherical):
+    """Latitudes and longitudes in radians; bandwidths are great-circle angles."""
+
+    name = "haversine"
+    largest = math.pi
+    unit = "an angle in radians: kilometres / 6371.0088"
+
+    def n_columns(self, n_features: int) -> int:
+        """Three, as places are unit vectors."""
+        return 3
+
+    def n_features(self, n_columns: int) -> int:
+        """Latitude and longitude."""
+        return 2
+
+    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[np.float64]:
+        """Make unit vectors of places."""
+        if table.shape[1] != 2:
+            raise ValueError(
+                f'{name} must have two columns with metric="haversine", latitude and longitude in '
+                f"radians, got {table.shape[1]}; choose them"
+            )
+        latitude, longitude = table.astype(np.float64, copy=False).T
+        bad = np.flatnonzero(~(np.abs(latitude) <= 0.5 * math.pi + MAX_LATITUDE_ROUNDING))
+        if bad.size:
+            raise ValueError(
+                f"{name} must have latitudes between -pi/2 and pi/2 in its first column, got "
+                f"{latitude[bad[0]]:.6g} at row {first + bad[0]}; likely they are degrees, which "
+                "numpy.radians converts, or the order is longitude, latitude"
+            )
+        latitude = np.clip(latitude, -0.5 * math.pi, 0.5 * math.pi)
+        vectors = np.empty((len(table), 3))
+        across = np.cos(latitude)
+        np.multiply(across, np.cos(longitude), out=vectors[:, 0])
+        np.multiply(across, np.sin(longitude), out=vectors[:, 1])
+        np.sin(latitude, out=vectors[:, 2])
+        return vectors
+
+    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+        """Latitudes, and longitudes in (-pi, pi]; that of a pole is 0."""
+        x, y, z = positions.T
+        across = np.hypot(x, y)
+        places = np.column_stack([np.arctan2(z, across), np.arctan2(y, x)])
+        places[across <= POLE_DISTANCE * np.abs(z), 1] = 0.0
+        places[places[:, 1] == -math.pi, 1] = math.pi
+        return places.astype(dtype)
+
+    def angle(self, bandwidth: float) -> float:
+        """The bandwidth is the angle."""
+        return bandwidth
+
+
+class Cosine(Spherical):
+    """Directions in any number of columns; bandwidths are cosine distances."""
+
+    name = "cosine"
+    largest = 2.0
+    unit = "a cosine distance, 1 - cos of the angle"
+
+    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[np.float64]:
+        """Bring rows to length 1."""
+        rows = np.array(table, dtype=np.float64)
+        none = np.flatnonzero(~rows.any(axis=1))
+        if none.size:
+            raise ValueError(
+                f'{name} must have no row of zeros with metric="cosine", as it has no direction, '
+                f"got one at row {first + none[0]}; leave such rows out"
+            )
+        return _of_length_one(rows)
+
+    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+        """Unit vectors."""
+        return _of_length_one(np.array(positions)).astype(dtype)
+
+    def angle(self, bandwidth: float) -> float:
+        """The angle whose 1 - cos is the bandwidth."""
+        return 2.0 * math.asin(min(math.sqrt(0.5 * bandwidth), 1.0))
+
+    def bandwidth_of(self, length: Any) -> Any:
+        """1 - cos of an angle, without the digits that a cosine near 1 has not."""
+        return 2.0 * np.sin(0.5 * length) ** 2
+
+
+class Periodic(Metric):
+    """Euclid's metric where some columns wrap around."""
+
+    has_rules_of_thumb = False
+
+    def __init__(self, period: tuple[float, ...]) -> None:
+        self.period = np.array(period)
+
+    @property
+    def is_plain(self) -> bool:
+        """Rows repeat across the seams."""
+        return False
+
+    def checked_bandwidth(self, bandwidth: Any, n_features: int) -> Any:
+        """Refuse more than half a period: a ball would hold rows twice."""
+        bandwidth = super().checked_bandwidth(bandwidth, n_features)
+        bad = np.flatnonzero(2.0 * np.broadcast_to(bandwidth, n_features) > self.period)
+        if bad.size:
+            raise ValueError(
+                f"bandwidth must be at most half the period, {self.period[bad[0]] / 2:g} of column "
+                f"{bad[0]}, got {quoted(bandwidth)}; give a smaller one, or one for each column"
+            )
+        return bandwidth
+
+    def max_length(self) -> float:
+        """Half of the shortest period."""
+        return float(self.period.min()) / 2.0
+
+    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[np.float64]:
+        """Wrap the columns."""
+        if table.shape[1] != len(self.period):
+            raise ValueError(
+                f"period must have one entry for each column of {name}, None for those that do not "
+                f"wrap, got {len(self.period)} where there are {table.shape[1]} columns"
+            )
+        return wrapped(np.array(table, dtype=np.float64), self.period)
+
+    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+        """Positions in [0, period), rounded up to it or not."""
+        return wrapped(positions.astype(dtype), self.period)
+
+    def units(
+        self,
+        bandwidth: float | NDArray[np.float64],
+        *tables: NDArray[np.float64],
+        in_bandwidths: bool = False,
+        in_bins: bool = False,
+    ) -> Units:
+        """The period is measured in the same unit."""
+        units = units_of(bandwidth, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
+        return units._replace(period=self.period / units.divisor)
+
+    def seeds_of_bins(
+        self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Wrap the centres: the last bin's may lie beyond the seam."""
+        return wrapped(np.array(centers, dtype=np.float64), self.period)
+
+    def _text(self) -> str:
+        return f"period={quoted(tuple(None if p == math.inf else p for p in self.period.tolist()))}"
+
+
+EUCLIDEAN = Metric()
+_METRICS = {"euclidean": EUCLIDEAN, "haversine": Haversine(), "cosine": Cosine()}
+
+
+def metric_of(metric: str = "euclidean", period: Any = None) -> Metric:
+    """Find the metric that two parameters name.
+
+    Parameters
+    ----------
+    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
+        Its word.
+    period : array-like of float or None, default=None
+        One entry a column, None where a column does not wrap.
+
+    Returns
+    -------
+    Metric
+
+    Raises
+    ------
+    ValueError
+        Where the word is none of those, a period is not positive or the metric has none.
+    """
+    if period is None and metric == "euclidean":
+        return EUCLIDEAN
+    if metric not in WORDS:
+        raise ValueError(f"metric must be one of {WORDS}, got {quoted(metric)}")
+    if period is None:
+        return _METRICS[metric]
+    given = _listed(period)
+    if metric != "euclidean" and any(length is not None for length in given):
+        raise ValueError(
+            f'period is for metric="euclidean", got period={quoted(period)} with '
+            f"metric={quoted(metric)}, whose lengths are angles already; leave one of them out"
+        )
+    lengths = tuple(math.inf if length is None else float(length) for length in given)
+    return _METRICS[metric] if min(lengths) == math.inf else Periodic(lengths)
+
+
+def _listed(period: Any) -> list[Any]:
+    """The entries of a period: positive, finite numbers, or None."""
+    if isinstance(period, str) or np.ndim(np.asarray(period, dtype=object)) != 1 or not len(period):
+        raise ValueError(
+            f"period must have one entry for each column, None for those that do not wrap, got "
+            f"{quoted(period)}; (24, None) is for hours and another column"
+        )
+    for length in period:
+        is_number = isinstance(length, Real) and not isinstance(length, bool | np.bool_)
+        if length is not None and not (is_number and 0.0 < length < math.inf):
+            raise ValueError(
+                f"period must be positive and finite, or None where a column does not wrap, got "
+                f"{quoted(length)} among {quoted(period)}"
+            )
+    return list(period)
+
+
+def wrapped(table: NDArray[Any], period: NDArray[np.float64]) -> NDArray[Any]:
+    """Wrap the columns of a table, in place, to [0, period); those of infinite period stay."""
+    for column in np.flatnonzero(period < math.inf):
+        values = np.mod(table[:, column], period[column])
+        # What is just below 0 is rounded up to the period.
+        table[:, column] = np.where(values < table.dtype.type(period[column]), values, 0.0)
+    return table
+
+
+def _of_length_one(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide rows by their lengths, in place; squares neither overflow nor vanish."""
+    rows /= np.abs(rows).max(axis=1)[:, None]
+    rows /= np.sqrt(np.einsum("rf,rf->r", rows, rows))[:, None]
+    return rows
