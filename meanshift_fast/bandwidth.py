@@ -17,6 +17,8 @@ from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.checks import checked, plain_table
 from meanshift_fast._input.messages import counted, quoted
+from meanshift_fast._input.metrics import WORDS as METRICS
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
         "n_jobs": [Integral, None],
         "sample_weight": ["array-like", None],
         "method": [StrOptions({"quantile", "scott", "silverman"})],
+        "metric": [StrOptions(set(METRICS))],
+        "period": ["array-like", None],
         "progress": ["boolean", callable, StrOptions({"auto"})],
     },
 )
@@ -47,6 +51,8 @@ def estimate_bandwidth(
     n_jobs: int | None = None,
     sample_weight: ArrayLike | None = None,
     method: str = "quantile",
+    metric: str = "euclidean",
+    period: ArrayLike | None = None,
     progress: bool | str | Report = "auto",
 ) -> np.float64:
     """Estimate a bandwidth for mean shift: the mean distance to the k-th nearest row.
@@ -77,15 +83,22 @@ def estimate_bandwidth(
     method : {"quantile", "scott", "silverman"}, default="quantile"
         "quantile": the mean distance to the k-th nearest row. "scott" and "silverman": the spread
         of the rows times ``n ** (-1 / (d + 4))`` for n rows in d columns, by Silverman's rule
-        times ``(4 / (d + 2)) ** (1 / (d + 4))``; ``quantile`` is not used then.
+        times ``(4 / (d + 2)) ** (1 / (d + 4))``; ``quantile`` is not used then. They measure the
+        spread of columns, and serve the Euclidean metric without a period only.
+    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
+        As in :class:`MeanShift`. Distances on a sphere are angles; with "cosine" 1 - cos of their
+        mean is returned.
+    period : array-like of shape (n_features,), default=None
+        As in :class:`MeanShift`.
     progress : "auto", bool or callable, default="auto"
         As in :class:`MeanShift`.
 
     Returns
     -------
     bandwidth : np.float64
-        In the unit of the columns of X. 0 where each row has enough equals; by the rules of
-        thumb, where all rows are equal.
+        In the unit of the columns of X; an angle in radians, or a cosine distance, where that is
+        the metric's. 0 where each row has enough equals; by the rules of thumb, where all rows are
+        equal.
 
     Raises
     ------
@@ -129,7 +142,8 @@ def estimate_bandwidth(
     >>> round(float(estimate_bandwidth(X, quantile=0.5)), 6)
     1.619129
     """
-    table = plain_table(X)
+    table, space = plain_table(X), metric_of(metric, period)
+    space.check_rule(method)
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     random_state = check_random_state(random_state)
     if n_samples is not None:
@@ -138,12 +152,13 @@ def estimate_bandwidth(
         if weights.size:
             weights = weights[drawn]
             weights.flags.writeable = False
-    points = readonly_table(table)
+    points = readonly_table(space.enter(table))
     with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
         report(0, 1, "bandwidth")
         if method != "quantile":
             return rule_of_thumb(points, method, weights=weights)
-        return mean_kth_distance(points, quantile=quantile, weights=weights)
+        length = mean_kth_distance(points, quantile=quantile, weights=weights, metric=space)
+        return np.float64(space.bandwidth_of(length))
 
 
 def kernel_bandwidth(
@@ -152,6 +167,8 @@ def kernel_bandwidth(
     kernel: str,
     *,
     quantile: float = 0.3,
+    metric: str = "euclidean",
+    period: ArrayLike | None = None,
     n_jobs: int | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> np.float64:
@@ -159,7 +176,7 @@ def kernel_bandwidth(
 
     Parameters
     ----------
-    X, quantile, n_jobs, sample_weight
+    X, quantile, metric, period, n_jobs, sample_weight
         As in `estimate_bandwidth`.
     rule : {"scott", "silverman", "stable"} or None
         As the parameter ``bandwidth`` of `MeanShift`.
@@ -171,11 +188,13 @@ def kernel_bandwidth(
     np.float64
         In the unit of the columns of X; 0 where most rows are equal.
     """
-    table = plain_table(X)
+    table, space = plain_table(X), metric_of(metric, period)
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
-    points = readonly_table(table)
+    points = readonly_table(space.enter(table))
     with borrowed_threads(n_jobs), reporting("auto", "bandwidth"):
-        found = find_bandwidth(rule, kernel, points, weights, quantile=quantile, every_row=True)
+        found = find_bandwidth(
+            rule, kernel, points, weights, quantile=quantile, every_row=True, metric=space
+        )
     return np.float64(found.bandwidth)
 
 
@@ -277,6 +296,8 @@ def bandwidth_curve(
     *,
     bin_seeding: bool = True,
     min_support: float = 0.0,
+    metric: str = "euclidean",
+    period: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     n_jobs: int | None = None,
     progress: bool | str | Report = "auto",
@@ -291,12 +312,17 @@ def bandwidth_curve(
         The rows.
     bandwidths : array-like of shape (n_rungs,), default=None
         The ladder, positive and ascending. None: from the bandwidth whose ball holds the square
-        root of the number of rows, up by eighths of an octave until one cluster is left.
+        root of the number of rows, up by eighths of an octave until one cluster is left, or the
+        bandwidth is the largest that the metric has.
     bin_seeding : bool, default=True
         True: the bandwidth is to suit a fit from bins. False: a fit from every row as well, which
         takes longer to try, and is not tried with more than 200,000 rows.
     min_support : float, default=0
         As in :class:`MeanShift`: modes of less support are no clusters, and no centres of a fit.
+    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
+        As in :class:`MeanShift`. On a sphere the octaves are those of angles.
+    period : array-like of shape (n_features,), default=None
+        As in :class:`MeanShift`.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows; a row of weight 0 is none.
     n_jobs : int, default=None
@@ -351,7 +377,12 @@ def bandwidth_curve(
     """
     table = plain_table(X)
     points, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
-    ladder = None if bandwidths is None else _checked_ladder(bandwidths)
+    space, ladder = metric_of(metric, period), None
+    points = space.enter(points)
+    if bandwidths is not None:
+        ladder = _checked_ladder(bandwidths)
+        space.checked_bandwidth(float(ladder[-1]), table.shape[1])
+        ladder = np.array([space.length_of(float(bandwidth)) for bandwidth in ladder])
     if not (isinstance(min_support, Real) and 0.0 <= min_support < math.inf):
         raise ValueError(f"min_support must be a number of at least 0, got {quoted(min_support)}")
     with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
@@ -361,9 +392,17 @@ def bandwidth_curve(
             ladder,
             every_row=not bin_seeding,
             min_support=min_support,
+            metric=space,
             report=report,
         )
-    return BandwidthCurve(*found)
+    for name in ("low", "high"):
+        found.plateaus[name] = space.bandwidth_of(found.plateaus[name])
+    return BandwidthCurve(
+        *found._replace(
+            bandwidths=space.bandwidth_of(found.bandwidths),
+            bandwidth=float(space.bandwidth_of(found.bandwidth)),
+        )
+    )
 
 
 def _checked_ladder(bandwidths: ArrayLike) -> NDArray[np.float64]:

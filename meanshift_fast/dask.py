@@ -30,6 +30,7 @@ from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.grid_cells import FIRST_CELLS, Cells, Condensed
 from meanshift_fast._summaries.partitions import (
@@ -143,9 +144,9 @@ class MeanShift(estimator.MeanShift):
         """
         resolution = Resolution(self.resolution, self.n_fine).checked()
         checked_model(self)
-        parts = _parts_of(X, sample_weight)
+        parts, metric = _parts_of(X, sample_weight), metric_of(self.metric, self.period)
         if self.bandwidth is None or isinstance(self.bandwidth, str):
-            sample: Sample = _reduced(_samples(parts), _merged_samples)
+            sample: Sample = _reduced(_samples(parts, metric), _merged_samples)
             with borrowed_threads(self.n_jobs):
                 found = estimated(sample, self)
         else:
@@ -154,7 +155,7 @@ class MeanShift(estimator.MeanShift):
         check_columns(self, width, parts.n_features)
         condensed: Condensed = _reduced(
             [
-                delayed(_condensed)(partition, width, resolution, parts.n_features)
+                delayed(_condensed)(partition, width, resolution, parts.n_features, metric)
                 for partition in parts.partitions
             ],
             partial(_merged_cells, n_fine=resolution.n_fine),
@@ -384,9 +385,9 @@ def _n_rows(partition: Partition) -> int:
     return len(partition.table)
 
 
-def _sampled(partition: Partition, first: int) -> Sample:
+def _sampled(partition: Partition, first: int, metric: Metric) -> Sample:
     sample = Sample(first)
-    sample_partition(sample, partition)
+    sample_partition(sample, partition, metric)
     return sample
 
 
@@ -397,10 +398,14 @@ def _merged_samples(samples: list[Sample]) -> Sample:
 
 
 def _condensed(
-    partition: Partition, width: float | ArrayLike, resolution: Resolution, n_features: int
+    partition: Partition,
+    width: float | ArrayLike,
+    resolution: Resolution,
+    n_features: int,
+    metric: Metric,
 ) -> Condensed:
-    cells = cells_of(width, resolution, n_features)
-    condense_partition(cells, partition)
+    cells = cells_of(width, resolution, n_features, metric)
+    condense_partition(cells, partition, metric)
     return cells.condensed()
 
 
@@ -414,7 +419,7 @@ def _merged_cells(parts: list[Condensed], n_fine: int) -> Condensed:
     return cells.condensed()
 
 
-def _samples(parts: _Parts) -> list[Delayed]:
+def _samples(parts: _Parts, metric: Metric) -> list[Delayed]:
     """A sample of each partition; rows are numbered through all partitions."""
     n_rows = parts.n_rows
     if n_rows is None:
@@ -423,7 +428,7 @@ def _samples(parts: _Parts) -> list[Delayed]:
         raise _no_rows()
     firsts = np.cumsum([0, *n_rows])
     return [
-        delayed(_sampled)(partition, int(first))
+        delayed(_sampled)(partition, int(first), metric)
         for partition, first in zip(parts.partitions, firsts[:-1], strict=True)
     ]
 

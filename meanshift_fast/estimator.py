@@ -19,6 +19,7 @@ from meanshift_fast._cluster.stages import log_remarks
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.nearest import nearest_labels, take_one_thread
 from meanshift_fast._input.checks import check_parameters, checked, checked_table
+from meanshift_fast._input.metrics import WORDS as METRICS
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import (
     NOT_NEGATIVE,
@@ -201,7 +202,7 @@ default=None
         "coalesce": [NOT_NEGATIVE],
         "accuracy": [NOT_NEGATIVE],
         "min_support": [NOT_NEGATIVE],
-        "metric": [StrOptions({"euclidean", "haversine", "cosine"})],
+        "metric": [StrOptions(set(METRICS))],
         "period": ["array-like", None],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],

@@ -17,6 +17,7 @@ from meanshift_fast._cluster.model import keep, kept_of
 from meanshift_fast._files.archive import read_archive, write_archive
 from meanshift_fast._files.atomic import check_source, check_target, write_whole
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.metrics import EUCLIDEAN, metric_of
 from meanshift_fast._input.scaling import checked_lengths
 from meanshift_fast._input.weights import UNWEIGHTED, checked_weights
 from meanshift_fast.estimator import MeanShift
@@ -88,6 +89,8 @@ def write_model(model: MeanShift, part: Path) -> None:
     parameters = model.get_params()
     if callable(parameters["progress"]):
         parameters["progress"] = False
+    if metric_of(model.metric, model.period) is EUCLIDEAN:  # which versions before 0.4 read too
+        del parameters["metric"], parameters["period"]
     groups = {
         "parameters": parameters,
         "state": {name: getattr(model, name) for name in _STATE},
@@ -104,6 +107,8 @@ def write_model(model: MeanShift, part: Path) -> None:
         for name, value in values.items():
             if isinstance(value, str | bool | int | float | None):
                 words[group][name] = value
+            elif name == "period":
+                words[group][name] = [None if each is None else float(each) for each in value]
             elif np.ndim(value) == 0:
                 words[group][name] = np.asarray(value).item()
             else:
@@ -206,7 +211,8 @@ def _restored(words: dict[str, Any]) -> MeanShift:
     if feature_names:
         model.feature_names_in_ = np.array(feature_names, dtype=object)
     if words["labelled"]:
-        known = _restored_rows(words["labelled"], n_modes, n_features)
+        n_columns = metric_of(model.metric, model.period).n_columns(n_features)
+        known = _restored_rows(words["labelled"], n_modes, n_columns)
         keep(model, known)
         if known.grid is None:
             model.labels_ = known.labels

@@ -20,6 +20,7 @@ from sklearn.utils.validation import _get_feature_names
 
 from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.partitions import (
@@ -220,13 +221,13 @@ default=None
     """
     finest = Resolution(resolution, n_fine).checked()
     model = checked_model(MeanShift(bandwidth=bandwidth, **parameters))
-    passes = _Passes(make_batches)
+    passes, metric = _Passes(make_batches), metric_of(model.metric, model.period)
     with reporting(model.progress) as report:
         with borrowed_threads(model.n_jobs):
             if bandwidth is None or isinstance(bandwidth, str):
                 sample = Sample()
                 for partition in passes.partitions("sample", report):
-                    sample_partition(sample, partition)
+                    sample_partition(sample, partition, metric)
                 found = estimated(sample, model)
             else:
                 found = Found(bandwidth)
@@ -234,8 +235,8 @@ default=None
             for partition in passes.partitions("condense", report):
                 if cells is None:
                     check_columns(model, found.bandwidth, partition.table.shape[1])
-                    cells = cells_of(found.bandwidth, finest, partition.table.shape[1])
-                condense_partition(cells, partition)
+                    cells = cells_of(found.bandwidth, finest, partition.table.shape[1], metric)
+                condense_partition(cells, partition, metric)
             assert cells is not None
             condensed = cells.condensed()
         del cells, partition  # to free their memory for the fit

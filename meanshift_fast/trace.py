@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from meanshift_fast._cluster.trajectory import MEANS, rows_in_ball, trajectory
+from meanshift_fast._cluster.trajectory import (
+    MEANS,
+    rows_in_ball,
+    rows_near,
+    trajectories_in,
+    trajectory,
+)
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import counted, quoted
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE
 from meanshift_fast._input.weights import checked_weights
 
@@ -55,6 +62,10 @@ class Trace:
         The rows, for `neighbours`. The caller's own array where that was float64 already.
     weights : ndarray of shape (n_samples,) or (0,), float64
         The rows' weights; empty where each counts once.
+    metric : {"euclidean", "haversine", "cosine"}
+        How distances are measured.
+    period : array-like of shape (n_features,) or None
+        For columns that wrap around.
 
     See Also
     --------
@@ -82,6 +93,8 @@ class Trace:
     max_iter: int
     points: _Floats
     weights: _Floats
+    metric: str = "euclidean"
+    period: npt.ArrayLike | None = None
 
     def neighbours(self, step: int, start: int = 0) -> npt.NDArray[np.intp]:
         """Find the rows in the ball of one step, or those that the Gaussian kernel counts most.
@@ -123,9 +136,13 @@ class Trace:
         radius = (
             self.bandwidth if self.kernel == "flat" else _MAX_GAUSSIAN_BANDWIDTHS * self.bandwidth
         )
-        inside = np.concatenate(
-            [first + inside for first, inside, _ in rows_in_ball(self.points, centre, radius)]
-        )
+        space = metric_of(self.metric, self.period)
+        if space.is_plain:
+            inside = np.concatenate(
+                [first + inside for first, inside, _ in rows_in_ball(self.points, centre, radius)]
+            )
+        else:
+            inside = rows_near(space, self.points, centre, radius)
         return inside[self.weights[inside] > 0.0] if self.weights.size else inside
 
     def plot(self, ax: Axes | None = None, *, legend: bool = True) -> Axes:
@@ -198,10 +215,11 @@ class Trace:
         if len(shifts) == 0:
             return "There are none: the ball is empty, and the point stays where it is."
         moves = f"after {counted(len(shifts), 'shift')}"
-        if shifts[-1] <= self.tol * self.bandwidth:
+        rest = self.tol * metric_of(self.metric, self.period).length_of(self.bandwidth)
+        if shifts[-1] <= rest:
             return (
                 f"It rests at {self._row(end)} {moves}:\n"
-                f"the last one is at most tol * bandwidth = {self.tol * self.bandwidth:.3g}."
+                f"the last one is at most tol * bandwidth = {rest:.3g}."
             )
         if len(shifts) > self.max_iter:
             return f"It is still moving {moves}, the most that max_iter = {self.max_iter} allows."
@@ -228,6 +246,8 @@ def trace(
     accuracy: float = 1e-3,
     tol: float = 1e-3,
     max_iter: int = 300,
+    metric: str = "euclidean",
+    period: npt.ArrayLike | None = None,
     sample_weight: npt.ArrayLike | None = None,
 ) -> Trace:
     """Follow starting points as each shifts to the mean of its neighbours, until it rests.
@@ -250,6 +270,10 @@ def trace(
         A point rests when a move is at most ``tol * bandwidth``.
     max_iter : int, default=300
         As in `MeanShift`: at most ``max_iter + 1`` moves.
+    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
+        As in `MeanShift`; the moves on a sphere are angles.
+    period : array-like of shape (n_features,), default=None
+        As in `MeanShift`.
     sample_weight : array-like of shape (n_samples,), default=None
         The rows' weights: a row of weight w pulls as w rows. None counts each once.
 
@@ -305,10 +329,20 @@ def trace(
     weights = checked_weights(sample_weight, len(points))
 
     bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
-    step = partial(MEANS[kernel], points, weights, bandwidth)
-    trajectories = [trajectory(step, origin, bandwidth, tol, max_iter) for origin in starts]
+    space = metric_of(metric, period)
+    space.checked_bandwidth(bandwidth, points.shape[1])
+    if space.is_plain:
+        step = partial(MEANS[kernel], points, weights, bandwidth)
+        trajectories = [trajectory(step, origin, bandwidth, tol, max_iter) for origin in starts]
+    else:
+        trajectories = trajectories_in(
+            space, points, weights, starts, bandwidth, kernel, tol, max_iter
+        )
     positions, shifts, support = (list(part) for part in zip(*trajectories, strict=True))
-    return Trace(positions, shifts, support, bandwidth, kernel, tol, max_iter, points, weights)
+    return Trace(
+        positions, shifts, support, bandwidth, kernel, tol, max_iter, points, weights, metric,
+        period,
+    )  # fmt: skip
 
 
 def _checked_table(table: npt.ArrayLike, name: str) -> _Floats:

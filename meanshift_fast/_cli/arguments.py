@@ -13,6 +13,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from meanshift_fast._cli.places import add_degrees, arc, period
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import FORMATS
@@ -31,6 +32,7 @@ _HELP = {
     "max_iter": "a trajectory ends after so many moves and one",
     "coalesce": "trajectories in one cell of so many bandwidths go on as one",
     "min_support": "drop centres of less support: a weight, or below 1 a share of the heaviest's",
+    "metric": "distances in the columns, between latitudes and longitudes, or by the cosine",
     "accuracy": "the largest error of one shift, in bandwidths",
 }
 
@@ -53,14 +55,18 @@ def add_parameters(
         "--bandwidth",
         type=bandwidth,
         metavar="X",
-        help=f"the radius,{each} or one of {rules} (default: estimated)",
+        help=f"the radius,{each} or one of {rules} (default: estimated); places on Earth: 50km",
     )
     add_quantile(either)
     shared = set(inspect.signature(function).parameters) - {"seeds", "progress"}
+    if "metric" in shared:
+        add_degrees(parser)
     parameters = [p for p in inspect.signature(MeanShift).parameters.values() if p.name in shared]
     parser.set_defaults(parameters=[parameter.name for parameter in parameters])
     for parameter in parameters:
-        if parameter.name not in ("bandwidth", "n_jobs"):
+        if parameter.name == "period":
+            add_period(parser)
+        elif parameter.name not in ("bandwidth", "n_jobs"):
             default = defaults.get(parameter.name, parameter.default)
             _add_parameter(parser, parameter.name, default)
 
@@ -89,6 +95,24 @@ def add_quantile(parser: Any, default: float | None = None) -> None:
         default=default,
         metavar="Q",
         help="estimate the bandwidth: balls hold this part of the rows (default: 0.3)",
+    )
+
+
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Add --metric, --degrees and --period."""
+    _add_parameter(parser, "metric", "euclidean")
+    add_degrees(parser)
+    add_period(parser)
+
+
+def add_period(parser: argparse.ArgumentParser) -> None:
+    """Add --period."""
+    parser.add_argument(
+        "--period",
+        type=period,
+        action="append",
+        metavar="COLUMN=X",
+        help="a column that wraps around, and its period, as hour=24; once for each",
     )
 
 
@@ -124,6 +148,8 @@ def length(text: str) -> float | str:
     rules = choices("bandwidth")
     if text in rules:
         return text
+    if (angle := arc(text)) is not None:
+        return angle
     try:
         return number("bandwidth", _CONSTRAINTS["bandwidth"])(text)
     except argparse.ArgumentTypeError as error:

@@ -28,6 +28,13 @@ from numpy.typing import NDArray
 import meanshift_fast
 from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._cli.memory import free_memory
+from meanshift_fast._cli.places import (
+    bandwidth_text,
+    in_engine_units,
+    in_own_units,
+    metric_words,
+    traced_text,
+)
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
@@ -71,7 +78,7 @@ def cluster(arguments: Namespace) -> None:
     counts = _written(arguments, model, labelled, others)
     ended = time.perf_counter()
 
-    bandwidth = np.asarray(model.bandwidth_).tolist()
+    bandwidth = in_own_units(arguments, np.asarray(model.bandwidth_)).tolist()
     facts = {
         **_count_facts(table, counts),
         "bandwidth": bandwidth,
@@ -88,7 +95,7 @@ def cluster(arguments: Namespace) -> None:
         arguments,
         facts,
         f"{_shape_text(table, counts)}: {counted(len(counts) - 2, 'cluster')}"
-        f"{_orphans_text(counts)}; bandwidth {_bandwidth_text(bandwidth)}; "
+        f"{_orphans_text(counts)}; bandwidth {bandwidth_text(arguments, bandwidth)}; "
         f"{ended - began:.2f} s{_places_text(arguments)}",
     )
 
@@ -140,8 +147,9 @@ def bandwidth(arguments: Namespace) -> None:
         rows = table.read()
     if arguments.method == "stable":
         found = kernel_bandwidth(
-            rows.X, "stable", "flat", n_jobs=arguments.n_jobs, sample_weight=rows.weights
-        )
+            rows.X, "stable", "flat", n_jobs=arguments.n_jobs, sample_weight=rows.weights,
+            **metric_words(arguments),
+        )  # fmt: skip
     else:
         found = estimate_bandwidth(
             rows.X,
@@ -151,9 +159,11 @@ def bandwidth(arguments: Namespace) -> None:
             n_jobs=arguments.n_jobs,
             sample_weight=rows.weights,
             method=arguments.method,
+            **metric_words(arguments),
         )
-    facts = {"bandwidth": float(found), "rows": len(rows.X), "columns": table.choice.features}
-    print_answer(arguments, facts, repr(float(found)))
+    width = float(in_own_units(arguments, np.asarray(found)))
+    facts = {"bandwidth": width, "rows": len(rows.X), "columns": table.choice.features}
+    print_answer(arguments, facts, repr(width))
 
 
 def trace(arguments: Namespace) -> None:
@@ -182,12 +192,12 @@ def trace(arguments: Namespace) -> None:
     facts = {
         "row": arguments.row,
         "columns": table.choice.features,
-        "bandwidth": bandwidth,
-        "positions": traced.positions[0].tolist(),
-        "shifts": traced.shifts[0].tolist(),
+        "bandwidth": float(in_own_units(arguments, np.asarray(bandwidth))),
+        "positions": in_own_units(arguments, traced.positions[0]).tolist(),
+        "shifts": in_own_units(arguments, traced.shifts[0]).tolist(),
         "support": traced.support[0].tolist(),
     }
-    print_answer(arguments, facts, str(traced))
+    print_answer(arguments, facts, traced_text(arguments, traced))
 
 
 def print_line(line: str = "", end: str = "\n") -> None:
@@ -218,7 +228,7 @@ def opened(arguments: Namespace) -> Table:
         names = [f"{name} ({held})" for name, held in table.left_out.items()]
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         print_note(f"left out: {', '.join(names[:5])}{more}")
-    return table
+    return in_engine_units(arguments, table)
 
 
 @contextmanager
@@ -271,6 +281,7 @@ def _estimated_bandwidth(arguments: Namespace, rows: Batch) -> np.float64:
         arguments.bandwidth,
         arguments.kernel,
         quantile=0.3 if arguments.quantile is None else arguments.quantile,
+        **metric_words(arguments),
         n_jobs=arguments.n_jobs,
         sample_weight=rows.weights,
     )
@@ -372,7 +383,8 @@ def _written(
 
 def _write_centers(arguments: Namespace, table: Table, model: MeanShift, part: Path) -> None:
     form = arguments.centers.suffix.lower()
-    write_centers(part, form, model.cluster_centers_, table.choice.features)
+    centers = in_own_units(arguments, model.cluster_centers_)
+    write_centers(part, form, centers, table.choice.features)
 
 
 def _write_model(table: Table, model: MeanShift, part: Path) -> None:
@@ -421,7 +433,3 @@ def _orphans_text(counts: NDArray[np.int64]) -> str:
     orphans = f", {counted(counts[1], 'row')} in none" if counts[1] else ""
     missing = f", {counted(counts[0], 'row')} with missing values" if counts[0] else ""
     return orphans + missing
-
-
-def _bandwidth_text(bandwidth: Any) -> str:
-    return ", ".join(f"{width:.6g}" for width in np.atleast_1d(bandwidth))

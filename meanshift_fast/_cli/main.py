@@ -20,6 +20,7 @@ import meanshift_fast
 from meanshift_fast import MeanShift
 from meanshift_fast._cli import commands, demo, explore, segment, signals
 from meanshift_fast._cli.arguments import (
+    add_metric,
     add_parameters,
     add_quantile,
     choices,
@@ -38,6 +39,8 @@ from meanshift_fast._cli.commands import print_note
 from meanshift_fast._cli.image_options import add_segment
 from meanshift_fast._cli.info import info
 from meanshift_fast._cli.parser import SHELLS, Parser, PrintCompletion
+from meanshift_fast._cli.places import add_degrees
+from meanshift_fast._cli.places import clash as clash_of_metrics
 from meanshift_fast._files.atomic import real_path
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.io import READABLE
@@ -154,6 +157,7 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="from `cluster --model`")
     _add_input(parser)
+    add_degrees(parser)
     _add_output(parser)
 
 
@@ -167,6 +171,7 @@ def _add_bandwidth(parser: argparse.ArgumentParser) -> None:
         help="mean distance to the k-th neighbour, or a rule of thumb (default: %(default)s)",
     )
     add_quantile(parser, default=0.3)
+    add_metric(parser)
     parser.add_argument(
         "--n-samples", type=whole("n_samples", 1), metavar="N", help="look at N rows only"
     )
@@ -357,7 +362,9 @@ def _clash(arguments: argparse.Namespace) -> str | None:
         return "- needs --format, as standard input has no name"
     if getattr(arguments, "method", None) == "stable" and arguments.n_samples is not None:
         return "--n-samples is for the other methods; leave it out with --method stable"
-    return _label_clash(arguments) if hasattr(arguments, "missing_label") else None
+    return clash_of_metrics(arguments) or (
+        _label_clash(arguments) if hasattr(arguments, "missing_label") else None
+    )
 
 
 def _label_clash(arguments: argparse.Namespace) -> str | None:

@@ -4,6 +4,8 @@
                                   > step of trajectory
     all rows -> gaussian_mean    /
 
+    on a sphere, or where columns wrap: an index of all rows, without any error -> trajectories_in
+
 A trajectory has some ten steps, each a pass over the rows in blocks. The code is readable line by
 line beside the paper; `ascent` moves many points at once with compiled kernels.
 """
@@ -13,6 +15,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+
+from meanshift_fast._index import choice
+from meanshift_fast._input.metrics import Metric
+from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._input.weights import without_weightless
 
 Floats = NDArray[np.float64]
 
@@ -120,3 +127,50 @@ def _unit(bandwidth: float) -> float:
     overflow nor vanish where data and bandwidth are as large as 1e200, or as small.
     """
     return 2.0 ** -min(max(math.frexp(bandwidth)[1], -1000), 1000)
+
+
+# Other metrics than the Euclidean.
+
+
+def trajectories_in(
+    metric: Metric,
+    points: Floats,
+    weights: Floats,
+    starts: Floats,
+    bandwidth: float,
+    kernel: str,
+    tol: float,
+    max_iter: int,
+) -> list[tuple[Floats, Floats, Floats]]:
+    """As `trajectory`, of some starts in the space of a metric; positions in the rows' columns."""
+    rows, weights = without_weightless(metric.enter(points), weights)
+    entered, begun = readonly_table(rows), readonly_table(metric.enter(starts, "start"))
+    units = metric.units(bandwidth, entered, begun, in_bandwidths=kernel == "gaussian")
+    index = choice.build(
+        units.enter(entered), weights, radius=units.radius, kernel=kernel, accuracy=0.0,
+        space=units,
+    )  # fmt: skip
+    found = []
+    for start, origin in zip(units.enter(begun), starts, strict=True):
+        positions = [origin]
+        shifts: list[float] = []
+        support: list[float] = []
+        position = start[None].copy()
+        while len(shifts) <= max_iter:
+            weight, move = index.shift(position)
+            if weight[0] == 0.0:
+                break
+            positions.append(metric.leave(units.leave(position))[0])
+            shifts.append(float(move[0]) * float(np.max(units.divisor)))
+            support.append(float(weight[0]))
+            if move[0] <= tol * index.radius:
+                break
+        found.append((np.array(positions), np.array(shifts), np.array(support)))
+    return found
+
+
+def rows_near(metric: Metric, points: Floats, centre: Floats, bandwidth: float) -> NDArray[np.intp]:
+    """The rows in a closed ball about a position, both in the rows' columns; in order."""
+    entered = readonly_table(metric.enter(points))
+    position = readonly_table(metric.enter(centre[None]))[0]
+    return np.flatnonzero(metric.distances(entered, position) <= metric.side(bandwidth))

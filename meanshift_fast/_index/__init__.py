@@ -6,6 +6,8 @@
                         |-- projection --------> projected     many columns, rows near few axes
                         |-- kth_neighbors, nearest, density
 
+    sphere, torus: an index of another space around one of these; acceleration, of its fixed points
+
     base (the protocol), choice (which index), exact (a bandwidth of 0), equal_rows, thresholds
     gaussian_index --> gaussian --> gaussian_sums, error_bounds, series; newton polishes modes
     kth_neighbors --> kth_search, kth_products, kth_select; nearest --> nearest_kernels

@@ -70,6 +70,17 @@ class Metric:
         """Bring positions back into the columns of the rows."""
         return positions.astype(dtype)
 
+    def cast(self, centers: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
+        """Centres in another format, which may round."""
+        return centers.astype(dtype)
+
+    def distances(
+        self, points: NDArray[np.float64], position: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """How far points are from a position, in the engine's columns."""
+        lengths: NDArray[np.float64] = np.linalg.norm(points - position, axis=1)
+        return lengths
+
     def checked_bandwidth(self, bandwidth: Any, n_features: int) -> Any:
         """Refuse a bandwidth that the metric has no ball for; a number, or one for each column."""
         if isinstance(bandwidth, Real):
@@ -328,6 +339,18 @@ class Periodic(Metric):
     def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
         """Positions in [0, period), rounded up to it or not."""
         return wrapped(positions.astype(dtype), self.period)
+
+    def cast(self, centers: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
+        """As `leave`: the format may round up to the period."""
+        return self.leave(centers, dtype)
+
+    def distances(
+        self, points: NDArray[np.float64], position: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The short way round."""
+        away = np.abs(points - position)
+        away = np.minimum(away, np.abs(self.period - away))
+        return super().distances(away, np.zeros(len(position)))
 
     def units(
         self,

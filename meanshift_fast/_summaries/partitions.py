@@ -22,7 +22,8 @@ from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.soft_cells import widths_of
 from meanshift_fast._input.checks import check_parameters, refuse_masked
 from meanshift_fast._input.messages import cut, quoted
-from meanshift_fast._input.scaling import checked_lengths
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric, metric_of
+from meanshift_fast._input.scaling import checked_lengths, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED, check_total, checked_weights
 from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed
@@ -112,9 +113,10 @@ def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) ->
         raise ValueError(f"{name}: {error}") from None
 
 
-def condense_partition(cells: Cells, partition: Partition) -> None:
-    """Add rows to their cells."""
-    for start, points, weights in partition.blocks():
+def condense_partition(cells: Cells, partition: Partition, metric: Metric = EUCLIDEAN) -> None:
+    """Add rows to their cells, in the engine's columns."""
+    for start, block, weights in partition.blocks():
+        points = _entered(metric, block, start, partition.name)
         n_added = cells.add(points, weights)
         if n_added < len(points):
             _refuse_infinite(points, start, partition.name)
@@ -126,11 +128,19 @@ def condense_partition(cells: Cells, partition: Partition) -> None:
             )
 
 
-def sample_partition(sample: Sample, partition: Partition) -> None:
-    """Add rows to the sample."""
+def sample_partition(sample: Sample, partition: Partition, metric: Metric = EUCLIDEAN) -> None:
+    """Add rows to the sample, in their own columns."""
     for start, points, weights in partition.blocks():
         _refuse_infinite(points, start, partition.name)
+        _entered(metric, points, start, partition.name)
         sample.add(points, weights)
+
+
+def _entered(metric: Metric, points: NDArray[Any], start: int, name: str) -> NDArray[Any]:
+    """Rows in the engine's columns; an error names the row in the partition."""
+    if not metric.is_plain:
+        _refuse_infinite(points, start, name)
+    return metric.enter(points, name, start)
 
 
 def _refuse_infinite(points: NDArray[Any], start: int, name: str) -> None:
@@ -152,14 +162,18 @@ def checked_model(model: Model) -> Model:
 
 def check_columns(model: Any, width: Width, n_features: int) -> None:
     """Refuse a bandwidth or seeds of other columns than the rows', before all rows are read."""
-    checked_lengths("bandwidth", width, n_features)
+    metric = metric_of(model.metric, model.period)
+    metric.enter(np.ones((1, n_features)))  # refuses another number of columns
+    metric.checked_bandwidth(width, n_features)
     if model.seeds is not None:
         checked_seeds(model.seeds, n_features)
 
 
-def cells_of(width: Width, resolution: Resolution, n_features: int) -> Cells:
+def cells_of(
+    width: Width, resolution: Resolution, n_features: int, metric: Metric = EUCLIDEAN
+) -> Cells:
     """Make an empty grid of cells: parts of bins that are a bandwidth wide."""
-    sizes = checked_lengths("bandwidth", width, n_features)
+    sizes = checked_lengths("bandwidth", metric.side(width), metric.n_columns(n_features))
     n_parts = ceil(1.0 / resolution.coarsest - 1e-9)
     return Cells(Grid(sizes, n_parts), halvings=MAX_HALVINGS, n_fine=int(resolution.n_fine))
 
@@ -168,9 +182,11 @@ def estimated(sample: Sample, model: Any) -> Found:
     """Estimate a model's bandwidth from a sample of at least one row, by its rule."""
     check_total(sample.total)
     rows, weights = sample.drawn()
+    metric = metric_of(model.metric, model.period)
     found = find_bandwidth(
-        model.bandwidth, model.kernel, rows, weights, min_support=model.min_support
-    )
+        model.bandwidth, model.kernel, readonly_table(metric.enter(rows)), weights,
+        min_support=model.min_support, metric=metric,
+    )  # fmt: skip
     if found.bandwidth == 0.0:
         raise ValueError(
             "bandwidth was estimated as 0, because most rows are equal, and cells must have a "
@@ -207,14 +223,15 @@ def fit_cells(
     widths = widths_of(condensed.variances) if is_ball else UNWEIGHTED
     vars(model).pop("cluster_centers_", None)  # no model is left where the fit fails
     weights = checked_weights(condensed.weights, len(condensed.points))
-    fit = fitted(model, condensed.points, weights, widths, bandwidth=found.bandwidth)
+    fit = fitted(model, condensed.points, weights, widths, bandwidth=found.bandwidth, entered=True)
     found.warn_of(len(fit.centers))
     if fit.kept:
         fit = fit._replace(kept=fit.kept.in_cells(condensed.grid))
     adopt(model, fit)
-    model.n_features_in_ = condensed.points.shape[1]
+    metric = metric_of(model.metric, model.period)
+    model.n_features_in_ = metric.n_features(condensed.points.shape[1])
     if dtype.kind == "f" and dtype.itemsize <= 8:
-        model.cluster_centers_ = model.cluster_centers_.astype(dtype.newbyteorder("="))
+        model.cluster_centers_ = metric.cast(model.cluster_centers_, dtype.newbyteorder("="))
     if names is not None:
         model.feature_names_in_ = names
     del model.labels_
