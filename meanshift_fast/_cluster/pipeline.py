@@ -187,7 +187,8 @@ def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
             found = find_bandwidth(
                 given, settings.kernel, rows.points, rows.heavy_weights,
                 every_row=from_rows and KERNELS[settings.kernel].is_ball,
-                coalesce=settings.coalesce, min_support=settings.min_support, metric=settings.metric,
+                coalesce=settings.coalesce, min_support=settings.min_support,
+                metric=settings.metric,
             )  # fmt: skip
         if found.bandwidth > 0.0:
             settings.metric.checked_bandwidth(found.bandwidth, rows.points.shape[1])
