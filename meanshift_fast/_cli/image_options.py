@@ -1,6 +1,7 @@
 """Options of `segment`: the parameters of `mean_shift_segment`, in kebab case."""
 
 import argparse
+import inspect
 from numbers import Real
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sklearn.utils._param_validation import Interval
 from meanshift_fast._cli.arguments import file_of, n_jobs, number, whole
 from meanshift_fast._files.images import LABELS
 from meanshift_fast._files.regions import REGION_TABLES
+from meanshift_fast.image import mean_shift_segment
 
 
 def add_segment(parser: argparse.ArgumentParser) -> None:
@@ -41,34 +43,37 @@ def add_segment(parser: argparse.ArgumentParser) -> None:
         help="how far it reaches in range, in units of the bands, or of Lab",
     )  # fmt: skip
     parser.add_argument(
-        "--min-size", type=whole("min_size", 0), default=20, metavar="N",
+        "--min-size", type=whole("min_size", 0), metavar="N",
         help="smaller regions join the nearest that they touch (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--merge", type=number("merge", [Interval(Real, 0, None, closed="left")]), default=0.5,
-        metavar="X", help="pixels that end within so many of both radii are near "
+        "--merge", type=number("merge", [Interval(Real, 0, None, closed="left")]), metavar="X",
+        help="pixels that end within so many of both radii are near "
         "(default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--connectivity", type=int, choices=[1, 2], default=1,
+        "--connectivity", type=int, choices=[1, 2],
         help="whether pixels touch at their corners too (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--window", choices=["product", "joint"], default="product",
+        "--window", choices=["product", "joint"],
         help="within both radii, or in the ellipsoid of both (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--convert2lab", action=argparse.BooleanOptionalAction, default=None,
+        "--convert2lab", action=argparse.BooleanOptionalAction,
         help="compare colours in Lab (default: three bands, of 8 bits or of floats from 0 to 1)",
     )  # fmt: skip
     parser.add_argument(
-        "--max-iter", type=whole("max_iter", 1), default=100, metavar="N",
+        "--max-iter", type=whole("max_iter", 1), metavar="N",
         help="moves of a trajectory, at most (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--tol", type=number("tol", [Interval(Real, 0, None, closed="left")]), default=1e-3,
-        metavar="X", help="a trajectory rests after a move of at most so many radii "
+        "--tol", type=number("tol", [Interval(Real, 0, None, closed="left")]), metavar="X",
+        help="a trajectory rests after a move of at most so many radii "
         "(default: %(default)s)",
     )  # fmt: skip
+    defaults = inspect.signature(mean_shift_segment).parameters
+    names = "min_size", "merge", "connectivity", "window", "convert2lab", "max_iter", "tol"
+    parser.set_defaults(**{name: defaults[name].default for name in names})
     parser.add_argument("--n-jobs", type=n_jobs, metavar="N", help="threads (default: all)")
     parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")

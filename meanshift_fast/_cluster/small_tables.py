@@ -44,7 +44,7 @@ from meanshift_fast._index.traversal import (
     sum_balls,
     views_of,
 )
-from meanshift_fast._index.tree_order import CHUNK_ROWS, split_into_leaves
+from meanshift_fast._index.tree_order import CHUNK_ROWS, ChunkMemory, split_into_leaves
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import as_step, empty_floats, empty_integers, serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
@@ -129,10 +129,11 @@ def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, su
         put(flat(order), i, i)
     numbers, integers = memory
     if n_seeds > MAX_UNORDERED_ROWS:
-        split_into_leaves(
-            at, n_features, flat(order), np.int64(0), n_seeds, np.bool_(False), flat(numbers[0]),
-            flat(numbers[1]), flat(integers[0]), flat(integers[1]), flat(integers[2]),
+        spare = ChunkMemory(
+            flat(numbers[0]), flat(numbers[1]), flat(integers[0]), flat(integers[1]),
+            flat(integers[2]),
         )  # fmt: skip
+        split_into_leaves(at, n_features, flat(order), np.int64(0), n_seeds, np.bool_(False), spare)
     for rank in range(n_seeds):
         i, number, at_rest = item(flat(order), rank), 0, False
         while not at_rest and number < totals.shape[0]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.tree_order import (
     CHUNK_ROWS,
+    ChunkMemory,
     sort_into_cells,
     split_at_medians,
     split_into_leaves,
@@ -137,10 +138,10 @@ def arrange_chunk(points, weights, order, chunk, careful, n_upper, tree_arrays, 
     weighted = np.int64(weights.shape[0] > 0)
     start = chunk * CHUNK_ROWS
     stop = min(start + CHUNK_ROWS, n_rows)
-    split_into_leaves(
-        flat(points), n_features, flat(order), start, stop, careful, flat(numbers[0]),
-        flat(numbers[1]), flat(integers[0]), flat(integers[1]), flat(integers[2]),
-    )  # fmt: skip
+    memory = ChunkMemory(
+        flat(numbers[0]), flat(numbers[1]), flat(integers[0]), flat(integers[1]), flat(integers[2])
+    )
+    split_into_leaves(flat(points), n_features, flat(order), start, stop, careful, memory)
     for leaf in range(start // LANES, (stop + LANES - 1) // LANES):
         size = min(LANES, stop - leaf * LANES)
         _pack_leaf(

@@ -12,6 +12,8 @@ into four parts by buckets, and so is each part, in cache. Where a cell holds mo
 up.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
@@ -225,14 +227,23 @@ def _sort_into_buckets(values, order, start, stop, rounded, counts, spare):
     return True
 
 
+class ChunkMemory(NamedTuple):
+    """Memory to arrange a chunk in, flat pointers: of float64, then of int64."""
+
+    values: NDArray[np.float64]
+    rounded: NDArray[np.float64]
+    spare: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    stack: NDArray[np.int64]
+
+
 @step
-def split_into_leaves(
-    points, n_features, order, start, stop, careful, values, rounded, spare, counts, stack
-):
+def split_into_leaves(points, n_features, order, start, stop, careful, memory):
     """Arrange ranks start:stop, a chunk at most: cut the widest side again and again, to leaves.
 
-    ``careful`` splits at medians. The last five are memory for a chunk.
+    ``careful`` splits at medians.
     """
+    values, stack = memory.values, memory.stack
     put(stack, 0, start)
     put(stack, 1, stop)
     waiting = 2
@@ -244,7 +255,7 @@ def split_into_leaves(
         ):
             continue
         in_order = not careful and _sort_into_buckets(
-            values, order, first, last, rounded, counts, spare
+            values, order, first, last, memory.rounded, memory.counts, memory.spare
         )
         ways = 4 if in_order else 2
         part = LANES
