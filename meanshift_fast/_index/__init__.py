@@ -9,6 +9,7 @@
     sphere, torus: an index of another space around one of these; acceleration, of its fixed points
 
     base (the protocol), choice (which index), exact (a bandwidth of 0), equal_rows, thresholds
+    gaussian_products --> gaussian_index: shifts of rows that fill many columns, by matrix products
     gaussian_index --> gaussian --> gaussian_sums, error_bounds, series; newton polishes modes
     kth_neighbors --> kth_search, kth_products, kth_select; nearest --> nearest_kernels
     projected --> neighbour_list, of rows near a position while it moves little

@@ -1,6 +1,8 @@
 """The choice of an index: one function, one table of conditions.
 
     bandwidth 0                                               exact       equal rows only
+    kernel="gaussian", 33 columns or more, seeds for an
+    eighth of the rows, many rows of about equal weight       gaussian by products
     kernel="gaussian"                                         gaussian
     rows are cells wider than a 256th of the bandwidth        soft cells
     33 columns or more, seeds for an eighth of the rows:
@@ -25,6 +27,7 @@ from meanshift_fast._index.base import Index
 from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.gaussian_index import GaussianIndex
+from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import build as build_tree
 from meanshift_fast._index.product_levels import table_of
@@ -148,6 +151,9 @@ def _chosen(
     tree = build_tree(points, weights, careful=careful)
     if radius == 0.0:
         return ExactIndex(tree), "the bandwidth is 0"
+    if kernel == "gaussian" and product_choice.is_worth_for_gaussian(points, n_seeds, accuracy):
+        filled = FilledGaussianIndex.on(tree, radius, accuracy, points, weights)
+        return filled, "the kernel is Gaussian, and the rows fill their dimensions"
     if kernel == "gaussian":
         return GaussianIndex.of(tree, radius, accuracy), "the kernel is Gaussian"
     if widths.size:

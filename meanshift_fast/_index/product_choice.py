@@ -50,6 +50,20 @@ def is_worth_for_neighbours(points: NDArray[np.float64], quantile: float) -> boo
     )
 
 
+def is_worth_for_gaussian(points: NDArray[np.float64], n_seeds: int, accuracy: float) -> bool:
+    """Whether products pay for shifts of so many seeds among rows in bandwidths."""
+    n_samples = len(points)
+    if n_seeds <= max(n_samples // 8, LANES) or not _may_serve(points, n_seeds):
+        return False
+    distances, _ = _probe(points)
+    exponents = 0.5 * distances * distances
+    # A tree leaves out what weighs too little to matter.
+    least = np.partition(exponents, min(LANES, n_samples - 1), axis=1)[:, LANES // 2]
+    depth = np.log(n_samples / max(accuracy, 1e-16))
+    share = float((exponents <= least[:, None] + depth).mean())
+    return share > thresholds.MIN_PRODUCT_GAUSSIAN_SHARE
+
+
 def _may_serve(points: NDArray[np.float64], n_seeds: int) -> bool:
     """Whether a table is of a size for products, and in the range of their error bound."""
     n_samples, n_features = points.shape

@@ -43,6 +43,8 @@ MIN_PRODUCT_OPEN_SHARE = 0.7
 # columns, quantile 0.02, 0.45 (0.05), 4,000 in 33 columns 1.45 (0.43), digits 2.8 (0.61), normal
 # rows in 64 columns 3.1 (1.0), 2,000 token embeddings 6.3 (0.91).
 MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE = 0.25
+# Part of the rows that weigh about as much as the nearest, from which products give shifts sooner.
+MIN_PRODUCT_GAUSSIAN_SHARE = 0.125
 # Error of a product in squared bandwidths up to which few rows are left open.
 MAX_PRODUCT_ERROR = 0.01
 

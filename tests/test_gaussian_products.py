@@ -1,0 +1,99 @@
+"""The Gaussian shift by matrix products: within the promised accuracy of the exact sums."""
+
+import numpy as np
+import pytest
+
+import naive
+from meanshift_fast import MeanShift
+from meanshift_fast._index import choice, thresholds
+from meanshift_fast._index.gaussian_products import FilledGaussianIndex
+from meanshift_fast._jit.threads import borrowed_threads
+from samples import blobs
+from test_products import UNWEIGHTED, directions, single
+
+
+def built(points, accuracy, weights=UNWEIGHTED, n_seeds=None):
+    points = np.ascontiguousarray(points)
+    points.flags.writeable = False
+    return choice.build(
+        points, weights, radius=1.0, kernel="gaussian", accuracy=accuracy,
+        n_seeds=len(points) if n_seeds is None else n_seeds,
+    )  # fmt: skip
+
+
+CASES = {
+    "unit rows": directions(700, 64) / 0.4,
+    "narrow": single(directions(600, 128, noise=20.0)) / 0.15,
+    "wide": directions(600, 200) / 2.0,
+    "far away": directions(600, 80) / 0.3 + 1e4,
+    "a tail of lengths": directions(600, 80) * np.linspace(0.1, 40.0, 600)[:, None],
+}
+
+
+@pytest.fixture(autouse=True)
+def _products(monkeypatch):
+    monkeypatch.setattr(thresholds, "MIN_PRODUCT_GAUSSIAN_SHARE", -1.0)
+
+
+def places_near(points):
+    return np.vstack([points[::40], 0.5 * points[::40] + 0.5 * points[1::40], points[:1] + 30.0])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("accuracy", [1e-2, 1e-3, 1e-5, 1e-9, 0.0])
+@pytest.mark.parametrize("name", CASES)
+def test_means_are_as_near_as_promised(name, accuracy, weighted):
+    points = CASES[name]
+    weights = np.random.default_rng(0).uniform(0.2, 3.0, len(points))
+    index = built(points, accuracy, weights if weighted else UNWEIGHTED)
+    assert isinstance(index, FilledGaussianIndex)
+    places = places_near(points)
+    moved = places.copy()
+    support, moves = index.shift(moved)
+    rounding = 1e-11 * max(np.abs(points).max(), 1.0)
+    for i, place in enumerate(places):
+        mean, weight = naive.gaussian_shift(
+            points, weights if weighted else np.ones(len(points)), place, 1.0
+        )
+        assert np.linalg.norm(moved[i] - mean) <= accuracy + rounding
+        assert abs(moves[i] - np.linalg.norm(mean - place)) <= accuracy + 2.0 * rounding
+        assert support[i] == pytest.approx(weight, rel=max(accuracy, 1e-9), abs=1e-300)
+
+
+def test_float32_serves_an_accuracy_that_has_room_for_it_and_no_other():
+    points = CASES["unit rows"]
+    norms = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    assert (built(points, 1e-3)._kinds(norms) == 1).all()
+    assert (built(points, 1e-4)._kinds(norms) == 2).all()
+    assert (built(points, 1e-8)._kinds(norms) == 3).all()
+    assert (built(points, 0.0)._kinds(norms) == 0).all()
+    assert built(points, 1e-3)._kinds(np.array([np.inf, np.nan])).tolist() == [0, 0]
+
+
+def test_two_threads_give_the_same_bits_as_one():
+    index, results = built(CASES["unit rows"], 1e-3), []
+    for n_jobs in (1, 2):
+        with borrowed_threads(n_jobs):
+            positions = CASES["unit rows"].copy()
+            results.append((positions, *index.shift(positions)))
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+def test_a_fit_has_the_centres_and_labels_of_a_fit_by_the_tree(assign, monkeypatch):
+    X = directions(800, 48, k=5, noise=0.5)
+    params = {"bandwidth": 0.25, "kernel": "gaussian", "assign": assign}
+    found = MeanShift(**params).fit(X)
+    monkeypatch.setattr(thresholds, "MIN_PRODUCT_GAUSSIAN_SHARE", 9.0)
+    expected = MeanShift(**params).fit(X)
+    np.testing.assert_allclose(found.cluster_centers_, expected.cluster_centers_, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+
+
+def test_products_are_chosen_by_what_a_tree_would_sum(monkeypatch):
+    monkeypatch.undo()
+    full, apart = directions(1000, 64) / 0.4, blobs(1000, 64, n_blobs=30, box=100.0)
+    assert isinstance(built(full, 1e-3), FilledGaussianIndex)
+    assert not isinstance(built(full, 1e-3, n_seeds=50), FilledGaussianIndex)
+    assert not isinstance(built(apart, 1e-3), FilledGaussianIndex)
