@@ -5,7 +5,8 @@ import logging
 from meanshift_fast._cli import signals as starting  # noqa: F401 (first, before all that is slow)
 from meanshift_fast._summaries.grid_cells import condense
 from meanshift_fast.bandwidth import BandwidthCurve, bandwidth_curve, estimate_bandwidth
-from meanshift_fast.estimator import MeanShift, mean_shift
+from meanshift_fast.estimator import MeanShift
+from meanshift_fast.function import mean_shift
 from meanshift_fast.seeding import get_bin_seeds
 from meanshift_fast.trace import Trace, trace
 from meanshift_fast.warmup import warm_up

@@ -178,7 +178,7 @@ def kernel_bandwidth(
     ----------
     X, quantile, metric, period, n_jobs, sample_weight
         As in `estimate_bandwidth`.
-    rule : {"scott", "silverman", "stable"} or None
+    rule : {"scott", "silverman", "stable", "fine"} or None
         As the parameter ``bandwidth`` of `MeanShift`.
     kernel : {"flat", "gaussian"}
         Whose bandwidth.

@@ -1,4 +1,4 @@
-"""MeanShift and mean_shift: scikit-learn's interface to the pipeline."""
+"""MeanShift: scikit-learn's interface to the pipeline."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast._cluster import pipeline
-from meanshift_fast._cluster.model import adopt, bandwidth_of, fitted, kept_of, settings_of
+from meanshift_fast._cluster.labelling import label_by_basin
+from meanshift_fast._cluster.model import (
+    adopt,
+    bandwidth_of,
+    fitted,
+    kept_of,
+    settings_of,
+    shapes_of,
+)
 from meanshift_fast._cluster.stages import log_remarks
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.nearest import nearest_labels, take_one_thread
-from meanshift_fast._input.checks import check_parameters, checked, checked_table
+from meanshift_fast._input.checks import check_parameters, checked_table
 from meanshift_fast._input.metrics import WORDS as METRICS
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._input.scaling import (
@@ -28,9 +35,10 @@ from meanshift_fast._input.scaling import (
 )
 from meanshift_fast._input.weights import checked_weights
 from meanshift_fast._jit.threads import borrowed_threads
+from meanshift_fast.shapes import ShapesMixin
 
 
-class MeanShift(ClusterMixin, BaseEstimator):
+class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
     """Mean shift clustering, scikit-learn's own answer from a compiled engine.
 
     Every seed moves to the mean of the rows within the bandwidth, again and again, until it rests
@@ -40,13 +48,14 @@ class MeanShift(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
-default=None
+    bandwidth : float, {"scott", "silverman", "stable", "fine"} or array-like of shape \
+(n_features,), default=None
         Radius of the ball, or standard deviation of the Gaussian kernel, in the unit of the
         columns of X. None: estimated by :func:`estimate_bandwidth`; "scott", "silverman": by that
         rule of it; "stable": from the longest plateau of :func:`bandwidth_curve`. None and
         "stable" find the radius of a ball, and the Gaussian takes it divided by
-        ``sqrt(n_features + 2)``: a coordinate then has the variance that it has in the ball. An
+        ``sqrt(n_features + 2)``: a coordinate then has the variance that it has in the ball;
+        "fine": a narrow one made for merging by ``min_prominence``, likewise for either kernel. An
         array gives each feature its own bandwidth, and makes an ellipsoid of the ball.
     kernel : {"flat", "gaussian"}, default="flat"
         "flat": every row in the ball counts the same. "gaussian": every row counts, by
@@ -82,7 +91,13 @@ default=None
         Centres of less support (``mode_weight_``) are dropped before rows are labelled. From 1 on
         a weight, such as a number of rows; below 1 a share of the heaviest centre's. Their rows
         take the nearest centre that is left; in basins, the one nearest to their own. With
-        ``cluster_all=False`` that is -1 beyond the bandwidth; in basins, for all of them.
+        ``cluster_all=False`` that is -1 beyond the bandwidth; in basins, and where modes are
+        merged by prominence, for all of them.
+    min_prominence : float or "auto", default=0
+        Modes less prominent than this are merged into the cluster across their highest saddle, so
+        that clusters may have any shape. A mode's prominence is 1 - saddle / density: how far the
+        density falls, from the mode, on the best way to a denser one; 1 where there is none. 0
+        merges none. "auto" merges those that sampling alone may have produced: see the notes.
     metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
         How distances are measured. "haversine": X is latitude and longitude in radians, in that
         order, and ``bandwidth`` is a great-circle angle in radians, at most pi: kilometres /
@@ -123,6 +138,19 @@ default=None
         ``mean_shift`` and ``max_shift`` (in bandwidths, where each feature has its own), and
         ``n_converged``, how many rest so far. With ``coalesce`` those that are linked to another
         rest when that one does.
+    modes_ : ndarray of shape (n_modes, n_features)
+        All modes, before merging by prominence; ``cluster_centers_`` are the densest of each
+        cluster. This and the following four where ``min_prominence`` is not 0.
+    mode_density_ : float64 ndarray of shape (n_modes,)
+        The density at each: the weight of the rows as the kernel counts them, the flat one by its
+        shadow, ``1 - d**2`` for a distance of d bandwidths.
+    mode_prominence_ : float64 ndarray of shape (n_modes,)
+        Between 0 and 1.
+    mode_labels_ : int64 ndarray of shape (n_modes,)
+        The cluster of each mode; -1 where that was dropped.
+    merge_tree_ : float64 ndarray of shape (n_modes - 1, 4)
+        How modes join, in the form of :func:`scipy.cluster.hierarchy.linkage`, with prominences as
+        heights: ``scipy.cluster.hierarchy.dendrogram`` draws it. Parts that do not touch join at 1.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -158,6 +186,15 @@ default=None
     ``predict`` answers for rows equal to rows of the fit with their label, and lets every other
     ascend by itself, whatever ``coalesce`` is.
 
+    The saddle of two basins is the highest value, over pairs of neighbouring rows in them, of the
+    lower density of the two. Rows are neighbours where one is among the seven nearest distinct
+    rows of the other, ties included, and no farther than two radii of the ball, which is
+    ``2 * sqrt(n_features + 2)`` bandwidths of the Gaussian. Basins join in the order of falling
+    saddles, the less dense to the denser [3]_. "auto" merges where the saddle has more than 0.45 of
+    the mode's density, and where the difference is within 3.5 standard errors of it, or within
+    ``sqrt(2 * log(n_modes))`` where that is more: a sum of kernel values has a variance of
+    ``2**(-n_features / 2)`` times itself, ``4 / (n_features + 4)`` with the flat kernel.
+
     Differs from :class:`sklearn.cluster.MeanShift` where that is better: all threads by default;
     ``predict`` honours ``cluster_all``; an estimated bandwidth of zero gives each distinct row
     its cluster; bins whose centres have all rows out of reach give way to the rows as seeds, with
@@ -172,6 +209,8 @@ default=None
     .. [2] K. Fukunaga and L. Hostetler, "The estimation of the gradient of a density function,
        with applications in pattern recognition", IEEE Transactions on Information Theory 21 (1),
        1975, pp. 32-40, :doi:`10.1109/TIT.1975.1055330`.
+    .. [3] F. Chazal, L. J. Guibas, S. Y. Oudot and P. Skraba, "Persistence-based clustering in
+       Riemannian manifolds", Journal of the ACM 60 (6), 2013, :doi:`10.1145/2535927`.
 
     Examples
     --------
@@ -188,7 +227,7 @@ default=None
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (scikit-learn's convention)
         "bandwidth": [
             POSITIVE,
-            StrOptions({"scott", "silverman", "stable"}),
+            StrOptions({"scott", "silverman", "stable", "fine"}),
             "array-like",
             None,
         ],
@@ -202,6 +241,7 @@ default=None
         "coalesce": [NOT_NEGATIVE],
         "accuracy": [NOT_NEGATIVE],
         "min_support": [NOT_NEGATIVE],
+        "min_prominence": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "metric": [StrOptions(set(METRICS))],
         "period": ["array-like", None],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -224,6 +264,7 @@ default=None
         coalesce: float = 0.0,
         accuracy: float = 1e-3,
         min_support: float = 0.0,
+        min_prominence: float | str = 0.0,
         metric: str = "euclidean",
         period: ArrayLike | None = None,
         n_jobs: int | None = None,
@@ -241,6 +282,7 @@ default=None
         self.coalesce = coalesce
         self.accuracy = accuracy
         self.min_support = min_support
+        self.min_prominence = min_prominence
         self.metric = metric
         self.period = period
         self.n_jobs = n_jobs
@@ -356,8 +398,10 @@ default=None
                     "not keep; fit again"
                 )
             with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
-                return pipeline.label_by_basin(kept, points, self.bandwidth_, settings, report)
-        modes = readonly_table(metric.enter(self.cluster_centers_, "cluster_centers_"))
+                return label_by_basin(kept, points, self.bandwidth_, settings, report)
+        shapes = shapes_of(self)
+        modes = self.cluster_centers_ if shapes is None else shapes.modes
+        modes = readonly_table(metric.enter(modes, "cluster_centers_"))
         if points.shape[1] != modes.shape[1]:  # centres that were set by hand
             raise ValueError(
                 f"X has {points.shape[1]} features, but {type(self).__name__} has cluster_centers_ "
@@ -367,115 +411,8 @@ default=None
         units = metric.units(bandwidth, modes, in_bandwidths=KERNELS[self.kernel].in_bandwidths)
         alone = take_one_thread(points, modes)
         with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "labels"):
-            return nearest_labels(
+            labels = nearest_labels(
                 units.enter(points), units.enter(modes), limit=settings.limit(units.radius),
                 period=units.period,
             )  # fmt: skip
-
-
-@checked({"X": ["array-like"], "sample_weight": ["array-like", Real, None]})
-def mean_shift(
-    X: ArrayLike,
-    *,
-    bandwidth: float | str | ArrayLike | None = None,
-    seeds: ArrayLike | None = None,
-    bin_seeding: bool = False,
-    min_bin_freq: int = 1,
-    cluster_all: bool = True,
-    max_iter: int = 300,
-    n_jobs: int | None = None,
-    kernel: str = "flat",
-    assign: str = "nearest",
-    tol: float = 1e-3,
-    coalesce: float = 0.0,
-    accuracy: float = 1e-3,
-    min_support: float = 0.0,
-    metric: str = "euclidean",
-    period: ArrayLike | None = None,
-    progress: bool | str | Report = "auto",
-    sample_weight: ArrayLike | None = None,
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Cluster X by mean shift; :class:`MeanShift` as a function.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, n_features)
-        The rows to cluster.
-    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
-default=None
-        Radius of the ball, or standard deviation of the Gaussian, in the unit of the columns of
-        X; None or a word: found in X.
-    seeds : array-like of shape (n_seeds, n_features), default=None
-        Where the trajectories start. None: at the rows, or at their bins with ``bin_seeding``.
-    bin_seeding : bool, default=False
-        Start from the occupied bins of a grid of side ``bandwidth`` rather than from every row.
-    min_bin_freq : int, default=1
-        Only bins that hold at least so many rows are seeds.
-    cluster_all : bool, default=True
-        Whether a row beyond the bandwidth of every centre takes the nearest. False: label -1.
-    max_iter : int, default=300
-        A trajectory that has not come to rest ends after ``max_iter + 1`` means.
-    n_jobs : int, default=None
-        Threads: None for all that Numba may use, a number for so many, -1 for all.
-    kernel : {"flat", "gaussian"}, default="flat"
-        How rows count: all in the ball the same, or every row by its distance.
-    assign : {"nearest", "basin"}, default="nearest"
-        A row takes the nearest centre, or the one that its own trajectory reaches.
-    tol : float, default=1e-3
-        A trajectory rests when a move is at most ``tol * bandwidth``.
-    coalesce : float, default=0.0
-        Trajectories that come into the same cell of side ``coalesce * bandwidth`` go on as one.
-    accuracy : float, default=1e-3
-        For the Gaussian kernel: the largest error of a shift, in bandwidths.
-    min_support : float, default=0
-        Centres of less support are dropped: a weight, or below 1 a share of the heaviest's.
-    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
-        How distances are measured: in the columns, between latitudes and longitudes in radians on
-        a sphere, or by the cosine between rows.
-    period : array-like of shape (n_features,), default=None
-        For columns that wrap around: their period, None for those that do not.
-    progress : "auto", bool or callable, default="auto"
-        As in :class:`MeanShift`.
-    sample_weight : array-like of shape (n_samples,), default=None
-        The rows' weights, as in :meth:`MeanShift.fit`.
-
-    Returns
-    -------
-    cluster_centers : ndarray of shape (n_modes, n_features)
-        The centres, by falling support.
-    labels : int64 ndarray of shape (n_samples,)
-        The label of each row.
-
-    See Also
-    --------
-    MeanShift : The same as an estimator, whose reference says more of each parameter.
-    sklearn.cluster.mean_shift : Has the same signature as far as it goes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from meanshift_fast import mean_shift
-    >>> X = np.array([[1, 1], [2, 1], [1, 0], [4, 7], [3, 5], [3, 6]])
-    >>> centers, labels = mean_shift(X, bandwidth=2)
-    >>> labels
-    array([1, 1, 1, 0, 0, 0])
-    """
-    model = MeanShift(
-        bandwidth=bandwidth,
-        kernel=kernel,
-        seeds=seeds,
-        bin_seeding=bin_seeding,
-        min_bin_freq=min_bin_freq,
-        cluster_all=cluster_all,
-        assign=assign,
-        tol=tol,
-        max_iter=max_iter,
-        coalesce=coalesce,
-        accuracy=accuracy,
-        min_support=min_support,
-        metric=metric,
-        period=period,
-        n_jobs=n_jobs,
-        progress=progress,
-    ).fit(X, sample_weight=sample_weight)
-    return model.cluster_centers_, model.labels_
+        return labels if shapes is None else np.append(shapes.labels, -1)[labels]

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.history import HISTORY_DTYPE
-from meanshift_fast._cluster.model import keep, kept_of
+from meanshift_fast._cluster.model import keep, keep_shapes, kept_of, shapes_of
+from meanshift_fast._cluster.shapes import Shapes
 from meanshift_fast._files.archive import read_archive, write_archive
 from meanshift_fast._files.atomic import check_source, check_target, write_whole
 from meanshift_fast._input.messages import quoted
@@ -26,7 +27,7 @@ FORMAT = "meanshift_fast model"
 VERSION = 1
 WORDS = "model.json"
 
-_GROUPS = ("parameters", "state", "labelled")
+_GROUPS = ("parameters", "state", "labelled", "shapes")
 
 # What `predict` needs, and the record of the fit. Rows and their labels are saved only where
 # `predict` looks rows up.
@@ -95,6 +96,7 @@ def write_model(model: MeanShift, part: Path) -> None:
         "parameters": parameters,
         "state": {name: getattr(model, name) for name in _STATE},
         "labelled": kept._asdict() if (kept := kept_of(model)) else {},
+        "shapes": shapes._replace(of_rows=None)._asdict() if (shapes := shapes_of(model)) else {},
     }
     words: dict[str, Any] = {
         "format": FORMAT,
@@ -208,6 +210,8 @@ def _restored(words: dict[str, Any]) -> MeanShift:
     _require(bool(words["labelled"]) == (model.assign == "basin"), "rows of another assignment")
     for name in _STATE:
         setattr(model, name, state[name])
+    if shapes := words.get("shapes"):  # which files have from the merging by prominence on
+        keep_shapes(model, _restored_shapes(shapes, n_modes, n_features, centers.dtype))
     if feature_names:
         model.feature_names_in_ = np.array(feature_names, dtype=object)
     if words["labelled"]:
@@ -227,6 +231,27 @@ def _check_record(state: dict[str, Any], n_modes: int) -> None:
     _require((support >= 0.0).all(), "supports below 0")
     _require(_is_whole(state["n_iter_"], 0), "rounds without a number")
     _require(history.dtype == HISTORY_DTYPE and history.ndim == 1, "history is none")
+
+
+def _restored_shapes(
+    arrays: dict[str, Any], n_clusters: int, n_features: int, dtype: np.dtype[Any]
+) -> Shapes:
+    """Check the modes that were merged by prominence."""
+    shapes = Shapes(**arrays)
+    n_modes = len(shapes.modes)
+    _require(shapes.modes.shape == (n_modes, n_features), "modes of a wrong shape")
+    _require(n_modes >= n_clusters, "fewer modes than clusters")
+    _require(shapes.modes.dtype == dtype, "modes are not numbers")
+    _require(shapes.linkage.shape == (n_modes - 1, 4), "a merge tree of other modes")
+    for values in (shapes.density, shapes.prominence, shapes.support):
+        _require(values.shape == (n_modes,), "densities of other modes")
+    for values in (*shapes[:3], shapes.support, shapes.linkage):
+        _require(values.dtype.kind == "f" and np.isfinite(values).all(), "modes are not numbers")
+    for numbers, most in ((shapes.labels, n_clusters), (shapes.across, n_modes)):
+        _require(numbers.shape == (n_modes,) and numbers.dtype == np.int64, "labels of other modes")
+        _require(((numbers >= -1) & (numbers < most)).all(), "modes of other clusters")
+    _require(shapes.of_rows is None, "rows of a model in a file")
+    return shapes
 
 
 def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Labelled:

@@ -157,8 +157,8 @@ def fit_batches(
         What can be iterated more than once: a list, an object whose ``__iter__`` begins
         anew, or a function that is called for a new iterator. A batch is an array-like of shape
         (n_rows, n_features), or a tuple of one and the rows' weights.
-    bandwidth : float, {"scott", "silverman", "stable"} or array-like of shape (n_features,), \
-default=None
+    bandwidth : float, {"scott", "silverman", "stable", "fine"} or array-like of shape \
+(n_features,), default=None
         As in :class:`~meanshift_fast.MeanShift`. None and the words: estimated in a pass of its
         own, from 32,768 of the rows, which a hash of the rows' numbers chooses.
     resolution : float, default=1/16

@@ -364,6 +364,60 @@ def supported(support, min_support):
     return sum(weight >= least for weight in support)
 
 
+def neighbours(points, k, reach):
+    """Pairs of distinct rows of which one is among the k nearest of the other, and within reach."""
+    _, firsts = np.unique(points, axis=0, return_index=True)
+    pairs = set()
+    for i in firsts:
+        away_sq = distances_sq(points[firsts], points[i])
+        others = np.sort(away_sq[firsts != i])
+        if len(others):
+            most = min(others[:k][-1] if len(others) >= k else np.inf, reach * reach)
+            near = firsts[(away_sq <= most) & (firsts != i)]
+            pairs |= {(min(i, j), max(i, j)) for j in near}
+    return pairs
+
+
+def saddles(points, labels, density, k, reach):
+    """For each two basins that touch: the highest of the lower densities of two neighbours."""
+    found = {}
+    for i, j in neighbours(points, k, reach):
+        if labels[i] != labels[j] and labels[i] >= 0 and labels[j] >= 0:
+            pair = min(labels[i], labels[j]), max(labels[i], labels[j])
+            found[pair] = max(found.get(pair, 0.0), min(density[i], density[j]))
+    return found
+
+
+def prominences(density, found):
+    """1 - saddle / density of each mode, over the best way to a denser one; 1 where there is none.
+
+    The best ways are those of a matrix whose entries only grow: no tree, no order of merging.
+    """
+    n_modes = len(density)
+    ways = np.zeros((n_modes, n_modes))
+    for (i, j), saddle in found.items():
+        ways[i, j] = ways[j, i] = saddle
+    for via in range(n_modes):
+        ways = np.maximum(ways, np.minimum(ways[:, via : via + 1], ways[via]))
+    highest = np.zeros(n_modes)
+    for i in range(n_modes):
+        denser = [j for j in range(n_modes) if (density[j], -j) > (density[i], -i)]
+        highest[i] = max((ways[i, j] for j in denser), default=0.0)
+    return np.maximum(1 - highest / density, 0)
+
+
+def merge_by_prominence(density, found, min_prominence):
+    """The head of each mode's cluster: basins join from the highest saddle down, as in ToMATo."""
+    heads = list(range(len(density)))
+    for (i, j), saddle in sorted(found.items(), key=lambda entry: (-entry[1], entry[0])):
+        i, j = heads[i], heads[j]
+        if (density[j], -j) > (density[i], -i):
+            i, j = j, i
+        if i != j and max(1 - saddle / density[j], 0) < min_prominence:
+            heads = [i if head == j else head for head in heads]
+    return np.array(heads)
+
+
 def nearest_labels(points, modes, bandwidth, cluster_all=True):
     """Index of the nearest mode, the first of equals; -1 beyond the bandwidth if so asked.
 

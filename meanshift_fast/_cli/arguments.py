@@ -33,6 +33,8 @@ _HELP = {
     "coalesce": "trajectories in one cell of so many bandwidths go on as one",
     "min_support": "drop centres of less support: a weight, or below 1 a share of the heaviest's",
     "metric": "distances in the columns, between latitudes and longitudes, or by the cosine",
+    "min_prominence": "merge modes less prominent: at least 0 and below 1, or auto, which merges "
+    "what sampling alone may have produced",
     "accuracy": "the largest error of one shift, in bandwidths",
 }
 
@@ -80,7 +82,11 @@ def _add_parameter(parser: argparse.ArgumentParser, name: str, default: Any) -> 
         )
         return
     about += " (default: %(default)s)"
-    if allowed := choices(name):
+    if len(_CONSTRAINTS[name]) > 1:
+        parser.add_argument(
+            flag, type=word_or_number(name), metavar="X", default=default, help=about
+        )
+    elif allowed := choices(name):
         parser.add_argument(flag, choices=allowed, default=default, help=about)
     else:
         value = number(name, _CONSTRAINTS[name])
@@ -134,6 +140,21 @@ def number(name: str, constraints: Sequence[Any]) -> Callable[[str], float]:
         if value is None or not interval.is_satisfied_by(value):
             raise argparse.ArgumentTypeError(f"{name} must be {interval}, got {quoted(text)}")
         return value
+
+    return read
+
+
+def word_or_number(name: str) -> Callable[[str], float | str]:
+    """Make a reader of a parameter that is a number or a word."""
+    read_number, words = number(name, _CONSTRAINTS[name]), choices(name)
+
+    def read(text: str) -> float | str:
+        if text in words:
+            return text
+        try:
+            return read_number(text)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(f"{error}; or one of {', '.join(words)}") from None
 
     return read
 

@@ -17,16 +17,9 @@ from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import mixed
 from meanshift_fast._jit.simd import flat, item, put
+from meanshift_fast._jit.union_find import root_of
 
 FIRST_CHUNK_POSITIONS = 1 << 20  # positions of the first chunk
-
-
-@step
-def _root_of(links, rank):
-    while links[rank] != rank:
-        links[rank] = links[links[rank]]
-        rank = links[rank]
-    return rank
 
 
 @serial
@@ -82,7 +75,7 @@ def _link(keys, live, positions, start, n_kept, leaving, links, sizes, is_at_res
             put(table, 2 * slot + 1, rank)
             n_new += 1
         else:
-            root = _root_of(links, item(table, 2 * slot + 1))
+            root = root_of(flat(links), item(table, 2 * slot + 1))
             if root != rank:
                 links[rank] = root
                 sizes[root] += sizes[rank]
@@ -110,7 +103,7 @@ def _move_cells(slots, more_slots):
 def _write_roots(links, order, start, stop, trajectories):
     """Write for some ranks the root of the seed, by rank."""
     for rank in range(start, stop):
-        trajectories[order[rank]] = _root_of(links, rank)
+        trajectories[order[rank]] = root_of(flat(links), rank)
 
 
 @serial

@@ -15,7 +15,7 @@ from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
 from meanshift_fast._jit.threads import no_threads
 
-BANDWIDTH_RULES = ("scott", "silverman", "stable")
+BANDWIDTH_RULES = ("scott", "silverman", "stable", "fine")
 CHOICES = {"kernel": tuple(KERNELS), "assign": ("nearest", "basin")}
 
 Bandwidth = float | NDArray[np.float64]
@@ -38,6 +38,7 @@ class Settings(NamedTuple):
     min_support: float = 0.0
     n_jobs: int | None = None
     metric: Metric = EUCLIDEAN
+    min_prominence: float | str = 0.0
 
     @property
     def are_plain(self) -> bool:
@@ -49,6 +50,7 @@ class Settings(NamedTuple):
             and KERNELS[self.kernel].is_ball
             and self.assign == "nearest"
             and self.min_support == 0.0
+            and self.min_prominence == 0.0
         )
 
     def take_one_thread(self, n_values: int) -> bool:
@@ -66,6 +68,13 @@ class Settings(NamedTuple):
         for name in ("tol", "coalesce", "accuracy", "max_iter", "min_support"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
+        if self.min_prominence != "auto" and not (
+            isinstance(self.min_prominence, Real) and 0.0 <= self.min_prominence < 1.0
+        ):
+            raise ValueError(
+                'min_prominence must be at least 0 and below 1, or "auto", got '
+                f"{quoted(self.min_prominence)}"
+            )
         if self.min_bin_freq < 1:
             raise ValueError(f"min_bin_freq must be at least 1, got {self.min_bin_freq}")
         if self.n_jobs == 0:

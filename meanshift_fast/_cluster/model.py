@@ -16,6 +16,7 @@ from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.pipeline import Fit
+from meanshift_fast._cluster.shapes import SHAPE_ATTRIBUTES, Shapes
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import checked_lengths, readonly
@@ -31,6 +32,7 @@ def settings_of(model: Any) -> Settings:
         max_iter=int(model.max_iter), coalesce=float(model.coalesce),
         accuracy=float(model.accuracy), min_support=float(model.min_support), n_jobs=model.n_jobs,
         metric=metric_of(model.metric, model.period),
+        min_prominence=model.min_prominence,
     ).checked()  # fmt: skip
 
 
@@ -100,6 +102,23 @@ def adopt(model: Any, found: Fit) -> None:
     model.history_ = found.history
     model.labels_ = found.labels
     keep(model, found.kept)
+    keep_shapes(model, found.shapes)
+
+
+def keep_shapes(model: Any, shapes: Shapes | None) -> None:
+    """Set what is known of merging by prominence, if anything."""
+    for name in SHAPE_ATTRIBUTES:
+        model.__dict__.pop(name, None)
+    if shapes:
+        model.__dict__ |= dict(zip(SHAPE_ATTRIBUTES, shapes, strict=True))
+
+
+def shapes_of(model: Any) -> Shapes | None:
+    """What a model knows of merging by prominence; None where it was fitted without."""
+    attributes = vars(model)
+    if "modes_" not in attributes:
+        return None
+    return Shapes(*(attributes.get(name) for name in SHAPE_ATTRIBUTES))
 
 
 def keep(model: Any, kept: Labelled | None) -> None:

@@ -6,28 +6,22 @@ Each stage takes values and returns values. `fit` returns all that it finds at o
 with it (attributes of an estimator, a model of a stream) is the caller's part.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster import shared_bins, small_tables
-from meanshift_fast._cluster.ascent import Ascent, ascend
+from meanshift_fast._cluster.ascent import Ascent
 from meanshift_fast._cluster.bandwidth_rules import Found, find_bandwidth
-from meanshift_fast._cluster.basins import (
-    Ascend,
-    Labelled,
-    MergedEndpoints,
-    label_endpoints,
-    label_rows_of_fit,
-)
+from meanshift_fast._cluster.basins import Labelled, MergedEndpoints
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
+from meanshift_fast._cluster.labelling import ascending, label_by_nearest, label_rows_by_basin
 from meanshift_fast._cluster.modes import count_supported
 from meanshift_fast._cluster.seams import merge_in
 from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
 from meanshift_fast._cluster.seeds import Seeds, find_seeds
+from meanshift_fast._cluster.shapes import Shapes, cut, find_tree
 from meanshift_fast._cluster.stages import Stages
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
@@ -35,12 +29,14 @@ from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.extent import extremes
-from meanshift_fast._input.messages import bandwidth_text, no_point_within
+from meanshift_fast._input.messages import bandwidth_text, no_point_within, no_support_left
 from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import Units, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.threads import borrowed_threads
+
+_NO_LABELS = np.empty(0, dtype=np.int64)
 
 
 class Modes(NamedTuple):
@@ -70,6 +66,7 @@ class Fit(NamedTuple):
     history: NDArray[np.void]
     labels: NDArray[np.int64]
     kept: Labelled | None
+    shapes: Shapes | None = None
 
 
 def fit(
@@ -155,21 +152,32 @@ def _fit_by_stages(
     modes = _merge(ascent, index, units, bandwidth, dtype, metric)
     if not seeds_are_rows and seeds.are_bins:
         _check_bins(index, points, modes.merged.peaks, units, bandwidth, len(seeds.table), settings)
+    history = _history_in(units, ascent.history)
+    if settings.min_prominence:
+        if settings.assign == "basin" and not seeds_are_rows:
+            ascent = _ascend_rows(index, points, settings, stages)
+        by_mode = Fit(bandwidth, modes.centers, modes.support, history, _NO_LABELS, None)
+        merged = _merge_by_prominence(
+            by_mode, rows, points, index, ascent, modes.merged, units, settings, stages
+        )
+        found.warn_of(len(merged.centers))
+        return merged
     modes = _with_support(modes, settings.min_support, units)
     found.warn_of(len(modes.centers))
-    history = _history_in(units, ascent.history)
     stages.end("%d modes of %d endpoints", len(modes.centers), len(ascent.endpoints))
 
     stages.begin("labels")
     if settings.assign == "nearest":
         boxes = index.boxes() if len(index.order) == len(rows.table) else None
         del ascent, index  # its sums have served, at the peak of the fit's memory
-        labels = _nearest(rows, points, modes.centers, units, settings, boxes)
+        labels = label_by_nearest(rows, points, modes.centers, units, settings, boxes)
         stages.end("nearest")
         return Fit(bandwidth, modes.centers, modes.support, history, labels, None)
     if not seeds_are_rows:
         ascent = _ascend_rows(index, points, settings, stages)
-    kept = _basins(rows, points, index, ascent, modes.merged, units, settings, stages.report)
+    kept = label_rows_by_basin(
+        rows, points, index, ascent, modes.merged, units, settings, stages.report
+    )
     stages.end("by basin")
     return Fit(bandwidth, modes.centers, modes.support, history, kept.labels, kept)
 
@@ -222,7 +230,7 @@ def _ascend(
     if seeds.are_rows:
         return _ascend_rows(index, points, settings, stages), True
     starts = units.enter(readonly_table(seeds.table))
-    ascent = _ascending(index, settings, stages.report)(
+    ascent = ascending(index, settings, stages.report)(
         starts, order=order_of(starts), coalesce=settings.coalesce
     )
     stages.end("ascent of %d seeds in %d rounds", len(starts), len(ascent.history))
@@ -233,30 +241,12 @@ def _ascend(
     return ascent, False
 
 
-def _ascending(
-    index: Index, settings: Settings, report: Report, *, scattered: bool = False
-) -> Ascend:
-    """The ascent on an index, with all of a fit's settings but how the seeds lie."""
-    sorts_anew = index.sorts(scattered=scattered, coalescing=settings.coalesce > 0.0)
-    return partial(
-        ascend, index, tol=settings.tol, max_iter=settings.max_iter, report=report,
-        sorts_anew=sorts_anew,
-    )  # fmt: skip
-
-
-def _walking_on(index: Index, settings: Settings, report: Report) -> Ascend | None:
-    """The stricter ascent from endpoints that may lie on a saddle; None where none can."""
-    if not index.is_smooth:
-        return None
-    return _ascending(index.refined(), settings._replace(tol=settings.tol / 100.0), report)
-
-
 def _ascend_rows(
     index: Index, points: NDArray[np.float64], settings: Settings, stages: Stages
 ) -> Ascent:
     """Follow every row to its endpoint."""
     order = index.order if len(index.order) == len(points) else None
-    ascent = _ascending(index, settings, stages.report)(
+    ascent = ascending(index, settings, stages.report)(
         points, order=order, coalesce=settings.coalesce
     )
     stages.end("ascent of %d rows in %d rounds", len(points), len(ascent.history))
@@ -298,10 +288,7 @@ def _with_support(modes: Modes, min_support: float, units: Units) -> Modes:
         return modes
     n_kept = count_supported(modes.support, min_support)
     if n_kept == 0:
-        raise ValueError(
-            f"min_support={min_support:g} leaves no centre: the heaviest has a support of "
-            f"{modes.support[0]:.6g}; lower it, or give a share of that, below 1"
-        )
+        raise no_support_left(min_support, modes.support[0])
     return Modes(
         modes.centers[:n_kept], modes.support[:n_kept], modes.merged.without(n_kept, units.period)
     )
@@ -322,7 +309,7 @@ def _check_bins(
     ):
         shared_bins.warn_of_missed_modes(
             points, modes, units.radius, n_bins,
-            ascend=_ascending(index, settings, lambda *_: None), bandwidth=bandwidth,
+            ascend=ascending(index, settings, lambda *_: None), bandwidth=bandwidth,
         )  # fmt: skip
 
 
@@ -343,22 +330,8 @@ def _check_bins_of_small(
         _check_bins(index, rows.points, modes, units, bandwidth, n_bins, settings)
 
 
-def _nearest(
-    rows: Rows,
-    points: NDArray[np.float64],
-    centers: NDArray[Any],
-    units: Units,
-    settings: Settings,
-    boxes: Any,
-) -> NDArray[np.int64]:
-    """Label every row by its nearest centre."""
-    every = points if rows.all_weigh else units.enter(readonly_table(rows.table))
-    modes = units.enter(readonly_table(settings.metric.enter(centers)))
-    limit = settings.limit(units.radius)
-    return nearest_labels(every, modes, limit=limit, tree=boxes, period=units.period)
-
-
-def _basins(
+def _merge_by_prominence(
+    by_mode: Fit,
     rows: Rows,
     points: NDArray[np.float64],
     index: Index,
@@ -366,93 +339,36 @@ def _basins(
     merged: MergedEndpoints,
     units: Units,
     settings: Settings,
-    report: Report,
-) -> Labelled:
-    """Label every row by the mode that it ascends to, with what labels other rows later."""
-    labels = label_rows_of_fit(
-        ascent, points, merged, order=index.order, limit=settings.limit(units.radius),
-        side=settings.coalesce * units.radius,
-        ascend=_ascending(index, settings, report, scattered=True),
-        walk_on=_walking_on(index, settings, report), period=units.period,
+    stages: Stages,
+) -> Fit:
+    """Label rows by mode, merge modes by prominence, and drop clusters of too little support."""
+    kept = None
+    if settings.assign == "basin":
+        kept = label_rows_by_basin(
+            rows, points, index, ascent, merged, units, settings, stages.report
+        )
+        of_rows = kept.labels
+    else:
+        stays = settings._replace(cluster_all=True)
+        of_rows = label_by_nearest(rows, points, by_mode.centers, units, stays, None)
+    stages.end("labels by mode")
+    heavy = of_rows if rows.all_weigh else of_rows[rows.weights > 0.0]
+    tree = find_tree(index, points, heavy, merged.peaks, units.period)
+    clusters = cut(tree, by_mode.support, merged.peaks, settings, units.period)
+    stages.end("%d clusters of %d modes", len(clusters.heads), len(merged.peaks))
+    if kept is None and not settings.cluster_all:
+        within = label_by_nearest(rows, points, by_mode.centers, units, settings, None) >= 0
+        of_rows = np.where(within, of_rows, -1)
+    of_modes = clusters.labels(every=settings.cluster_all)
+    labels = np.append(of_modes, -1)[of_rows]
+    shapes = Shapes(
+        by_mode.centers, tree.density, tree.prominence, of_modes, tree.linkage(), by_mode.support,
+        tree.across, of_rows,
     )  # fmt: skip
-    kept = Labelled(
-        rows.points, rows.heavy_weights, labels, widths=rows.heavy_widths,
-        **merged.in_unit(units.leave)._asdict(),
+    return by_mode._replace(
+        centers=by_mode.centers[clusters.heads], support=by_mode.support[clusters.heads],
+        labels=labels, kept=clusters.relabelled(kept, labels) if kept else None, shapes=shapes,
     )  # fmt: skip
-    if not rows.all_weigh:
-        every = readonly_table(rows.table)
-        labels = _label_with(kept, every, lambda: index, units, settings, report)
-        kept = kept._replace(points=every, weights=rows.weights, labels=labels, widths=rows.widths)
-    if np.may_share_memory(kept.points, rows.table):  # whose owner may write to it
-        kept = kept._replace(points=kept.points.copy())
-    return kept
-
-
-# Other rows, with what a fit has kept.
-
-
-def label_by_basin(
-    kept: Labelled,
-    points: NDArray[np.float64],
-    bandwidth: Bandwidth,
-    settings: Settings,
-    report: Report,
-) -> NDArray[np.int64]:
-    """Look up the labels of rows of the fit; let all others ascend.
-
-    Parameters
-    ----------
-    kept : Labelled
-        What the fit has kept.
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows to label, in the engine's columns.
-    bandwidth : float, or float64 array of shape (n_features,)
-        That of the fit.
-    settings : Settings
-        The parameters.
-    report : callable
-        Called as ``report(done, total, stage)``.
-
-    Returns
-    -------
-    int64 array of shape (n_samples,)
-    """
-    rows = Rows.of(kept.points, kept.weights, kept.widths)
-    units = settings.metric.units(
-        bandwidth, rows.points, kept.places, in_bandwidths=KERNELS[settings.kernel].in_bandwidths
-    )
-
-    def index() -> Index:
-        return choice.build(
-            units.enter(rows.points), rows.heavy_weights, radius=units.radius,
-            kernel=settings.kernel, accuracy=settings.accuracy, widths=rows.heavy_widths,
-            space=units,
-        )  # fmt: skip
-
-    return _label_with(kept, points, index, units, settings, report)
-
-
-def _label_with(
-    kept: Labelled,
-    points: NDArray[np.float64],
-    index: Callable[[], Index],
-    units: Units,
-    settings: Settings,
-    report: Report,
-) -> NDArray[np.int64]:
-    """Look up rows, and let the new ones ascend in an index that is built for them alone."""
-    found = kept.find(points)
-    labels = kept.labels[found]
-    new = np.flatnonzero(found < 0)
-    if new.size:
-        arranged = index()
-        seeds = units.enter(readonly_table(points[new]))
-        ascent = _ascending(arranged, settings, report)(seeds, order=order_of(seeds))
-        labels[new] = label_endpoints(
-            ascent, kept.merged.in_unit(units.enter), limit=settings.limit(units.radius),
-            walk_on=_walking_on(arranged, settings, report), period=units.period,
-        )  # fmt: skip
-    return labels
 
 
 # Units.

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from meanshift_fast._image.lattice import Window
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.simd import flat, item, put
+from meanshift_fast._jit.simd import flat, put
+from meanshift_fast._jit.union_find import root_of
 
 MEAN_STEPS = float(1 << 20)  # of a range radius
 MASKED = -1  # the region of a pixel that does not count
@@ -32,15 +33,6 @@ def half_of_neighbors(n_space: int, connectivity: int) -> NDArray[np.int64]:
         if move > (0,) * n_space and np.abs(move).sum() <= connectivity
     ]
     return np.array(later, dtype=np.int64)
-
-
-@step
-def root_of(links, region):
-    """The root of a region in a union-find forest; paths are halved on the way."""
-    while item(links, region) != region:
-        put(links, region, item(links, item(links, region)))
-        region = item(links, region)
-    return region
 
 
 @step

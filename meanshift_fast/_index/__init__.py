@@ -4,7 +4,7 @@
                         |              `-------> soft_cells    cells that the sphere cuts in part
                         |-- sigma_points ------> gaussian      with an error bound
                         |-- projection --------> projected     many columns, rows near few axes
-                        |-- kth_neighbors, nearest, density
+                        |-- kth_neighbors, nearest, density, epanechnikov, neighbours
 
     sphere, torus: an index of another space around one of these; acceleration, of its fixed points
 

@@ -139,6 +139,26 @@ class Index(Protocol):
         """
         raise TypeError("modes of a density that is not smooth need no polish")
 
+    @property
+    def reach(self) -> float:
+        """How far apart rows may be whose densities have to do with each other: two radii."""
+        return 2.0 * self.radius
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Measure the density whose modes trajectories converge to, at some places.
+
+        Parameters
+        ----------
+        places : C-ordered float64 array of shape (n_places, n_features)
+            Fastest where neighbours in space follow one another.
+
+        Returns
+        -------
+        float64 array of shape (n_places,)
+            A row at the place counts its weight.
+        """
+        ...
+
     def boxes(self) -> MomentTree | None:
         """The tree of the table's rows without its sums, which labelling by boxes can use."""
         return None

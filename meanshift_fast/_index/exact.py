@@ -32,3 +32,7 @@ class ExactIndex(Index):
     def boxes(self) -> MomentTree:
         """The tree without its sums."""
         return without_sums(self.tree)
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weigh the rows that equal each place."""
+        return flat.shift(self.tree, places.copy(), 0.0)[0]

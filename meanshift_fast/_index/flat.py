@@ -15,6 +15,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index, Walk, empty_walk, without_sums
+from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.stopping import is_at_rest
 from meanshift_fast._index.traversal import (
@@ -251,3 +252,7 @@ class FlatIndex(Index):
     def boxes(self) -> MomentTree:
         """The tree without its sums."""
         return without_sums(self.tree)
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the shadow of the kernel, Epanechnikov's."""
+        return sum_epanechnikov(self.tree, places, self.radius)

@@ -1,5 +1,6 @@
 """The index of the Gaussian kernel: the moment tree, its sigma points, and a promised accuracy."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -54,3 +55,12 @@ class GaussianIndex(Index):
     def boxes(self) -> MomentTree:
         """The tree without its sums."""
         return without_sums(self.tree)
+
+    @property
+    def reach(self) -> float:
+        """Two radii of the ball in which a coordinate has the variance of the kernel."""
+        return 2.0 * self.radius * math.sqrt(self.tree.points.shape[1] + 2)
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the kernel: the support of a shift, to a hundredth of the accuracy."""
+        return self.refined().shift(places.copy())[0]

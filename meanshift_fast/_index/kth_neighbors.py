@@ -198,6 +198,32 @@ def _kth_across_seams(
     return radii
 
 
+def _kth_radii(
+    points: NDArray[np.float64], quantile: float, weights: NDArray[np.float64], metric: Metric
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, int]:
+    """The distances of distinct rows to their k-th neighbours; weights, their sum, an exponent."""
+    points, weights, k, weight = _with_unit_weights(points, quantile, weights)
+    low, high = points.min(axis=0), points.max(axis=0)
+    period = metric.period
+    half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
+    exponent = int(np.frexp(half_span.max())[1])
+    if half_span.max() == 0.0:
+        return np.zeros(len(points)), weights, weight, 0
+    if abs(exponent) > 400:
+        # Squares would leave the range of floats. A power of two scales exactly, and a column
+        # of one value, which might grow too large, is in no distance.
+        points = np.ascontiguousarray(np.ldexp(points[:, half_span > 0.0], -exponent))
+        points.flags.writeable = False
+        period = np.ldexp(period[half_span > 0.0], -exponent) if period.size else period
+    else:
+        exponent = 0
+    if period.size:
+        radii = _kth_across_seams(points, weights, k, period)
+    else:
+        radii = metric.lengths(_kth_in_order(points, weights, k))
+    return radii, weights, weight, exponent
+
+
 def mean_kth_distance(
     points: NDArray[np.float64],
     *,
@@ -233,32 +259,45 @@ def mean_kth_distance(
     where rows fill their dimensions; memory besides the tree, or a float32 copy, 32 bytes a row and
     thread.
     """
-    points, weights, k, weight = _with_unit_weights(points, quantile, weights)
-    low, high = points.min(axis=0), points.max(axis=0)
-    period = metric.period
-    half_span = 0.5 * high - 0.5 * low  # halves, because a span need not be finite
-    exponent = int(np.frexp(half_span.max())[1])
-    if half_span.max() == 0.0:
-        return np.float64(0.0)
-    if abs(exponent) > 400:
-        # Squares would leave the range of floats. A power of two scales exactly, and a column
-        # of one value, which might grow too large, is in no distance.
-        points = np.ascontiguousarray(np.ldexp(points[:, half_span > 0.0], -exponent))
-        points.flags.writeable = False
-        period = np.ldexp(period[half_span > 0.0], -exponent) if period.size else period
-    else:
-        exponent = 0
-    if period.size:
-        radii = _kth_across_seams(points, weights, k, period)
-    else:
-        radii = metric.lengths(_kth_in_order(points, weights, k))
+    radii, weights, weight, exponent = _kth_radii(points, quantile, weights, metric)
     if weights.size:
         radii *= weights
     with np.errstate(over="ignore"):
         mean = np.ldexp(radii.sum() / weight, exponent)
     if not np.isfinite(mean):
+        half_span = 0.5 * points.max(axis=0) - 0.5 * points.min(axis=0)
         raise ValueError(
             f"X must leave room for distances, got columns as wide as {half_span.max():g} times 2; "
             "divide X by that, or give a bandwidth"
         )
     return np.float64(mean)
+
+
+def median_kth_distance(
+    points: NDArray[np.float64],
+    k: float,
+    weights: NDArray[np.float64] = UNWEIGHTED,
+    *,
+    metric: Metric = EUCLIDEAN,
+) -> np.float64:
+    """Find the median over the rows of the distance to the k-th neighbour besides the row itself.
+
+    Parameters
+    ----------
+    points, weights, metric
+        As in `mean_kth_distance`.
+    k : float
+        How much weight a ball is to hold besides the row's.
+
+    Returns
+    -------
+    np.float64
+        As `mean_kth_distance`.
+    """
+    total = weights.sum() if weights.size else float(len(points))
+    quantile = min((k + 1.5) / total, 1.0)
+    radii, weights, weight, exponent = _kth_radii(points, quantile, weights, metric)
+    order = np.argsort(radii, kind="stable")
+    below = np.cumsum(weights[order]) if weights.size else np.arange(1.0, len(radii) + 1.0)
+    middle = min(int(np.searchsorted(below, 0.5 * weight)), len(radii) - 1)
+    return np.float64(np.ldexp(radii[order[middle]], exponent))

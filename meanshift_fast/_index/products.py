@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from meanshift_fast._index.ball_bits import settle, settle_mirrored
 from meanshift_fast._index.ball_sums import move_to_means
 from meanshift_fast._index.base import Index
+from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.equal_rows import find_repeats
+from meanshift_fast._index.moment_tree import build
 from meanshift_fast._index.product_levels import (
     MAX_MEASURED_SHARE,
     Level,
@@ -268,6 +270,11 @@ class ProductIndex(Index):
             stop = start + len(some)
             support[start:stop], moves[start:stop] = _move(table, self.radius, words, some)
         return support, moves
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the shadow of the kernel, Epanechnikov's, on a tree of the rows."""
+        tree = build(self.table.points, self.table.weights)
+        return sum_epanechnikov(tree, places, self.radius)
 
 
 def _move(

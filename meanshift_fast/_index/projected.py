@@ -35,6 +35,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index, Walk, empty_walk
+from meanshift_fast._index.epanechnikov import sum_epanechnikov
+from meanshift_fast._index.moment_tree import build
 from meanshift_fast._index.neighbour_list import (
     HELD_ROWS,
     Memory,
@@ -46,6 +48,7 @@ from meanshift_fast._index.neighbour_list import (
 from meanshift_fast._index.projection import Projections, project_position
 from meanshift_fast._index.stopping import is_at_rest
 from meanshift_fast._index.traversal import STACK_BLOCKS
+from meanshift_fast._input.scaling import readonly, readonly_table
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
 from meanshift_fast._jit.simd import LANES, fetch_add, flat, item, load, put, store
@@ -218,3 +221,9 @@ class ProjectedIndex(Index):
     def walk(self, positions: NDArray[np.float64], n_steps: int, rest: float) -> Walk:
         """Take some steps of each position."""
         return next_steps(self.projections, positions, n_steps, rest, self.radius)
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the shadow of the kernel, Epanechnikov's, on a tree of the rows themselves."""
+        held = self.projections
+        rows = readonly_table(held.rows[:, : places.shape[1]])
+        return sum_epanechnikov(build(rows, readonly(held.row_weights)), places, self.radius)

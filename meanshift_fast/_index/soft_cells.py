@@ -29,6 +29,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index
+from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.traversal import BLOCK_POSITIONS, room_for, shift_block
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -159,3 +160,7 @@ class SoftCellIndex(Index):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move every position to the mean of the parts of cells in its ball."""
         return shift(self.cells, positions, self.radius)
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum Epanechnikov's kernel, which a cell's width changes little."""
+        return sum_epanechnikov(self.cells.tree, places, self.radius)

@@ -174,3 +174,12 @@ class SphereIndex(Index):
     def boxes(self) -> MomentTree | None:
         """The tree of the inner index."""
         return self.inner.boxes()  # type: ignore[no-any-return]
+
+    @property
+    def reach(self) -> float:
+        """That of the inner index."""
+        return self.inner.reach  # type: ignore[no-any-return]
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As the inner index measures it, by chords."""
+        return self.inner.density(places)  # type: ignore[no-any-return]

@@ -201,6 +201,15 @@ class TorusIndex(Index):
         """As the inner index does."""
         return self.inner.sorts(scattered=scattered, coalescing=coalescing)  # type: ignore[no-any-return]
 
+    @property
+    def reach(self) -> float:
+        """That of the inner index."""
+        return self.inner.reach  # type: ignore[no-any-return]
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of the rows and their images, at the places brought between the seams."""
+        return self.inner.density(wrapped(places.copy(), self.period))  # type: ignore[no-any-return]
+
     def refined(self) -> Self:
         """The same with a stricter bound on the error."""
         return replace(self, inner=self.inner.refined())

@@ -93,3 +93,11 @@ def caller_level() -> int:
 def counted(count: float, noun: str) -> str:
     """Write a number of things."""
     return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"
+
+
+def no_support_left(min_support: float, heaviest: float) -> ValueError:
+    """The error of a least support that no centre has."""
+    return ValueError(
+        f"min_support={min_support:g} leaves no centre: the heaviest has a support of "
+        f"{heaviest:.6g}; lower it, or give a share of that, below 1"
+    )

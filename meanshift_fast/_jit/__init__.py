@@ -2,7 +2,8 @@
 
     compiler --> joints --> linking --> machine code <-- disk_cache <-- sealing
        |
-    threads          simd, hashing     steps that kernels call; simd_lowering compiles vectors
+    threads          simd, hashing     steps that kernels call, union_find too; simd_lowering
+                                       compiles vectors
                      chunks            interruptible blocks of work
                      blas              matrix products beside kernels, on the threads of a fit
 

@@ -227,6 +227,11 @@ def fit_cells(
     found.warn_of(len(fit.centers))
     if fit.kept:
         fit = fit._replace(kept=fit.kept.in_cells(condensed.grid))
+    if fit.shapes:
+        modes = fit.shapes.modes
+        if dtype.kind == "f" and dtype.itemsize <= 8:
+            modes = modes.astype(dtype.newbyteorder("="))
+        fit = fit._replace(shapes=fit.shapes._replace(modes=modes, of_rows=None))
     adopt(model, fit)
     metric = metric_of(model.metric, model.period)
     model.n_features_in_ = metric.n_features(condensed.points.shape[1])
