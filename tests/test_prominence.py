@@ -306,3 +306,29 @@ def test_the_command_line_merges_them(tmp_path, monkeypatch):
     labels = open_table("o.csv", columns=["label"]).read().X[:, 0]
     np.testing.assert_array_equal(labels, MeanShift(**ONE_SETTING).fit(MOONS).labels_)
     assert main([*command.split(), "--min-prominence", "0.4"]) == 0
+
+
+# Spheres and columns that wrap.
+
+
+def test_a_ring_across_a_seam_is_one_cluster():
+    hours = np.column_stack([RNG.normal(0, 1.5, 400) % 24, RNG.normal(0, 0.5, 400)])
+    others = np.column_stack([RNG.normal(12, 1.5, 400), RNG.normal(0, 0.5, 400)])
+    rows = np.concatenate([hours, others])
+    model = MeanShift(bandwidth=0.6, period=(24, None), assign="basin", min_prominence=0.7)
+    model.fit(rows)
+    assert adjusted_rand_score(model.labels_, np.repeat([0, 1], 400)) > 0.95
+    np.testing.assert_array_equal(model.labels_at(0.7), model.labels_)
+
+
+@kernels
+def test_places_on_the_globe_merge_as_unit_vectors_do(kernel):
+    latitude, longitude = MOONS.T * 0.1
+    places = np.column_stack([latitude, longitude + np.pi])  # across the antimeridian
+    words = {"kernel": kernel, "bandwidth": 0.02 if kernel == "flat" else 0.01, "assign": "basin"}
+    model = MeanShift(metric="haversine", min_prominence="auto", **words).fit(places)
+    assert 1 <= len(model.cluster_centers_) < len(model.modes_)
+    assert adjusted_rand_score(model.labels_, OF_MOONS) > 0.5
+    np.testing.assert_array_equal(model.predict(places), model.labels_)
+    with pytest.raises(ValueError, match="on a sphere"):
+        model.score_samples(places)
