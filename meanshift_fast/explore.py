@@ -66,7 +66,7 @@ def explore(
 
     See Also
     --------
-    bandwidth_curve : The curve that the page shows.
+    meanshift_fast.bandwidth_curve : The curve that the page shows.
 
     Notes
     -----
