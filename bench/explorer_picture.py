@@ -1,7 +1,7 @@
 """The screenshot of the explorer. ``python -m bench.explorer_picture`` takes it.
 
-It needs selenium, Debian's ``chromium`` and ``chromium-driver``, and the extra ``explore``. Taken once
-for light pages and once for dark ones, when the page is still.
+It needs selenium, Debian's ``chromium`` and ``chromium-driver``, and the extra ``explore``. Taken
+once for light pages and once for dark ones, when the page is still.
 """
 
 from io import BytesIO

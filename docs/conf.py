@@ -46,7 +46,7 @@ autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
-nitpick_ignore_regex = [("py:.*", r"(numpy|scipy|sklearn|skimage|dask|matplotlib|pandas|bokeh)\..*")]
+nitpick_ignore_regex = [("py:.*", r"(bokeh|dask|matplotlib|numpy|scipy|skimage|sklearn)\..*")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "meanshift_fast"
