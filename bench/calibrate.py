@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast import MeanShift, get_bin_seeds
+from bench.workloads import directions
+from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds
 from meanshift_fast._cluster.modes import merge_modes
 from meanshift_fast._cluster.seeding import bin_seeds
-from meanshift_fast._index import thresholds
+from meanshift_fast._index import product_choice, thresholds
+from meanshift_fast._index.singles import error_of
 
 HUGE = sys.maxsize
 
@@ -58,8 +60,8 @@ class Calibration(NamedTuple):
     """
 
     unit: str
-    below: dict[str, int]
-    above: dict[str, int]
+    below: dict[str, float]
+    above: dict[str, float]
     sizes: Sequence[int]
     work: Callable[[int], Work]
 
@@ -129,7 +131,49 @@ def _visits(n_ends: int) -> Work:
     return Work(n_ends * n_ends / 2.0, lambda: merge_modes(ends, support, 1.0))
 
 
-def _sides(name: str) -> dict[str, dict[str, int]]:
+def _readonly(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    X.flags.writeable = False
+    return X
+
+
+def _filled(noise: int) -> NDArray[np.float64]:
+    """Unit rows about fifty directions, with so many hundredths of noise."""
+    return _readonly(directions(1500, 64, noise=noise / 100.0))
+
+
+def _settled(noise: int) -> Work:
+    X, bandwidth = _filled(noise), 1.2 * noise / 100.0 / math.hypot(1.0, noise / 100.0)
+    distances, _ = product_choice.probe(X)
+    share = product_choice.open_share(distances, np.full(len(distances), bandwidth))
+    return _fit(X, share, bandwidth=bandwidth)
+
+
+def _pairs(n_rows: int) -> Work:
+    return _fit(directions(n_rows, 64), float(n_rows * n_rows), bandwidth=1.0)
+
+
+def _neighbours(noise: int) -> Work:
+    X = _filled(noise)
+    distances, _ = product_choice.probe(X)
+    k = len(X) // 100
+    share = product_choice.open_share(distances, np.partition(distances, k, axis=1)[:, k])
+    return Work(share, lambda: estimate_bandwidth(X, quantile=0.01))
+
+
+def _weighed(noise: int) -> Work:
+    X, bandwidth = _filled(noise), 0.12
+    share = product_choice.weighing_share(_readonly(X / bandwidth), 1e-3)
+    return _fit(X, share, bandwidth=bandwidth, kernel="gaussian", max_iter=3)
+
+
+def _spread(length: int) -> Work:
+    """Rows in two groups so far apart: the error of a product is in squared bandwidths."""
+    X = directions(1500, 64)
+    X[::2, 0] += float(length)
+    return _fit(X, error_of(64) * length * length / 4.0, bandwidth=1.0)
+
+
+def _sides(name: str) -> dict[str, dict[str, float]]:
     return {"below": {name: HUGE}, "above": {name: 0}}
 
 
@@ -154,6 +198,27 @@ CALIBRATIONS = {
         "values of eight places a seed", {"MAX_MEMO_VALUES": HUGE}, {"MAX_MEMO_VALUES": 1 << 22},
         sizes=(30, 20_000, 40_000, 60_000), work=_held_values,
     ),
+    "MIN_PRODUCT_PAIRS": Calibration(
+        "pairs", {"MIN_PRODUCT_PAIRS": HUGE}, {"MIN_PRODUCT_PAIRS": 0},
+        sizes=(40, 100, 200, 400, 800, 1600), work=_pairs,
+    ),
+    "MIN_PRODUCT_OPEN_SHARE": Calibration(
+        "of the rows", {"MIN_PRODUCT_OPEN_SHARE": 9.0}, {"MIN_PRODUCT_OPEN_SHARE": -1.0},
+        sizes=(5, 20, 30, 40, 50, 60, 80), work=_settled,
+    ),
+    "MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE": Calibration(
+        "of the rows", {"MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE": 9.0},
+        {"MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE": -1.0}, sizes=(5, 20, 30, 40, 50, 60, 80),
+        work=_neighbours,
+    ),
+    "MIN_PRODUCT_GAUSSIAN_SHARE": Calibration(
+        "of the rows", {"MIN_PRODUCT_GAUSSIAN_SHARE": 9.0}, {"MIN_PRODUCT_GAUSSIAN_SHARE": -1.0},
+        sizes=(5, 20, 40, 70, 150, 400), work=_weighed,
+    ),
+    "MAX_PRODUCT_ERROR": Calibration(
+        "squared bandwidths", {"MAX_PRODUCT_ERROR": HUGE, "MIN_PRODUCT_OPEN_SHARE": -1.0},
+        {"MAX_PRODUCT_ERROR": -1.0}, sizes=(10, 30, 100, 300, 1000), work=_spread,
+    ),
     "MIN_COUNTED_ROWS": Calibration(
         "rows", **_sides("MIN_COUNTED_ROWS"),
         sizes=(30, 1500, 3000, 10_000, 30_000, 100_000), work=_pixels,
@@ -177,7 +242,7 @@ CALIBRATIONS = {
 }  # fmt: skip
 
 
-def _seconds(values: dict[str, int], run: Callable[[], Any]) -> float:
+def _seconds(values: dict[str, float], run: Callable[[], Any]) -> float:
     """The seconds of one run, with thresholds set for its length."""
     before = {name: getattr(thresholds, name) for name in values}
     try:
@@ -201,17 +266,22 @@ def measured(calibration: Calibration, work: Work, n_turns: int) -> tuple[float,
     return low, high
 
 
+def number(value: float) -> str:
+    """Write a size: whole, or as a part."""
+    return f"{value:,.0f}" if abs(value) >= 1.0 else f"{value:.3f}"
+
+
 def crossing(values: Sequence[float], ratios: Sequence[float]) -> str:
     """Say where the ratio of the times, above over below, falls through 1."""
     faster_above = [value for value, ratio in zip(values, ratios, strict=True) if ratio < 1.0]
     faster_below = [value for value, ratio in zip(values, ratios, strict=True) if ratio >= 1.0]
     if not faster_above:
-        return f"do not cross up to {values[-1]:,.0f}"
+        return f"do not cross up to {number(values[-1])}"
     if not faster_below:
-        return f"do not cross from {values[0]:,.0f}"
+        return f"do not cross from {number(values[0])}"
     if faster_below[-1] < faster_above[0]:
-        return f"cross about {math.sqrt(faster_below[-1] * faster_above[0]):,.0f}"
-    return f"cross more than once, from {faster_above[0]:,.0f} to {faster_below[-1]:,.0f}"
+        return f"cross about {number(math.sqrt(faster_below[-1] * faster_above[0]))}"
+    return f"cross more than once, from {number(faster_above[0])} to {number(faster_below[-1])}"
 
 
 def calibrate(name: str, *, n_sizes: int, n_turns: int) -> None:
@@ -225,8 +295,8 @@ def calibrate(name: str, *, n_sizes: int, n_turns: int) -> None:
         values.append(work.value)
         ratios.append(above / below)
         print(
-            f"{work.value:>14,.0f}   below {1e3 * below:9.3f} ms   above {1e3 * above:9.3f} ms   "
-            f"above / below {ratios[-1]:.2f}",
+            f"{number(work.value):>14}   below {1e3 * below:9.3f} ms   above {1e3 * above:9.3f} ms"
+            f"   above / below {ratios[-1]:.2f}",
             flush=True,
         )
     print(f"the sides {crossing(values, ratios)} {calibration.unit}")

@@ -1,7 +1,10 @@
 """The work that every library is given: one table, generated data only."""
 
+import json
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import files
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -83,6 +86,38 @@ def digits(n_samples: int) -> Floats:
     """Take the first of scikit-learn's 1,797 digits, 8 x 8 pixels each."""
     points: Floats = load_digits().data[:n_samples]
     return points
+
+
+def directions(
+    n_samples: int, n_features: int, *, noise: float = 0.7, n_directions: int = 50
+) -> Floats:
+    """Draw unit rows about some directions, with isotropic noise."""
+    rng = np.random.default_rng(0)
+    axes = rng.standard_normal((n_directions, n_features))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    rows: Floats = axes[rng.integers(n_directions, size=n_samples)]
+    rows += noise / np.sqrt(n_features) * rng.standard_normal(rows.shape)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
+
+
+def embeddings(n_samples: int) -> npt.NDArray[np.float32]:
+    """Read the first of the 32,000 token embeddings of the wheel ``wordllama``, as unit rows.
+
+    The package is not imported: a safetensors file is a length, a header of JSON, and the values.
+    """
+    path = next(
+        file for file in files("wordllama") or () if file.name == "l2_supercat_256.safetensors"
+    )
+    raw = Path(str(path.locate())).read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    (entry,) = (value for name, value in header.items() if name != "__metadata__")
+    first, last = entry["data_offsets"]
+    values = np.frombuffer(raw[8 + size + first : 8 + size + last], dtype=np.float16)
+    rows = values.reshape(entry["shape"])[:n_samples].astype(np.float64)
+    unit: npt.NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit.astype(np.float32)
 
 
 def sampled(points: Floats, size: int) -> Floats:

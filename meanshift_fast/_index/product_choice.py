@@ -27,10 +27,9 @@ def is_worth(points: NDArray[np.float64], radius: float, n_seeds: int) -> bool:
     n_samples = len(points)
     if n_seeds <= max(n_samples // 8, LANES) or not _may_serve(points, n_seeds):
         return False
-    distances, most_sq = _probe(points)
-    open_share = _open_share(distances, np.full(len(distances), radius))
+    distances, most_sq = probe(points)
     return (
-        open_share > thresholds.MIN_PRODUCT_OPEN_SHARE
+        open_share(distances, np.full(len(distances), radius)) > thresholds.MIN_PRODUCT_OPEN_SHARE
         and error_of(points.shape[1]) * most_sq <= thresholds.MAX_PRODUCT_ERROR * radius * radius
     )
 
@@ -40,12 +39,12 @@ def is_worth_for_neighbours(points: NDArray[np.float64], quantile: float) -> boo
     n_samples = len(points)
     if not _may_serve(points, n_samples):
         return False
-    distances, most_sq = _probe(points)
+    distances, most_sq = probe(points)
     k = min(int(quantile * n_samples), n_samples - 1)
     radii = np.partition(distances, k, axis=1)[:, k]
     least_sq = float(radii.min()) ** 2
     return (
-        _open_share(distances, radii) > thresholds.MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE
+        open_share(distances, radii) > thresholds.MIN_PRODUCT_OPEN_NEIGHBOUR_SHARE
         and error_of(points.shape[1]) * most_sq <= thresholds.MAX_PRODUCT_ERROR * least_sq
     )
 
@@ -55,13 +54,17 @@ def is_worth_for_gaussian(points: NDArray[np.float64], n_seeds: int, accuracy: f
     n_samples = len(points)
     if n_seeds <= max(n_samples // 8, LANES) or not _may_serve(points, n_seeds):
         return False
-    distances, _ = _probe(points)
+    return weighing_share(points, accuracy) > thresholds.MIN_PRODUCT_GAUSSIAN_SHARE
+
+
+def weighing_share(points: NDArray[np.float64], accuracy: float) -> float:
+    """Which part of rows in bandwidths, about some, weigh enough for a tree to sum them."""
+    n_samples = len(points)
+    distances, _ = probe(points)
     exponents = 0.5 * distances * distances
-    # A tree leaves out what weighs too little to matter.
     least = np.partition(exponents, min(LANES, n_samples - 1), axis=1)[:, LANES // 2]
     depth = np.log(n_samples / max(accuracy, 1e-16))
-    share = float((exponents <= least[:, None] + depth).mean())
-    return share > thresholds.MIN_PRODUCT_GAUSSIAN_SHARE
+    return float((exponents <= least[:, None] + depth).mean())
 
 
 def _may_serve(points: NDArray[np.float64], n_seeds: int) -> bool:
@@ -74,7 +77,7 @@ def _may_serve(points: NDArray[np.float64], n_seeds: int) -> bool:
     )
 
 
-def _probe(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+def probe(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """The distances of some rows to all, about, and the largest squared norm."""
     n_samples, n_features = points.shape
     places = points[:: -(-n_samples // PROBED_POSITIONS)]
@@ -96,7 +99,7 @@ def _probe(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     return np.sqrt(np.maximum(distances_sq, 0.0, out=distances_sq), out=distances_sq), most_sq
 
 
-def _open_share(distances: NDArray[np.float64], radii: NDArray[np.float64]) -> float:
+def open_share(distances: NDArray[np.float64], radii: NDArray[np.float64]) -> float:
     """Which part of the rows, on average over the probed ones, trees would measure."""
     kth = min(LANES, distances.shape[1] - 1)
     widths = np.partition(distances, kth, axis=1)[:, kth]
