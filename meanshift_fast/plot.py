@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.weights import checked_weights
 from meanshift_fast._pictures.axes import bandwidth_label
 from meanshift_fast._pictures.charts import draw_history
 from meanshift_fast._pictures.fit import draw_fit
-from meanshift_fast._pictures.projection import Field, Page, field_of, page_of
+from meanshift_fast._pictures.projection import Field, Page, field_of
+from meanshift_fast._pictures.spaces import page_in
 from meanshift_fast.trace import trace
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ class MeanShiftDisplay:
         The density at each position of a grid.
     projected : bool, default=False
         Whether the page's axes are principal components, and balls their projections.
+    caps : list of ndarray of shape (n_corners, 2) or None, default=None
+        The outline of one bandwidth about each centre, where it does not look alike everywhere; NaN
+        parts its pieces.
 
     Attributes
     ----------
@@ -88,6 +93,7 @@ class MeanShiftDisplay:
         basins: Field | None = None,
         contours: Field | None = None,
         projected: bool = False,
+        caps: list[_Floats] | None = None,
     ) -> None:
         self.rows = rows
         self.labels = labels
@@ -100,6 +106,7 @@ class MeanShiftDisplay:
         self.basins = basins
         self.contours = contours
         self.projected = projected
+        self.caps = caps
 
     @classmethod
     def from_estimator(
@@ -167,19 +174,21 @@ class MeanShiftDisplay:
                     "Fit two of the columns, or leave it out"
                 )
         centers = np.asarray(estimator.cluster_centers_, dtype=np.float64)
-        page = page_of(points, weights, estimator.bandwidth_, estimator.kernel, names)
+        metric = metric_of(estimator.metric, estimator.period)
+        page = page_in(metric, points, weights, estimator.bandwidth_, estimator.kernel, names)
         display = cls(
             rows=page.lay(points),
             labels=labels,
             centers=page.lay(centers),
             names=page.names,
             ball=page.ball(),
-            bandwidth=bandwidth_label(estimator.bandwidth_),
+            bandwidth=bandwidth_label(estimator.bandwidth_, metric.name),
             hill=page.hill(),
             paths=() if starts is None else _paths(page, starts, estimator),
             basins=field_of(page, centers, _without_names(estimator).predict) if basins else None,
             contours=field_of(page, centers, page.density) if contours else None,
             projected=points.shape[1] > 2,
+            caps=page.caps(centers),
         )
         return display.plot(ax=ax, legend=legend)
 
@@ -239,6 +248,15 @@ def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]
     begun = np.asarray(validate_data(estimator, starts, reset=False), dtype=np.float64)
     if page.units.radius == 0.0:
         return tuple(page.lay(np.stack([start, start])) for start in begun)
+    metric = metric_of(estimator.metric, estimator.period)
+    if not metric.is_plain:
+        rows = metric.leave(page.rows)
+        traced = trace(
+            rows, begun, bandwidth=estimator.bandwidth_, kernel=page.kernel, tol=estimator.tol,
+            max_iter=estimator.max_iter, metric=estimator.metric, period=estimator.period,
+            sample_weight=page.weights if page.weights.size else None,
+        )  # fmt: skip
+        return tuple(page.path(positions) for positions in traced.positions)
     traced = trace(
         page.units.enter(page.rows),
         page.units.enter(begun),

@@ -4,6 +4,7 @@
     trajectories.py   the picture of a trace
     charts.py         rounds of a fit, clusters at each bandwidth
     projection.py     rows on the page: columns, principal components, the density of one column
+    spaces.py         the same of other metrics: a map in degrees, directions, columns that wrap
     rasters.py        rows as markers or as a raster
     colours.py        the clusters' colours, the page's ink
     axes.py           figures, legends, titles

@@ -12,6 +12,8 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._input.metrics import EARTH_RADIUS_KM
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -50,9 +52,12 @@ def make_round(ax: "Axes", ball: _Floats) -> None:
         ax.set_aspect(width / height)
 
 
-def bandwidth_label(bandwidth: float | _Floats) -> str:
-    """Write the bandwidth for a title."""
+def bandwidth_label(bandwidth: float | _Floats, metric: str = "euclidean") -> str:
+    """Write the bandwidth for a title; an angle in degrees, as a map is."""
     widths = np.atleast_1d(bandwidth)
+    if metric == "haversine":
+        kilometres = widths[0] * EARTH_RADIUS_KM
+        return f"bandwidth {np.degrees(widths[0]):.4g} degrees ({kilometres:.4g} km on Earth)"
     if len(widths) == 1:
         return f"bandwidth {widths[0]:.4g}"
     if len(widths) > 3:

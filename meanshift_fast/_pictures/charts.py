@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanshift_fast._input.messages import counted
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._pictures.axes import finish, key, new_axes
 from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of
 
@@ -20,7 +21,9 @@ def draw_history(estimator: Any, ax: "Axes | None" = None, *, legend: bool = Tru
     """
     is_new, ax = ax is None, new_axes() if ax is None else ax
     history, each = estimator.history_, np.ndim(estimator.bandwidth_) == 1
-    rest = estimator.tol * (1.0 if each else estimator.bandwidth_)
+    metric = metric_of(estimator.metric, estimator.period)
+    rest = estimator.tol * (1.0 if each else metric.length_of(estimator.bandwidth_))
+    unit = "bandwidths" if each else "radians" if metric.has_arcs else "the unit of the columns"
     bars = ax.twinx()
     bars.bar(history["round"], history["n_active"], width=0.7, color=GREY, alpha=0.3)
     still = "still moving"
@@ -42,7 +45,7 @@ def draw_history(estimator: Any, ax: "Axes | None" = None, *, legend: bool = Tru
     ax.set(
         yscale="log",
         xlabel="round",
-        ylabel=f"length of a step, in {'bandwidths' if each else 'the unit of the columns'}",
+        ylabel=f"length of a step, in {unit}",
         title=f"{resting:,} at rest after {counted(len(history), 'round')}{moving}",
     )
     ax.locator_params(axis="x", integer=True)

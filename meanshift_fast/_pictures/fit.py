@@ -72,7 +72,7 @@ def _draw_foreground(ax: "Axes", display: Any) -> None:
 
     ink, paper = ink_of(ax)
     centers = display.centers
-    outlines = list(centers[:, None] + display.ball)
+    outlines = display.caps or list(centers[:, None] + display.ball)
     balls = LineCollection(outlines, colors=[ink], linewidths=1.1, linestyles="--", zorder=2)
     ax.add_collection(balls)
     for path in display.paths:

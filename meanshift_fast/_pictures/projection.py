@@ -72,6 +72,26 @@ class Page(NamedTuple):
             laid = np.column_stack([laid, self.density(rows)])
         return laid
 
+    def path(self, positions: _Floats) -> _Floats:
+        """Lay a trajectory onto the page."""
+        return self.lay(positions)
+
+    def places(self, grid: _Floats) -> _Floats:
+        """The rows that lie at positions of the page, where it shows both columns."""
+        return grid
+
+    def corners(self) -> tuple[_Floats, _Floats]:
+        """The lowest and the highest position of the rows on a page of both columns."""
+        return self.rows.min(axis=0), self.rows.max(axis=0)
+
+    def clipped(self, low: _Floats, high: _Floats) -> tuple[_Floats, _Floats]:
+        """What of a rectangle is on the page."""
+        return low, high
+
+    def caps(self, positions: _Floats) -> list[_Floats] | None:
+        """Outline one bandwidth about each of some places; None where all look as `ball`."""
+        return None
+
     def density(self, places: _Floats) -> _Floats:
         """Measure the density at some places."""
         entered = self.units.enter(self.rows), self.weights, self.units.enter(places)
@@ -150,10 +170,11 @@ def _principal_axes(away: _Floats) -> tuple[_Floats, _Floats]:
 def field_of(page: Page, centers: _Floats, measure: Callable[[_Floats], NDArray[Any]]) -> Field:
     """Measure a quantity at each position of a grid over all that a kernel reaches."""
     reach = page.ball().max(axis=0) * KERNELS[page.kernel].reach
-    low = np.minimum(page.rows.min(axis=0), centers.min(axis=0)) - reach
-    high = np.maximum(page.rows.max(axis=0), centers.max(axis=0)) + reach
+    (low, high), at = page.corners(), page.lay(centers)
+    low, high = np.minimum(low, at.min(axis=0)) - reach, np.maximum(high, at.max(axis=0)) + reach
+    low, high = page.clipped(low, high)
     low, high = np.where(low < high, [low, high], [low - 1.0, high + 1.0])
     across, up = (np.linspace(low[f], high[f], GRID_POSITIONS) for f in range(2))
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
-    return Field(measure(grid).reshape(GRID_POSITIONS, GRID_POSITIONS), extent)
+    return Field(measure(page.places(grid)).reshape(GRID_POSITIONS, GRID_POSITIONS), extent)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanshift_fast._input.messages import counted
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._pictures.axes import (
     ball_label,
     bandwidth_label,
@@ -14,8 +15,8 @@ from meanshift_fast._pictures.axes import (
     new_axes,
 )
 from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of, rgb_of
-from meanshift_fast._pictures.projection import page_of
 from meanshift_fast._pictures.rasters import draw_rows
+from meanshift_fast._pictures.spaces import page_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,8 @@ def draw_trajectories(traced: Any, ax: "Axes | None" = None, *, legend: bool = T
     is_new, ax = ax is None, new_axes() if ax is None else ax
     ink, paper = ink_of(ax)
     points = traced.points
-    page = page_of(points, traced.weights, traced.bandwidth, traced.kernel)
+    metric = metric_of(traced.metric, traced.period)
+    page = page_in(metric, points, traced.weights, traced.bandwidth, traced.kernel)
     few, flat = len(traced.positions) <= MAX_BALLS, traced.kernel == "flat"
     colours = np.tile(rgb_of([])[-1], (len(points), 1))
     for start, shifts in enumerate(traced.shifts):
@@ -40,9 +42,10 @@ def draw_trajectories(traced: Any, ax: "Axes | None" = None, *, legend: bool = T
             colours[traced.neighbours(0, start)] = rgb_of([COLOURS[0]])[0]
     draw_rows(ax, page.lay(points), colours)
     for positions in traced.positions:
-        path = page.lay(positions)
+        path = page.path(positions)
         if few:
-            ax.plot(*(path[0] + page.ball()).T, color=COLOURS[0], linestyle="--", linewidth=1)
+            (ball,) = page.caps(positions[:1]) or [path[0] + page.ball()]
+            ax.plot(*ball.T, color=COLOURS[0], linestyle="--", linewidth=1)
         ax.plot(*path.T, color=paper, linewidth=4.0, zorder=3)
         ax.plot(*path.T, color=ink, linewidth=1.5, marker=".", zorder=3)
         ends = ((path[0], "o", COLOURS[0], START_SIZE), (path[-1], "X", COLOURS[1], END_SIZE))
@@ -51,9 +54,10 @@ def draw_trajectories(traced: Any, ax: "Axes | None" = None, *, legend: bool = T
             ax.scatter(x, y, s=size, marker=marker, color=colour, edgecolors=paper, zorder=4)
     steps = [len(shifts) for shifts in traced.shifts]
     count = counted(steps[0], "shift") if len(steps) == 1 else f"{len(steps):,} trajectories"
+    width = bandwidth_label(traced.bandwidth, traced.metric)
     ax.set(
         xlabel=page.names[0], ylabel=page.names[1],
-        title=f"{count} among {counted(len(points), 'row')}, {bandwidth_label(traced.bandwidth)}",
+        title=f"{count} among {counted(len(points), 'row')}, {width}",
     )  # fmt: skip
     make_round(ax, page.ball())
     entries = [

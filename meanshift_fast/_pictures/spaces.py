@@ -1,0 +1,170 @@
+"""Pages of other metrics: a map in degrees, directions as principal components, wrapped columns.
+
+haversine    longitude across, latitude up; a cap is what it looks like there, in two pieces
+             where it lies over the date line
+cosine       rows of length 1, by their principal components
+period       rows between 0 and the period; a trajectory over a seam is cut there
+"""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index.density import flat_density, gaussian_density
+from meanshift_fast._index.kernels import KERNELS
+from meanshift_fast._index.torus import gaussian_reach, repeated
+from meanshift_fast._input.metrics import Metric, metric_of, wrapped
+from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._pictures.projection import HILL_POSITIONS, Page, page_of
+
+_Floats = NDArray[np.float64]
+
+CAP_CORNERS = 181
+HALF_TURN = 180.0  # degrees
+
+
+def page_in(
+    metric: Metric,
+    rows: _Floats,
+    weights: _Floats,
+    bandwidth: Any,
+    kernel: str,
+    names: list[str] | None = None,
+) -> Page:
+    """Choose the projection of rows in a metric's space; of the Euclidean one as `page_of`."""
+    if metric.is_plain:
+        return page_of(rows, weights, bandwidth, kernel, names)
+    entered = readonly_table(metric.enter(rows))
+    in_bandwidths = KERNELS[kernel].in_bandwidths
+    units = metric.units(bandwidth, entered, in_bandwidths=in_bandwidths)
+    if metric.name == "haversine":
+        latitude, longitude = names or ["latitude", "longitude"]
+        words = [f"{longitude}, degrees", f"{latitude}, degrees"]
+        return _Globe(entered, weights, kernel, units, np.zeros(3), np.eye(3), words)
+    width = metric.side(bandwidth) if metric.has_arcs else bandwidth
+    page = page_of(entered, weights, width, kernel, names)._replace(units=units)
+    return (_Directions if metric.has_arcs else _Wheel)(*page)
+
+
+class _Directions(Page):
+    """Rows of length 1."""
+
+    def lay(self, rows: _Floats) -> _Floats:
+        """Lay rows onto the page, at length 1."""
+        return super().lay(metric_of("cosine").enter(rows))
+
+    def density(self, places: _Floats) -> _Floats:
+        """Measure the density in the directions of some places."""
+        return super().density(metric_of("cosine").enter(places))
+
+
+class _Wheel(Page):
+    """Rows whose columns wrap around."""
+
+    def _wheel(self) -> _Floats:
+        """The period in the unit of the columns."""
+        return self.units.period * self.units.divisor
+
+    def _wrapped(self, rows: _Floats) -> _Floats:
+        return wrapped(np.array(rows, dtype=np.float64), self._wheel())
+
+    def lay(self, rows: _Floats) -> _Floats:
+        """Lay rows onto the page, between 0 and the period."""
+        return super().lay(self._wrapped(rows))
+
+    def density(self, places: _Floats) -> _Floats:
+        """Measure the density at some places, across the seams."""
+        units, is_smooth = self.units, KERNELS[self.kernel].in_bandwidths
+        reach = gaussian_reach(units.period) if is_smooth else units.radius
+        images = repeated(units.enter(self.rows), units.period, reach)
+        at = units.enter(readonly_table(self._wrapped(places)))
+        if is_smooth and units.radius > 0.0:
+            return gaussian_density(images.points, images.of(self.weights), at)
+        return flat_density(images.points, images.of(self.weights), at, units.radius)
+
+    def hill(self) -> _Floats | None:
+        """Outline the density along the only column, from 0 to the period."""
+        if self.rows.shape[1] > 1:
+            return None
+        end = np.nextafter(float(self._wheel()[0]), 0.0)
+        return self.lay(np.linspace(0.0, end, HILL_POSITIONS)[:, None])
+
+    def path(self, positions: _Floats) -> _Floats:
+        """Lay a trajectory, cut where it goes over a seam."""
+        rows, laid = self._wrapped(positions), self.lay(positions)
+        is_cut = (np.abs(np.diff(rows, axis=0)) > 0.5 * self._wheel()).any(axis=1)
+        return np.insert(laid, np.flatnonzero(is_cut) + 1, np.nan, axis=0)
+
+
+class _Globe(Page):
+    """Places on a map in degrees, longitude across and latitude up; rows are unit vectors."""
+
+    def lay(self, rows: _Floats) -> _Floats:
+        """Lay latitudes and longitudes in radians onto the map."""
+        places = np.degrees(rows[:, ::-1])
+        places[:, 0] = np.mod(places[:, 0] + HALF_TURN, 2 * HALF_TURN) - HALF_TURN
+        return places
+
+    def places(self, grid: _Floats) -> _Floats:
+        """The latitudes and longitudes of positions on the map, in radians."""
+        return np.clip(np.radians(grid[:, ::-1]), [-math.pi / 2, -np.inf], [math.pi / 2, np.inf])
+
+    def density(self, places: _Floats) -> _Floats:
+        """Measure the density at some places."""
+        return super().density(readonly_table(metric_of("haversine").enter(places)))
+
+    def corners(self) -> tuple[_Floats, _Floats]:
+        """The lowest and the highest longitude and latitude of the rows."""
+        laid = self.lay(metric_of("haversine").leave(self.rows))
+        return laid.min(axis=0), laid.max(axis=0)
+
+    def clipped(self, low: _Floats, high: _Floats) -> tuple[_Floats, _Floats]:
+        """What of a rectangle is on the map."""
+        edge = np.array([HALF_TURN, HALF_TURN / 2])
+        return np.maximum(low, -edge), np.minimum(high, edge)
+
+    def hill(self) -> None:
+        """A map has none."""
+
+    def _angle(self) -> float:
+        return self.units.angle / self.units.sphere if self.units.angle else 0.0
+
+    def ball(self) -> _Floats:
+        """Outline a cap about 0 as it looks in the middle of the map: a circle on the ground."""
+        low, high = self.corners()
+        across = max(math.cos(math.radians(0.5 * (low[1] + high[1]))), 0.1)
+        turn, angle = np.linspace(0, 2 * np.pi, 73), math.degrees(self._angle())
+        return np.column_stack([np.cos(turn) / across, np.sin(turn)]) * angle
+
+    def caps(self, positions: _Floats) -> list[_Floats]:
+        """Outline the cap of a bandwidth about each of some places, cut at the date line."""
+        metric, angle = metric_of("haversine"), self._angle()
+        turn = np.linspace(0, 2 * np.pi, CAP_CORNERS)[:, None]
+        outlines: list[_Floats] = []
+        for vector in metric.enter(positions):
+            # The smallest part of a vector says along which axis another is least parallel to it.
+            away = np.eye(3)[np.abs(vector).argmin()]
+            one = np.cross(vector, away)
+            one /= np.linalg.norm(one)
+            other = np.cross(vector, one)
+            ring = math.cos(angle) * vector
+            ring = ring + math.sin(angle) * (np.cos(turn) * one + np.sin(turn) * other)
+            outlines.append(self.path(metric.leave(ring)))
+        return outlines
+
+    def path(self, positions: _Floats) -> _Floats:
+        """Lay a line of places, cut at the date line and drawn up to it."""
+        laid = self.lay(positions)
+        pieces = [laid[:1]]
+        for before, after in pairwise(laid):
+            if abs(after[0] - before[0]) > HALF_TURN:
+                edge = math.copysign(HALF_TURN, before[0])
+                left = edge - before[0]
+                share = left / (left + after[0] + edge) if left + after[0] + edge else 0.5
+                height = before[1] + share * (after[1] - before[1])
+                pieces.append(np.array([[edge, height], [np.nan, np.nan], [-edge, height]]))
+            pieces.append(after[None])
+        return np.concatenate(pieces)
