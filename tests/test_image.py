@@ -63,6 +63,31 @@ def test_filter_and_twin_agree(image, space, band, how):
     np.testing.assert_allclose(positions, ends[..., :n_space], rtol=0, atol=1e-9)
 
 
+# The float32 filter decides little or nothing here: the bands are far from 0, or out of its range,
+# or lie on the rim of the window to the last bit of float64.
+ON_THE_RIM = np.cumsum(np.nextafter(1.0, np.tile([0.0, 2.0], 110))).reshape(11, 20, 1)
+
+
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize(
+    ("image", "band"),
+    [
+        (steps_and_noise((9, 17), 2, np.float64) + 1e7, 25.0),
+        (steps_and_noise((9, 17), 2, np.float64) * 1e30, 25e30),
+        (steps_and_noise((9, 17), 2, np.float64) * 1e-100, 25e-100),
+        (np.where(steps_and_noise((9, 17), 1, np.float64) > 90, 1e100, 0.0), 1e-3),
+        (ON_THE_RIM, 1.0),
+        (ON_THE_RIM, 20.0),
+    ],
+    ids=["far", "huge", "tiny", "out of range", "on the rim", "on the next rim"],
+)
+def test_the_filter_in_float32_decides_nothing_that_float64_would_not(image, band, window):
+    how = {"window": window, "max_iter": 4}
+    ends = naive_image.endpoints(image, 3.0, band, **how)
+    filtered = mean_shift_filter(image, 3.0, band, convert2lab=False, **how)
+    np.testing.assert_allclose(filtered, ends[..., 2:], rtol=1e-12, atol=1e-9 * band)
+
+
 @cases
 def test_labels_and_twin_agree(image, space, band, how):
     rules = {"min_size": 5, "merge": 0.4, "connectivity": 2}

@@ -83,6 +83,16 @@ def test_a_trajectory_that_leaves_its_halo_is_followed_with_more(monkeypatch):
     assert image[..., 0].size < sum(followed) < 4 * image[..., 0].size
 
 
+def test_a_tile_whose_pixels_are_all_masked_stays_as_it_is():
+    image, mask = PICTURE[:16, :24].copy(), np.ones((16, 24), bool)
+    mask[:8, 8:16] = False
+    lazy, how = da.from_array(image, chunks=(8, 8, 3)), {"convert2lab": False}
+    found = mean_shift_segment(lazy, 3, 24, mask=mask, return_filtered=True, **how)
+    expected = mean_shift_segment(image, 3, 24, mask=mask, return_filtered=True, **how)
+    for part, whole in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(part.compute(), whole)
+
+
 def test_one_computation_serves_labels_and_filtered():
     image = da.from_array(PICTURE[:20, :30], chunks=(10, 10, 3))
     labels, filtered = mean_shift_segment(image, 3, 24, return_filtered=True)

@@ -13,17 +13,24 @@ on where it was entered: results are equal to the last bit for every number of t
 Each thread has a memo of its own, which begins anew when it is full.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._image.lattice import Lattice, Window
-from meanshift_fast._image.window import LEFT, center_at, mean_of_window, room_of
+from meanshift_fast._image.window import (
+    LEFT,
+    center_at,
+    mean_of_window,
+    narrow_room_of,
+    pixels_of,
+    room_of,
+)
 from meanshift_fast._input.progress import Report
 from meanshift_fast._jit.chunks import chunks
-from meanshift_fast._jit.compiler import parallel, step
+from meanshift_fast._jit.compiler import inlined, parallel, step
 from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
 from meanshift_fast._jit.simd import bit_patterns, fetch_add, flat, item, put
 from meanshift_fast._jit.threads import available_threads
@@ -55,6 +62,8 @@ class Memo(NamedTuple):
         The trajectory that is followed.
     room : float64 array of shape (n_threads, n)
         As `window.py` lays it out.
+    scaled : float32 array of shape (n_threads, n)
+        The same of float32.
     counts : int64 array of shape (n_threads, 8)
         First, how many positions there are; the others keep threads off each other's cache line.
     """
@@ -64,6 +73,7 @@ class Memo(NamedTuple):
     slots: NDArray[np.int64]
     path: NDArray[np.int64]
     room: NDArray[np.float64]
+    scaled: NDArray[np.float32]
     counts: NDArray[np.int64]
 
 
@@ -76,8 +86,24 @@ def _memo_for(n_threads: int, n_bands: int, max_iter: int) -> Memo:
         np.zeros((n_threads, 2 << n_places.bit_length()), dtype=np.int64),
         np.empty((n_threads, n_places), dtype=np.int64),
         room,
+        np.tile(narrow_room_of(n_bands), (n_threads, 1)),
         np.zeros((n_threads, 8), dtype=np.int64),
     )
+
+
+class Tables(NamedTuple):
+    """The memo of a thread as flat pointers, with the sizes of its tables."""
+
+    places: Any
+    links: Any
+    slots: Any
+    path: Any
+    room: Any
+    scaled: Any
+    counts: Any
+    size: int
+    n_room: int
+    last_slot: int
 
 
 @step
@@ -144,23 +170,22 @@ def _resolve(places, size, links, n_room, path, n_path):
 
 
 @step
-def _advance(here, lattice, lengths, is_joint, tables, n_places):
+def _advance(here, pixels, lengths, is_joint, tables, n_places):
     """Take the step from a position that has none; how many positions there are then.
 
     Sets its endpoint where it rests, or where its window is not in memory.
     """
-    size, n_room = tables[0].shape[1], tables[0].shape[0]
-    places, links, slots, room = flat(tables[0]), flat(tables[1]), flat(tables[2]), flat(tables[4])
+    places, links, slots, _, room, scaled, _, size, n_room, last_slot = tables
     center = center_at(size - 3)
     for k in range(size):
         put(room, center + k, item(places, here * size + k))
-    weight = mean_of_window(lattice, lengths, is_joint, room)
+    weight = mean_of_window(pixels, lengths, is_joint, room, scaled)
     if weight <= 0.0:
         put(links, here, here)
         put(links, n_room + here, GONE if weight == LEFT else here)
         put(links, 2 * n_room + here, 1)
         return n_places
-    there = _enter(places, slots, tables[2].shape[0] - 1, n_places, size, room, center + size)
+    there = _enter(places, slots, last_slot, n_places, size, room, center + size)
     if there == n_places:
         put(links, there, OPEN)
         put(links, n_room + there, OPEN)
@@ -183,20 +208,21 @@ def _end_within(start, links, n_room, max_iter):
 
 
 @step
-def _endpoint_of(start, lattice, lengths, is_joint, max_iter, tables, n_places):
+def _endpoint_of(start, pixels, lengths, is_joint, max_iter, tables, n_places):
     """Follow a trajectory; the number of its endpoint, or GONE, and how many positions there are.
 
     It is followed until it rests, or comes to a position that is resolved, or to one of its own.
     """
-    size, n_room = tables[0].shape[1], tables[0].shape[0]
-    places, links, path = flat(tables[0]), flat(tables[1]), flat(tables[3])
+    places, links, path, size, n_room = (
+        tables.places, tables.links, tables.path, tables.size, tables.n_room
+    )  # fmt: skip
     here, n_path = start, np.int64(0)
     while item(links, n_room + here) == OPEN and n_path < max_iter:
         put(path, n_path, here)
         n_path += 1
         put(links, n_room + here, ON_PATH)
         if item(links, here) == OPEN:
-            n_places = _advance(here, lattice, lengths, is_joint, tables, n_places)
+            n_places = _advance(here, pixels, lengths, is_joint, tables, n_places)
             if item(links, n_room + here) != ON_PATH:
                 break
         here = item(links, here)
@@ -209,67 +235,108 @@ def _endpoint_of(start, lattice, lengths, is_joint, max_iter, tables, n_places):
     return _end_within(start, links, n_room, max_iter), n_places
 
 
+@inlined
+def _tables_of(memo, t):
+    """The memo of a thread."""
+    n_room, size = memo.places.shape[1:]
+    return Tables(
+        flat(memo.places[t]), flat(memo.links[t]), flat(memo.slots[t]), flat(memo.path[t]),
+        flat(memo.room[t]), flat(memo.scaled[t]), flat(memo.counts[t]), size, n_room,
+        memo.slots.shape[1] - 1,
+    )  # fmt: skip
+
+
+@step
+def _clear(slots, last_slot):
+    """Begin a memo anew; how many positions it holds."""
+    for slot in range(last_slot + 1):
+        put(slots, slot, 0)
+    return np.int64(0)
+
+
+@step
+def _number_in_blocks(i, pixels):
+    """The number of the pixel that comes as number i, block of BLOCK_SIDE squared after block."""
+    frame, side = pixels.frame, np.int64(BLOCK_SIDE)
+    n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
+    plane, i = i // (n_rows * n_columns), i % (n_rows * n_columns)
+    above, i = side * (i // (side * n_columns)), i % (side * n_columns)
+    height = min(side, n_rows - above)
+    left, i = side * (i // (side * height)), i % (side * height)
+    width = min(side, n_columns - left)
+    return (plane * n_rows + above + i // width) * n_columns + left + i % width
+
+
+@step
+def _place_of(number, pixels, room):
+    """Write the position of a pixel in memory."""
+    frame, size = pixels.frame, 3 + pixels.n_bands
+    n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
+    plane, row, column = (
+        number // n_columns // n_rows, number // n_columns % n_rows, number % n_columns
+    )  # fmt: skip
+    here = center_at(size - 3)
+    put(room, here, plane + item(frame, 0))
+    put(room, here + 1, row + item(frame, 1))
+    put(room, here + 2, column + item(frame, 2))
+    block = (plane * pixels.n_down + row // 4) * pixels.n_across + column // 4
+    for band in range(size - 3):
+        at = (block * (size - 3) + band) * 16 + row % 4 * 4 + column % 4
+        put(room, here + 3 + band, item(pixels.blocks, at))
+    return here
+
+
 @step
 def _follow_some(
-    lattice, lengths, is_joint, max_iter, n_space, pixels, rows, tables, counter, endpoints, is_gone
-):
+    pixels, lengths, is_joint, max_iter, n_space, part, numbers, rows, tables, counter, endpoints,
+    is_gone,
+):  # fmt: skip
     """Follow pixels that this thread takes until none is left to take."""
-    size, n_pixels = tables[0].shape[1], pixels.shape[0]
-    blocks, frame, taken = flat(lattice.blocks), flat(lattice.frame), flat(counter)
-    places, slots, room = flat(tables[0]), flat(tables[2]), flat(tables[4])
-    n_down, n_across = lattice.blocks.shape[1], lattice.blocks.shape[2]
-    n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
-    here, n_places = center_at(size - 3), tables[5][0]
+    start, n_pixels, taken = part[0], part[1] - part[0], flat(counter)
+    places, links, slots, _, room, _, counts, size, n_room, last_slot = tables
+    n_places = item(counts, 0)
     first = fetch_add(taken, TAKEN_PIXELS)
     while first < n_pixels:
         for i in range(first, min(first + TAKEN_PIXELS, n_pixels)):
-            if n_places + max_iter + 2 > tables[0].shape[0]:
-                tables[2][:] = 0
-                n_places = np.int64(0)
-            pixel, target = np.int64(pixels[i]), np.int64(rows[i])
-            plane, row = pixel // n_columns // n_rows, pixel // n_columns % n_rows
-            column = pixel % n_columns
-            put(room, here, plane + item(frame, 0))
-            put(room, here + 1, row + item(frame, 1))
-            put(room, here + 2, column + item(frame, 2))
-            block = (plane * n_down + row // 4) * n_across + column // 4
-            for band in range(size - 3):
-                at = (block * (size - 3) + band) * 16 + row % 4 * 4 + column % 4
-                put(room, here + 3 + band, item(blocks, at))
-            start = _enter(places, slots, tables[2].shape[0] - 1, n_places, size, room, here)
-            if start == n_places:
-                tables[1][start] = tables[1][start + tables[0].shape[0]] = OPEN
+            if n_places + max_iter + 2 > n_room:
+                n_places = _clear(slots, last_slot)
+            if numbers.shape[0] == 0:
+                number = target = _number_in_blocks(start + i, pixels)
+            else:
+                number, target = np.int64(numbers[start + i]), np.int64(rows[start + i])
+            here = _place_of(number, pixels, room)
+            entry = _enter(places, slots, last_slot, n_places, size, room, here)
+            if entry == n_places:
+                put(links, entry, OPEN)
+                put(links, n_room + entry, OPEN)
                 n_places += 1
             end, n_places = _endpoint_of(
-                start, lattice, flat(lengths), is_joint, max_iter, tables, n_places
+                entry, pixels, lengths, is_joint, max_iter, tables, n_places
             )
             is_gone[target] = end == GONE
             if end != GONE:
                 for k in range(3 - n_space, size):
                     endpoints[target, k - 3 + n_space] = item(places, end * size + k)
         first = fetch_add(taken, TAKEN_PIXELS)
-    tables[5][0] = n_places
+    put(counts, 0, n_places)
 
 
 @parallel
 def _follow_all(
-    lattice, lengths, is_joint, max_iter, n_space, pixels, rows, memo, counter, endpoints, is_gone,
-    n_threads,
+    lattice, lengths, is_joint, max_iter, n_space, part, numbers, rows, memo, counter, endpoints,
+    is_gone, n_threads,
 ):  # fmt: skip
     for t in prange(n_threads):
-        tables = (
-            memo.places[t], memo.links[t], memo.slots[t], memo.path[t], memo.room[t], memo.counts[t]
-        )  # fmt: skip
         _follow_some(
-            lattice, lengths, is_joint, max_iter, n_space, pixels, rows, tables, counter,
-            endpoints, is_gone,
+            pixels_of(lattice), flat(lengths), is_joint, max_iter, n_space, part, numbers, rows,
+            _tables_of(memo, t), counter, endpoints, is_gone,
         )  # fmt: skip
 
 
 def follow(
     lattice: Lattice,
     window: Window,
-    pixels: NDArray[np.uint32],
+    numbers: NDArray[np.uint32],
     rows: NDArray[np.uint32],
     endpoints: NDArray[np.float64],
     *,
@@ -285,10 +352,9 @@ def follow(
         The pixels in memory.
     window : Window
         What is averaged.
-    pixels : uint32 array of shape (n_pixels,)
-        The numbers, in memory, of those to follow. Fastest where neighbours follow one another.
-    rows : uint32 array of shape (n_pixels,)
-        Where each one's endpoint is written.
+    numbers, rows : uint32 arrays of shape (n_pixels,), or (0,)
+        The numbers, in memory, of those to follow, and where each one's endpoint is written.
+        Fastest where neighbours follow one another. Empty for all that are in memory.
     endpoints : float64 array of shape (n, n_space + n_bands)
         Written: the position, in pixels of the image, and the bands.
     tol : float
@@ -314,26 +380,25 @@ def follow(
     n_space = endpoints.shape[1] - n_bands
     n_read = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0)) * n_bands
     first = max(FIRST_CHUNK_VALUES // n_read // 16, TAKEN_PIXELS)
-    report(0, len(pixels), "climb")
-    for start, stop in chunks(len(pixels), first=first):
+    n_pixels = len(numbers) or len(endpoints)
+    report(0, n_pixels, "climb")
+    for start, stop in chunks(n_pixels, first=first):
         _follow_all(
-            lattice, lengths, window.is_joint, max_iter, n_space, pixels[start:stop],
-            rows[start:stop], memo, np.zeros(1, dtype=np.int64), endpoints, is_gone, n_threads,
+            lattice, lengths, window.is_joint, max_iter, n_space, (start, stop), numbers, rows,
+            memo, np.zeros(1, dtype=np.int64), endpoints, is_gone, n_threads,
         )  # fmt: skip
-        report(stop, len(pixels), "climb")
+        report(stop, n_pixels, "climb")
     return is_gone
 
 
-def in_blocks(shape: tuple[int, int, int], mask: NDArray[np.bool_] | None) -> NDArray[np.uint32]:
+def in_blocks(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
     """The numbers of the pixels that count, block of BLOCK_SIDE columns and rows after block."""
-    numbers = np.arange(np.prod(shape), dtype=NUMBER).reshape(shape)
+    numbers = np.arange(mask.size, dtype=NUMBER).reshape(mask.shape)
     side = BLOCK_SIDE
     blocks = (
         (plane, slice(row, row + side), slice(column, column + side))
-        for plane in range(shape[0])
-        for row in range(0, shape[1], side)
-        for column in range(0, shape[2], side)
+        for plane in range(mask.shape[0])
+        for row in range(0, mask.shape[1], side)
+        for column in range(0, mask.shape[2], side)
     )
-    if mask is None:
-        return np.concatenate([numbers[block].ravel() for block in blocks])
     return np.concatenate([numbers[block][mask[block]] for block in blocks])

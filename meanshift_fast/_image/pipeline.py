@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._image.ascent import follow, in_blocks
+from meanshift_fast._image.ascent import NUMBER, follow, in_blocks
 from meanshift_fast._image.checks import (
     Picture,
     check_finite,
@@ -100,13 +100,14 @@ def endpoints_of(picture: Picture, how: Ascending, report: Report) -> NDArray[np
     lattice = lattice_of(
         picture.bands, picture.mask, how.window, convert=to_lab if picture.lab_scale else None
     )
-    pixels = in_blocks(picture.shape, picture.mask)
     n_pixels = picture.bands[..., 0].size
     endpoints = np.empty((n_pixels, picture.n_space + picture.bands.shape[3]))
+    numbers = np.empty(0, dtype=NUMBER)
     if picture.mask is not None:
         endpoints[~picture.mask.ravel()] = 0.0
+        numbers = in_blocks(picture.mask)
     follow(
-        lattice, how.window, pixels, pixels, endpoints, tol=how.tol, max_iter=how.max_iter,
+        lattice, how.window, numbers, numbers, endpoints, tol=how.tol, max_iter=how.max_iter,
         report=report,
     )  # fmt: skip
     if how.window.is_joint:

@@ -167,7 +167,10 @@ def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.flo
         )  # fmt: skip
         numbers = _numbers(box, outer)
         if rows is None:
-            rows = in_blocks(shape, None if part.mask is None else part.mask.ravel()[numbers])
+            mask = np.ones(shape, bool) if part.mask is None else part.mask.ravel()[numbers]
+            rows = in_blocks(mask)
+            if not len(rows):
+                break
         with borrowed_threads(source.n_jobs):
             is_gone = follow(
                 lattice, window, numbers.ravel()[rows], rows, endpoints, tol=source.how.tol,

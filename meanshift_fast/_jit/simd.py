@@ -51,6 +51,11 @@ def load_from(rows, i):
     return rows[i : i + LANES].astype(np.float64)
 
 
+def load_narrow(rows, i):
+    """Load values ``i`` to ``i + 15`` of a flat pointer to float32 as a vector of float32."""
+    return rows[i : i + LANES].copy()
+
+
 def item(rows, i):
     """Value ``i`` of a flat pointer."""
     return rows[i]
@@ -117,6 +122,11 @@ def bits(mask):
 def mask_of(set_bits):
     """The mask whose lane j is bit j of an integer; undoes :func:`bits`."""
     return (set_bits >> np.arange(LANES)) & 1 == 1
+
+
+def n_set(set_bits):
+    """How many bits of an integer that is not negative are set."""
+    return int(set_bits).bit_count()
 
 
 def lowest(set_bits):

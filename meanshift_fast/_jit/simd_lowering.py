@@ -30,9 +30,11 @@ from meanshift_fast._jit.simd import (
     least,
     load,
     load_from,
+    load_narrow,
     lowest,
     mask_of,
     most,
+    n_set,
     put,
     sqrt,
     store,
@@ -43,6 +45,7 @@ from meanshift_fast._jit.simd import (
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+_NARROW = ir.VectorType(ir.FloatType(), LANES)
 _MASK_BITS = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -51,6 +54,13 @@ class VectorType(types.Type):
 
     def __init__(self):
         super().__init__("Vector")
+
+
+class NarrowType(types.Type):
+    """The Numba type of sixteen float32 values in registers."""
+
+    def __init__(self):
+        super().__init__("Narrow")
 
 
 class FlatType(types.Type):
@@ -69,6 +79,7 @@ class MaskType(types.Type):
 
 
 _VECTOR_TYPE = VectorType()
+_NARROW_TYPE = NarrowType()
 _MASK_TYPE = MaskType()
 
 
@@ -76,6 +87,12 @@ _MASK_TYPE = MaskType()
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
         super().__init__(manager, fe_type, _VECTOR)
+
+
+@register_model(NarrowType)
+class _NarrowModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _NARROW)
 
 
 @register_model(FlatType)
@@ -109,8 +126,8 @@ def _row_pointer(context, builder, kinds, args):
     return builder.bitcast(_pointer(context, builder, kinds, args, LANES), _VECTOR.as_pointer())
 
 
-def _splat(builder, value):
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
+def _splat(builder, value, kind=_VECTOR):
+    undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
     zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
     return builder.shuffle_vector(first, undefined, zeros)
@@ -120,6 +137,12 @@ def _widen(context, builder, kind, value):
     if isinstance(kind, VectorType):
         return value
     return _splat(builder, context.cast(builder, value, kind, types.float64))
+
+
+def _widen_narrow(context, builder, kind, value):
+    if isinstance(kind, NarrowType):
+        return value
+    return _splat(builder, context.cast(builder, value, kind, types.float32), _NARROW)
 
 
 @type_callable(flat)
@@ -169,6 +192,19 @@ def _lower_load_from(context, builder, sig, args):
     return builder.fpext(row, _VECTOR) if single else row
 
 
+@type_callable(load_narrow)
+def _type_load_narrow(context):
+    return lambda rows, i: _NARROW_TYPE if rows == FlatType(types.float32) else None
+
+
+@lower_builtin(load_narrow, FlatType, types.Integer)
+def _lower_load_narrow(context, builder, sig, args):
+    pointer = _pointer(context, builder, sig.args, args, 1)
+    row = builder.load(builder.bitcast(pointer, _NARROW.as_pointer()))
+    row.align = 4
+    return row
+
+
 @type_callable(store)
 def _type_store(context):
     return lambda rows, i, values: types.void if _is_rows(rows) else None
@@ -215,10 +251,11 @@ def _lower_full(context, builder, sig, args):
 
 @type_callable(where)
 def _type_where(context):
-    return lambda mask, yes, no: _VECTOR_TYPE if isinstance(mask, MaskType) else None
+    return lambda mask, yes, no: yes if isinstance(mask, MaskType) else None
 
 
 @lower_builtin(where, MaskType, VectorType, VectorType)
+@lower_builtin(where, MaskType, NarrowType, NarrowType)
 def _lower_where(context, builder, sig, args):
     return builder.select(*args)
 
@@ -305,6 +342,16 @@ def _lower_mask_of(context, builder, sig, args):
     return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), _MASK_BITS)
 
 
+@type_callable(n_set)
+def _type_n_set(context):
+    return lambda set_bits: types.intp if isinstance(set_bits, types.Integer) else None
+
+
+@lower_builtin(n_set, types.Integer)
+def _lower_n_set(context, builder, sig, args):
+    return builder.ctpop(args[0])
+
+
 @type_callable(lowest)
 def _type_lowest(context):
     return lambda set_bits: types.intp if isinstance(set_bits, types.Integer) else None
@@ -377,39 +424,41 @@ def _lower_exp(context, builder, sig, args):
     return builder.fmul(series, power)
 
 
-def _operator(function, emit, result):
+def _operator(function, emit, result=None):
     """Define an operator of Python on vectors; a scalar on either side is widened."""
+    for vector, widen in ((VectorType, _widen), (NarrowType, _widen_narrow)):
+        _operator_on(function, emit, result, vector, widen)
+
+
+def _operator_on(function, emit, result, vector, widen):
+    answer = vector() if result is None else result
 
     @type_callable(function)
     def type_operator(context):
         def typer(left, right):
             sides = (left, right)
-            if any(isinstance(side, VectorType) for side in sides) and all(
-                isinstance(side, VectorType | types.Number) for side in sides
+            if any(isinstance(side, vector) for side in sides) and all(
+                isinstance(side, vector | types.Number) for side in sides
             ):
-                return result
+                return answer
             return None
 
         return typer
 
-    for left, right in (
-        (VectorType, VectorType),
-        (VectorType, types.Number),
-        (types.Number, VectorType),
-    ):
+    for left, right in ((vector, vector), (vector, types.Number), (types.Number, vector)):
 
         @lower_builtin(function, left, right)
         def lower_operator(context, builder, sig, args):
             pair = [
-                _widen(context, builder, kind, value)
+                widen(context, builder, kind, value)
                 for kind, value in zip(sig.args, args, strict=True)
             ]
             return emit(builder, *pair)
 
 
-_operator(operator.add, lambda builder, x, y: builder.fadd(x, y), _VECTOR_TYPE)
-_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y), _VECTOR_TYPE)
-_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y), _VECTOR_TYPE)
+_operator(operator.add, lambda builder, x, y: builder.fadd(x, y))
+_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y))
+_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y))
 _operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), _MASK_TYPE)
 _operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), _MASK_TYPE)
 _operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), _MASK_TYPE)
