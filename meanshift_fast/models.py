@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster.basins import Labelled
@@ -49,7 +50,7 @@ def save_model(model: MeanShift, path: str | Path) -> None:
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        If the model is not fitted.
+        If the model is not fitted, or its centres were set by hand.
     TypeError
         If it is another kind of model.
     OSError
@@ -81,6 +82,11 @@ def save_model(model: MeanShift, path: str | Path) -> None:
             "joblib.dump writes other models"
         )
     check_is_fitted(model, "cluster_centers_")
+    if missing := [name for name in _STATE if not hasattr(model, name)]:
+        raise NotFittedError(
+            f"model must be fitted, and has no {', '.join(missing)}: its centres were set by hand; "
+            "fit, or write it with joblib.dump"
+        )
     check_target(Path(path))
     write_whole({Path(path): lambda part: write_model(model, part)})
 

@@ -1,6 +1,7 @@
 """The commands on files: what they answer, where it goes, and what they do when things go wrong."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, trace
 from meanshift_fast._cli.main import main
 from meanshift_fast._input import progress
 from meanshift_fast.io import FORMATS, open_table
-from meanshift_fast.models import load_model
+from meanshift_fast.models import load_model, save_model
 from meanshift_fast.stream import fit_batches
 from samples import blobs
 from test_io import full_disk, named, save, text
@@ -474,6 +476,41 @@ def test_a_full_disk_is_exit_code_1_and_leaves_the_old_file(form, command, folde
         printed = run(f"{command} -o old{form}", capsys, 1)
     assert printed.err == f"meanshift-fast: cannot write old{form}: File too large\n"
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cluster t.npy -o closed/o.npy --bandwidth 1",
+        "cluster t.npy -o o.npy --centers closed/c.csv --bandwidth 1",
+        "cluster t.npy --model closed/m.model --bandwidth 1 --stream",
+        "predict m.model t.npy -o closed/o.csv",
+        "segment t.png -o closed/o.npy --spatial-radius 2 --range-radius 20",
+        "segment t.png -o o.npy --regions closed/c.csv --spatial-radius 2 --range-radius 20",
+        "demo --output closed/o.png",
+    ],
+)
+def test_a_folder_that_is_closed_is_one_line_before_the_work(command, folder, capsys):
+    save_model(MODEL, "m.model")
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save("t.png")
+    (folder / "closed").mkdir()
+    (folder / "closed").chmod(0o555)
+    before = os.geteuid()
+    folder.chmod(0o777)
+    for parent in folder.parents[:3]:  # pytest closes them for others
+        parent.chmod(0o755)
+    if before == 0:  # who may write everywhere
+        os.seteuid(65534)
+    try:
+        printed = run(command, capsys, 1)
+    finally:
+        os.seteuid(before)
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "closed" in printed.err
+    assert "is not open for writing" in printed.err
+    assert sorted(path.name for path in folder.glob("o.*")) == []
+    assert list((folder / "closed").iterdir()) == []
 
 
 def test_memory_that_is_not_there_is_one_line(folder, capsys, monkeypatch):

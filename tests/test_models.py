@@ -123,6 +123,14 @@ def test_only_fitted_models_are_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_centres_that_were_set_by_hand_are_not_saved_and_the_error_says_why(tmp_path):
+    model = MeanShift(bandwidth=1.0)
+    model.cluster_centers_ = X[:3]
+    with pytest.raises(NotFittedError, match=r"has no bandwidth_, mode_weight_.* set by hand; fit"):
+        save_model(model, tmp_path / "m.model")
+    assert list(tmp_path.iterdir()) == []
+
+
 def rewritten(path, change):
     """Save a model whose words and arrays were changed on the way."""
     save_model(MeanShift(bandwidth=0.7, assign="basin").fit(X), path)

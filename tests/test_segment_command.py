@@ -163,6 +163,28 @@ def test_bad_files_are_one_line_and_code_1(command, message, folder, capsys):
     assert printed.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("window_side", [2048, 16])
+@pytest.mark.parametrize("name", ["bands.tif", "photo.png", "photo.jpg"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_an_error_about_a_damaged_image_names_it_and_not_the_output(
+    damage, name, window_side, folder, capsys, monkeypatch
+):
+    monkeypatch.setattr(images, "WINDOW_SIDE", window_side)
+    Image.fromarray(PICTURE).save(folder / "photo.jpg")
+    whole = (folder / name).read_bytes()
+    half = len(whole) // 2
+    rest = b"" if damage == "cut" else bytes(255 - byte for byte in whole[half:])
+    (folder / name).write_bytes(whole[:half] + rest)
+    code = main(f"segment {name} -o a.npy {RADII}".split())
+    printed = capsys.readouterr()
+    if code or damage == "cut":
+        assert code == 1
+        assert printed.err.count("\n") == 1
+        assert name in printed.err
+        assert "a.npy" not in printed.err
+        assert not (folder / "a.npy").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "missing", "message"),
     [

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 import meanshift_fast
 from meanshift_fast._cli.commands import print_line
-from meanshift_fast._files.atomic import write_whole
+from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.datasets import china_pixels, demo_table
 from meanshift_fast.warmup import cache_folders, compiled_count
@@ -47,6 +47,7 @@ def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> No
             f"the picture's folder must exist, got {quoted(str(output.parent))}; "
             "create it or choose another --output"
         )
+    check_target(output)
     print_line(
         f"meanshift_fast {meanshift_fast.__version__}: a table of 300 rows, then a photograph"
     )

@@ -52,7 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns 0, 1 or 130, for `sys.exit`. Raises SystemExit with code 2 on wrong usage, with 0 after
     ``--help`` and ``--version``, with 143 or 129 where a signal ended the command.
     """
-    signals.begin()
+    code: object = None
+    try:
+        signals.begin()
+        return _run(argv)
+    except KeyboardInterrupt:
+        print_note("interrupted", "\n")
+        return 130
+    except SystemExit as ended:
+        code = ended.code
+        raise
+    finally:
+        signals.end(code)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run one command, and print its error, if any, in a line."""
     try:
         arguments = _parser().parse_args(argv)
         if problem := _clash(arguments):
@@ -65,9 +80,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # stdout is closed. What Python still buffers would fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        print_note("interrupted", "\n")
-        return 130
     except (ValueError, ImportError, OSError, MemoryError) as error:
         print_note(_error_text(error))
         return 1

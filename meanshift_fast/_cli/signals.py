@@ -1,17 +1,21 @@
 """Signals that end the command without a traceback, from before the imports that take a second.
 
 Handlers are set only in the process of the command itself. Until the command begins, a signal ends
-the process at once; after that, files are cleaned up first.
+the process at once, and so it is after the command, when Python ends; between the two, files are
+cleaned up first.
 """
 
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
+REDELIVERY_SECONDS = 0.01  # by when the callback has returned; if not, it is delivered again
 # What a terminal sends that is closed; Windows has no such signal.
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_received: list[int] = []  # signals, since the command began
 
 
 def end_now(number: int, _: Any) -> None:
@@ -20,20 +24,68 @@ def end_now(number: int, _: Any) -> None:
     os._exit(128 + number)
 
 
+def interrupt(number: int, frame: Any) -> None:
+    """Raise KeyboardInterrupt, as Python does."""
+    _received.append(number)
+    signal.default_int_handler(number, frame)
+
+
 def unwind(number: int, _: Any) -> NoReturn:
-    """Print a line and unwind the stack, so that files are cleaned up; ignore further signals."""
+    """Unwind the stack, so that files are cleaned up; ignore further signals."""
     signal.signal(number, signal.SIG_IGN)
-    _print_note("terminated")
+    _received.append(number)
     raise SystemExit(128 + number)
 
 
 def begin() -> None:
     """Let signals raise exceptions: from now on there may be files to clean up."""
+    if not _is_command():
+        return
+    sys.unraisablehook = _deliver_again
     if signal.getsignal(signal.SIGINT) is end_now:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt)
     for number in _ENDS:
         if signal.getsignal(number) is end_now:
             signal.signal(number, unwind)
+
+
+def end(code: object = None) -> None:
+    """Let signals end the process at once again: no file is left to clean up.
+
+    ``code`` is that of a SystemExit; of one that a signal raised the line is printed.
+    """
+    if _is_of_signal(code):
+        _print_note("terminated")
+    if not _is_command():
+        return
+    if signal.getsignal(signal.SIGINT) is interrupt:
+        signal.signal(signal.SIGINT, end_now)
+    for number in _ENDS:
+        if signal.getsignal(number) is unwind:
+            signal.signal(number, end_now)
+
+
+def _is_of_signal(code: object) -> bool:
+    return isinstance(code, int) and code - 128 in _ENDS
+
+
+def _deliver_again(caught: Any) -> None:
+    """Deliver a signal once more whose exception went into a callback of C, which drops it.
+
+    Such are LLVM's, and finalizers: Python prints an exception that these raise, and goes on.
+    """
+    if caught.exc_type is KeyboardInterrupt:
+        number = signal.SIGINT
+    elif caught.exc_type is SystemExit and _is_of_signal(caught.exc_value.code):
+        number = signal.Signals(caught.exc_value.code - 128)
+        signal.signal(number, unwind)
+    else:
+        if not _received:  # else what a signal has left half done fails in finalizers
+            sys.__unraisablehook__(caught)
+        return
+    timer = threading.Timer(REDELIVERY_SECONDS, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 def _print_note(what: str) -> None:

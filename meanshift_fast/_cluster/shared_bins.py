@@ -18,6 +18,10 @@ from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import bandwidth_text, caller_level, counted
 from meanshift_fast._input.scaling import readonly_table
 
+# Measured by `python -m bench.shared_bins`: of 120 fits of blobs and unit rows in 2 to 128 columns
+# 28 miss clusters; these limits warn of 8 of them, and of none without cause. Up to 256 bins 9, and
+# one without cause; up to 16 bins 7, up to 4 bins 4; with 32 rows 7, and one without cause. Shares
+# from 0.05 to 0.4, and columns from 1 to 16, give the same; a share of 0.6 gives 2.
 MIN_FEATURES = 5  # in four a bin's centre is within a bandwidth of all its rows
 MAX_BINS = 64
 # Few rows clear most fits. More ascend before a warning, because one row that reaches a mode

@@ -7,7 +7,11 @@
 Imported only where needed, as Pillow, rasterio and Dask are.
 """
 
+import struct
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,6 +108,11 @@ def _open_picture(path: Path) -> ImageFile:
     except library.UnidentifiedImageError:
         remedy = "is it an image? Rasters of many bands need: pip install meanshift_fast[raster]"
         raise OSError(f"cannot open {path}: Pillow does not know what it is; {remedy}") from None
+    except (
+        OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+        library.DecompressionBombError,
+    ) as error:  # fmt: skip
+        raise ValueError(f"{path} cannot be read, or is damaged: {error}") from error
     if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
         has_alpha = picture.mode == "PA" or "transparency" in picture.info
         picture = picture.convert("RGBA" if has_alpha else "RGB")
@@ -117,7 +126,7 @@ def _open_picture(path: Path) -> ImageFile:
 
 def _open_raster(path: Path) -> ImageFile:
     rasterio = require_rasterio("a raster")
-    with _quietly(rasterio), rasterio.open(path) as raster:
+    with _quietly(rasterio), _named_when_damaged(path), rasterio.open(path) as raster:
         profile = {"crs": raster.crs, "transform": raster.transform}
         shape, n_bands = (raster.height, raster.width), raster.count
         dtype = np.result_type(*raster.dtypes)
@@ -151,13 +160,22 @@ def _window_of(path: Path, part: int, block_info: Any = None) -> NDArray[Any]:
 def read_window(path: Path, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read some rows and columns of a raster, and where they have values in all bands."""
     rasterio = require_rasterio("a raster")
-    with _quietly(rasterio), rasterio.open(path) as raster:
+    with _quietly(rasterio), _named_when_damaged(path), rasterio.open(path) as raster:
         window = rasterio.windows.Window.from_slices(rows, columns)
         values = raster.read(window=window)
         mask = (raster.read_masks(window=window) > 0).all(axis=0)
     if values.dtype.kind == "f":
         mask &= np.isfinite(values).all(axis=0)
     return (values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)), mask
+
+
+@contextmanager
+def _named_when_damaged(path: Path) -> Iterator[None]:
+    """Name the raster that cannot be read; an OSError would be one of the file that is written."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read, or is damaged: {error}") from error
 
 
 def _quietly(rasterio: Any) -> Any:

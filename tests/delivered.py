@@ -1,0 +1,104 @@
+"""Signals at many moments of every command: the script that `test_signals` runs, named as it is.
+
+The package is imported once, as the command imports it; each trial is a fork, which runs a command
+in a folder of its own and gets its signal after a share of the time that the command takes.
+
+    meanshift-fast FOLDER N_MOMENTS
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from meanshift_fast._cli.main import main  # first: it sets the handlers
+
+COMMANDS = {
+    "cluster": "cluster t.npy -o o.npy --centers c.csv --model m.model --bandwidth 1",
+    "cluster csv": "cluster t.csv -o o.parquet --keep x --bandwidth 1 --bin-seeding",
+    "stream": "cluster t.npy --stream -o o.npy --centers c.csv --bandwidth 1",
+    "predict": "predict old.model t.npy -o o.csv",
+    "bandwidth": "bandwidth t.npy",
+    "trace": "trace t.npy --row 3 --bandwidth 1",
+    "segment": "segment t.png -o o.npy --regions c.csv --spatial-radius 2 --range-radius 20",
+    "info": "info --json",
+    "warmup": "warmup",
+}
+OUTPUTS = ("o.npy", "o.csv", "o.parquet", "o.png", "c.csv", "m.model")
+
+
+def prepare(folder):
+    """Write the inputs, and old files under the names of outputs."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 4, (3000, 1)) * 5 + rng.standard_normal((3000, 2))
+    np.save(folder / "t.npy", X)
+    np.savetxt(folder / "t.csv", X, delimiter=",", header="x,y", comments="")
+    Image.fromarray(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(folder / "t.png")
+    for name in OUTPUTS:
+        (folder / name).write_text("old")
+
+
+def begun(folder, command):
+    """Fork a process that runs a command in a folder, with its streams in files."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        os.chdir(folder)
+        for stream, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(folder.with_suffix(f".{name}"), os.O_CREAT | os.O_WRONLY), stream)
+        try:
+            code = main(command.split())
+        except SystemExit as ended:
+            code = ended.code
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def trial(folder, command, after, number):
+    """Run a command, and send it a signal after some seconds; return its exit code and time."""
+    prepare(folder)
+    if "old.model" in command:
+        (folder / "old.model").write_bytes((folder.parent / "old.model").read_bytes())
+    start = time.perf_counter()
+    pid = begun(folder, command)
+    if number is not None:
+        time.sleep(max(after, 0.001))
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), time.perf_counter() - start
+
+
+def sweep(root, n_moments):
+    """Yield what each trial did."""
+    prepare(root / "model")
+    made = "cluster t.npy --model ../old.model --bandwidth 1 --bin-seeding"
+    os.waitpid(begun(root / "model", made), 0)
+    for name, command in COMMANDS.items():
+        trial(root / f"{name.replace(' ', '_')}_first", command, 0.0, None)  # may compile
+        code, seconds = trial(root / f"{name.replace(' ', '_')}_whole", command, 0.0, None)
+        yield {"name": name, "number": None, "after": 0.0, "code": code, "place": f"{name}_whole"}
+        for moment in range(n_moments):
+            number = (signal.SIGINT, signal.SIGTERM)[moment % 2]
+            after = seconds * (moment + 0.5) / n_moments
+            place = f"{name}_{moment}"
+            code, _ = trial(root / place.replace(" ", "_"), command, after, number)
+            yield {"name": name, "number": number, "after": after, "code": code, "place": place}
+
+
+if __name__ == "__main__":
+    trials = list(sweep(Path(sys.argv[1]).resolve(), int(sys.argv[2])))
+    print(json.dumps([found | {"place": found["place"].replace(" ", "_")} for found in trials]))
