@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 
-from bench import basins, cliffs, curves, process, streams
+from bench import basins, cliffs, curves, explore, process, streams
 from bench.plots import draw_curves
 from bench.targets import Results, shortfalls
 from bench.workloads import WORKLOADS
@@ -126,6 +126,9 @@ def measure(quick: bool) -> Results:
         )
     with part("streams"):
         found_streams = streams.measure(quick)
+    with part("explorer"):
+        sizes = explore.ROWS[: 1 if quick else None]
+        found_changes = {str(n_rows): explore.change_seconds(n_rows) for n_rows in sizes}
 
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -147,6 +150,7 @@ def measure(quick: bool) -> Results:
         "curves": found_curves,
         "cliffs": found_cliffs,
         "streams": found_streams,
+        "explorer": found_changes,
     }
 
 
@@ -254,6 +258,7 @@ def tables(results: Results) -> Iterator[str]:
         f"| {results['peak_bytes'] / 1e6:,.0f} MB |"
     )
     yield ""
+    yield from explorer_rows(results.get("explorer", {}))
     for name, (title, axis) in PICTURES.items():
         yield f"![{title}: seconds against {axis}](../bench/plots/{name}.svg)"
     yield ""
@@ -313,6 +318,18 @@ def basin_rows(results: Results) -> Iterator[str]:
             f"| {what} blobs, `estimate_bandwidth` | {spoken(basins[key])} | {share:.2f} of the "
             f"time of a fit of {blobs} from every row |"
         )
+
+
+def explorer_rows(changes: Results) -> Iterator[str]:
+    """Write the table of the explorer; nothing for results that are older than it."""
+    if not changes:
+        return
+    yield "| the explorer, from the slider's event to the picture | | the fit in it |"
+    yield "| --- | ---: | ---: |"
+    for rows, found in changes.items():
+        change, fit = (spoken(found[name]) for name in ("change_s", "fit_s"))
+        yield f"| {int(rows):,} x 2 blobs | {change} | {fit} |"
+    yield ""
 
 
 def spoken(seconds: float) -> str:

@@ -168,6 +168,14 @@ TARGETS = (
         )
     ),
     Target(
+        "T18",
+        "1M x 2, the explorer's picture after a change of the bandwidth",
+        lambda results: 1e3 * results["explorer"][str(10**6)]["change_s"],
+        150,
+        "ms",
+        at_least=False,
+    ),
+    Target(
         "streams",
         "100M x 2 float32, peak memory of the process",
         lambda results: results["streams"]["stream"][str(10**8)]["peak_bytes"] / 1e6,

@@ -22,6 +22,7 @@ PUBLIC = [
     *(f"meanshift_fast.{name}" for name in meanshift_fast.__all__),
     "meanshift_fast.dask.MeanShift",
     "meanshift_fast.datasets.demo_table",
+    "meanshift_fast.explore.explore",
     "meanshift_fast.image.mean_shift_filter",
     "meanshift_fast.image.mean_shift_segment",
     "meanshift_fast.plot.MeanShiftDisplay",

@@ -251,14 +251,18 @@ def test_a_file_is_saved_and_named(shown, tmp_path):
     assert "&lt;b&gt;.txt" in view.controls.status.text
 
 
-def test_dark_figures_have_the_colours_of_the_dark_page(shown):
+def test_figures_have_the_colours_of_light_and_dark_pages(shown):
     view = shown(demo_table(), bandwidth=2.5)
-    for dark, theme in ((True, DARK), (False, LIGHT)):
-        view.controls.dark.active = dark
-        for chart in (view.map, view.curve, view.sizes, view.history):
-            assert chart.figure.background_fill_color == theme.paper
-            assert chart.figure.xaxis[0].major_label_text_color == theme.ink
-        assert theme.paper in TEMPLATE
+    styles = {(part, name): pair for part, names in view._styles() for name, *pair in names}
+    for chart in (view.map, view.curve, view.sizes, view.history):
+        for part, name, pair in (
+            (chart.figure, "background_fill_color", [LIGHT.paper, DARK.paper]),
+            (chart.figure.title, "text_color", [LIGHT.ink, DARK.ink]),
+        ):
+            assert styles[part, name] == pair
+            assert getattr(part, name) == pair[0]
+    assert LIGHT.paper in TEMPLATE
+    assert DARK.paper in TEMPLATE
 
 
 @pytest.mark.parametrize("X", [[[1.0]], [[1.0, 2.0]] * 3, np.zeros((30, 5))])

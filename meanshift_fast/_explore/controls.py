@@ -23,7 +23,7 @@ from bokeh.models import (
 
 from meanshift_fast._explore.themes import WIDGETS
 
-SLIDER_STEPS = 1000
+SLIDER_STEPS = 200  # a key moves it by about 2 %, Page Down by 10
 
 # The title of each group of buttons, the parameter, and the words and values of its buttons.
 SWITCHES: tuple[tuple[str, str, dict[str, Any]], ...] = (

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._explore.projection import N_COLOURS, RASTER_SHAPE, Projection, marker_palette
 from meanshift_fast._explore.session import Answer, Trajectory
-from meanshift_fast._explore.themes import Theme, paint
+from meanshift_fast._explore.themes import Theme, styles_of
 from meanshift_fast._input.messages import counted
 from meanshift_fast._pictures.axes import MAX_ASPECT
 from meanshift_fast._pictures.colours import COLOURS, GREY
@@ -29,11 +29,18 @@ MAX_BALLS = 60  # heaviest centres that are drawn with their ball
 MAX_WRITTEN = 20  # centres whose support is written beside them
 MAX_BARS = 40  # clusters whose sizes are drawn
 FEW_ROWS_SIZE, MANY_ROWS_SIZE = 7.0, 2.0  # of markers, in pixels
-PLAIN = {"sizing_mode": "stretch_both", "toolbar_location": None, "min_height": 180}
 
 
-def _source(*names: str) -> Any:
-    return ColumnDataSource({name: [] for name in names})
+def _figure(name: str, **options: Any) -> Any:
+    """A chart beside the map, without tools of its own."""
+    plain = {"sizing_mode": "stretch_both", "toolbar_location": None, "min_height": 180}
+    made = figure(name=name, **plain, **options)
+    made.axis.minor_tick_line_color = None
+    return made
+
+
+def _source(*names: str, name: str | None = None) -> Any:
+    return ColumnDataSource({column: [] for column in names}, name=name)
 
 
 class Map:
@@ -46,11 +53,14 @@ class Map:
             x_range=Range1d(0, 1), y_range=Range1d(0, 1),
         )  # fmt: skip
         self.figure.toolbar.logo = None
+        self.figure.axis.minor_tick_line_color = None
         self.inner = {"inner_width": 600, "inner_height": 450}  # until the browser knows
-        self.image = ColumnDataSource({"image": [np.zeros(RASTER_SHAPE, dtype=np.uint32)]})
-        self.rows, self.centers = _source("x", "y", "colour"), _source("x", "y", "label", "support")
+        self.image = _source("image", name="image")
+        self.image.data = {"image": [np.zeros(RASTER_SHAPE, dtype=np.uint32)]}
+        self.rows = _source("x", "y", "colour", name="rows")
+        self.centers = _source("x", "y", "label", "support", "rows")
         self.written = _source("x", "y", "text")
-        self.balls, self.path = _source("xs", "ys"), _source("x", "y")
+        self.balls, self.path = _source("xs", "ys"), _source("x", "y", name="path")
         self.reach, self.start = _source("x", "y"), _source("x", "y")
         self.end = _source("x", "y")
         self._draw_rows()
@@ -93,14 +103,16 @@ class Map:
             "x", "y", source=self.end, marker="x", size=12, color=last, line_width=4
         )
 
-    def paint(self, theme: Theme) -> None:
-        """Take the colours of a theme."""
-        paint(self.figure, theme)
-        self._balls.glyph.line_color = self._centers.glyph.line_color = theme.ink
-        self._written.glyph.text_color = theme.ink
-        self._written.glyph.background_fill_color = theme.paper
-        self._path[0].glyph.line_color = theme.ink
-        self._path[1].glyph.fill_color = self._path[1].glyph.line_color = theme.ink
+    def styles(self, theme: Theme) -> list[Any]:
+        """The parts of the figure, each with the colours that a theme gives it."""
+        line, dots = (renderer.glyph for renderer in self._path)
+        return [
+            *styles_of(self.figure, theme),
+            *[(part.glyph, {"line_color": theme.ink}) for part in (self._balls, self._centers)],
+            (self._written.glyph, {"text_color": theme.ink, "background_fill_color": theme.paper}),
+            (line, {"line_color": theme.ink}),
+            (dots, {"line_color": theme.ink, "fill_color": theme.ink}),
+        ]
 
     def lay_out(self, projection: Projection) -> None:
         """Take another projection: its axes and places."""
@@ -174,9 +186,10 @@ class CurveChart:
     """The number of clusters against the bandwidth, the plateau, and the slider's place."""
 
     def __init__(self) -> None:
-        self.figure = figure(
-            name="curve", x_axis_type="log", y_axis_type="log", tools="tap", **PLAIN,
-            x_axis_label="bandwidth", y_axis_label="clusters", title="clusters: being counted",
+        self.figure = _figure(
+            "curve", x_axis_type="log", y_axis_type="log", tools="tap",
+            x_axis_label="bandwidth; click to go there", y_axis_label="clusters",
+            title="clusters: being counted",
         )  # fmt: skip
         self.curve, self.plateau = _source("x", "y"), _source("x", "y")
         self._line = self.figure.step(
@@ -189,10 +202,10 @@ class CurveChart:
         self.figure.add_layout(self.place)
         self.figure.yaxis.formatter = NumeralTickFormatter(format="0,0")
 
-    def paint(self, theme: Theme) -> None:
-        """Take the colours of a theme."""
-        paint(self.figure, theme)
-        self._line.glyph.line_color = self.place.line_color = theme.ink
+    def styles(self, theme: Theme) -> list[Any]:
+        """The parts of the figure, each with the colours that a theme gives it."""
+        ink = {"line_color": theme.ink}
+        return [*styles_of(self.figure, theme), (self._line.glyph, ink), (self.place, ink)]
 
     def draw(self, curve: Any, divisor: float) -> None:
         """Draw a `BandwidthCurve`, its bandwidths divided by that of the kernel's reach."""
@@ -205,15 +218,15 @@ class CurveChart:
         lasting = "1 cluster lasts" if stable["n_clusters"] == 1 else (
             f"{stable['n_clusters']:,} clusters last"
         )  # fmt: skip
-        self.figure.title.text = f"{lasting} longest, {low:.3g} to {high:.3g}; click to go"
+        self.figure.title.text = f"{lasting} longest, {low:.3g} to {high:.3g}"
 
 
 class SizesChart:
     """How many rows are in each cluster, orphans last."""
 
     def __init__(self) -> None:
-        self.figure = figure(
-            name="sizes", tools="", x_axis_label="cluster", y_axis_label="rows", **PLAIN,
+        self.figure = _figure(
+            "sizes", tools="", x_axis_label="cluster", y_axis_label="rows",
             x_range=Range1d(-0.7, 1), y_range=Range1d(0, 1), title="sizes",
         )  # fmt: skip
         self.bars = _source("x", "rows", "colour", "what")
@@ -224,9 +237,9 @@ class SizesChart:
         self.figure.xgrid.visible = False
         self.figure.xaxis.ticker = BasicTicker(min_interval=1)
 
-    def paint(self, theme: Theme) -> None:
-        """Take the colours of a theme."""
-        paint(self.figure, theme)
+    def styles(self, theme: Theme) -> list[Any]:
+        """The parts of the figure, each with the colours that a theme gives it."""
+        return styles_of(self.figure, theme)
 
     def draw(self, answer: Answer) -> None:
         """Draw the sizes of the largest clusters."""
@@ -251,9 +264,9 @@ class HistoryChart:
     """How far trajectories move, round by round."""
 
     def __init__(self) -> None:
-        self.figure = figure(
-            name="history", tools="", y_axis_type="log", x_axis_label="round",
-            y_axis_label="length of a step", title="rounds", **PLAIN,
+        self.figure = _figure(
+            "history", tools="", y_axis_type="log", x_axis_label="round",
+            y_axis_label="length of a step", title="rounds",
         )  # fmt: skip
         self.largest, self.mean = _source("x", "y"), _source("x", "y")
         for source, colour, label in (
@@ -270,10 +283,9 @@ class HistoryChart:
         legend.orientation, legend.padding, legend.spacing = "horizontal", 2, 4
         legend.location = "top_right"
 
-    def paint(self, theme: Theme) -> None:
-        """Take the colours of a theme."""
-        paint(self.figure, theme)
-        self._rest.glyph.line_color = theme.ink
+    def styles(self, theme: Theme) -> list[Any]:
+        """The parts of the figure, each with the colours that a theme gives it."""
+        return [*styles_of(self.figure, theme), (self._rest.glyph, {"line_color": theme.ink})]
 
     def draw(self, answer: Answer) -> None:
         """Draw the rounds of a fit."""

@@ -44,12 +44,15 @@ class Projection(NamedTuple):
         The rows on the page.
     low, high : float64 arrays of shape (2,)
         The corners of the page.
-    pixel : int32 array of shape (n_samples,) or (0,)
-        The raster's pixel of each row, times `N_COLOURS`; empty where rows are markers.
-    counts : int64 array of shape (n_pixels,) or (0,)
-        How many rows each pixel has.
-    alpha : uint8 array of shape (n_pixels,) or (0,)
-        How opaque each is.
+    place : int32 array of shape (n_samples,) or (0,)
+        The number of each row's pixel among those that have rows, times `N_COLOURS`; empty where
+        rows are markers.
+    pixel : int64 array of shape (n_pixels,) or (0,)
+        Which pixels have rows.
+    shares : float32 array of shape (n_pixels, 1) or (0, 1)
+        What share of its pixel's rows a row is.
+    alpha : uint32 array of shape (n_pixels,) or (0,)
+        How opaque each pixel is, in the highest byte.
     """
 
     across: str
@@ -60,14 +63,15 @@ class Projection(NamedTuple):
     laid: _Floats
     low: _Floats
     high: _Floats
-    pixel: NDArray[np.int32]
-    counts: NDArray[np.int64]
-    alpha: NDArray[np.uint8]
+    place: NDArray[np.int32]
+    pixel: NDArray[np.int64]
+    shares: NDArray[np.float32]
+    alpha: NDArray[np.uint32]
 
     @property
     def is_raster(self) -> bool:
         """Whether rows are drawn as a raster."""
-        return self.pixel.size > 0
+        return self.place.size > 0
 
     def lay(self, places: _Floats) -> _Floats:
         """Lay places onto the page; those of one column lie on its lower edge."""
@@ -84,7 +88,7 @@ class Projection(NamedTuple):
         height = 0.02 * (self.high[1] - self.low[1])
         return np.array([[ball[i, 0], y] for i, y in ((0, height), (0, 0), (1, 0), (1, height))])
 
-    def place(self, across: float, up: float, points: _Floats) -> tuple[_Floats, int | None]:
+    def start(self, across: float, up: float, points: _Floats) -> tuple[_Floats, int | None]:
         """The place in all columns that a point of the page stands for.
 
         Where the page shows all columns, the point itself; else the row that is drawn nearest,
@@ -112,18 +116,16 @@ class Projection(NamedTuple):
         uint32 array of shape (n_up, n_across)
             From below.
         """
-        n_pixels = RASTER_SHAPE[0] * RASTER_SHAPE[1]
         # Eight counters a pixel: one pass over the rows gives the mean of all three channels.
-        found = np.bincount(self.pixel + colours, minlength=n_pixels * N_COLOURS)
-        shares = found.reshape(n_pixels, N_COLOURS) @ _PALETTE
-        shares /= np.maximum(self.counts, 1)[:, None]
-        image = np.empty((n_pixels, 4), dtype=np.uint8)
-        image[:, :3] = np.rint(shares)
-        image[:, 3] = self.alpha
-        return image.view(np.uint32).reshape(RASTER_SHAPE)
+        found = np.bincount(self.place + colours, minlength=len(self.pixel) * N_COLOURS)
+        mean = found.reshape(-1, N_COLOURS).astype(np.float32) @ _PALETTE * self.shares
+        red, green, blue = np.rint(mean.T).astype(np.uint32)
+        image = np.zeros(RASTER_SHAPE, dtype=np.uint32)
+        image.reshape(-1)[self.pixel] = red | green << 8 | blue << 16 | self.alpha
+        return image
 
 
-_PALETTE = 255.0 * rgb_of(list(COLOURS))[[-1, *range(len(COLOURS))]]
+_PALETTE = (255.0 * rgb_of(list(COLOURS))[[-1, *range(len(COLOURS))]]).astype(np.float32)
 
 
 def choices_of(names: list[str]) -> list[str]:
@@ -196,18 +198,24 @@ def _bounded(
     return Projection(across, up, names, origin, axes, laid, low, high, *raster)
 
 
-_NO_RASTER = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint8))
+_NO_RASTER = (
+    np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, 1), np.float32),
+    np.empty(0, np.uint32),
+)  # fmt: skip
 
 
-def _raster(laid: _Floats, low: _Floats, high: _Floats) -> tuple[Any, Any, Any]:
-    """The pixel of each row, how many rows each pixel has, and how opaque it is."""
+def _raster(laid: _Floats, low: _Floats, high: _Floats) -> tuple[Any, Any, Any, Any]:
+    """The pixels of rows, as `Projection` has them."""
     n_up, n_across = RASTER_SHAPE
     parts = (laid - low) / (high - low) * (n_across, n_up)
     across, up = parts.astype(np.int32).T
-    pixel = np.minimum(up, n_up - 1) * n_across + np.minimum(across, n_across - 1)
-    counts = np.bincount(pixel, minlength=n_up * n_across)
-    alpha = np.rint(255 * opacity(counts)).astype(np.uint8)
-    return (pixel * N_COLOURS).astype(np.int32), counts, alpha
+    pixels = np.minimum(up, n_up - 1) * n_across + np.minimum(across, n_across - 1)
+    counts = np.bincount(pixels, minlength=n_up * n_across)
+    pixel = np.flatnonzero(counts)
+    numbers = np.zeros(len(counts), dtype=np.int32)
+    numbers[pixel] = np.arange(len(pixel)) * N_COLOURS
+    alpha = np.rint(255 * opacity(counts[pixel])).astype(np.uint32) << 24
+    return numbers[pixels], pixel, (1.0 / counts[pixel, None]).astype(np.float32), alpha
 
 
 def marker_palette() -> list[str]:

@@ -217,7 +217,7 @@ class Session:
         projection = self.projection
         if projection is None:
             return
-        start, row = projection.place(across, up, self.rows.points)
+        start, row = projection.start(across, up, self.rows.points)
         names = ("bandwidth", "kernel", "tol", "max_iter")
         traced = trace(
             self.rows.points, start,

@@ -1,4 +1,8 @@
-"""Light and dark: the page's style sheet, that of widgets, and the colours of figures."""
+"""Light and dark: the page's style sheet, that of widgets, and the colours of figures.
+
+The browser changes the colours of figures by itself, each part at once: sixty messages of the
+server would draw them sixty times.
+"""
 
 from typing import Any, NamedTuple
 
@@ -27,19 +31,20 @@ TEMPLATE = """\
   }
   body { background: var(--paper); color: var(--ink); font: 14px/1.4 system-ui, sans-serif; }
   .page {
-    display: grid; gap: 10px; padding: 10px; box-sizing: border-box; min-height: 100vh;
+    display: grid; gap: 10px; padding: 10px; box-sizing: border-box;
     grid-template-columns: 250px minmax(0, 3fr) minmax(0, 2fr);
-    grid-template-rows: auto minmax(220px, 1fr) minmax(200px, 1fr) minmax(190px, auto);
+    grid-template-rows: auto minmax(190px, 1fr) minmax(190px, 1fr) 230px; height: 100vh;
     grid-template-areas: "head head head" "controls map curve" "controls map sizes"
       "controls words history";
   }
+  .controls { overflow: hidden auto; }
   .page > div { min-width: 0; min-height: 0; display: flex; flex-direction: column; }
   .head { grid-area: head; } .controls { grid-area: controls; } .map { grid-area: map; }
   .curve { grid-area: curve; } .sizes { grid-area: sizes; } .history { grid-area: history; }
-  .words { grid-area: words; }
+  .words { grid-area: words; overflow: hidden auto; }
   @media (max-width: 1100px) {
-    .page { grid-template-columns: 230px minmax(0, 1fr);
-      grid-template-rows: auto minmax(420px, 1fr) auto 240px 240px;
+    .page { grid-template-columns: 230px minmax(0, 1fr); height: auto;
+      grid-template-rows: auto 420px 230px 240px 240px;
       grid-template-areas: "head head" "controls map" "controls words" "curve curve"
         "sizes history"; }
   }
@@ -47,7 +52,8 @@ TEMPLATE = """\
     .page { grid-template-columns: minmax(0, 1fr); grid-template-rows: none;
       grid-template-areas: "head" "map" "controls" "words" "curve" "sizes" "history";
       grid-auto-rows: auto; }
-    .map { height: 380px; } .curve, .sizes, .history { height: 240px; }
+    .map { height: 380px; } .words { max-height: 300px; }
+    .curve, .sizes, .history { height: 240px; }
   }
 </style>
 {% endblock %}
@@ -83,17 +89,18 @@ pre { color: var(--ink); font: 12px/1.45 ui-monospace, monospace; margin: 0;
 """
 
 
-def paint(figure: Any, theme: Theme) -> None:
-    """Give a figure the colours of a theme."""
-    figure.background_fill_color = figure.border_fill_color = theme.paper
-    figure.outline_line_color = theme.faint
-    for axis in figure.axis:
-        axis.axis_line_color = axis.major_tick_line_color = theme.ink
-        axis.minor_tick_line_color = None
-        axis.major_label_text_color = axis.axis_label_text_color = theme.ink
-    for grid in figure.grid:
-        grid.grid_line_color, grid.grid_line_alpha = theme.faint, 0.6
-    figure.title.text_color = theme.ink
-    for legend in figure.legend:
-        legend.background_fill_color, legend.background_fill_alpha = theme.paper, 0.8
-        legend.label_text_color, legend.border_line_color = theme.ink, theme.faint
+def styles_of(figure: Any, theme: Theme) -> list[tuple[Any, dict[str, Any]]]:
+    """The parts of a figure, each with the colours that a theme gives it."""
+    paper, ink, faint = theme
+    axis = {f"{part}_color": ink for part in ("axis_line", "major_tick_line")}
+    axis |= {"major_label_text_color": ink, "axis_label_text_color": ink}
+    styles: list[tuple[Any, dict[str, Any]]] = [
+        (figure, {
+            "background_fill_color": paper, "border_fill_color": paper, "outline_line_color": faint
+        }),
+        (figure.title, {"text_color": ink}),
+    ]  # fmt: skip
+    styles += [(part, axis) for part in figure.axis]
+    styles += [(part, {"grid_line_color": faint}) for part in figure.grid]
+    legend = {"background_fill_color": paper, "label_text_color": ink, "border_line_color": faint}
+    return [*styles, *[(part, legend) for part in figure.legend]]

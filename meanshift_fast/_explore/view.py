@@ -26,7 +26,12 @@ STATUS_MILLISECONDS = 150  # between looks at what is computed
 STEP_MILLISECONDS = 150  # for which a step of a trajectory is shown
 
 FOLLOW_BROWSER = "dark.active = matchMedia('(prefers-color-scheme: dark)').matches"
-SWITCH_THEME = "document.documentElement.dataset.theme = cb_obj.active ? 'dark' : 'light'"
+SWITCH_THEME = """\
+const dark = cb_obj.active;
+document.documentElement.dataset.theme = dark ? "dark" : "light";
+for (const [part, colours] of styles)
+  part.setv(Object.fromEntries(colours.map(([n, ...pair]) => [n, pair[+dark]])), {sync: false});
+"""
 
 
 class View:
@@ -52,9 +57,7 @@ class View:
         )
         self.map, self.curve = Map(), CurveChart()
         self.sizes, self.history = SizesChart(), HistoryChart()
-        self._charts = (self.map, self.curve, self.sizes, self.history)
-        for chart in self._charts:
-            chart.paint(LIGHT)
+        self._charts: tuple[Any, ...] = (self.map, self.curve, self.sizes, self.history)
         self._listen()
         document.template, document.title = TEMPLATE, "meanshift-fast: explore"
         roots = [self.controls.head, self.controls.column, self.controls.tabs]
@@ -78,8 +81,8 @@ class View:
         controls.step.on_change("value", self._choose_step)
         for what, button in controls.save.items():
             button.on_click(partial(self._save, what))
-        controls.dark.js_on_change("active", CustomJS(code=SWITCH_THEME))
-        controls.dark.on_change("active", self._switch_theme)
+        styles = self._styles()
+        controls.dark.js_on_change("active", CustomJS(args={"styles": styles}, code=SWITCH_THEME))
         self._document.js_on_event(
             DocumentReady, CustomJS(args={"dark": controls.dark}, code=FOLLOW_BROWSER)
         )
@@ -148,9 +151,16 @@ class View:
         self.controls.saved.text = "writing"
         self.session.save(what, self.controls.path.value)
 
-    def _switch_theme(self, attribute: str, old: bool, new: bool) -> None:
+    def _styles(self) -> list[Any]:
+        """The parts of figures, each with names and pairs of light and dark; they begin light."""
+        styles = []
         for chart in self._charts:
-            chart.paint(DARK if new else LIGHT)
+            for (part, light), (_, dark) in zip(
+                chart.styles(LIGHT), chart.styles(DARK), strict=True
+            ):
+                part.update(**light)
+                styles.append([part, [[name, light[name], dark[name]] for name in light]])
+        return styles
 
     def _resize(self, attribute: str, old: int, new: int) -> None:
         self.map.inner[attribute] = new
