@@ -6,6 +6,8 @@ once for light pages and once for dark ones.
 
 The index: the boxes of a small tree, and what one ball does with each.
 
+Two moons and the diagram of the prominences of their modes.
+
 A photograph, of skimage.data (public domain), and its regions in their mean colours.
 """
 
@@ -128,6 +130,22 @@ def draw_index() -> Figure:
     return figure
 
 
+def draw_prominence() -> Figure:
+    """Draw two moons of one cluster each, and the diagram of the prominences of their modes."""
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, np.pi, 600)
+    upper = np.column_stack([np.cos(angle), np.sin(angle)])
+    rows = np.concatenate([upper, [1, 0.5] - upper]) + rng.normal(0, 0.09, (1200, 2))
+    model = MeanShift(
+        kernel="gaussian", bandwidth="fine", assign="basin", coalesce=0.01, min_prominence="auto"
+    ).fit(rows)
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    panels: Any = figure.subplots(1, 2)
+    MeanShiftDisplay.from_estimator(model, rows, ax=panels[0])
+    MeanShiftDisplay.plot_prominence(model, ax=panels[1])
+    return figure
+
+
 def draw_photograph() -> Image.Image:
     """Segment a photograph: as it is, outlined, and in its regions' mean colours."""
     photograph = data.coffee()
@@ -152,4 +170,5 @@ if __name__ == "__main__":
         picture.save(FOLDER / f"nearest_and_basin_{page}.png", optimize=True)
     with mpl.rc_context(STYLE):
         draw_index().savefig(FOLDER / "index.svg", metadata={"Date": None})
+    draw_prominence().savefig(FOLDER / "prominence.png", dpi=90)
     draw_photograph().save(FOLDER / "photograph.jpg", quality=80, optimize=True)

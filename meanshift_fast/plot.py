@@ -15,6 +15,7 @@ from meanshift_fast._pictures.axes import bandwidth_label
 from meanshift_fast._pictures.charts import draw_history
 from meanshift_fast._pictures.fit import draw_fit
 from meanshift_fast._pictures.projection import Field, Page, field_of
+from meanshift_fast._pictures.prominences import draw_prominence
 from meanshift_fast._pictures.spaces import page_in
 from meanshift_fast.trace import trace
 
@@ -49,6 +50,8 @@ class MeanShiftDisplay:
         The label at each position of a grid.
     contours : Field or None, default=None
         The density at each position of a grid.
+    lesser : ndarray of shape (n_lesser, 2) or None, default=None
+        The modes that were merged into others by prominence, as laid on the page.
     projected : bool, default=False
         Whether the page's axes are principal components, and balls their projections.
     caps : list of ndarray of shape (n_corners, 2) or None, default=None
@@ -92,6 +95,7 @@ class MeanShiftDisplay:
         hill: _Floats | None = None,
         basins: Field | None = None,
         contours: Field | None = None,
+        lesser: _Floats | None = None,
         projected: bool = False,
         caps: list[_Floats] | None = None,
     ) -> None:
@@ -105,6 +109,7 @@ class MeanShiftDisplay:
         self.hill = hill
         self.basins = basins
         self.contours = contours
+        self.lesser = lesser
         self.projected = projected
         self.caps = caps
 
@@ -187,6 +192,7 @@ class MeanShiftDisplay:
             paths=() if starts is None else _paths(page, starts, estimator),
             basins=field_of(page, centers, _without_names(estimator).predict) if basins else None,
             contours=field_of(page, centers, page.density) if contours else None,
+            lesser=page.lay(_merged_modes(estimator)) if hasattr(estimator, "modes_") else None,
             projected=points.shape[1] > 2,
             caps=page.caps(centers),
         )
@@ -232,6 +238,40 @@ class MeanShiftDisplay:
         """
         check_is_fitted(estimator, "history_")
         return draw_history(estimator, ax, legend=legend)
+
+    @staticmethod
+    def plot_prominence(estimator: Any, *, ax: Axes | None = None, legend: bool = True) -> Axes:
+        """Draw the prominences: each mode at its density and its saddle's, and the threshold.
+
+        Parameters
+        ----------
+        estimator : MeanShift
+            Fitted with ``min_prominence`` above 0.
+        ax : matplotlib Axes, default=None
+            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+        legend : bool, default=True
+            Whether to draw a legend.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on; both of its scales are logarithmic. A gap between the modes far
+            from the diagonal and the others is where a threshold belongs.
+
+        Raises
+        ------
+        ValueError
+            Where the model was fitted with ``min_prominence=0``.
+        """
+        check_is_fitted(estimator, "cluster_centers_")
+        return draw_prominence(estimator, ax, legend=legend)
+
+
+def _merged_modes(estimator: Any) -> _Floats:
+    """The modes that are no centres."""
+    modes, centers = estimator.modes_, estimator.cluster_centers_
+    is_center = (modes[:, None] == centers).all(axis=2).any(axis=1)
+    return np.asarray(modes[~is_center], dtype=np.float64)
 
 
 def _without_names(estimator: Any) -> Any:

@@ -46,6 +46,7 @@ PARTS = [
     "meanshift_fast.plot.MeanShiftDisplay.from_estimator",
     "meanshift_fast.plot.MeanShiftDisplay.plot",
     "meanshift_fast.plot.MeanShiftDisplay.plot_history",
+    "meanshift_fast.plot.MeanShiftDisplay.plot_prominence",
 ]
 # What numpydoc would like and we do not: a second summary where the first says it all, and no
 # name for a value that is returned.

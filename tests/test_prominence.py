@@ -332,3 +332,24 @@ def test_places_on_the_globe_merge_as_unit_vectors_do(kernel):
     np.testing.assert_array_equal(model.predict(places), model.labels_)
     with pytest.raises(ValueError, match="on a sphere"):
         model.score_samples(places)
+
+
+# Pictures.
+
+
+def test_pictures_show_which_modes_were_merged():
+    pytest.importorskip("matplotlib").use("agg")
+    from meanshift_fast.plot import MeanShiftDisplay
+
+    for least in (0.5, "auto"):
+        model = MeanShift(**ONE_SETTING | {"min_prominence": least}).fit(MOONS)
+        ax = MeanShiftDisplay.plot_prominence(model)
+        n_modes, n_clusters = len(model.modes_), len(model.cluster_centers_)
+        assert ax.get_title().startswith(f"{n_clusters} cluster")
+        merged, left = (points.get_offsets() for points in ax.collections)
+        assert (len(merged), len(left)) == (n_modes - n_clusters, n_clusters)
+        display = MeanShiftDisplay.from_estimator(model, MOONS)
+        assert len(display.lesser) == n_modes - n_clusters
+        assert len(display.centers) == n_clusters
+    with pytest.raises(ValueError, match="plot_prominence needs a model"):
+        MeanShiftDisplay.plot_prominence(MeanShift(bandwidth=1.0).fit(MOONS))

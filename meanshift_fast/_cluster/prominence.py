@@ -89,11 +89,11 @@ class MergeTree(NamedTuple):
         """
         if not isinstance(min_prominence, str):
             return self.prominence < min_prominence
-        density, saddle = self.density, self.density * (1.0 - self.prominence)
-        errors = max(MIN_STANDARD_ERRORS, math.sqrt(2.0 * math.log(len(density))))
-        variance = variance_share(kernel, n_features) * (density + saddle)
-        is_chance = density - saddle <= errors * np.sqrt(variance)
-        return is_chance & (saddle > MIN_GAP_SADDLE * density) & (self.across >= 0)
+        if not isinstance(min_prominence, str):
+            return self.prominence < min_prominence
+        saddle = self.density * (1.0 - self.prominence)
+        least = least_saddle(self.density, len(self.density), min_prominence, kernel, n_features)
+        return (saddle > least) & (self.across >= 0)
 
     def representatives(self, is_merged: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The mode of each mode's cluster that is merged into no other: its densest."""
@@ -112,6 +112,22 @@ class MergeTree(NamedTuple):
         rows = np.zeros((len(order), 4))
         _write_linkage(order, self.across, self.prominence, np.arange(2 * n_modes), rows)
         return rows
+
+
+def least_saddle(
+    density: _Floats, n_modes: int, min_prominence: float | str, kernel: str, n_features: int
+) -> _Floats:
+    """The saddle above which a mode of each density is merged, one of so many modes.
+
+    With "auto", for c standard errors of a variance share v: the saddle s of a density p with
+    p - s = c sqrt(v (p + s)), or that of a gap.
+    """
+    if not isinstance(min_prominence, str):
+        return density * (1.0 - min_prominence)
+    errors = max(MIN_STANDARD_ERRORS, math.sqrt(2.0 * math.log(n_modes)))
+    square = errors * errors * variance_share(kernel, n_features)
+    height = 0.5 * (np.sqrt(square * (square + 8.0 * density)) - square)
+    return np.maximum(density - height, MIN_GAP_SADDLE * density)
 
 
 @serial

@@ -3,6 +3,7 @@
     fit.py            the picture of a fit, in layers
     trajectories.py   the picture of a trace
     charts.py         rounds of a fit, clusters at each bandwidth
+    prominences.py    each mode at its density and its saddle's
     projection.py     rows on the page: columns, principal components, the density of one column
     spaces.py         the same of other metrics: a map in degrees, directions, columns that wrap
     rasters.py        rows as markers or as a raster

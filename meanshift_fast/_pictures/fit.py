@@ -79,6 +79,9 @@ def _draw_foreground(ax: "Axes", display: Any) -> None:
         ax.plot(*path.T, color=paper, linewidth=4.5, zorder=3)
         ax.plot(*path.T, color=ink, linewidth=1.8, marker=".", markersize=6, zorder=3)
     size = float(np.clip(1200 / len(centers), 25, 90))
+    if display.lesser is not None:
+        x, y = display.lesser.T
+        ax.scatter(x, y, marker="X", s=size / 4, color=ink, edgecolors=paper, zorder=4)
     x, y = centers.T
     ax.scatter(x, y, marker="X", s=size, color=ink, edgecolors=paper, zorder=4)
 
@@ -95,6 +98,8 @@ def _entries(ax: "Axes", display: Any, colours: list[str]) -> list["Artist"]:
     if sizes[0]:
         entries.append(key(f"orphans: {counted(sizes[0], 'row')}", color=GREY, **dot))
     entries.append(key("centre", color=ink, marker="X", linestyle=""))
+    if display.lesser is not None:
+        entries.append(key("merged mode", color=ink, marker="X", linestyle="", markersize=4))
     entries.append(key(ball_label(display.projected), color=ink, linewidth=1.1, linestyle="--"))
     if display.paths:
         entries.append(key("trajectory", color=ink, marker=".", linewidth=1.8))

@@ -1,0 +1,68 @@
+"""The diagram of prominences: each mode at its density and its saddle's.
+
+density |   o     o  apart      a mode far above the diagonal is far above its saddle: those
+|  /threshold           beyond the threshold are clusters, the others are merged
+| / .. /
+|/_.__/_____ saddle     on the diagonal the prominence is 0
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanshift_fast._cluster.model import settings_of, shapes_of
+from meanshift_fast._cluster.prominence import least_saddle
+from meanshift_fast._input.messages import counted
+from meanshift_fast._pictures.axes import finish, key, new_axes
+from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+N_PLACES = 200  # of the threshold's line
+
+
+def draw_prominence(estimator: Any, ax: "Axes | None" = None, *, legend: bool = True) -> "Axes":
+    """Draw the modes of a fit that were merged, those that were not, and the threshold."""
+    shapes, settings = shapes_of(estimator), settings_of(estimator)
+    if shapes is None:
+        raise ValueError(
+            "plot_prominence needs a model that was fitted with min_prominence above 0, and this "
+            "was not; fit again"
+        )
+    is_new, ax = ax is None, new_axes() if ax is None else ax
+    density, n_modes = shapes.density, len(shapes.density)
+    saddle = density * (1.0 - shapes.prominence)
+    positive = saddle[saddle > 0.0]
+    edge = 0.5 * float(min(positive.min(initial=np.inf), density.min()))
+    dimension = settings.metric.dimension(
+        settings.metric.n_columns(np.shape(estimator.cluster_centers_)[1])
+    )
+    rule = n_modes, settings.min_prominence, settings.kernel, dimension
+    merged = shapes.tree.is_merged(settings.min_prominence, settings.kernel, dimension)
+    ink = ink_of(ax)[0]
+    levels = np.geomspace(edge, 1.5 * density.max(), N_PLACES)
+    ax.plot(levels, levels, color=ink, linewidth=0.6)
+    ax.plot(np.maximum(least_saddle(levels, *rule), edge), levels, color=COLOURS[1], linestyle="--")
+    places = np.maximum(saddle, edge)
+    ax.scatter(places[merged], density[merged], s=14, color=GREY, zorder=3)
+    ax.scatter(places[~merged], density[~merged], s=55, color=COLOURS[0], zorder=4)
+    n_left = int(np.count_nonzero(~merged))
+    word = settings.min_prominence
+    limit = word if isinstance(word, str) else f"{word:g}"
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlim=(0.8 * edge, 1.6 * density.max()),
+        xlabel="density at the highest saddle (left edge: none)",
+        ylabel="density at the mode",
+        title=f"{counted(n_left, 'cluster')} of {counted(n_modes, 'mode')}",
+    )
+    entries = [
+        key("cluster", color=COLOURS[0], marker="o", linestyle=""),
+        key("merged mode", color=GREY, marker="o", linestyle="", markersize=4),
+        key(f"threshold, {limit}", color=COLOURS[1], linestyle="--"),
+        key("prominence 0", color=ink, linewidth=0.6),
+    ]
+    finish(ax, entries, is_new=is_new, legend=legend)
+    return ax
