@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from bench.adapters import LIBRARIES, OURS
+from bench.adapters import LIBRARIES, NUMPY, OURS, Library
 from bench.clock import median_seconds, seconds
-from bench.workloads import Floats, Settings, blobs, sampled
+from bench.workloads import Floats, Settings, blobs, directions, sampled
 from meanshift_fast import get_bin_seeds, warm_up
 
 # Where the bins are more (or reach no row), all climb from some of the rows, and mlpack, which
@@ -33,11 +33,15 @@ LONG = 10.0  # seconds of a first fit that are its figure, whatever it compiled
 
 
 class Cell(NamedTuple):
-    """One cell: blobs of a shape, and the rows in a ball around a typical row (itself counted)."""
+    """One cell: a shape, the rows in a ball around a typical row (itself counted), what rows.
+
+    Blobs, or unit rows in all directions, which fill their dimensions.
+    """
 
     rows: int
     features: int
     neighbours: int
+    filled: bool = False
 
 
 class Asked(NamedTuple):
@@ -56,9 +60,23 @@ def cells(rows: Iterable[int], features: Iterable[int]) -> Iterator[Cell]:
                 yield Cell(n, d, neighbours)
 
 
+def filled_cells(rows: Iterable[int], features: Iterable[int]) -> Iterator[Cell]:
+    """List cells of rows that fill their dimensions: a hundredth and a third of them in a ball."""
+    features = tuple(features)
+    for n in rows:
+        for d in features:
+            for neighbours in (n // 100, n // 3):
+                yield Cell(n, d, neighbours, filled=True)
+
+
 @lru_cache(maxsize=1)
-def _points(rows: int, features: int) -> Floats:
-    return blobs(rows, features)
+def _points(rows: int, features: int, filled: bool = False) -> Floats:
+    return directions(rows, features, noise=20.0) if filled else blobs(rows, features)
+
+
+def _rivals(cell: Cell) -> tuple[Library, ...]:
+    """Who is timed in a cell: NumPy's lines where no index tells anything."""
+    return (*LIBRARIES, NUMPY) if cell.filled else LIBRARIES
 
 
 def _bandwidth(cell: Cell, points: Floats) -> float:
@@ -71,23 +89,24 @@ def _bandwidth(cell: Cell, points: Floats) -> float:
 
 def _asked(cell: Cell) -> Asked:
     """Find what the libraries are asked for in a cell."""
-    points = _points(cell.rows, cell.features)
+    points = _points(cell.rows, cell.features, cell.filled)
     bandwidth = _bandwidth(cell, points)
     grid = get_bin_seeds(points, bandwidth)
     # In many dimensions the middle of every bin can be more than a bandwidth from all rows, and
     # then there is nothing to climb: scikit-learn refuses, as we do.
-    bins = len(grid) <= MOST_BINS and bool(cdist(sampled(points, 1_000), grid).min() <= bandwidth)
+    reaches = bool(cdist(sampled(points, 1_000), grid).min() <= bandwidth)
+    bins = not cell.filled and len(grid) <= MOST_BINS and reaches
     return Asked(Settings(bandwidth, bin_seeding=bins), None if bins else sampled(points, N_SEEDS))
 
 
 def _make(cell: Cell) -> None:
     """Make the points, outside the race."""
-    _points(cell.rows, cell.features)
+    _points(cell.rows, cell.features, cell.filled)
 
 
 def _time(name: str, cell: Cell, asked: Asked) -> float:
-    library = next(library for library in LIBRARIES if library.name == name)
-    points = _points(cell.rows, cell.features)
+    library = next(library for library in _rivals(cell) if library.name == name)
+    points = _points(cell.rows, cell.features, cell.filled)
     if library is OURS:  # what only few cells need compiles now: 1.8 s in a cell that takes 4 ms
         first = seconds(library.fit, points, *asked)
         if first > LONG:
@@ -132,7 +151,7 @@ def sweep(cells: Iterable[Cell]) -> list[dict[str, Any]]:
         ours = own.apply(_time, (OURS.name, cell, asked))
         bins = asked.settings.bin_seeding
         others: dict[str, float | None] = {}
-        for library in LIBRARIES:
+        for library in _rivals(cell):
             if library is OURS or not (bins or library.any_seeds):
                 continue
             rival.apply(_make, (cell,))  # a worker that replaced a stopped one has nothing yet
@@ -173,7 +192,8 @@ def nearest_race(findings: list[dict[str, Any]]) -> tuple[float, str]:
     races = [
         (
             seconds / found["ours_s"],
-            f"{found['rows']:,} x {found['features']}, {found['neighbours']:,} rows in a ball, "
+            f"{found['rows']:,} x {found['features']}{' filled' if found.get('filled') else ''}, "
+            f"{found['neighbours']:,} rows in a ball, "
             f"{'bins' if found['bins'] else 'rows as seeds'}, {name}",
         )
         for found in findings

@@ -118,12 +118,14 @@ def measure(quick: bool) -> Results:
             "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
         }
     with part("cliffs"):
-        found_cliffs = cliffs.sweep(
-            cliffs.cells(
-                [10**power for power in range(3, 4 if quick else 7)],
-                (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
-            )
+        blobs = cliffs.cells(
+            [10**power for power in range(3, 4 if quick else 7)],
+            (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
         )
+        filled = cliffs.filled_cells(
+            (1000,) if quick else (1000, 4000, 20_000), (64,) if quick else (64, 256, 1024)
+        )
+        found_cliffs = cliffs.sweep((*blobs, *filled))
     with part("streams"):
         found_streams = streams.measure(quick)
     with part("explorer"):
@@ -289,6 +291,9 @@ def speed_row(name: str, libraries: Results) -> str:
         cells.append(f"ARI {ours['ari']:.4f}, centres to {ours['center_distance']:.0e} bandwidths")
     else:
         cells.append(f"equal to {ours['difference']:.0e}")
+    if "NumPy" in libraries:
+        theirs = libraries["NumPy"]["seconds"]
+        cells[-1] += f"; NumPy's products {spoken(theirs)} ({theirs / ours['seconds']:.1f} x)"
     return f"| {' | '.join(cells)} |"
 
 

@@ -167,6 +167,8 @@ TARGETS = (
             ("T15", "100k x 8", "estimate_8_s", 0.35),
         )
     ),
+    Target("T13", "token embeddings, over NumPy's products", ratio("embeddings", "NumPy"), 10),
+    Target("T13", "token embeddings, over scikit-learn", ratio("embeddings", "scikit-learn"), 60),
     Target(
         "T18",
         "1M x 2, the explorer's picture after a change of the bandwidth",

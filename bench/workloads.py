@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import files
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +55,14 @@ class Workload(NamedTuple):
     """
 
     title: str
-    points: Callable[[int], Floats]
+    points: Callable[[int], npt.NDArray[Any]]
     rows: int
     quick_rows: int
     settings: Settings
     size: Literal["small", "medium", "large"]
     sample: int | None = None
+    fills_columns: bool = False
+    """Whether NumPy's lines, which measure all pairs, take part."""
 
 
 def blobs(n_samples: int, n_features: int = 2) -> Floats:
@@ -171,6 +173,16 @@ WORKLOADS = {
         300,
         Settings(bandwidth=20.0, n_jobs=-1),
         "small",
+    ),
+    "embeddings": Workload(
+        "token embeddings, float32, every row a seed",
+        embeddings,
+        16_000,
+        1_000,
+        Settings(bandwidth=1.279, n_jobs=-1),
+        "large",
+        sample=200,
+        fills_columns=True,
     ),
 }
 

@@ -1,13 +1,14 @@
 """The choice of an index: one function, one table of conditions.
 
     bandwidth 0                                               exact       equal rows only
-    kernel="gaussian", 33 columns or more, seeds for an
-    eighth of the rows, many rows of about equal weight       gaussian by products
+    kernel="gaussian", 33 columns or more, 128 seeds or more,
+    many rows of about equal weight                           gaussian by products
     kernel="gaussian"                                         gaussian
     rows are cells wider than a 256th of the bandwidth        soft cells
-    33 columns or more, seeds for an eighth of the rows:
-    most rows of a probe are about as far as the bandwidth    products
-    or sixteen axes hold half of the spread                   projected
+    33 columns or more, 128 seeds or more, and most rows of
+    a probe are about as far as the bandwidth                 products
+    33 columns or more, seeds for an eighth of the rows,
+    and sixteen axes that hold half of the spread             projected
     anything else                                             flat
 
 On a sphere the index is wrapped by `sphere.py`; where columns wrap, the rows repeat across the

@@ -18,14 +18,14 @@ from meanshift_fast._jit.blas import blas_alone
 from meanshift_fast._jit.simd import LANES
 
 MIN_FEATURES = 33  # fewer are left to the tree and its projections
+MIN_SEEDS = 128  # that pay for the probe
 PROBED_POSITIONS = 32
 PROBED_VALUES = 1 << 20  # of rows converted at a time
 
 
 def is_worth(points: NDArray[np.float64], radius: float, n_seeds: int) -> bool:
-    """Whether products pay for an ascent from so many seeds, every eighth row or more."""
-    n_samples = len(points)
-    if n_seeds <= max(n_samples // 8, LANES) or not _may_serve(points, n_seeds):
+    """Whether products pay for an ascent from so many seeds."""
+    if n_seeds < MIN_SEEDS or not _may_serve(points, n_seeds):
         return False
     distances, most_sq = probe(points)
     return (
@@ -51,8 +51,7 @@ def is_worth_for_neighbours(points: NDArray[np.float64], quantile: float) -> boo
 
 def is_worth_for_gaussian(points: NDArray[np.float64], n_seeds: int, accuracy: float) -> bool:
     """Whether products pay for shifts of so many seeds among rows in bandwidths."""
-    n_samples = len(points)
-    if n_seeds <= max(n_samples // 8, LANES) or not _may_serve(points, n_seeds):
+    if n_seeds < MIN_SEEDS or not _may_serve(points, n_seeds):
         return False
     return weighing_share(points, accuracy) > thresholds.MIN_PRODUCT_GAUSSIAN_SHARE
 
