@@ -260,7 +260,10 @@ def fit(
     """
     points, radius = rows.points, float(bandwidth)
     n_rows, n_features = points.shape
-    most = min(n_rows, thresholds.MAX_SMALL_SEED_VALUES // points.size, max_seeds_without(points))
+    most_values = thresholds.MAX_SMALL_SEED_VALUES
+    if settings.n_jobs == 1:
+        most_values = thresholds.MAX_SMALL_SEED_VALUES_ALONE
+    most = min(n_rows, most_values // points.size, max_seeds_without(points))
     positions, support = np.empty((most, n_features)), np.empty(most)
     kept, totals = np.empty(most, dtype=np.int64), np.zeros((settings.max_iter + 1, 4))
     history = np.empty((len(totals), HISTORY_DTYPE.itemsize // 8))

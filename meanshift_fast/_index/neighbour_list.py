@@ -177,9 +177,8 @@ def _add_held(views, held, n_held, sums):
 
 
 @step
-def _add_children(views, block, inside, sums):
-    """Add the sums of the children of a block that are inside; their weight."""
-    support = 0.0
+def _add_children(views, block, inside, sums, support):
+    """Add the sums of the children of a block that are inside, and their weights to a weight."""
     while inside != 0:
         child = block * LANES + lowest(inside)
         inside &= inside - 1
@@ -229,7 +228,7 @@ def list_neighbours(views, memory, outer, inner):
         inside = near
         if near != 0:
             inside &= _inside(views.lower, views.upper, block, size, memory.projection, inner_sq)
-        support += _add_children(views, block, inside, sums)
+        support = _add_children(views, block, inside, sums, support)
         cut, child = near & ~inside, item(views.first_child, block)
         if block < views.n_upper:
             waiting = push_children(memory.stack, waiting, child, cut)
