@@ -136,6 +136,27 @@ def test_the_least_support_drops_centres_and_counts_the_curve_anew(shown):
     assert len(view.map.centers.data["x"]) < many
 
 
+def test_the_slider_of_prominence_merges_modes(shown):
+    view = shown(demo_table(), bandwidth=0.8, assign="basin")
+    view.controls.min_prominence.value = 0.3
+    settled(view)
+    model = MeanShift(bandwidth=0.8, bin_seeding=True, assign="basin", min_prominence=0.3).fit(
+        demo_table()
+    )
+    np.testing.assert_array_equal(view.session.answer.model.labels_, model.labels_)
+    assert "min_prominence=0.3" in view.controls.python.text
+
+
+def test_places_on_the_globe_have_a_page(shown):
+    X = np.radians(np.random.default_rng(0).normal([[48, 2], [10, 179]] * 50, 1.0))
+    view = shown(X, bandwidth=0.1, metric="haversine")
+    assert view.map.figure.xaxis[0].axis_label == "feature 1, degrees"
+    assert len(view.map.balls.data["xs"]) == 2
+    view.map.figure._trigger_event(Tap(view.map.figure, x=2.0, y=48.0))
+    settled(view)
+    assert len(view.map.reach.data["x"]) > 100
+
+
 def test_orphans_are_grey_and_counted(shown):
     view = shown(demo_table(), bandwidth=1.0, cluster_all=False)
     assert 0 in view.map.rows.data["colour"]

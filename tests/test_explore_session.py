@@ -424,3 +424,35 @@ def test_the_worker_says_what_it_computes():
     assert (seen[0][0], seen[0][2]) == ("fit", "climb 25%")
     assert worker.stage is None
     worker.close()
+
+
+# Other metrics.
+
+
+def test_places_on_the_globe_are_a_map_in_degrees(explored):
+    rng = np.random.default_rng(6)
+    X = np.radians(rng.normal([[48.0, 2.0], [52.0, 13.0], [10.0, 179.0]] * 40, 0.5))
+    session = begun(explored(X, {**BINS, "metric": "haversine", "bandwidth": 0.05}))
+    np.testing.assert_allclose(session.projection.laid[0], np.degrees(X[0, ::-1]))
+    model = MeanShift(bandwidth=0.05, bin_seeding=True, metric="haversine").fit(X)
+    np.testing.assert_array_equal(session.answer.model.labels_, model.labels_)
+    curve = bandwidth_curve(X, metric="haversine")
+    np.testing.assert_array_equal(session.curve.n_clusters, curve.n_clusters)
+    balls = session.projection.balls(model.cluster_centers_, session.metric, 0.05)
+    assert len(balls) == len(model.cluster_centers_)
+    session.follow(2.1, 48.1)
+    session.worker.wait()
+    start = np.radians([48.1, 2.1])
+    np.testing.assert_allclose(session.trajectory.traced.positions[0][0], start)
+    traced = trace(X, start, bandwidth=0.05, metric="haversine")
+    assert str(session.trajectory.traced) == str(traced)
+
+
+@pytest.mark.parametrize("space", [{"metric": "cosine"}, {"period": (None, 10.0)}], ids=str)
+def test_answers_in_other_spaces_are_those_of_a_fit(space, explored):
+    X = demo_table() + 0.01
+    session = begun(explored(X, {"bandwidth": 0.05 if "metric" in space else 2.0, **BINS, **space}))
+    model = MeanShift(**session.answer.model.get_params()).fit(X)
+    np.testing.assert_array_equal(session.answer.model.labels_, model.labels_)
+    low, high = session.limits
+    assert 0.0 < low < high

@@ -62,6 +62,11 @@ class Controls:
             title="Least support of a centre", mode="float", low=0, name="min_support",
             value=parameters["min_support"], **wide,
         )  # fmt: skip
+        given = parameters["min_prominence"]
+        self.min_prominence = Slider(
+            title="Least prominence of a mode", name="min_prominence", start=0.0, end=0.95,
+            step=0.01, value=given if isinstance(given, float) else 0.0, **wide,
+        )  # fmt: skip
         self.switches = {
             name: RadioButtonGroup(
                 labels=list(words), active=list(words.values()).index(parameters[name]),
@@ -77,7 +82,8 @@ class Controls:
         pairs = zip(titles, self.switches.values(), strict=True)
         self.column = column(
             self.bandwidth, self.exact, *[widget for pair in pairs for widget in pair],
-            self.min_support, self.across, self.up, name="controls", sizing_mode="stretch_width",
+            self.min_support, self.min_prominence, self.across, self.up,
+            name="controls", sizing_mode="stretch_width",
         )  # fmt: skip
         dark = Div(text="dark", stylesheets=[self._style])
         self.head = row(self.status, dark, self.dark, name="head", sizing_mode="stretch_width")

@@ -20,6 +20,7 @@ from meanshift_fast._explore.projection import N_COLOURS, RASTER_SHAPE, Projecti
 from meanshift_fast._explore.session import Answer, Trajectory
 from meanshift_fast._explore.themes import Theme, styles_of
 from meanshift_fast._input.messages import counted
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._pictures.axes import MAX_ASPECT
 from meanshift_fast._pictures.colours import COLOURS, GREY
 
@@ -127,7 +128,7 @@ class Map:
             self.rows.data = {"x": x, "y": y, "colour": np.zeros(len(x), dtype=np.uint8)}
             size = np.clip(60.0 / len(x) ** 0.25, MANY_ROWS_SIZE, FEW_ROWS_SIZE)
             self._markers.glyph.size = float(size)
-        self.draw_step(None, projection, 0, 0.0)
+        self.draw_step(None, projection, 0)
         self.fit(projection)
 
     def fit(self, projection: Projection) -> None:
@@ -163,19 +164,21 @@ class Map:
         n_written = MAX_WRITTEN if len(x) <= 2 * MAX_WRITTEN else 0
         texts = [f"{weight:,.6g}" for weight in support[:n_written]]
         self.written.data = {"x": x[:n_written], "y": y[:n_written], "text": texts}
-        balls = centers[:MAX_BALLS, None] + projection.ball(model.bandwidth_)
-        self.balls.data = {"xs": list(balls[..., 0]), "ys": list(balls[..., 1])}
+        heaviest = np.asarray(model.cluster_centers_[:MAX_BALLS], dtype=np.float64)
+        metric = metric_of(model.metric, model.period)
+        balls = projection.balls(heaviest, metric, model.bandwidth_)
+        self.balls.data = {"xs": [b[:, 0] for b in balls], "ys": [b[:, 1] for b in balls]}
 
-    def draw_step(
-        self, found: Trajectory | None, projection: Projection, step: int, bandwidth: float
-    ) -> None:
+    def draw_step(self, found: Trajectory | None, projection: Projection, step: int) -> None:
         """Draw a trajectory up to a step, with the ball of that step; None: none."""
         if found is None:
             for source in (self.path, self.reach, self.start, self.end):
                 source.data = {"x": [], "y": []}
             return
         shown = found.path[: step + 1]
-        ball = shown[-1] + projection.ball(bandwidth)
+        traced = found.traced
+        here, metric = traced.positions[0][step : step + 1], metric_of(traced.metric, traced.period)
+        (ball,) = projection.balls(here, metric, traced.bandwidth)
         for source, places in (
             (self.path, shown), (self.reach, ball), (self.start, shown[:1]), (self.end, shown[-1:])
         ):  # fmt: skip

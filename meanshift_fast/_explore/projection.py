@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._input.scaling import units_of
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
 from meanshift_fast._pictures.projection import Page, page_of
 from meanshift_fast._pictures.rasters import MAX_MARKERS, opacity
+from meanshift_fast._pictures.spaces import page_in
 
 _Floats = NDArray[np.float64]
 
@@ -24,6 +26,7 @@ COMPONENTS = ("principal component 1", "principal component 2")
 RASTER_SHAPE = (400, 520)  # pixels up and across
 STACK_COLUMNS = 260  # of the histogram of one column
 N_COLOURS = 1 + len(COLOURS)  # with the grey of orphans
+EUCLIDEAN = metric_of()
 MARGIN = 0.04  # of the rows' extent, about them
 
 
@@ -53,6 +56,8 @@ class Projection(NamedTuple):
         What share of its pixel's rows a row is.
     alpha : uint32 array of shape (n_pixels,) or (0,)
         How opaque each pixel is, in the highest byte.
+    globe : Page or None
+        The map in degrees, where rows are latitudes and longitudes.
     """
 
     across: str
@@ -67,6 +72,7 @@ class Projection(NamedTuple):
     pixel: NDArray[np.int64]
     shares: NDArray[np.float32]
     alpha: NDArray[np.uint32]
+    globe: Page | None = None
 
     @property
     def is_raster(self) -> bool:
@@ -75,8 +81,18 @@ class Projection(NamedTuple):
 
     def lay(self, places: _Floats) -> _Floats:
         """Lay places onto the page; those of one column lie on its lower edge."""
+        if self.globe is not None:
+            return self.globe.lay(places)
         laid: _Floats = (places - self.origin) @ self.axes
         return np.column_stack([laid, np.zeros(len(laid))]) if laid.shape[1] == 1 else laid
+
+    def balls(self, centers: _Floats, metric: Metric, bandwidth: float) -> list[_Floats]:
+        """Outline the ball of a bandwidth about each of some places."""
+        if self.globe is not None:
+            units = metric.units(bandwidth, self.globe.rows)
+            return self.globe._replace(units=units).caps(centers) or []
+        width = metric.side(bandwidth) if metric.has_arcs else bandwidth
+        return list(self.lay(centers)[:, None] + self.ball(width))
 
     def ball(self, bandwidth: float) -> _Floats:
         """Outline a ball about 0."""
@@ -94,6 +110,8 @@ class Projection(NamedTuple):
         Where the page shows all columns, the point itself; else the row that is drawn nearest,
         with its number.
         """
+        if self.globe is not None:
+            return self.globe.places(np.array([[across, up]]))[0], None
         if len(self.axes) == 1:
             return np.array([across]), None
         square = len(self.axes) == 2 and not set(COMPONENTS) & {self.across, self.up}
@@ -134,7 +152,11 @@ def choices_of(names: list[str]) -> list[str]:
 
 
 def project(
-    points: _Floats, names: list[str], across: str | None = None, up: str | None = None
+    points: _Floats,
+    names: list[str],
+    across: str | None = None,
+    up: str | None = None,
+    metric: Metric = EUCLIDEAN,
 ) -> Projection:
     """Lay rows onto the page.
 
@@ -146,12 +168,19 @@ def project(
         The columns' names.
     across, up : str, default=None
         Columns or `COMPONENTS`. None: the columns where there are two, else components.
+    metric : Metric, default=EUCLIDEAN
+        How distances are measured; places on the globe are a map, whatever is chosen.
 
     Returns
     -------
     Projection
     """
     n_features = len(names)
+    if metric.name == "haversine":
+        globe = page_in(metric, points[:1], np.empty(0), 1.0, "flat", names)
+        found = _bounded(names[1], names[0], globe.names, np.zeros(2), np.eye(2), globe.lay(points))
+        return found._replace(globe=globe)
+    points = metric.enter(points)
     if n_features == 1:
         laid, axes, named = _stacked(points[:, 0]), np.ones((1, 1)), [names[0], "rows"]
         return _bounded(names[0], "rows", named, np.zeros(1), axes, laid)

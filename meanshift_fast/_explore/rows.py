@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._input.checks import checked_table
 from meanshift_fast._input.extent import bounds_of
+from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast.estimator import MeanShift
@@ -86,6 +87,15 @@ def rows_of(X: ArrayLike | Table, sample_weight: ArrayLike | None = None) -> Exp
         names = [str(name) for name in getattr(checked_by, "feature_names_in_", counted)]
     points = readonly_table(table)
     return ExploredRows(table, points, weights, names, source, batch, _scales(points, weights))
+
+
+def scales_in(metric: Metric, rows: ExploredRows) -> tuple[float, float]:
+    """The same in a metric's space."""
+    if not metric.has_arcs:
+        return rows.scales
+    chords = _scales(readonly_table(metric.enter(rows.points)), rows.weights)
+    low, high = (float(metric.bandwidth_of(metric.lengths(chord))) for chord in chords)
+    return low, high
 
 
 def _scales(points: _Floats, weights: _Floats) -> tuple[float, float]:

@@ -24,10 +24,11 @@ from meanshift_fast._cluster.model import adopt, fitted
 from meanshift_fast._explore.code import command_line, python_lines
 from meanshift_fast._explore.colouring import coloured
 from meanshift_fast._explore.projection import Projection, project
-from meanshift_fast._explore.rows import ExploredRows
+from meanshift_fast._explore.rows import ExploredRows, scales_in
 from meanshift_fast._explore.saving import save
 from meanshift_fast._explore.worker import Worker
 from meanshift_fast._input.checks import check_parameters
+from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report
 from meanshift_fast.bandwidth import BandwidthCurve, bandwidth_curve, kernel_bandwidth
 from meanshift_fast.estimator import MeanShift
@@ -108,11 +109,15 @@ class Session:
     ) -> None:
         self.rows, self.on_change = rows, on_change or (lambda *_: None)
         self.parameters = checked_start(parameters)
+        self.space = {name: self.parameters[name] for name in ("metric", "period")}
+        self.metric = metric_of(**self.space)
+        self.metric.enter(rows.table)  # refuses rows that it has no place for
+        self.scales = scales_in(self.metric, rows)
         bandwidth = self.parameters["bandwidth"]
         self._awaits_stable = bandwidth is None or (
             isinstance(bandwidth, str) and bandwidth == "stable"
         )
-        self.parameters["bandwidth"] = _first_bandwidth(rows, self.parameters)
+        self.parameters["bandwidth"] = _first_bandwidth(rows, self.parameters, self.scales)
         self.answer: Answer | None = None
         self.projection: Projection | None = None
         self.trajectory: Trajectory | None = None
@@ -130,12 +135,13 @@ class Session:
         """How many bandwidths the flat kernel's radius of the same reach is."""
         if self.parameters["kernel"] == "flat":
             return 1.0
-        return math.sqrt(self.rows.table.shape[1] + 2.0)
+        n_columns = self.metric.n_columns(self.rows.table.shape[1])
+        return math.sqrt(self.metric.dimension(n_columns) + 2.0)
 
     @property
     def limits(self) -> tuple[float, float]:
         """The least and the largest bandwidth to choose."""
-        low, high = self.rows.scales
+        low, high = self.scales
         return low / self.flat_radii, high / self.flat_radii
 
     def change(self, **parameters: Any) -> None:
@@ -209,7 +215,7 @@ class Session:
         self.on_change("answer", self.answer)
 
     def _project(self, across: str | None, up: str | None) -> None:
-        self.projection = project(self.rows.points, self.rows.names, across, up)
+        self.projection = project(self.rows.points, self.rows.names, across, up, self.metric)
         self.trajectory = None
         self.on_change("projection", self.projection)
 
@@ -222,7 +228,7 @@ class Session:
         traced = trace(
             self.rows.points, start,
             sample_weight=self.rows.weights if self.rows.weights.size else None,
-            **{name: self.parameters[name] for name in names},
+            **{name: self.parameters[name] for name in names}, **self.space,
         )  # fmt: skip
         self.trajectory = Trajectory(traced, projection.lay(traced.positions[0]), row)
         self.on_change("trajectory", self.trajectory)
@@ -238,6 +244,7 @@ class Session:
             sample_weight=self.rows.weights if self.rows.weights.size else None,
             n_jobs=self.parameters["n_jobs"],
             progress=report,
+            **self.space,
         )
         if self._awaits_stable and self.curve.bandwidth > 0.0:
             self.change(bandwidth=rounded(self.curve.bandwidth / self.flat_radii))
@@ -266,7 +273,9 @@ def rounded(bandwidth: float) -> float:
     return float(f"{bandwidth:.{BANDWIDTH_DIGITS}g}")
 
 
-def _first_bandwidth(rows: ExploredRows, parameters: dict[str, Any]) -> float:
+def _first_bandwidth(
+    rows: ExploredRows, parameters: dict[str, Any], scales: tuple[float, float]
+) -> float:
     """The bandwidth to begin with: as given, by its rule, or an estimate from some rows."""
     given = parameters["bandwidth"]
     if given is not None and not isinstance(given, str):
@@ -278,6 +287,12 @@ def _first_bandwidth(rows: ExploredRows, parameters: dict[str, Any]) -> float:
         table, weights = table[::every], weights[::every]
     sample_weight = weights if weights.size and weights.any() else None
     found = kernel_bandwidth(
-        table, rule, parameters["kernel"], quantile=FIRST_QUANTILE, sample_weight=sample_weight
+        table,
+        rule,
+        parameters["kernel"],
+        quantile=FIRST_QUANTILE,
+        sample_weight=sample_weight,
+        metric=parameters["metric"],
+        period=parameters["period"],
     )
-    return rounded(found) if found > 0.0 else rows.scales[0]
+    return rounded(found) if found > 0.0 else scales[0]

@@ -74,6 +74,7 @@ class View:
         controls.bandwidth.on_change("value", self._slide)
         controls.exact.on_change("value", self._type_bandwidth)
         controls.min_support.on_change("value", self._type_support)
+        controls.min_prominence.on_change("value", self._slide_prominence)
         for name, group in controls.switches.items():
             group.on_change("active", partial(self._switch, name))
         for menu in (controls.across, controls.up):
@@ -104,6 +105,9 @@ class View:
     def _type_support(self, attribute: str, old: float, new: float | None) -> None:
         if not self._is_setting:
             self._request(min_support=max(new or 0.0, 0.0))
+
+    def _slide_prominence(self, attribute: str, old: float, new: float) -> None:
+        self._request(min_prominence=round(float(new), 2))
 
     def _switch(self, name: str, attribute: str, old: int, new: int) -> None:
         (words,) = (words for _, named, words in SWITCHES if named == name)
@@ -232,7 +236,7 @@ class View:
     def _draw_step(self, step: int) -> None:
         found, projection = self.session.trajectory, self._projection
         if found is not None and projection is not None:
-            self.map.draw_step(found, projection, step, found.traced.bandwidth)
+            self.map.draw_step(found, projection, step)
 
     def _show_saved(self, text: str) -> None:
         self.controls.saved.text = escape(text)
