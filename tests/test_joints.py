@@ -156,6 +156,51 @@ def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(tmp_p
     assert len(list(cache.rglob("*.nbc"))) == len(list(cache.rglob("*.nbi"))) > 0
 
 
+# Serial kernels are compiled as ever, and parallel loops are not.
+LOOPS_BROKEN = """
+import sys, warnings
+from unittest import mock
+import numpy as np
+from numba.parfors import parfor_lowering
+import meanshift_fast
+from meanshift_fast._jit import joints
+
+def broken(lowerer, parfor):
+    raise AttributeError("'Lower' object has no attribute 'new_joint'")
+
+X = np.load(sys.argv[1])
+with warnings.catch_warnings(record=True) as caught, \
+        mock.patch.object(parfor_lowering, "_lower_parfor_parallel", broken):
+    warnings.simplefilter("always")
+    models = [meanshift_fast.MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=bins).fit(X)
+              for bins in (False, True)]
+assert joints.work() and not joints.loops_spread()
+messages = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
+assert len(messages) == 1 and joints.TRIED_VERSIONS in messages[0], messages
+assert messages[0].endswith("fits run on one thread"), messages
+np.savez(sys.argv[2], *(model.labels_ for model in models),
+         *(model.cluster_centers_ for model in models))
+"""
+
+
+def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_warning(tmp_path):
+    X = np.random.RandomState(0).uniform(0, 100, (20_000, 2))
+    np.save(tmp_path / "X.npy", X)
+    run = subprocess.run(
+        [sys.executable, "-c", LOOPS_BROKEN, tmp_path / "X.npy", tmp_path / "found.npz"],
+        env=os.environ | {"PYTHONPATH": PLACE, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    expected = [MeanShift(bandwidth=2.0, bin_seeding=bins).fit(X) for bins in (False, True)]
+    found = list(np.load(tmp_path / "found.npz").values())
+    for model, labels, centers in zip(expected, found[:2], found[2:], strict=True):
+        assert np.array_equal(labels, model.labels_)
+        assert np.array_equal(centers, model.cluster_centers_)
+
+
 def _twice(value):
     return 2 * value
 

@@ -103,9 +103,20 @@ class Parallel:
     def __call__(self, *args: Any) -> Any:
         """Run the kernel, on as many threads as are available."""
         if threads.are_ours():
-            return self.spread(*args)
+            return self._over_threads(args)
         with threads.our_share() as may_spread:
-            return self.spread(*args) if may_spread else self.alone(*args)
+            return self._over_threads(args) if may_spread else self.alone(*args)
+
+    def _over_threads(self, args: tuple[Any, ...]) -> Any:
+        """Run over threads; alone where Numba cannot compile parallel loops as it did."""
+        if joints.loops_spread():
+            try:
+                return self.spread(*args)
+            except Exception as error:
+                if self.spread.overloads or isinstance(error, MemoryError):
+                    raise
+                joints.keep_loops_alone(error)
+        return self.alone(*args)
 
 
 def parallel(function: Kernel) -> Kernel:

@@ -11,6 +11,10 @@ decides whether they are used. Without them a first compilation takes up to twic
 answers are the same. The trial kernel lies in the sealed cache, so that later processes load it,
 in some milliseconds.
 
+It has no parallel loop: loading one starts Numba's threads, which small fits and forks do without.
+The first parallel kernel that cannot be compiled shows what breaks such loops alone; from then on
+kernels run on one thread.
+
 Numba's own cache does not look at the files of steps. Here its files have the digest of all sources
 in their names, so that code of an older step is never loaded.
 """
@@ -34,6 +38,7 @@ _COMPILERS = [
 ]
 
 _errors: list[Exception] = []  # the first is why the interfaces are not used
+_loop_errors: list[Exception] = []  # the first is why parallel loops are not spread
 _trials: list[Any] = []  # the trial kernel, from import to the first use
 
 
@@ -43,16 +48,21 @@ def _guarded() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _errors:
-            _errors.append(error)
-            cause = [type(error).__name__, *str(error).strip().splitlines()[:1]]
-            warnings.warn(
-                f"Numba {numba.__version__} does not work as the versions {TRIED_VERSIONS} do, "
-                f"with which meanshift_fast was tried ({': '.join(cause)}): answers are the same, "
-                "but the first fit takes longer",
-                RuntimeWarning,
-                stacklevel=3,
-            )
+        _note(error, _errors, "the first fit takes longer", stacklevel=4)
+
+
+def _note(error: Exception, errors: list[Exception], otherwise: str, stacklevel: int) -> None:
+    """Keep the first error, and warn of it."""
+    if not errors:
+        errors.append(error)
+        cause = [type(error).__name__, *str(error).strip().splitlines()[:1]]
+        warnings.warn(
+            f"Numba {numba.__version__} does not work as the versions {TRIED_VERSIONS} do, "
+            f"with which meanshift_fast was tried ({': '.join(cause)}): answers are the same, "
+            f"but {otherwise}",
+            RuntimeWarning,
+            stacklevel=stacklevel,
+        )
 
 
 with _guarded():
@@ -74,6 +84,16 @@ def work() -> bool:
             if not getattr(kernel._cache, "is_used", True):
                 raise RuntimeError("the disk cache is out of use")
     return not _errors
+
+
+def loops_spread() -> bool:
+    """Whether parallel loops are compiled; True until one could not be."""
+    return not _loop_errors
+
+
+def keep_loops_alone(error: Exception) -> None:
+    """Run parallel kernels on one thread from now on, because of an error of their compilation."""
+    _note(error, _loop_errors, "fits run on one thread", stacklevel=4)
 
 
 def _kernel_compiler(*settings: Any) -> Any:
