@@ -6,6 +6,7 @@ once for light pages and once for dark ones, when the page is still.
 
 from io import BytesIO
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,7 @@ from meanshift_fast.explore import explore
 
 FOLDER = Path(__file__).parent / "plots"
 LIMIT_S = 600
+SETTLE_S = 8  # figures take their colours after the page has its own
 # Bokeh's parts have roots of their own, whose text `innerText` does not have.
 IS_STILL = """
 const text = node => (node.shadowRoot ? text(node.shadowRoot) : "") + (node.nodeValue || "")
@@ -37,7 +39,9 @@ def take(url: str, page: str) -> Image.Image:
         wanted = {"name": "prefers-color-scheme", "value": page}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wanted]})
         browser.get(url)
-        WebDriverWait(browser, LIMIT_S).until(lambda driver: driver.execute_script(IS_STILL))
+        for _ in range(2):  # the fit; and the curve, which begins after it
+            WebDriverWait(browser, LIMIT_S).until(lambda driver: driver.execute_script(IS_STILL))
+            sleep(SETTLE_S)
         # 128 colours are enough, and a third of the bytes.
         return Image.open(BytesIO(browser.get_screenshot_as_png())).convert("RGB").quantize(128)
     finally:
