@@ -1,7 +1,7 @@
 """The kernels: by their names, what the rest of the package needs to know of them.
 
-A new kernel is a line here, a class beside `flat.py` that `choice.py` builds, and for traces a mean
-in plain NumPy, in `_cluster/trajectory.py`.
+A new kernel is a line here, a class beside `flat.py` that `choice.py` builds, its norm and variance
+in `density.py`, and for traces a mean in plain NumPy, in `_cluster/trajectory.py`.
 """
 
 import math
