@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -147,6 +147,7 @@ def mean_shift_filter(
         "min_size": [Interval(Integral, 0, None, closed="left")],
         "connectivity": [Interval(Integral, 1, 3, closed="both")],
         "merge": [NOT_NEGATIVE],
+        "min_prominence": [Interval(Real, 0, 1, closed="left")],
         "return_filtered": ["boolean"],
     }
 )
@@ -158,6 +159,7 @@ def mean_shift_segment(
     min_size: int = 20,
     connectivity: int = 1,
     merge: float = 0.5,
+    min_prominence: float = 0.0,
     return_filtered: bool = False,
     window: str = "product",
     spacing: float | ArrayLike | None = None,
@@ -192,6 +194,13 @@ def mean_shift_segment(
     merge : float, default=0.5
         Ends are near within ``merge * spatial_radius`` in space and ``merge * range_radius`` in
         range.
+    min_prominence : float, default=0
+        At least 0 and below 1. Regions less prominent join the one across their highest saddle,
+        as modes do in :class:`meanshift_fast.MeanShift`, before small ones join others. The
+        prominence is 1 - saddle / peak. The density of a pixel is the number of pixels in the
+        window at its own position, a region's peak the largest density of its pixels, and the
+        saddle of two regions the highest, over pairs of touching pixels in them that lie in each
+        other's window, of the lower density of the two. Regions with none keep apart.
     return_filtered : bool, default=False
         Whether to answer with what :func:`mean_shift_filter` would.
     window : {"product", "joint"}, default="product"
@@ -262,7 +271,9 @@ def mean_shift_segment(
             f"connectivity must be at most the number of axes in space, {picture.n_space}, got "
             f"{connectivity}"
         )
-    joining = Joining(how.window, float(merge), int(min_size), int(connectivity))
+    joining = Joining(
+        how.window, float(merge), int(min_size), int(connectivity), float(min_prominence)
+    )
     wanted = pipeline.Wanted(joining, return_filtered, return_positions)
     return _one_or_all(engine.run(picture, how, wanted, n_jobs, progress))
 

@@ -25,6 +25,18 @@ def sum_of_squares(columns):
     return total
 
 
+def is_inside(places, values, here, radii, spacing, window):
+    """Which pixels the window around a position holds; joint values are in range radii."""
+    spatial_radius, range_radius = radii
+    n_space = places.shape[1]
+    if window == "joint":
+        away = [(places - here[:n_space]) * (spacing / spatial_radius), values - here[n_space:]]
+        return sum_of_squares(np.hstack(away)) <= 1.0
+    space_sq = sum_of_squares((places - here[:n_space]) * spacing)
+    range_sq = sum_of_squares(values - here[n_space:])
+    return (space_sq <= spatial_radius**2) & (range_sq <= range_radius**2)
+
+
 def endpoint(places, values, start, radii, spacing, window, max_iter, tol):
     """Follow one pixel; the position and the range where it rests.
 
@@ -41,15 +53,7 @@ def endpoint(places, values, start, radii, spacing, window, max_iter, tol):
     here = np.append(places[start], values[start])
     seen = [tuple(here)]
     for _ in range(max_iter):
-        space_sq = sum_of_squares((places - here[:n_space]) * steps)
-        range_sq = sum_of_squares(values - here[n_space:])
-        if joint:
-            all_sq = sum_of_squares(
-                np.hstack([(places - here[:n_space]) * steps, values - here[n_space:]])
-            )
-            inside = all_sq <= 1.0
-        else:
-            inside = (space_sq <= limits_sq[0]) & (range_sq <= limits_sq[1])
+        inside = is_inside(places, values, here, radii, spacing, window)
         if not inside.any():
             break
         mean = np.append(
@@ -126,6 +130,70 @@ def joined(ends, mask, radii, spacing, merge, connectivity):
     return labels
 
 
+def densities(image, radii, window="product", spacing=None, mask=None):
+    """How many pixels the window of each pixel at its own position holds; 0 where masked."""
+    n_space = image.ndim - 1
+    spacing = np.ones(n_space) if spacing is None else np.broadcast_to(spacing, n_space) * 1.0
+    places, values = np.argwhere(mask).astype(float), image[mask].astype(float)
+    values = values / radii[1] if window == "joint" else values
+    found = np.zeros(image.shape[:-1])
+    found[mask] = [
+        is_inside(places, values, here, radii, spacing, window).sum()
+        for here in np.hstack([places, values])
+    ]
+    return found
+
+
+def saddles_of(labels, density, connectivity, image, radii, spacing, window):
+    """The saddle of each two regions, by their numbers, the smaller first.
+
+    Two pixels count that touch, and of which each is in the window of the other.
+    """
+    spacing = 1.0 if spacing is None else spacing
+    values = image / radii[1] if window == "joint" else image * 1.0
+    saddles = {}
+    for pixel in map(tuple, np.argwhere(labels)):
+        for step in neighbor_offsets(labels.ndim, connectivity):
+            other = tuple(np.add(pixel, step))
+            if min(other) < 0 or any(np.greater_equal(other, labels.shape)):
+                continue
+            place, value = np.array([other]) * 1.0, values[other][None]
+            here = np.append(pixel, values[pixel])
+            if labels[other] > labels[pixel] and is_inside(
+                place, value, here, radii, spacing, window
+            ):
+                pair = labels[pixel], labels[other]
+                lower = min(density[pixel], density[other])
+                saddles[pair] = max(saddles.get(pair, 0.0), lower)
+    return saddles
+
+
+def without_shallow(labels, density, saddles, min_prominence):
+    """Join regions across their highest saddles where they are less prominent.
+
+    Region numbers are in raster order of the first pixels; of equal peaks the first is the higher.
+    """
+    numbers = np.unique(labels[labels > 0])
+    peaks = {k: density[labels == k].max() for k in numbers}
+    parts = {k: {k} for k in numbers}  # of each region; equal sets are one object
+    cluster = {k: {k} for k in numbers}  # the same, of regions that are less prominent
+    for a, b in sorted(saddles, key=lambda pair: (-saddles[pair], pair)):
+        if parts[a] is parts[b]:
+            continue
+        tops = [max(parts[k], key=lambda i: (peaks[i], -i)) for k in (a, b)]
+        lower = min(tops, key=lambda i: (peaks[i], -i))
+        joining = [parts]
+        if 1.0 - saddles[a, b] / peaks[lower] < min_prominence:
+            joining.append(cluster)
+        for sets in joining:
+            both = sets[a] | sets[b]
+            sets.update(dict.fromkeys(both, both))
+    found = labels.copy()
+    for k in numbers:
+        found[labels == k] = min(cluster[k])
+    return found
+
+
 def without_small(labels, ends, mask, range_radius, min_size, connectivity):
     """Let small regions join the touching region of the nearest mean range, smallest first."""
     labels = labels.copy()
@@ -161,14 +229,17 @@ def without_small(labels, ends, mask, range_radius, min_size, connectivity):
 
 
 def segments(
-    image, spatial_radius, range_radius, min_size=20, connectivity=1, merge=0.5, spacing=None,
-    mask=None, **how,
+    image, spatial_radius, range_radius, min_size=20, connectivity=1, merge=0.5,
+    min_prominence=0.0, spacing=None, mask=None, window="product", **how,
 ):  # fmt: skip
     """Labels from 1 in raster order of the regions' first pixels, 0 where masked."""
     mask = np.ones(image.shape[:-1], bool) if mask is None else mask
     radii = spatial_radius, range_radius
-    ends = endpoints(image, *radii, spacing=spacing, mask=mask, **how)
+    ends = endpoints(image, *radii, spacing=spacing, mask=mask, window=window, **how)
     labels = joined(ends, mask, radii, 1.0 if spacing is None else spacing, merge, connectivity)
+    density = densities(image, radii, window, spacing, mask)
+    saddles = saddles_of(labels, density, connectivity, image, radii, spacing, window)
+    labels = without_shallow(labels, density, saddles, min_prominence)
     labels = without_small(labels, ends, mask, range_radius, min_size, connectivity)
     numbers, firsts = np.unique(labels, return_index=True)
     in_order = numbers[np.argsort(firsts)]

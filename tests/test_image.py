@@ -97,6 +97,64 @@ def test_labels_and_twin_agree(image, space, band, how):
     assert labels.dtype == np.int32
 
 
+@cases
+def test_labels_merged_by_prominence_and_twin_agree(image, space, band, how):
+    rules = {"min_size": 3, "merge": 0.3, "connectivity": 2}
+    twin = naive_image.segments(image, space, band, min_prominence=0.3, **rules, **how)
+    rules |= {"convert2lab": False} | how
+    labels = mean_shift_segment(image, space, band, min_prominence=0.3, **rules)
+    np.testing.assert_array_equal(labels, twin)
+    assert labels.dtype == np.int32
+
+
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize("connectivity", [1, 2])
+def test_densities_and_saddles_that_are_equal_are_merged_as_the_twin_does(connectivity, window):
+    rng, changed = np.random.default_rng(0), 0
+    for _ in range(8):
+        image, mask = rng.integers(0, 4, (9, 11, 1)), rng.random((9, 11)) > 0.1
+        how = {
+            "min_size": 0, "merge": 0.2, "connectivity": connectivity, "mask": mask,
+            "window": window,
+        }  # fmt: skip
+        plain = mean_shift_segment(image, 2.5, 1.5, **how)
+        for least in (0.1, 0.25, 0.5):
+            labels = mean_shift_segment(image, 2.5, 1.5, min_prominence=least, **how)
+            twin = naive_image.segments(image, 2.5, 1.5, min_prominence=least, **how)
+            np.testing.assert_array_equal(labels, twin)
+            changed += labels.max() < plain.max()
+    assert changed > 8
+
+
+def test_halves_that_noise_cuts_into_hundreds_of_regions_are_two_by_prominence():
+    halves = np.broadcast_to(np.where(np.arange(48) < 20, 0.0, 100.0), (32, 48))
+    image = halves + np.random.default_rng(0).normal(0, 8, halves.shape)
+    how = {"min_size": 0, "merge": 0.2, "channel_axis": None}
+    assert mean_shift_segment(image, 4, 32, **how).max() > 300
+    labels = mean_shift_segment(image, 4, 32, min_prominence=0.3, **how)
+    np.testing.assert_array_equal(labels, np.where(halves > 0, 2, 1))
+
+
+def test_a_line_one_pixel_wide_keeps_apart_from_what_its_windows_do_not_reach():
+    image = np.zeros((9, 12))
+    image[:, 5] = 100
+    labels = mean_shift_segment(image, 3, 4, min_size=0, min_prominence=0.9, channel_axis=None)
+    assert labels[0].tolist() == [1] * 5 + [2] + [3] * 6
+
+
+def test_without_prominence_nothing_changes_and_more_of_it_only_merges():
+    image, how = steps_and_noise((40, 50), 2, np.float64), {"min_size": 0, "merge": 0.3}
+    before = mean_shift_segment(image, 4, 25, min_prominence=0, **how)
+    np.testing.assert_array_equal(before, mean_shift_segment(image, 4, 25, **how))
+    for least in (0.05, 0.1, 0.2, 0.3, 0.4):
+        labels = mean_shift_segment(image, 4, 25, min_prominence=least, **how)
+        pairs = np.unique(np.stack([before, labels]).reshape(2, -1), axis=1)
+        assert pairs.shape[1] == before.max()  # each region is in one of these
+        assert labels.max() < before.max()
+        assert (np.diff(np.unique(labels, return_index=True)[1]) > 0).all()  # raster order
+        before = labels
+
+
 @pytest.mark.parametrize("connectivity", [1, 2])
 def test_pixels_of_a_checkerboard_touch_at_their_corners(connectivity):
     image = np.indices((6, 6)).sum(axis=0) % 2 * 100
@@ -173,14 +231,12 @@ def test_a_cycle_ends_at_its_smallest_position(codes, radius, pixel):
 
 
 @pytest.mark.parametrize("window", ["product", "joint"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
-def test_threads_change_no_bit(window, dtype):
+@pytest.mark.parametrize(("dtype", "least"), [(np.uint8, 0.0), (np.float64, 0.3)])
+def test_threads_change_no_bit(window, dtype, least):
     image = steps_and_noise((70, 90), 3, dtype)
+    how = {"convert2lab": False, "return_filtered": True, "min_prominence": least}
     one, two = (
-        mean_shift_segment(
-            image, 6, 24, window=window, n_jobs=n_jobs, return_filtered=True, convert2lab=False
-        )
-        for n_jobs in (1, 2)
+        mean_shift_segment(image, 6, 24, window=window, n_jobs=n_jobs, **how) for n_jobs in (1, 2)
     )
     for a, b in zip(one, two, strict=True):
         assert a.tobytes() == b.tobytes()
@@ -304,6 +360,12 @@ def test_bad_input_is_an_error_that_names_it(image, how, match):
     settings = {"spatial_radius": 2, "range_radius": 3, "channel_axis": None} | how
     with pytest.raises(ValueError, match=match):
         mean_shift_filter(image, **settings)
+
+
+@pytest.mark.parametrize("least", ["auto", -0.1, 1, np.nan, None])
+def test_a_prominence_that_is_no_share_is_an_error_that_names_it(least):
+    with pytest.raises(ValueError, match=rf"min_prominence.*range \[0.0, 1.0\).*Got '?{least}"):
+        mean_shift_segment(GREY, 2, 3, min_prominence=least, channel_axis=None)
 
 
 def test_connectivity_is_at_most_the_number_of_axes():

@@ -45,6 +45,28 @@ def test_chunks_of_colours_change_no_bit(dtype):
     )
 
 
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
+def test_chunks_change_no_region_merged_by_prominence(chunks, window):
+    image = PICTURE if chunks != (1, 130) else PICTURE[:15]
+    how = {"window": window, "min_size": 5, "merge": 0.3, "connectivity": 2}
+    labels = mean_shift_segment(image, 4, 30, min_prominence=0.2, **how)
+    lazy = mean_shift_segment(da.from_array(image, (*chunks, 2)), 4, 30, min_prominence=0.2, **how)
+    np.testing.assert_array_equal(lazy.compute(), labels)
+    assert labels.max() < mean_shift_segment(image, 4, 30, **how).max()
+
+
+def test_a_masked_volume_cut_into_chunks_is_merged_by_prominence():
+    image, mask = steps_and_noise((6, 9, 17), 1, np.uint8)[..., 0], hole_in((6, 9, 17))
+    mask[:2, :4, 5:10] = False  # all of a tile
+    how = {
+        "mask": mask, "channel_axis": None, "min_size": 2, "merge": 0.2, "connectivity": 3,
+        "min_prominence": 0.2,
+    }  # fmt: skip
+    found = mean_shift_segment(da.from_array(image, (2, 4, 5)), 2, 12, **how)
+    np.testing.assert_array_equal(found.compute(), mean_shift_segment(image, 2, 12, **how))
+
+
 @pytest.mark.parametrize("lazy_mask", [False, True])
 def test_masks_are_cut_with_the_image(lazy_mask):
     image, mask = PICTURE[:30, :50].copy(), hole_in((30, 50))

@@ -105,6 +105,14 @@ def test_geojson_has_the_outlines_in_the_rasters_coordinates(folder, capsys):
         np.testing.assert_array_equal(drawn == 1, labels == feature["properties"]["label"])
 
 
+def test_regions_are_merged_by_prominence_as_the_function_does(folder, capsys):
+    run(f"segment photo.png -o a.npy {RADII} --merge 0.2 --min-prominence 0.4", capsys)
+    how = HOW | {"merge": 0.2}
+    expected = mean_shift_segment(PICTURE, min_prominence=0.4, **how)
+    np.testing.assert_array_equal(np.load("a.npy"), expected)
+    assert (expected != mean_shift_segment(PICTURE, **how)).any()
+
+
 def test_boundaries_are_drawn_over_the_picture(folder, capsys):
     options = f"{RADII} --no-convert2lab --boundaries outlined.png"
     run(f"segment photo.png -o labels.npy {options}", capsys)
@@ -212,6 +220,7 @@ def test_what_an_option_needs_is_missed_before_the_work(
         ("photo.png -o a.npy --boundaries b.tif", "must end in .png"),
         ("photo.png -o a.npy --regions a.npy", "must end in .csv"),
         ("photo.png -o a.npy --range-radius 0", "range_radius must be"),
+        ("photo.png -o a.npy --min-prominence auto", "min_prominence must be"),
     ],
 )
 def test_wrong_usage_is_code_2(command, message, folder, capsys):

@@ -52,6 +52,12 @@ def add_segment(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--min-prominence", metavar="X",
+        type=number("min_prominence", [Interval(Real, 0, 1, closed="left")]),
+        help="regions less prominent join the one across their highest saddle "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--connectivity", type=int, choices=[1, 2],
         help="whether pixels touch at their corners too (default: %(default)s)",
     )  # fmt: skip
@@ -73,7 +79,10 @@ def add_segment(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )  # fmt: skip
     defaults = inspect.signature(mean_shift_segment).parameters
-    names = "min_size", "merge", "connectivity", "window", "convert2lab", "max_iter", "tol"
+    names = (
+        "min_size", "merge", "min_prominence", "connectivity", "window", "convert2lab", "max_iter",
+        "tol",
+    )  # fmt: skip
     parser.set_defaults(**{name: defaults[name].default for name in names})
     parser.add_argument("--n-jobs", type=n_jobs, metavar="N", help="threads (default: all)")
     parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")

@@ -27,8 +27,8 @@ from meanshift_fast._input.messages import counted
 from meanshift_fast.image import mean_shift_segment
 
 OPTIONS = (
-    "spatial_radius", "range_radius", "min_size", "connectivity", "merge", "window", "convert2lab",
-    "max_iter", "tol", "n_jobs",
+    "spatial_radius", "range_radius", "min_size", "connectivity", "merge", "min_prominence",
+    "window", "convert2lab", "max_iter", "tol", "n_jobs",
 )  # fmt: skip
 
 

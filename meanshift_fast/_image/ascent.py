@@ -255,7 +255,7 @@ def _clear(slots, last_slot):
 
 
 @step
-def _number_in_blocks(i, pixels):
+def number_in_blocks(i, pixels):
     """The number of the pixel that comes as number i, block of BLOCK_SIDE squared after block."""
     frame, side = pixels.frame, np.int64(BLOCK_SIDE)
     n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
@@ -268,7 +268,7 @@ def _number_in_blocks(i, pixels):
 
 
 @step
-def _place_of(number, pixels, room):
+def place_of(number, pixels, room):
     """Write the position of a pixel in memory."""
     frame, size = pixels.frame, 3 + pixels.n_bands
     n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
@@ -301,10 +301,10 @@ def _follow_some(
             if n_places + max_iter + 2 > n_room:
                 n_places = _clear(slots, last_slot)
             if numbers.shape[0] == 0:
-                number = target = _number_in_blocks(start + i, pixels)
+                number = target = number_in_blocks(start + i, pixels)
             else:
                 number, target = np.int64(numbers[start + i]), np.int64(rows[start + i])
-            here = _place_of(number, pixels, room)
+            here = place_of(number, pixels, room)
             entry = _enter(places, slots, last_slot, n_places, size, room, here)
             if entry == n_places:
                 put(links, entry, OPEN)

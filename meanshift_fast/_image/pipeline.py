@@ -15,8 +15,14 @@ from meanshift_fast._image.checks import (
     lab_scale,
 )
 from meanshift_fast._image.colours import from_lab, to_lab
-from meanshift_fast._image.lattice import BLOCK_PIXELS, Window, lattice_of
-from meanshift_fast._image.regions import Joining, merge_small, regions_of
+from meanshift_fast._image.lattice import BLOCK_PIXELS, Lattice, Window, lattice_of
+from meanshift_fast._image.prominence import Density, densities_of, heights_of, merge_shallow
+from meanshift_fast._image.regions import (
+    Joining,
+    half_of_neighbors,
+    merge_small,
+    regions_of,
+)
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -61,9 +67,17 @@ def run(
     """Labels, filtered image and positions, those that are wanted."""
     found: list[NDArray[Any]] = []
     with borrowed_threads(n_jobs), reporting(progress) as report:
-        endpoints = endpoints_of(picture, how, report)
+        lattice, numbers = arranged(picture, how)
+        endpoints = endpoints_of(picture, lattice, numbers, how, report)
+        density = None
+        if wanted.joining is not None and wanted.joining.min_prominence > 0.0:
+            moves = half_of_neighbors(picture.n_space, wanted.joining.connectivity)
+            density = densities_of(
+                lattice, how.window, numbers, numbers, len(endpoints), moves, report
+            )
+        del lattice
         if wanted.joining is not None:
-            found.append(labels_of(picture, endpoints, wanted.joining, report))
+            found.append(labels_of(picture, endpoints, density, wanted.joining, report))
     positions = [positions_of(picture, endpoints)] if wanted.positions else []
     if wanted.filtered:
         found.append(filtered_of(picture, endpoints))
@@ -95,17 +109,27 @@ def ascending(
     return Ascending(checked_window(*radii, window, spacing, n_space), int(max_iter), float(tol))
 
 
-def endpoints_of(picture: Picture, how: Ascending, report: Report) -> NDArray[np.float64]:
-    """Follow all pixels that count, shape (n_pixels, n_space + n_bands); 0 for the others."""
+def arranged(picture: Picture, how: Ascending) -> tuple[Lattice, NDArray[np.uint32]]:
+    """The lattice, and the numbers of the pixels that count; none where all do."""
     lattice = lattice_of(
         picture.bands, picture.mask, how.window, convert=to_lab if picture.lab_scale else None
     )
+    no_numbers = np.empty(0, dtype=NUMBER)
+    return lattice, no_numbers if picture.mask is None else in_blocks(picture.mask)
+
+
+def endpoints_of(
+    picture: Picture,
+    lattice: Lattice,
+    numbers: NDArray[np.uint32],
+    how: Ascending,
+    report: Report,
+) -> NDArray[np.float64]:
+    """Follow all pixels that count, shape (n_pixels, n_space + n_bands); 0 for the others."""
     n_pixels = picture.bands[..., 0].size
     endpoints = np.empty((n_pixels, picture.n_space + picture.bands.shape[3]))
-    numbers = np.empty(0, dtype=NUMBER)
     if picture.mask is not None:
         endpoints[~picture.mask.ravel()] = 0.0
-        numbers = in_blocks(picture.mask)
     follow(
         lattice, how.window, numbers, numbers, endpoints, tol=how.tol, max_iter=how.max_iter,
         report=report,
@@ -116,12 +140,25 @@ def endpoints_of(picture: Picture, how: Ascending, report: Report) -> NDArray[np
 
 
 def labels_of(
-    picture: Picture, endpoints: NDArray[np.float64], joining: Joining, report: Report
+    picture: Picture,
+    endpoints: NDArray[np.float64],
+    density: Density | None,
+    joining: Joining,
+    report: Report,
 ) -> NDArray[np.int32]:
-    """Label the pixels by their regions, once the small ones are merged; 0 where masked."""
+    """Label the pixels by their regions, once the small ones are merged; 0 where masked.
+
+    With their density the less prominent ones are merged before.
+    """
     report(0, 1, "labels")
     regions, graph = regions_of(endpoints, picture.shape, picture.mask, picture.n_space, joining)
-    labels = np.concatenate([merge_small(graph, joining.min_size), [0]]).astype(np.int32)
+    joined = None
+    if density is not None:
+        moves = half_of_neighbors(picture.n_space, joining.connectivity)
+        heights = heights_of(regions, len(graph.sizes), density, picture.shape, moves)
+        joined, graph = merge_shallow(graph, heights, joining.min_prominence, joining.min_size)
+    merged = merge_small(graph, joining.min_size)
+    labels = np.append(merged if joined is None else merged[joined], 0).astype(np.int32)
     report(1, 1, "labels")
     return labels[regions].reshape(picture.shape[3 - picture.n_space :])  # MASKED is the last
 

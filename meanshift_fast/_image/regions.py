@@ -235,12 +235,15 @@ class Joining(NamedTuple):
         Regions of fewer pixels are small.
     connectivity : int
         How many coordinates of touching pixels may differ.
+    min_prominence : float
+        Regions less prominent join the one across their highest saddle.
     """
 
     window: Window
     merge: float
     min_size: int
     connectivity: int
+    min_prominence: float
 
     @property
     def limits(self) -> NDArray[np.float64]:
@@ -364,12 +367,22 @@ def join_graphs(
         pixels, regions, endpoints, np.array(shape, dtype=np.int64), n_space, moves,
         joining.limits, links, pairs,
     )  # fmt: skip
-    roots = roots_of(links)
-    firsts = np.full(len(links), np.iinfo(np.int64).max)
+    touching = np.concatenate([graph.pairs, pairs[:n_pairs]])
+    return contracted(graph._replace(pairs=touching), roots_of(links), joining.min_size)
+
+
+def contracted(
+    graph: Graph, roots: NDArray[np.int64], min_size: int
+) -> tuple[NDArray[np.int64], Graph]:
+    """The graph whose regions are sets of another's, each set given by the number of one of it.
+
+    Returns what each region is part of, by raster order of the first pixels, and the graph.
+    """
+    firsts = np.full(len(roots), np.iinfo(np.int64).max)
     np.minimum.at(firsts, roots, graph.firsts)
-    kept = np.flatnonzero(roots == np.arange(len(links)))
+    kept = np.flatnonzero(roots == np.arange(len(roots)))
     kept = kept[np.argsort(firsts[kept])]
-    ranks = np.empty(len(links), dtype=np.int64)
+    ranks = np.empty(len(roots), dtype=np.int64)
     ranks[kept] = np.arange(len(kept))
     joined = ranks[roots]
     sizes, sums = (
@@ -378,9 +391,9 @@ def join_graphs(
     )
     np.add.at(sizes, joined, graph.sizes)
     np.add.at(sums, joined, graph.sums)
-    touching = joined[np.concatenate([graph.pairs, pairs[:n_pairs]])]
+    touching = joined[graph.pairs]
     differ = touching[:, 0] != touching[:, 1]
-    is_small = sizes[touching].min(axis=1) < joining.min_size
+    is_small = sizes[touching].min(axis=1) < min_size
     return joined, Graph(sizes, sums, firsts[kept], touching[differ & is_small])
 
 

@@ -32,8 +32,16 @@ from meanshift_fast._image.checks import (
     lab_scale,
 )
 from meanshift_fast._image.colours import to_lab
-from meanshift_fast._image.lattice import SIDE, lattice_of
+from meanshift_fast._image.lattice import SIDE, Lattice, lattice_of
 from meanshift_fast._image.pipeline import Ascending, Wanted, filtered_of, positions_of
+from meanshift_fast._image.prominence import (
+    Density,
+    Heights,
+    densities_of,
+    heights_of,
+    join_heights,
+    merge_shallow,
+)
 from meanshift_fast._image.regions import (
     Graph,
     Joining,
@@ -147,6 +155,26 @@ def _numbers(box: Box, outer: Box) -> NDArray[np.uint32]:
     return np.arange(np.prod(shape), dtype=NUMBER).reshape(shape)[inner]
 
 
+def _arranged(
+    source: Source, box: Box, halo: NDArray[np.int64]
+) -> tuple[Picture, Lattice, NDArray[np.uint32]]:
+    """A tile with a halo: what is loaded, as a lattice, and the numbers of the tile's pixels."""
+    whole = source.picture.bands.shape[:3]
+    outer = _grown(box, halo, whole)
+    part = source.load(outer)
+    lattice = lattice_of(
+        part.bands, part.mask, source.how.window, convert=to_lab if part.lab_scale else None,
+        first=tuple(first for first, _ in outer), image_shape=whole,
+    )  # fmt: skip
+    return part, lattice, _numbers(box, outer)
+
+
+def _counting(part: Picture, numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Which pixels of a tile count, by their numbers in it."""
+    mask = np.ones(numbers.shape, bool) if part.mask is None else part.mask.ravel()[numbers]
+    return in_blocks(mask)
+
+
 def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.float64]:
     """Follow the pixels of a tile; their endpoints, 0 where they do not count."""
     box: Box = tuple(map(tuple, block_info[None]["array-location"][:3]))
@@ -159,16 +187,9 @@ def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.flo
     halo = np.ceil(HALO_REACHES * np.minimum(window.reach, whole)).astype(np.int64)
     rows = None
     while rows is None or len(rows):
-        outer = _grown(box, halo, whole)
-        part = source.load(outer)
-        lattice = lattice_of(
-            part.bands, part.mask, window, convert=to_lab if part.lab_scale else None,
-            first=tuple(first for first, _ in outer), image_shape=whole,
-        )  # fmt: skip
-        numbers = _numbers(box, outer)
+        part, lattice, numbers = _arranged(source, box, halo)
         if rows is None:
-            mask = np.ones(shape, bool) if part.mask is None else part.mask.ravel()[numbers]
-            rows = in_blocks(mask)
+            rows = _counting(part, numbers)
             if not len(rows):
                 break
         with borrowed_threads(source.n_jobs):
@@ -238,19 +259,37 @@ class Rim(NamedTuple):
         The regions of the tile that they belong to.
     endpoints : float64 array of shape (n, n_space + n_bands)
         Where they end.
+    density : Density or None
+        Theirs, where regions are merged by prominence.
     """
 
     pixels: NDArray[np.int64]
     regions: NDArray[np.int64]
     endpoints: NDArray[np.float64]
+    density: Density | None
 
 
 class Tile(NamedTuple):
-    """What is kept of a tile: its regions, packed; their graph; the rim."""
+    """What is kept of a tile: its regions, packed; their graph and heights; the rim."""
 
     packed: bytes
     graph: Graph
+    heights: Heights | None
     rim: Rim
+
+
+def _densities_of_tile(source: Source, box: Box, moves: NDArray[np.int64]) -> Density:
+    """The density of a tile's pixels, 0 where they do not count."""
+    reach = np.minimum(source.how.window.reach, source.picture.bands.shape[:3])
+    part, lattice, numbers = _arranged(source, box, np.ceil(reach).astype(np.int64) + 1)
+    rows, n_pixels = _counting(part, numbers), numbers.size
+    if not len(rows):
+        return Density(np.zeros(n_pixels), np.zeros(n_pixels, dtype=np.uint16))
+    with borrowed_threads(source.n_jobs):
+        return densities_of(
+            lattice, source.how.window, numbers.ravel()[rows], rows, n_pixels, moves,
+            lambda *_: None,
+        )  # fmt: skip
 
 
 def _tile_of(endpoints: NDArray[np.float64], box: Box, source: Source, joining: Joining) -> Tile:
@@ -265,20 +304,29 @@ def _tile_of(endpoints: NDArray[np.float64], box: Box, source: Source, joining: 
     rim = np.flatnonzero(is_rim.ravel() & (regions >= 0))
     packed = zlib.compress(regions.astype(np.int32).tobytes(), 1)
     graph = graph._replace(firsts=places[graph.firsts])
-    return Tile(packed, graph, Rim(places[rim], regions[rim], flat[rim]))
+    heights = density = None
+    if joining.min_prominence > 0.0:
+        moves = half_of_neighbors(source.picture.n_space, joining.connectivity)
+        density = _densities_of_tile(source, box, moves)
+        heights = heights_of(regions, len(graph.sizes), density, shape, moves)
+        density = density.of(rim)
+    return Tile(packed, graph, heights, Rim(places[rim], regions[rim], flat[rim], density))
 
 
 def _labels_of_tiles(
-    tiles: list[tuple[Graph, Rim]], shape: tuple[int, ...], n_space: int, joining: Joining
+    tiles: list[tuple[Graph, Heights | None, Rim]],
+    shape: tuple[int, ...],
+    n_space: int,
+    joining: Joining,
 ) -> list[NDArray[np.int32]]:
-    """Join regions across seams and merge the small ones; the labels of each tile's regions."""
-    graphs = [graph for graph, _ in tiles]
+    """Join regions across seams and merge them; the labels of each tile's regions."""
+    graphs, parts, rims = zip(*tiles, strict=True)
     starts = np.cumsum([0, *(len(graph.sizes) for graph in graphs)])
-    pixels = np.concatenate([rim.pixels for _, rim in tiles])
+    pixels = np.concatenate([rim.pixels for rim in rims])
     regions = np.concatenate(
-        [rim.regions + start for (_, rim), start in zip(tiles, starts[:-1], strict=True)]
+        [rim.regions + start for rim, start in zip(rims, starts[:-1], strict=True)]
     )
-    endpoints = np.concatenate([rim.endpoints for _, rim in tiles])
+    endpoints = np.concatenate([rim.endpoints for rim in rims])
     graph = Graph(
         np.concatenate([graph.sizes for graph in graphs]),
         np.concatenate([graph.sums for graph in graphs]),
@@ -287,9 +335,16 @@ def _labels_of_tiles(
     )
     order = np.argsort(pixels)
     moves = half_of_neighbors(n_space, joining.connectivity)
+    pixels, regions = pixels[order], regions[order]
     joined, graph = join_graphs(
-        graph, pixels[order], regions[order], endpoints[order], shape, n_space, moves, joining
+        graph, pixels, regions, endpoints[order], shape, n_space, moves, joining
     )
+    if joining.min_prominence > 0.0:
+        of_rims = zip(*(rim.density for rim in rims), strict=True)
+        density = Density(*map(np.concatenate, of_rims)).of(order)
+        heights = join_heights(parts, joined, pixels, regions, density, shape, moves)
+        merged, graph = merge_shallow(graph, heights, joining.min_prominence, joining.min_size)
+        joined = merged[joined]
     labels = merge_small(graph, joining.min_size).astype(np.int32)[joined]
     return [labels[start:stop] for start, stop in pairwise(starts)]
 
@@ -326,5 +381,5 @@ def _labels_of(source: Source, endpoints: Any, joining: Joining) -> Any:
     return whole if picture.n_space == 3 else whole[0]
 
 
-def _part_of(tile: Tile) -> tuple[Graph, Rim]:
-    return tile.graph, tile.rim
+def _part_of(tile: Tile) -> tuple[Graph, Heights | None, Rim]:
+    return tile.graph, tile.heights, tile.rim

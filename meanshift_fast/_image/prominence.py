@@ -1,0 +1,344 @@
+"""Merging by prominence: touching regions that meet at a shallow saddle are one.
+
+    pixels in each pixel's window --> density --> peaks, saddles --> merge tree --> regions
+
+The density of a pixel is the number of pixels in the window at its own position: the weight of its
+trajectory's first step. A region's peak is the largest density of its pixels. The saddle of two
+regions is the highest value, over pairs of touching pixels in them that lie in each other's window,
+of the lower density of the two: an edge that no window reaches across has none. From there on the
+rule is that of modes (`_cluster/prominence.py`). Densities are whole numbers: neither threads nor
+tiles change a bit.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from meanshift_fast._cluster.prominence import Saddles, merge_tree
+from meanshift_fast._image.ascent import (
+    FIRST_CHUNK_VALUES,
+    TAKEN_PIXELS,
+    number_in_blocks,
+    place_of,
+)
+from meanshift_fast._image.lattice import Lattice, Window
+from meanshift_fast._image.regions import MASKED, Graph, contracted, neighbor_of
+from meanshift_fast._image.window import mean_of_window, narrow_room_of, pixels_of, room_of
+from meanshift_fast._input.progress import Report
+from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.compiler import parallel, serial, step
+from meanshift_fast._jit.simd import fetch_add, flat, item, put
+from meanshift_fast._jit.threads import available_threads
+
+
+class Density(NamedTuple):
+    """What the windows of pixels at their own positions hold.
+
+    Attributes
+    ----------
+    counts : float64 array of shape (n_pixels,)
+        How many pixels; 0 where a pixel does not count.
+    near : uint16 array of shape (n_pixels,)
+        Bit m says whether the touching pixel of move m is among them.
+    """
+
+    counts: NDArray[np.float64]
+    near: NDArray[np.uint16]
+
+    def of(self, pixels: NDArray[np.int64]) -> "Density":
+        """Those of some pixels."""
+        return Density(self.counts[pixels], self.near[pixels])
+
+
+class Heights(NamedTuple):
+    """The densities at which regions peak, and meet.
+
+    Attributes
+    ----------
+    peaks : float64 array of shape (n_regions,)
+        The largest density of each.
+    saddles : Saddles
+        Of the regions that touch, each pair once, the smaller number first.
+    """
+
+    peaks: NDArray[np.float64]
+    saddles: Saddles
+
+
+@step
+def _is_near(one, other, pixels, lengths, is_joint, move, room):
+    """Whether a pixel in memory lies in the window of another, by its exact expression.
+
+    ``move``: from one to the other, in pixels. Pixels that do not count are infinite.
+    """
+    distance_sq = 0.0
+    for axis in range(3):
+        away = move[axis] * item(lengths, axis)
+        distance_sq += away * away
+    if not is_joint:
+        if distance_sq > item(lengths, 3):
+            return False
+        distance_sq = 0.0
+    here = place_of(other, pixels, room)
+    for band in range(pixels.n_bands):
+        put(room, here + 3 + pixels.n_bands + 3 + band, item(room, here + 3 + band))
+    place_of(one, pixels, room)
+    for band in range(pixels.n_bands):
+        away = item(room, here + 3 + pixels.n_bands + 3 + band) - item(room, here + 3 + band)
+        distance_sq += away * away
+    return distance_sq <= item(lengths, 4)
+
+
+@step
+def _near_of(number, pixels, lengths, is_joint, moves, sides, room):
+    """Which of the touching pixels in memory lie in the window of one, as bits."""
+    near = np.int64(0)
+    for m in range(moves.shape[0]):
+        other = neighbor_of(number, sides, moves[m])
+        if other >= 0 and _is_near(number, other, pixels, lengths, is_joint, moves[m], room):
+            near |= np.int64(1) << np.int64(m)
+    return near
+
+
+@step
+def _count_some(
+    pixels, lengths, is_joint, moves, sides, part, numbers, rows, room, scaled, counter, density
+):  # fmt: skip
+    """Count the windows of pixels that this thread takes until none is left to take."""
+    counts, near = density
+    start, n_pixels, taken = part[0], part[1] - part[0], flat(counter)
+    first = fetch_add(taken, TAKEN_PIXELS)
+    while first < n_pixels:
+        for i in range(first, min(first + TAKEN_PIXELS, n_pixels)):
+            if numbers.shape[0] == 0:
+                number = target = number_in_blocks(start + i, pixels)
+            else:
+                number, target = np.int64(numbers[start + i]), np.int64(rows[start + i])
+            place_of(number, pixels, room)
+            counts[target] = mean_of_window(pixels, lengths, is_joint, room, scaled)
+            near[target] = _near_of(number, pixels, lengths, is_joint, moves, sides, room)
+        first = fetch_add(taken, TAKEN_PIXELS)
+
+
+@parallel
+def _count_all(
+    lattice, lengths, is_joint, moves, sides, part, numbers, rows, rooms, scaled, counter, density,
+    n_threads,
+):  # fmt: skip
+    for t in prange(n_threads):
+        _count_some(
+            pixels_of(lattice), flat(lengths), is_joint, moves, sides, part, numbers, rows,
+            flat(rooms[t]), flat(scaled[t]), counter, density,
+        )  # fmt: skip
+
+
+def densities_of(
+    lattice: Lattice,
+    window: Window,
+    numbers: NDArray[np.uint32],
+    rows: NDArray[np.uint32],
+    n_pixels: int,
+    moves: NDArray[np.int64],
+    report: Report,
+) -> Density:
+    """Count the pixels in the window of each pixel at its own position.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        The pixels in memory, with all that the windows reach.
+    window : Window
+        What is counted.
+    numbers, rows : uint32 arrays of shape (n,), or (0,)
+        The numbers, in memory, of the pixels, and where each one's density is written. Empty for
+        all that are in memory.
+    n_pixels : int
+        The length of the answer.
+    moves : int64 array of shape (n_moves, 3)
+        To the pixels that touch one, as `half_of_neighbors` gives them.
+    report : callable
+        Called as ``report(done, total, "labels")``.
+
+    Returns
+    -------
+    Density
+        0 where nothing is written.
+    """
+    n_threads, n_bands = available_threads(), lattice.blocks.shape[3]
+    rooms = np.tile(room_of(n_bands), (n_threads, 1))
+    scaled = np.tile(narrow_room_of(n_bands), (n_threads, 1))
+    density = Density(np.zeros(n_pixels), np.zeros(n_pixels, dtype=np.uint16))
+    sides = np.array(lattice.shape, dtype=np.int64)
+    n_read = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0)) * n_bands
+    n_counted = len(numbers) or n_pixels
+    for start, stop in chunks(n_counted, first=max(FIRST_CHUNK_VALUES // n_read, TAKEN_PIXELS)):
+        _count_all(
+            lattice, window.lengths(0.0), window.is_joint, moves, sides, (start, stop), numbers,
+            rows, rooms, scaled, np.zeros(1, dtype=np.int64), density, n_threads,
+        )  # fmt: skip
+        report(stop, n_counted, "labels")
+    return density
+
+
+@serial
+def _meet(regions, shape, moves, density, peaks, pairs, saddles):
+    """Write the peaks, and each two touching pixels of two regions; how many pairs there are."""
+    (counts, near), n_pairs = density, np.int64(0)
+    for pixel in range(regions.shape[0]):
+        here = regions[pixel]
+        if here == MASKED:
+            continue
+        peaks[here] = max(peaks[here], counts[pixel])
+        for m in range(moves.shape[0]):
+            other = neighbor_of(pixel, shape, moves[m])
+            if other < 0 or regions[other] == here or not (near[pixel] >> m) & 1:
+                continue
+            if n_pairs < saddles.shape[0]:
+                pairs[n_pairs, 0], pairs[n_pairs, 1] = here, regions[other]
+                saddles[n_pairs] = min(counts[pixel], counts[other])
+            n_pairs += 1
+    return n_pairs
+
+
+@serial
+def _meet_at_seams(pixels, regions, shape, moves, density, pairs, saddles):
+    """Write each two touching pixels of two regions among pixels that are sorted; how many."""
+    (counts, near), n_pairs = density, np.int64(0)
+    for i in range(pixels.shape[0]):
+        for m in range(moves.shape[0]):
+            other = neighbor_of(pixels[i], shape, moves[m])
+            if other < 0 or not (near[i] >> m) & 1:
+                continue
+            j = np.searchsorted(pixels, other)
+            if j < pixels.shape[0] and pixels[j] == other and regions[i] != regions[j]:
+                pairs[n_pairs, 0], pairs[n_pairs, 1] = regions[i], regions[j]
+                saddles[n_pairs] = min(counts[i], counts[j])
+                n_pairs += 1
+    return n_pairs
+
+
+def _highest(pairs: NDArray[np.int64], density: NDArray[np.float64]) -> Saddles:
+    """The highest saddle of each two regions."""
+    first, second = np.sort(pairs, axis=1).T
+    order = np.lexsort((-density, second, first))
+    first, second, density = first[order], second[order], density[order]
+    is_first = np.append(True, (np.diff(first) != 0) | (np.diff(second) != 0))[: len(first)]
+    return Saddles(first[is_first], second[is_first], density[is_first])
+
+
+def heights_of(
+    regions: NDArray[np.int64],
+    n_regions: int,
+    density: Density,
+    shape: tuple[int, ...],
+    moves: NDArray[np.int64],
+) -> Heights:
+    """Find the peaks of regions, and their saddles.
+
+    Parameters
+    ----------
+    regions : int64 array of shape (n_pixels,)
+        The region of each pixel, or MASKED.
+    n_regions : int
+        How many there are.
+    density : Density
+        Of the pixels.
+    shape : tuple of int
+        Planes, rows and columns.
+    moves : int64 array of shape (n_moves, 3)
+        To the pixels that touch one, as `half_of_neighbors` gives them.
+
+    Returns
+    -------
+    Heights
+    """
+    peaks, sides = np.zeros(n_regions), np.array(shape, dtype=np.int64)
+    pairs, saddles = np.empty((0, 2), dtype=np.int64), np.empty(0)
+    n_pairs = _meet(regions, sides, moves, density, peaks, pairs, saddles)
+    pairs, saddles = np.empty((n_pairs, 2), dtype=np.int64), np.empty(n_pairs)
+    _meet(regions, sides, moves, density, peaks, pairs, saddles)
+    return Heights(peaks, _highest(pairs, saddles))
+
+
+def join_heights(
+    tiles: Sequence[Heights],
+    joined: NDArray[np.int64],
+    pixels: NDArray[np.int64],
+    regions: NDArray[np.int64],
+    density: Density,
+    shape: tuple[int, ...],
+    moves: NDArray[np.int64],
+) -> Heights:
+    """Find the peaks and the saddles of regions that were joined across the seams of tiles.
+
+    Parameters
+    ----------
+    tiles : sequence of Heights
+        Of the regions of each tile.
+    joined : int64 array of shape (n,)
+        What each region of all tiles, tile after tile, is part of.
+    pixels, regions : int64 arrays of shape (n_pixels,)
+        The pixels at the tiles' sides, by their numbers in the image, sorted; and their regions
+        among those of all tiles.
+    density : Density
+        Of these pixels.
+    shape : tuple of int
+        Planes, rows and columns of the image.
+    moves : int64 array of shape (n_moves, 3)
+        To the pixels that touch one.
+
+    Returns
+    -------
+    Heights
+    """
+    starts = np.cumsum([0, *(len(tile.peaks) for tile in tiles)])
+    peaks = np.zeros(int(joined.max(initial=-1)) + 1)
+    np.maximum.at(peaks, joined, np.concatenate([tile.peaks for tile in tiles]))
+    inside = np.concatenate(
+        [
+            joined[start:stop][np.stack(tile.saddles[:2], axis=1)]
+            for tile, (start, stop) in zip(tiles, pairwise(starts), strict=True)
+        ]
+    )
+    most = len(pixels) * len(moves)
+    pairs, saddles = np.empty((most, 2), dtype=np.int64), np.empty(most)
+    sides = np.array(shape, dtype=np.int64)
+    n_pairs = _meet_at_seams(pixels, joined[regions], sides, moves, density, pairs, saddles)
+    pairs = np.concatenate([inside, pairs[:n_pairs]])
+    saddles = np.concatenate([*(tile.saddles.density for tile in tiles), saddles[:n_pairs]])
+    differ = pairs[:, 0] != pairs[:, 1]
+    return Heights(peaks, _highest(pairs[differ], saddles[differ]))
+
+
+def merge_shallow(
+    graph: Graph, heights: Heights, min_prominence: float, min_size: int
+) -> tuple[NDArray[np.int64], Graph]:
+    """Let regions that are less prominent join the one across their highest saddle.
+
+    Parameters
+    ----------
+    graph : Graph
+        The regions.
+    heights : Heights
+        Their peaks and saddles.
+    min_prominence : float
+        Of a region that stays, at least.
+    min_size : int
+        Regions of fewer pixels are small.
+
+    Returns
+    -------
+    joined : int64 array of shape (n_regions,)
+        What each region is part of, by raster order of the first pixels.
+    graph : Graph
+        The regions that are left.
+    """
+    if not heights.saddles.density.size:
+        return np.arange(len(graph.sizes)), graph
+    tree = merge_tree(heights.peaks, heights.saddles)
+    roots = tree.representatives(tree.prominence < min_prominence)
+    return contracted(graph, roots, min_size)
