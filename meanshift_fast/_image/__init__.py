@@ -7,7 +7,7 @@
 
 A neighbourhood in space needs no tree on a lattice: `window` reads the blocks of pixels around a
 position. `ascent` follows each pixel to its endpoint, `regions` joins pixels and merges what is
-small.
+small, `prominence` before that what meets at a shallow saddle.
 
 Imports `_jit`, `_input`, `_index` and `_cluster`; scikit-image where colours are converted, Dask
 for tiles.
