@@ -17,13 +17,13 @@ from meanshift_fast._input.weights import UNWEIGHTED
 
 
 class Found(NamedTuple):
-    """A bandwidth, given or found, and how many clusters its rule promises, if it does."""
+    """A bandwidth, given or found, and the number of clusters that its rule predicts, or None."""
 
     bandwidth: Any
     n_clusters: int | None = None
 
     def warn_of(self, n_centers: int) -> None:
-        """Warn where a fit has another number of centres than the rule promises."""
+        """Warn where a fit has another number of centres than the rule predicts."""
         if self.n_clusters is not None and self.n_clusters != n_centers:
             warnings.warn(
                 f'bandwidth="stable": {counted(self.n_clusters, "cluster")} last longest, but the '
@@ -60,7 +60,7 @@ def find_bandwidth(
     points, weights, every_row, coalesce, min_support
         As in `stable_bandwidth`; the rows in the engine's columns.
     metric : Metric, default=EUCLIDEAN
-        In which distances are measured.
+        How distances are measured.
 
     Returns
     -------

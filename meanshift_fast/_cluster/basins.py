@@ -4,8 +4,8 @@
     row --equal--> row of the fit --> its label       in predict, for all others
 
 The last bits of a trajectory depend on which others are in its group (sums are shared), and where
-trajectories coalesce, its endpoint does too. So only new rows ascend in `predict`, each for
-itself, and the others are looked up: for rows of the fit the answer is `labels_`.
+trajectories coalesce, its endpoint does too. So only new rows ascend in `predict`, without
+coalescing, and the others are looked up: for rows of the fit the answer is `labels_`.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,7 @@ from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.scaling import NO_PERIOD, readonly
 
 WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells
-MAX_PEAK_DISTANCE = (
-    0.25  # bandwidths from the nearest mode; endpoints farther off may be on a saddle
-)
+MAX_PEAK_DISTANCE = 0.25  # bandwidths to the nearest mode; farther endpoints may be on a saddle
 
 Ascend = Callable[..., Ascent]  # `ascend` on an index, with the settings of a fit
 
@@ -39,12 +37,12 @@ class MergedEndpoints(NamedTuple):
         The endpoints that are left where those within a bandwidth merge, in the unit of the index
         or of the columns.
     modes : int64 array of shape (n_merged,)
-        The mode that each belongs to. With the flat kernel they are the modes; with the Gaussian
-        they move when they are polished, and may merge once more.
+        The mode that each belongs to. With the flat kernel the endpoints are the modes; with the
+        Gaussian they move when they are polished, and may merge once more.
     peaks : read-only C-ordered float64 array of shape (n_modes, n_features)
         The modes themselves, in the same unit; those of too little support too.
     dropped : bool array of shape (n_merged,) or (0,)
-        Which belonged to a mode of too little support; ``modes`` has the nearest that is left.
+        Which endpoints had a mode of too little support; ``modes`` has the nearest that is left.
         Empty where all have enough.
     """
 
@@ -100,7 +98,7 @@ class Labelled(NamedTuple):
         How many bandwidths wide the cells are, as the kernel takes them; empty where they are
         narrow enough to be points, and where the points are rows.
     mixed : bool array of shape (n_samples,) or (0,)
-        Which of the wide cells lie beside one of another label: their rows ascend for themselves.
+        Which of the wide cells lie beside one of another label: rows in these cells ascend.
     """
 
     points: NDArray[np.float64]
@@ -173,7 +171,7 @@ def label_endpoints(
     merged: MergedEndpoints,
     *,
     limit: float | None = None,
-    walk_on: Ascend | None = None,
+    refine: Ascend | None = None,
     period: NDArray[np.float64] = NO_PERIOD,
 ) -> NDArray[np.int64]:
     """Label each seed of an ascent with the mode that its trajectory reached.
@@ -186,10 +184,10 @@ def label_endpoints(
         Where endpoints merge; at least one.
     limit : float, optional
         A trajectory that ends farther than this from all of them has no label. None labels all.
-    walk_on : callable, optional
-        For a smooth density, in which trajectories slow down at saddles and may rest there: goes
-        on, with stricter settings, from endpoints more than a quarter of a bandwidth from every
-        mode.
+    refine : callable, optional
+        For a smooth density, in which trajectories slow down at saddles and may rest there:
+        ascends again, with stricter settings, from endpoints more than a quarter of a bandwidth
+        from every mode.
     period : float64 array of shape (n_features,) or (0,), default=empty
         As in `nearest_labels`.
 
@@ -214,11 +212,11 @@ def label_endpoints(
     endpoints = readonly(ascent.endpoints)
     found = nearest_labels(endpoints, merged.places, limit=limit, period=period)
     labels = merged.labels(every=limit is None)[found]
-    if walk_on:
+    if refine:
         away = nearest_labels(endpoints, merged.peaks, limit=MAX_PEAK_DISTANCE, period=period)
         is_far = away < 0
         if is_far.any():
-            further = walk_on(readonly(endpoints[is_far]))
+            further = refine(readonly(endpoints[is_far]))
             labels[is_far] = label_endpoints(further, merged, limit=limit, period=period)
     return labels if ascent.trajectories is None else labels[ascent.trajectories]
 
@@ -232,13 +230,13 @@ def label_rows_of_fit(
     limit: float | None,
     side: float,
     ascend: Ascend,
-    walk_on: Ascend | None = None,
+    refine: Ascend | None = None,
     period: NDArray[np.float64] = NO_PERIOD,
 ) -> NDArray[np.int64]:
     """Label the rows of a fit, all of which have ascended; equal rows alike.
 
-    Where trajectories coalesced, rows near a watershed may be in the wrong basin. Cells that hold
-    rows of several labels find them, and they ascend again, each for itself.
+    Where trajectories coalesced, rows near a watershed may be in the wrong basin. Such rows lie
+    in cells that hold several labels, and ascend again without coalescing.
 
     Parameters
     ----------
@@ -256,7 +254,7 @@ def label_rows_of_fit(
         The side of the cells in which trajectories coalesced; 0 where none did.
     ascend : callable
         ``ascend(seeds)`` follows seeds without coalescing.
-    walk_on : callable, optional
+    refine : callable, optional
         As in :func:`label_endpoints`.
     period : float64 array of shape (n_features,) or (0,), default=empty
         As in `nearest_labels`.
@@ -273,7 +271,7 @@ def label_rows_of_fit(
     Equal rows share cells and trajectories. Without coalescing they ascend in different groups,
     and the last bits of their means may differ: they take the label of the first.
     """
-    label = partial(label_endpoints, limit=limit, walk_on=walk_on, period=period)
+    label = partial(label_endpoints, limit=limit, refine=refine, period=period)
     labels = label(ascent, merged)
     if side == 0.0:
         firsts, numbers = find_repeats(points)
@@ -290,7 +288,7 @@ def label_rows_of_fit(
 def _on_watersheds(
     points: NDArray[np.float64], labels: NDArray[np.int64], side: float
 ) -> NDArray[np.bool_]:
-    """Find the rows in whose cell not all labels are the same."""
+    """Find the rows of all cells that hold more than one label."""
     cells = np.empty(len(points), dtype=np.int64)
     first_rows, _ = find_bins(points, side, cells)
     is_mixed = np.zeros(len(first_rows), dtype=np.bool_)

@@ -1,6 +1,6 @@
-"""Coalescing: trajectories that come into one cell go on as one.
+"""Coalescing: trajectories that enter one cell continue as one.
 
-    seed      0  1  2  3        the first trajectory in a cell goes on; one that comes into the
+    seed      0  1  2  3        the first trajectory in a cell continues; one that enters the
               |  |  |  |        cell later, in the same round or another, is linked to it
     round 1   |  |--'  |
     round 2   |--'     |        trajectories   0  0  0  1      a seed's trajectory is the root
@@ -24,25 +24,25 @@ FIRST_CHUNK_POSITIONS = 1 << 20  # positions of the first chunk
 
 @serial
 def _cell_keys(positions, side, cells, words, keys):
-    """Make a key of 64 bits of each position's cell, never 0: its block's mixed, its place there.
+    """Compute a key of 64 bits of each position's cell, never 0: block's hash, number in the block.
 
     A block is eight cells: 4 x 2 in two columns, 2 x 2 x 2 along the first three of more.
-    Coordinates beyond all floats stand for themselves; adding 0.0 makes one cell of -0.0 and 0.0.
+    A coordinate whose cell has no finite number is its own cell; adding 0.0 turns -0.0 into 0.0.
     """
     n_features = positions.shape[1]
     for i in range(positions.shape[0]):
-        key, place = np.int64(0), np.int64(0)
+        key, offset = np.int64(0), np.int64(0)
         for f in range(n_features):
             cells[f] = np.rint(positions[i, f] / side) + 0.0
             if np.isfinite(cells[f]):
                 width = 1 << (2 - f + n_features) // n_features
                 block = np.floor(cells[f] / width) + 0.0
-                place = place * width + np.int64(cells[f] - block * width)
+                offset = offset * width + np.int64(cells[f] - block * width)
                 cells[f] = block
             else:
                 cells[f] = positions[i, f]
             key = mixed(key, words[f])
-        keys[i] = key & ~15 | place << 1 | 1
+        keys[i] = key & ~15 | offset << 1 | 1
 
 
 @step
@@ -56,14 +56,14 @@ def _slot_of(key, slots, last_slot):
 
 @serial
 def _link(keys, live, positions, start, n_kept, leaving, links, sizes, is_at_rest, slots):
-    """Link trajectories, from ``start``, to those that came into their cells before.
+    """Link trajectories, from ``start``, to those that entered their cells before.
 
-    Those that go on, and do not leave, move up to the first ``n_kept``. Returns how many these are
-    then, how many cells are new and how many seeds were linked to one at rest. A trajectory is
+    Those that continue, and do not leave, move up to the first ``n_kept``. Returns how many these
+    are then, how many cells are new and how many seeds were linked to one at rest. A trajectory is
     linked to the root of its cell's first, never to itself, so that links form a forest.
     """
     n_features, last_slot = positions.shape[1], slots.shape[0] // 2 - 1
-    table, places = flat(slots), flat(positions)
+    table, values = flat(slots), flat(positions)
     n_new = n_at_rest = 0
     for i in range(start, start + keys.shape[0]):
         if leaving[i]:
@@ -84,13 +84,14 @@ def _link(keys, live, positions, start, n_kept, leaving, links, sizes, is_at_res
                 continue
         live[n_kept] = rank
         for f in range(n_features):
-            put(places, n_kept * n_features + f, item(places, i * n_features + f))
+            put(values, n_kept * n_features + f, item(values, i * n_features + f))
         n_kept += 1
     return n_kept, n_new, n_at_rest
 
 
 @serial
 def _move_cells(slots, more_slots):
+    """Enter all cells of a table into a larger one."""
     table, last_slot = flat(more_slots), more_slots.shape[0] // 2 - 1
     for old in range(0, slots.shape[0], 2):
         if slots[old] != 0:
@@ -101,7 +102,7 @@ def _move_cells(slots, more_slots):
 
 @serial
 def _write_roots(links, order, start, stop, trajectories):
-    """Write for some ranks the root of the seed, by rank."""
+    """Write for the seeds at some ranks the ranks of their roots."""
     for rank in range(start, stop):
         trajectories[order[rank]] = root_of(flat(links), rank)
 
@@ -117,7 +118,7 @@ def _number_roots(trajectories, order, start, stop, n_trajectories, roots):
 
 
 class Coalescing:
-    """A union-find forest of trajectories, and the cells that they have come into.
+    """A union-find forest of trajectories, and the cells that they have entered.
 
     A trajectory's number is its rank in the order of the ascent: neighbours in space are neighbours
     in all arrays. So are the cells of a block in their table. All but the shifts takes 133 ms of
@@ -142,7 +143,7 @@ class Coalescing:
         live: NDArray[np.int64],
         leaving: NDArray[np.bool_],
     ) -> tuple[int, int]:
-        """Move up those that go on; how many, and how many seeds come to rest by a link."""
+        """Move up those that continue; how many, and how many seeds come to rest by a link."""
         while 4 * (self.n_cells + len(live)) > len(self.slots):
             more_slots = np.zeros(2 * len(self.slots), dtype=np.int64)
             _move_cells(self.slots, more_slots)
@@ -166,13 +167,13 @@ class Coalescing:
         return int(self.sizes[ranks].sum())
 
     def trajectories(self, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Number the roots as seeds come: each seed's trajectory, and the ranks of the roots."""
+        """Number the roots in the order of the seeds: each seed's number, and the roots' ranks."""
         trajectories, roots, n_trajectories = np.empty_like(order), np.empty_like(order), 0
         for start, stop in chunks(len(order), first=FIRST_CHUNK_POSITIONS):
             _write_roots(self.links, order, start, stop, trajectories)
         for start, stop in chunks(len(order), first=FIRST_CHUNK_POSITIONS):
             n_trajectories = _number_roots(trajectories, order, start, stop, n_trajectories, roots)
         roots = roots[:n_trajectories]
-        numbers = self.sizes  # which have served
+        numbers = self.sizes  # no longer needed: their memory is reused
         numbers[roots] = np.arange(n_trajectories)
         return numbers.take(trajectories), roots

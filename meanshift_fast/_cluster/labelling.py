@@ -40,7 +40,7 @@ def ascending(
     )  # fmt: skip
 
 
-def walking_on(index: Index, settings: Settings, report: Report) -> Ascend | None:
+def refining(index: Index, settings: Settings, report: Report) -> Ascend | None:
     """The stricter ascent from endpoints that may lie on a saddle; None where none can."""
     if not index.is_smooth:
         return None
@@ -77,7 +77,7 @@ def label_rows_by_basin(
         ascent, points, merged, order=index.order, limit=settings.limit(units.radius),
         side=settings.coalesce * units.radius,
         ascend=ascending(index, settings, report, scattered=True),
-        walk_on=walking_on(index, settings, report), period=units.period,
+        refine=refining(index, settings, report), period=units.period,
     )  # fmt: skip
     kept = Labelled(
         rows.points, rows.heavy_weights, labels, widths=rows.heavy_widths,
@@ -87,7 +87,7 @@ def label_rows_by_basin(
         every = readonly_table(rows.table)
         labels = _label_with(kept, every, lambda: index, units, settings, report)
         kept = kept._replace(points=every, weights=rows.weights, labels=labels, widths=rows.widths)
-    if np.may_share_memory(kept.points, rows.table):  # whose owner may write to it
+    if np.may_share_memory(kept.points, rows.table):  # the caller may write to its table
         kept = kept._replace(points=kept.points.copy())
     return kept
 
@@ -151,6 +151,6 @@ def _label_with(
         ascent = ascending(arranged, settings, report)(seeds, order=order_of(seeds))
         labels[new] = label_endpoints(
             ascent, kept.merged.in_unit(units.enter), limit=settings.limit(units.radius),
-            walk_on=walking_on(arranged, settings, report), period=units.period,
+            refine=refining(arranged, settings, report), period=units.period,
         )  # fmt: skip
     return labels

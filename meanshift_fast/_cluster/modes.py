@@ -8,10 +8,10 @@
 
 Trajectories that converge to one point end as equal tuples, which a hash table finds at once. A
 sweep then keeps the first of the endpoints that wait, drops those in its ball and finds the next
-first on the way: with few modes this reads the endpoints a few times and sorts nothing. Where many
-modes survive, sweeps would be quadratic. So after a budget of sweeps the endpoints that still wait
-go into a tree, in which a ball costs a handful of blocks, and are sorted as they are needed: by
-support, and by coordinates only among equals that no ball has removed by then.
+first in the same pass: with few modes this reads the endpoints a few times and sorts nothing. Where
+many modes survive, sweeps would be quadratic. So after a budget of sweeps the endpoints that still
+wait go into a tree, in which a ball costs a handful of blocks, and are sorted as they are needed:
+by support, and by coordinates only among equals that no ball has removed by then.
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ from meanshift_fast._jit.simd import (
 
 FIRST_CHUNK_ENDPOINTS = 1 << 20  # endpoints of the first chunk in which equal ones are found
 SURE = 1.0 + 1e-9  # times a square: what exceeds that in some order of adding exceeds it in any
-AT_ONCE = 1 << 23  # visits, or endpoints sorted, in one go: some tenths of a second
+MAX_CALL_VISITS = 1 << 23  # visits, or endpoints sorted, in one call: some tenths of a second
 
 _UNWEIGHTED = np.empty(0)
 _UNWEIGHTED.flags.writeable = False
@@ -80,7 +80,8 @@ def _is_before(endpoints, n_features, support, i, j):
 
 @step
 def _is_beyond(endpoints, n_features, i, j, bandwidth_sq):
-    # Sixteen features at once in any order, to begin with: of digits, 342 modes among 1,700
+    """Whether endpoint i lies outside the ball around endpoint j."""
+    # Sixteen features at once, in any order, come first: of digits, 342 modes among 1,700
     # endpoints take 1.2 ms so, and 2.7 feature by feature.
     far_sq = full(0.0)
     for f in range(0, n_features - LANES + 1, LANES):
@@ -149,7 +150,7 @@ def _count_in(weight, first_child, n_upper, n_ends, left, left_below, parent):
 
 @step
 def _remove(leaf, gone, first_child, n_upper, parent, left, left_below):
-    """Remove some of a leaf's endpoints; an empty leaf closes, and so do the blocks it empties."""
+    """Remove some of a leaf's endpoints; clear the bits of blocks that become empty."""
     here = item(left, leaf) & ~gone
     put(left, leaf, here)
     block, child = n_upper + leaf // LANES, leaf % LANES
@@ -168,7 +169,7 @@ def _remove(leaf, gone, first_child, n_upper, parent, left, left_below):
 
 @step
 def _touched(lower, upper, block, n_features, endpoints, center, radius_sq, among):
-    """Find which of some children the ball touches; the last of them stands untested."""
+    """Find which of some children the ball touches; the last of them is not tested."""
     zero = full(0.0)
     near_sq = zero
     touched, f = among, 0
@@ -250,6 +251,7 @@ def _remove_ball(
 
 @step
 def _drop_removed(values, ranks, start, stop, left):
+    """Keep the ranks of start:stop that are not removed; where they end."""
     kept = start
     for k in range(start, stop):
         rank = item(ranks, k)
@@ -261,6 +263,7 @@ def _drop_removed(values, ranks, start, stop, left):
 
 @step
 def _swap(values, ranks, i, j):
+    """Swap two ranks and their values."""
     value, rank = item(values, i), item(ranks, i)
     put(values, i, item(values, j))
     put(ranks, i, item(ranks, j))
@@ -274,12 +277,12 @@ def _partition(values, ranks, start, stop):
     # The median of three at random. Of the first, middle and last, earlier partitions and removals
     # leave an order that made it quadratic: 2.7 s for a line of 1M endpoints that takes 0.5 s.
     size = stop - start
-    draw = (stop * 1103515245 + 12345) & 0x7FFFFFFF
-    a = item(values, start + draw % size)
-    draw = (draw * 1103515245 + 12345) & 0x7FFFFFFF
-    b = item(values, start + draw % size)
-    draw = (draw * 1103515245 + 12345) & 0x7FFFFFFF
-    c = item(values, start + draw % size)
+    state = (stop * 1103515245 + 12345) & 0x7FFFFFFF
+    a = item(values, start + state % size)
+    state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+    b = item(values, start + state % size)
+    state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+    c = item(values, start + state % size)
     pivot = max(min(a, b), min(max(a, b), c))
     equal, k, below = start, start, stop
     while k < below:
@@ -301,7 +304,7 @@ def _sift(
     endpoints, leaves, order, lower, upper, first_child, n_upper, values, ranks, bandwidth_sq,
     parent, left, left_below, stack, parts, n_parts, modes, n_modes, n_steps
 ):  # fmt: skip
-    """Keep the first endpoint that is left, remove its ball, and so on until none is.
+    """Keep the first endpoint that is left and remove its ball, until none is left.
 
     Sorts parts of the endpoints, the first part first. Those of a part agree in all keys before
     the part's own, key 0 being the support, which ``values`` holds, and key f + 1 feature f.
@@ -363,7 +366,7 @@ def _sift_out(
         n_parts, n_modes = _sift(
             endpoints, tree.points, tree.order, tree.lower, tree.upper, tree.first_child,
             tree.n_upper, values, ranks, bandwidth_sq, parent, left, left_below, stack, parts,
-            n_parts, modes, n_modes, AT_ONCE,
+            n_parts, modes, n_modes, MAX_CALL_VISITS,
         )  # fmt: skip
         if n_parts + 2 > len(parts):
             parts = np.concatenate([parts, np.zeros_like(parts)])
@@ -392,7 +395,7 @@ def merge_modes(
     Parameters
     ----------
     endpoints : read-only C-ordered float64 array of shape (n_seeds, n_features)
-        Where the seeds came to rest, in the order of the seeds; finite, at least one.
+        Where the trajectories ended, in the order of the seeds; finite, at least one.
     support : float64 array of shape (n_seeds,)
         The weight in the last ball of each seed; positive.
     bandwidth : float
@@ -427,10 +430,10 @@ def merge_modes(
     kept = np.empty(n_waiting, dtype=np.int64)
     n_modes, first = 0, -1
     while n_waiting > 0 and n_visits > 0:
-        n_left = n_visits - max(n_waiting, AT_ONCE)
+        n_left = n_visits - max(n_waiting, MAX_CALL_VISITS)
         n_modes, n_waiting, first = sweep(
-            endpoints, support, bandwidth_sq, waiting, n_waiting, first, min(n_visits, AT_ONCE),
-            kept, n_modes,
+            endpoints, support, bandwidth_sq, waiting, n_waiting, first,
+            min(n_visits, MAX_CALL_VISITS), kept, n_modes,
         )  # fmt: skip
         n_visits = n_left
     if n_waiting > 0:

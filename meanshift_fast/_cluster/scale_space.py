@@ -51,9 +51,9 @@ from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 
 RUNGS_AN_OCTAVE = 8
-MIN_RADIUS, MAX_RADIUS = 1e-100, 1e150  # that one unit serves
+MIN_RADIUS, MAX_RADIUS = 1e-100, 1e150  # that one unit can hold
 MAX_FIRST_SEEDS = 10_000  # rows that the first rung starts from, and that measure its bandwidth
-MIN_SUPPORT_SHARE = 0.05  # of the heaviest mode's, below which a mode may be a straggler
+MIN_SUPPORT_SHARE = 0.05  # of the heaviest mode's, below which a mode may be an outlier
 MAX_TRIED_SEEDS = 200_000  # rows: 12 s in all; a million would take 80
 
 PLATEAU_DTYPE = np.dtype(
@@ -86,11 +86,11 @@ class _Counting(NamedTuple):
 
     def centers(self, support: NDArray[np.float64]) -> int:
         """How many centres a fit has."""
-        # What the scaling of the weights rounds is not to drop a mode of just enough.
+        # The scaling of the weights rounds, and must not drop a mode of exactly the least support.
         return count_supported(support / self.unit * (1.0 + 1e-9), self.min_support)
 
     def clusters(self, support: NDArray[np.float64]) -> int:
-        """How many of them are clusters: without a least support, stragglers are none."""
+        """How many of them are clusters: without a least support, outliers are left out."""
         if self.min_support > 0.0:
             return self.centers(support)
         enough = min(self.n_rows**0.5, MIN_SUPPORT_SHARE * support[0])
@@ -121,7 +121,7 @@ def stable_bandwidth(
     min_support : float, default=0
         As in `count_supported`: centres of less support are none.
     metric : Metric, default=EUCLIDEAN
-        In which distances are measured.
+        How distances are measured.
 
     Returns
     -------
@@ -168,7 +168,7 @@ class _Arranged(NamedTuple):
         return self._replace(units=units)
 
     def shifting(self) -> Index:
-        """What shifts positions among the rows."""
+        """The index that shifts positions."""
         if self.units.radius == 0.0:
             return ExactIndex(self.tree)
         index = FlatIndex(self.tree, self.units.radius)
@@ -182,6 +182,7 @@ def _arrange(
     bounds: NDArray[np.float64],
     bandwidth: float,
 ) -> _Arranged:
+    """Enter the rows in the unit of a bandwidth, and build their tree."""
     units = metric.units(metric.bandwidth_of(bandwidth), bounds)
     entered = units.enter(table)
     if units.period.size:
@@ -240,7 +241,7 @@ def count_clusters(
         )
         varying = bounds[1] > bounds[0]
         # Where most rows are equal the ball has no radius; a thousandth of the spread serves, or
-        # what a mean of equal rows is rounded by. Where all are, there is no spread.
+        # the rounding error of a mean of equal rows. Where all are equal, there is no spread.
         if least == 0.0 and varying.any():
             largest = np.abs(bounds[:, varying]).max()
             least = max(spread / 1000, 8.0 * float(np.spacing(largest)))
@@ -290,7 +291,7 @@ def _spread(
     scales = np.ldexp(1.0, -exponents)
     offsets = points * scales
     mean = np.average(offsets, axis=0, weights=each)
-    offsets -= np.clip(mean, *(bounds * scales))  # that of equal rows may be rounded
+    offsets -= np.clip(mean, *(bounds * scales))  # the mean of equal rows may be rounded
     np.multiply(offsets, offsets, out=offsets)
     variances = np.average(offsets, axis=0, weights=each)
     unit = int(exponents[variances > 0.0].max(initial=-1000))
@@ -305,7 +306,7 @@ def _modes(
     coalesce: float = 0.0,
     order: NDArray[np.signedinteger] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ascend from some seeds to modes, both in the unit of the columns, and what supports them."""
+    """Ascend from seeds in the unit of the columns; the modes in that unit, and their support."""
     units = rows.units
     ascent = ascend(
         rows.shifting(), units.enter(seeds), tol=1e-3, max_iter=300, report=lambda *_: None,
@@ -314,8 +315,8 @@ def _modes(
     reached = ascent.support > 0
     if not reached.any():
         return seeds[:0], ascent.support[:0]
-    ends = readonly_table(ascent.endpoints[reached])
-    modes, support = merge_in(units, ends, ascent.support[reached])
+    endpoints = readonly_table(ascent.endpoints[reached])
+    modes, support = merge_in(units, endpoints, ascent.support[reached])
     return readonly_table(units.leave(modes)), support
 
 
@@ -327,7 +328,7 @@ def longest_plateau(plateaus: NDArray[np.void]) -> np.void:
 
 
 def _middle(low: float, high: float) -> float:
-    """The geometric mean, whose square need not be a number."""
+    """The geometric mean; the product of both may be too large or too small for a float."""
     exponent = (math.frexp(low)[1] + math.frexp(high)[1]) // 2
     return math.ldexp(math.sqrt(math.ldexp(low, -exponent) * math.ldexp(high, -exponent)), exponent)
 
@@ -336,7 +337,7 @@ def _bins(rows: _Arranged, bandwidth: float) -> NDArray[np.float64]:
     """The centres of the occupied bins, in the unit of the columns."""
     metric = rows.metric
     width = metric.bandwidth_of(bandwidth)
-    metric.units(width, rows.bounds, in_bins=True)  # refuses what has no bins
+    metric.units(width, rows.bounds, in_bins=True)  # refuses rows that have no bins
     radius = rows.units.radius
     first_rows, _ = find_bins(rows.entered, radius, np.empty(0, dtype=np.int64))
     firsts = rows.entered[first_rows]
@@ -360,7 +361,7 @@ def _tried(
         bins = _bins(rows, bandwidth)
         n_centers = counting.centers(_modes(rows, bins, order=tree.order_of(bins))[1])
         differs = n_centers != count
-        if every_row and not differs:  # which takes far longer, and rarely helps where bins do not
+        if every_row and not differs:  # slow, and it rarely agrees where bins do not
             support = _modes(rows, rows.table, coalesce, rows.order)[1]
             n_centers = counting.centers(support)
         best = min(best, (differs, abs(n_centers - count), bandwidth, n_centers))
@@ -391,7 +392,7 @@ def _plateaus(
 def _effective(
     n_samples: int, weights: NDArray[np.float64]
 ) -> tuple[float, float, NDArray[np.float64]]:
-    """The number of equal rows that weights amount to (Kish), of a weight of 1, and of each row."""
+    """How many equal rows the weights amount to (Kish): in all, for a weight of 1, for each row."""
     if not weights.size:
         return float(n_samples), 1.0, weights
     total = weights.sum()

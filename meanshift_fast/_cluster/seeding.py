@@ -1,4 +1,4 @@
-"""Seeds and condensing: the occupied bins of a grid, in the order in which rows enter them.
+"""Seeds, and equal rows: the occupied bins of a grid, in the order in which rows enter them.
 
     row     0  1  2  3  4  5  6         a slot of the table
     bin     a  b  a  c  b  a  c    ->   for each bin: its number    ->   first row  0  1  3
@@ -6,10 +6,10 @@
 
 A bin is known by its first row. Its coordinates are not kept, and never become integers, so that
 none is too large. Where the bins between the lowest and the highest row are few, each has a slot
-of its own; else they are hashed. The table is as long in either case, and such pages of it as no
-bin falls on take no memory.
+of its own; else they are hashed. The table is as long in either case, and pages of it without
+a bin take no memory.
 
-Each thread looks at a part of the rows, with slots of its own; in the end the bins of the other
+Each thread reads a part of the rows, with slots of its own; in the end the bins of the other
 parts are merged into those of the first, in order.
 """
 
@@ -33,8 +33,8 @@ from meanshift_fast._jit.hashing import mixed
 from meanshift_fast._jit.simd import bit_patterns, flat, item, put
 from meanshift_fast._jit.threads import available_threads
 
-MAX_SAMPLE_ROWS = 8192  # that predict whether rows repeat
-BLOCK = 512  # rows that stay in cache while each of their columns is looked at
+MAX_SAMPLE_ROWS = 8192  # of the sample that predicts whether rows repeat
+BLOCK = 512  # rows that stay in cache while each of their columns is read
 FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk
 MAX_PARTS = 8  # at most: each has slots of its own
 LEAST_BIN = float(np.finfo(np.float32).tiny)
@@ -43,8 +43,8 @@ MAX_DOUBLE_NUMBER = float(1 << 53)  # the same of float64
 
 
 # A million rows in two columns take one thread 4.8 ms and two 3.3; handed on as arrays and not as
-# flat pointers, they took one 7.6. To round a block's values before its rows are looked at, for the
-# sake of vectors, was half as slow again.
+# flat pointers, they took one 7.6. Rounding a block's values
+# beforehand, to use vectors, took half as long again.
 
 
 @step
@@ -83,11 +83,11 @@ def span_bins(points, bin_size, origin, stride):
 @step
 def _own_slot(points, row, n_features, bin_size, origin, stride):
     """The slot of a row's bin where each bin has one."""
-    place = 0.0
+    number = 0.0
     for f in range(n_features):
         value = _bin(item(points, row * n_features + f), bin_size)
-        place += (value - item(origin, f)) * item(stride, f)
-    return int(place)
+        number += (value - item(origin, f)) * item(stride, f)
+    return int(number)
 
 
 @step
@@ -99,7 +99,7 @@ def _hashed_slot(points, row, n_features, bin_size, slots, last_slot, rows, bins
     for f in range(n_features):
         put(bins, f, _bin(item(points, row * n_features + f), bin_size))
         code = mixed(code, item(bit_patterns(bins), f))
-    # The last bits of whole numbers are zeros: one more turn makes those of the hash be any.
+    # The last bits of whole numbers are zeros: one more round of mixing spreads the hash.
     slot = mixed(code, np.int64(0)) & last_slot
     while item(slots, slot) > 0:
         known = item(rows, item(slots, slot) - 1) * n_features
@@ -262,15 +262,15 @@ def whole_rows_once(
     """
     if weights.size or len(points) < thresholds.MIN_COUNTED_ROWS:
         return points, weights
-    nowhere = np.empty(0, dtype=np.int64)
+    no_inverse = np.empty(0, dtype=np.int64)
     some = readonly_table(points[:: -(-len(points) // MAX_SAMPLE_ROWS)])
     if (some != np.rint(some)).any():
         return points, weights
     # Were half of the rows distinct, so many of the sample would repeat.
-    n_repeated = len(some) - len(find_bins(some, 1.0, nowhere)[0])
+    n_repeated = len(some) - len(find_bins(some, 1.0, no_inverse)[0])
     if n_repeated < len(some) ** 2 / len(points) or (points != np.rint(points)).any():
         return points, weights
-    rows, counts = find_bins(points, 1.0, nowhere)
+    rows, counts = find_bins(points, 1.0, no_inverse)
     if 2 * len(rows) > len(points):
         return points, weights
     distinct, often = points.take(rows, axis=0), counts.astype(np.float64)
@@ -363,9 +363,9 @@ def _in_bins(X: NDArray[Any], bin_size: float | NDArray[np.float64]) -> tuple[ND
             return X / bin_size, 1.0
     if X.dtype == np.float64:
         return X, float(bin_size)
-    # The precision of the quotient is NumPy's choice: a Python float follows X. Where it cannot
-    # hold the bin size, scikit-learn divides by zero, and where not the bins' numbers, many are one
-    # to it; float64 serves better.
+    # NumPy chooses the precision of the quotient: a Python float follows X. Where it cannot hold
+    # the bin size, scikit-learn divides by zero; where it cannot hold the bins' numbers,
+    # scikit-learn makes one bin of many. In both cases float64 replaces it.
     with np.errstate(over="ignore", under="ignore"):
         precision = np.true_divide(X[:0], bin_size).dtype
         if precision == np.float64 or precision.type(bin_size) == 0:
@@ -390,7 +390,7 @@ def _centers(
     """
     with np.errstate(over="ignore", invalid="ignore"):
         singles: NDArray[Any] = numbers.astype(np.float32) * bin_size
-        # What float32 cannot hold makes scikit-learn's seeds zero, infinite or NaN.
+        # Numbers that float32 cannot hold make scikit-learn's seeds zero, infinite or NaN.
         serve = (np.abs(numbers) <= MAX_SINGLE_NUMBER) & np.isfinite(singles)
     serve &= np.abs(bin_size) >= LEAST_BIN
     if serve.all():

@@ -25,14 +25,14 @@ from meanshift_fast._jit.simd import LANES, flat, full, item, load, store
 from meanshift_fast._jit.threads import available_threads
 
 # Rows, and values, up to which one thread measures all pairs: 20 x 2 rows take 0.07 ms (with a tree
-# 0.45), 300 take 0.7 (0.8), 1,000 take 3.5 (1.7, with two threads). In return a first fit of them,
-# which compiles for most of its time, takes 13.4 s and not 19.1: medians of three, by turns.
+# 0.45), 300 take 0.7 (0.8), 1,000 take 3.5 (1.7, with two threads). Besides, a first fit of so few
+# rows, mostly compilation, takes 13.4 s and not 19.1: medians of three, by turns.
 MAX_PAIRS_ROWS = 1024
 MAX_PAIRS_VALUES = 1 << 14
 # Ranks that a thread searches at a time; the first of them without a prediction, by a dozen counts.
 MIN_RANKS_A_TAKE, MAX_RANKS_A_TAKE = 64, 512
 ROWS_AT_ONCE = 4  # 64 columns take half the time that one row at a time takes
-FIRST_CHUNK_VALUES = 1 << 27  # that one count for each row of the first chunk reads at most
+FIRST_CHUNK_VALUES = 1 << 27  # values that a count for each row of the first chunk reads at most
 
 
 # Few rows: all pairs are measured, with no tree and no kernel over threads.
@@ -46,11 +46,11 @@ def _measure_rows(points, n_leaves, first, n_features, j, last, distances):
         a_sq = b_sq = c_sq = d_sq = full(0.0)
         for f in range(n_features):
             values = load(points, i * n_features + f)
-            place = own + f * LANES
-            a = values - item(points, place + j)
-            b = values - item(points, place + min(j + 1, last))
-            c = values - item(points, place + min(j + 2, last))
-            d = values - item(points, place + min(j + 3, last))
+            at = own + f * LANES
+            a = values - item(points, at + j)
+            b = values - item(points, at + min(j + 1, last))
+            c = values - item(points, at + min(j + 2, last))
+            d = values - item(points, at + min(j + 3, last))
             a_sq, b_sq, c_sq, d_sq = a_sq + a * a, b_sq + b * b, c_sq + c * c, d_sq + d * d
         store(distances, i, a_sq)
         store(distances, n_leaves + i, b_sq)
@@ -99,7 +99,7 @@ def _kth_distances_of_few(
 
 
 def _flattened(rows: tree.MomentTree) -> tuple[Any, ...]:
-    """Lay the tree out as the kernels take it: lanes in rows, whatever they belong to."""
+    """Lay the tree out as the kernels take it: every array as rows of sixteen lanes."""
     return (
         rows.points.reshape(-1, LANES),
         rows.point_weights,
@@ -149,7 +149,7 @@ def _with_unit_weights(
     is_weighted = weights.size > 0
     points, weights = _rows_once(points, weights)
     if is_weighted:
-        if weight * quantile < 1.0:  # as of weights that sum to 1, which are no numbers of rows
+        if weight * quantile < 1.0:  # weights may sum to 1, and are then no numbers of rows
             k = weight * quantile or float(weights.min())
         # Sums of fractions come out a little short of a whole number, depending on their order.
         k *= 1.0 - 1e-10
@@ -244,7 +244,7 @@ def mean_kth_distance(
         The rows' weights, positive; empty where all are 1. A row of weight w is w rows; where
         ``k`` would come to 0, it is the weight times the quantile, not rounded.
     metric : Metric, default=EUCLIDEAN
-        In which distances are measured.
+        How distances are measured.
 
     Returns
     -------

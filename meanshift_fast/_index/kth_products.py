@@ -125,10 +125,12 @@ def kth_distances(
     n_rows = max(BLOCK_VALUES // len(norms_sq), 1)
 
     def worker() -> Callable[[int], None]:
+        """Make the memory of a thread, and the function that runs its tasks."""
         products = np.empty((n_rows, len(norms_sq)), dtype=np.float32)
         memory = tuple(np.empty(len(norms_sq)) for _ in range(3))
 
         def run(start: int) -> None:
+            """Search the rows from ``start`` on, a block of products."""
             stop = min(start + n_rows, n_samples)
             some = products[: stop - start]
             np.dot(singles.values[start:stop], singles.values.T, out=some)

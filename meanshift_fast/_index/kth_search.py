@@ -46,7 +46,7 @@ from meanshift_fast._jit.simd import (
 
 ROUNDING = 1e-9  # relative, of a bound on the change of a k-th distance: far more than it can be
 SMALLEST_REACH = 1e-150  # lets a bracket of no width hold the distance 0
-SMALLEST_MOVE_SQ = 1e-200  # of two rows whose difference corrects a gradient
+SMALLEST_MOVE_SQ = 1e-200  # between two rows, for their difference to correct a gradient
 # Half the width of a bracket in mean errors of predictions, and how much more for each feature: a
 # second count takes the longer the more there are, a longer list does not.
 BRACKET_IN_ERRORS, BRACKET_A_FEATURE = 2.5, 0.0625
@@ -81,7 +81,7 @@ class Memory(NamedTuple):
         Squared distances in the leaves that a bracket cuts, and weights.
     kept, kept_weights
         For a selection.
-    place, before, origin
+    position, before, origin
         A row, the one before it, and the first of a take.
     gradient
         The gradients of the two predictions.
@@ -92,14 +92,14 @@ class Memory(NamedTuple):
     listed_weights: NDArray[np.float64]
     kept: NDArray[np.float64]
     kept_weights: NDArray[np.float64]
-    place: NDArray[np.float64]
+    position: NDArray[np.float64]
     before: NDArray[np.float64]
     origin: NDArray[np.float64]
     gradient: NDArray[np.float64]
 
 
 class State(NamedTuple):
-    """What is known of a row whose k-th distance was found.
+    """A row's k-th distance and what predicts that of the next row.
 
     Attributes
     ----------
@@ -120,11 +120,11 @@ class State(NamedTuple):
 
 
 @inlined
-def _count_children(views, n_features, place, low_sq, high_sq, block):
+def _count_children(views, n_features, position, low_sq, high_sq, block):
     """The weight of the children of a block that are nearer than a bracket, and that it cuts."""
     near_sq = far_sq = full(0.0)
     for f in range(n_features):
-        value = item(place, f)
+        value = item(position, f)
         gap, span = gap_and_span(
             load(views.lower, block * n_features + f), load(views.upper, block * n_features + f),
             value, value,
@@ -143,7 +143,7 @@ def _count_between(views, n_features, low, high, memory):
     A leaf is listed as a whole, its rows that are not between with a weight of 0: a branch for each
     row between took as long.
     """
-    zero, place, n_listed = full(0.0), memory.place, np.int64(0)
+    zero, position, n_listed = full(0.0), memory.position, np.int64(0)
     low_sq, high_sq = low * low, high * high
     counted = below = reached = zero
     put(memory.stack, 0, 0)
@@ -151,7 +151,7 @@ def _count_between(views, n_features, low, high, memory):
     while waiting > 0:
         waiting -= 1
         block = item(memory.stack, waiting)
-        weights, cut = _count_children(views, n_features, place, low_sq, high_sq, block)
+        weights, cut = _count_children(views, n_features, position, low_sq, high_sq, block)
         counted = counted + weights
         child = item(views.first_child, block)
         if block < views.n_upper:
@@ -162,7 +162,7 @@ def _count_between(views, n_features, low, high, memory):
             cut &= cut - 1
             distance_sq = zero
             for f in range(n_features):
-                away = load(views.points, leaf * n_features + f) - item(place, f)
+                away = load(views.points, leaf * n_features + f) - item(position, f)
                 distance_sq = distance_sq + away * away
             nearer, near = distance_sq < low_sq, distance_sq < high_sq
             weights = load(views.point_weights, leaf * views.weighted)
@@ -177,6 +177,7 @@ def _count_between(views, n_features, low, high, memory):
 
 @step
 def _count(views, n_features, low, high, memory):
+    """Count between two distances; two features have a traversal of their own."""
     two = np.int64(2)  # no literal, for which the traversal would be compiled anew
     if n_features == two:
         return _count_between(views, two, low, high, memory)
@@ -240,8 +241,8 @@ def _predict(memory, n_features, state):
     """Both predictions for a row, its squared distances from the row before and the origin."""
     moved_sq = from_origin_sq = plain = curved = 0.0
     for f in range(n_features):
-        away = item(memory.place, f) - item(memory.before, f)
-        out = item(memory.place, f) - item(memory.origin, f)
+        away = item(memory.position, f) - item(memory.before, f)
+        out = item(memory.position, f) - item(memory.origin, f)
         moved_sq += away * away
         from_origin_sq += out * out
         plain += away * item(memory.gradient, f)
@@ -259,7 +260,7 @@ def _correct(memory, n_features, state, predicted, moved_sq, from_origin_sq, dis
         rate = GRADIENT_RATE / moved_sq
         missed, missed_sq = rate * (distance - plain), rate * (distance**2 - curved**2)
         for f in range(n_features):
-            away = item(memory.place, f) - item(memory.before, f)
+            away = item(memory.position, f) - item(memory.before, f)
             put(memory.gradient, f, item(memory.gradient, f) + missed * away)
             g = n_features + f
             put(memory.gradient, g, item(memory.gradient, g) + missed_sq * away)
@@ -296,19 +297,19 @@ def _search_ranks(views, n_features, k, most, start, stop, memory, found):
     state = State(0.0, 0.0, (0.0, 0.0))
     for rank in range(start, stop):
         for f in range(n_features):
-            place = (rank // LANES * n_features + f) * LANES + rank % LANES
-            put(memory.place, f, item(views.points, place))
+            at = (rank // LANES * n_features + f) * LANES + rank % LANES
+            put(memory.position, f, item(views.points, at))
         if rank == start:
             state = State(_by_halving(views, n_features, k, most, memory), 0.0, (0.0, 0.0))
             for f in range(n_features):
-                put(memory.origin, f, item(memory.place, f))
+                put(memory.origin, f, item(memory.position, f))
                 put(memory.gradient, f, 0.0)
                 put(memory.gradient, n_features + f, 0.0)
         else:
             state = _next_row(views, n_features, k, most, state, memory)
         put(found, rank, state.distance)
         for f in range(n_features):
-            put(memory.before, f, item(memory.place, f))
+            put(memory.before, f, item(memory.position, f))
 
 
 @step

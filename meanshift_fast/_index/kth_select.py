@@ -1,4 +1,4 @@
-"""The k-th smallest of weighted distances: counting passes close in on it, then a selection.
+"""The k-th smallest of weighted distances: counting passes narrow a bracket, then a selection.
 
 distances  0 ------[ low ...... high ]------------>     weight below each end is known
                       interpolate, count, narrow        until a few are left to select from
@@ -18,11 +18,11 @@ MAX_PROBES = 64  # distances looked at for one within the bracket, where interpo
 
 @step
 def _one_between(distances, first, n_leaves, low, high):
-    """Pick some distance between low and high, or the middle where it meets none."""
-    place = n_leaves
+    """Pick some distance between low and high; their middle where none is found."""
+    at = n_leaves
     for _ in range(MAX_PROBES):
-        place = (place * 69069 + 12345) % (n_leaves * LANES)
-        value = item(distances, first * LANES + place)
+        at = (at * 69069 + 12345) % (n_leaves * LANES)
+        value = item(distances, first * LANES + at)
         if low < value < high:
             return value
     return 0.5 * low + 0.5 * high
@@ -74,7 +74,7 @@ def kth_sq(distances, first, weights, n_leaves, target, bracket, kept, kept_weig
     ``bracket`` is (low, high, weight): no distance with a weight is below the first, the one to
     find is below the second, and the third is the weight of all that are.
 
-    Counting passes over all distances close in on it; the few that are left are selected from.
+    Counting passes over all distances narrow the bracket; a selection among the few left follows.
     Selecting from all of them took several times as long where distances are of many scales.
     """
     low, high, reached = bracket
@@ -85,7 +85,7 @@ def kth_sq(distances, first, weights, n_leaves, target, bracket, kept, kept_weig
             bound = _one_between(distances, first, n_leaves, low, high)
         else:
             # First straight at the target; then a little past it, on the side that the last
-            # pass left wide, so that both ends close in.
+            # pass left wide, so that both ends move.
             share = (target - below) / (reached - below) + lean
             bound = low + (high - low) * min(max(share, 0.02), 0.98)
         passed = zero

@@ -40,7 +40,7 @@ from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.simd import LANES
 
-TASK_ROWS = TASK_LEAVES * LANES  # fewer where each row takes so long that a task would
+TASK_ROWS = TASK_LEAVES * LANES  # fewer where a task of so many would take long
 FIRST_CHUNK_TASKS = 16  # where tasks are of fewer rows
 # Rows of a task where all rows would be one: 1,797 digits and 342 modes take 1.6 ms and not 3.
 SMALL_TASK_ROWS = 512
@@ -52,7 +52,7 @@ MEASURED_LEAVES = 8  # block by block, and eight times as many rows row by row
 
 
 def limit_square(limit: float | None) -> float:
-    """Find the largest number whose square root is at most ``limit``; None is no limit."""
+    """Find the largest number with a square root of at most ``limit``; None is no limit."""
     if limit is None:
         return math.inf
     square = limit * limit
@@ -78,7 +78,7 @@ def _modes_met(
     labels: NDArray[np.int64],
 ) -> float:
     """Count the modes that a row is measured against block by block, on average over few leaves."""
-    n_groups, n_features = modes.places.shape[:2]
+    n_groups, n_features = modes.positions.shape[:2]
     memory = Modes(
         np.empty((2, n_groups * n_features + 1, LANES)), np.empty((2, len(modes.numbers)))
     )
@@ -116,7 +116,8 @@ def _rows_a_task(n_rows: int, most: int) -> int:
 def _take_all_modes(
     points: NDArray[np.float64], modes: Modes, limit_sq: float, labels: NDArray[np.int64]
 ) -> None:
-    first = FIRST_CHUNK_VALUES // modes.places.size
+    """Label a table by all modes, in chunks."""
+    first = FIRST_CHUNK_VALUES // modes.positions.size
     most = TASK_ROWS if len(points) > TASK_ROWS else SMALL_TASK_ROWS
     n_rows = _rows_a_task(first, most)
     for start, stop in chunks(len(points), first=first, multiple=n_rows):
@@ -132,11 +133,12 @@ def _take_blocks(
     limit_sq: float,
     labels: NDArray[np.int64],
 ) -> None:
-    # A task of 4,096 rows that meet 60,000 modes in 48 columns took 1.5 s, and Ctrl-C waits for
-    # it. With tasks of 256, four such take 6.0 s and not 4.8: that is what it costs.
+    """Label a table block by block, in chunks."""
+    # A task of 4,096 rows against 60,000 modes in 48 columns took 1.5 s, and Ctrl-C waits for
+    # it. Four such tasks take 4.8 s, and the same rows in tasks of 256 take 6.0 s.
     is_short = TASK_ROWS * n_met * tree.points.shape[1] < FIRST_CHUNK_VALUES
     n_leaves = TASK_LEAVES if is_short else LANES
-    first = FIRST_CHUNK_VALUES // modes.places.size // LANES
+    first = FIRST_CHUNK_VALUES // modes.positions.size // LANES
     for start, stop in chunks(len(tree.points), first=first, multiple=n_leaves):
         label_all_by_blocks(
             tree.points, tree.order, start, stop, n_leaves, boxes, modes, limit_sq, labels
@@ -150,6 +152,7 @@ def _take_rows(
     limit_sq: float,
     labels: NDArray[np.int64],
 ) -> None:
+    """Label a table row by row, in chunks."""
     n_values = int(FIRST_CHUNK_VALUES / max(n_like * points.shape[1], 1.0))
     first = min(FIRST_CHUNK_TASKS * TASK_ROWS, n_values)
     n_rows = _rows_a_task(first, TASK_ROWS)
@@ -159,7 +162,7 @@ def _take_rows(
 
 
 def take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
-    """Whether there are too few rows and modes to wake other threads for."""
+    """Whether there are too few rows and modes for more than one thread."""
     return points.size * len(modes) <= thresholds.MAX_ONE_THREAD_LABEL_VALUES
 
 
@@ -209,7 +212,7 @@ def nearest_labels(
         labels = nearest_labels(points, images, limit=limit, tree=tree)
         return np.where(labels < 0, labels, labels // n_images)
     (n_samples, n_features), n_modes = points.shape, len(modes)
-    if n_modes == 1 and limit is None:  # which takes 2 us of a thousand rows, and a search 15
+    if n_modes == 1 and limit is None:  # a thousand rows take 2 us, and a search 15
         return np.zeros(n_samples, dtype=np.int64)
     limit_sq = limit_square(limit)
     labels = np.empty(n_samples, dtype=np.int64)

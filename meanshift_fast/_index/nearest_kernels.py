@@ -18,13 +18,13 @@ class Modes(NamedTuple):
 
     Attributes
     ----------
-    places : float64 array of shape (n_groups, n_features, 16)
+    positions : float64 array of shape (n_groups, n_features, 16)
         Sixteen modes side by side; the last group is filled up with +inf.
     numbers : float64 array of shape (n_modes,)
         As float64, so that a lane can hold one.
     """
 
-    places: NDArray[np.float64]
+    positions: NDArray[np.float64]
     numbers: NDArray[np.float64]
 
 
@@ -102,7 +102,7 @@ def label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
 @step
 def _least_far_sq(modes, n_modes, low, high, box, n_features, scratch):
     """The least over some modes of the largest squared distance from a mode to a box."""
-    least_sq = full(np.finfo(np.float64).max)  # infinitely far modes never win: no label, or 0
+    least_sq = full(np.finfo(np.float64).max)  # infinitely far modes are never nearest: -1, or 0
     for group in range((n_modes + LANES - 1) // LANES):
         far_sq = full(0.0)
         for f in range(n_features):
@@ -121,15 +121,15 @@ def _least_far_sq(modes, n_modes, low, high, box, n_features, scratch):
 @step
 def _copy_mode(modes, group, lane, n_features, kept, n_kept):
     """Append one mode to others that lie in lanes."""
-    place = n_kept // LANES * n_features * LANES + n_kept % LANES
+    at = n_kept // LANES * n_features * LANES + n_kept % LANES
     for f in range(n_features):
         value = item(modes, (group * n_features + f) * LANES + lane)
-        put(kept, place + f * LANES, value)
+        put(kept, at + f * LANES, value)
 
 
 @step
 def _keep_near(modes, numbers, n_modes, low, high, box, n_features, kept, kept_numbers):
-    """Keep the modes that may be nearest to a place in a box, in their order; how many."""
+    """Keep the modes that may be nearest to a point in a box, in their order; how many."""
     reach_sq = _least_far_sq(modes, n_modes, low, high, box, n_features, kept)
     n_kept = np.int64(0)
     for group in range((n_modes + LANES - 1) // LANES):
@@ -147,9 +147,9 @@ def _keep_near(modes, numbers, n_modes, low, high, box, n_features, kept, kept_n
             put(kept_numbers, n_kept, item(numbers, group * LANES + lane))
             n_kept += 1
     for k in range(n_kept, (n_kept + LANES - 1) // LANES * LANES):
-        place = k // LANES * n_features * LANES + k % LANES
+        at = k // LANES * n_features * LANES + k % LANES
         for f in range(n_features):
-            put(kept, place + f * LANES, np.inf)
+            put(kept, at + f * LANES, np.inf)
     return n_kept
 
 
@@ -161,11 +161,11 @@ def label_by_blocks(points, order, start, stop, boxes, modes, limit_sq, memory, 
     """
     low, high, wide_low, wide_high = boxes
     n_features = points.shape[1]
-    some, some_numbers = flat(memory.places[0]), flat(memory.numbers[0])
-    few, few_numbers = flat(memory.places[1]), flat(memory.numbers[1])
-    scratch = memory.places.shape[1] - 1
+    some, some_numbers = flat(memory.positions[0]), flat(memory.numbers[0])
+    few, few_numbers = flat(memory.positions[1]), flat(memory.numbers[1])
+    scratch = memory.positions.shape[1] - 1
     n_some = _keep_near(
-        flat(modes.places), flat(modes.numbers), modes.numbers.shape[0], flat(wide_low),
+        flat(modes.positions), flat(modes.numbers), modes.numbers.shape[0], flat(wide_low),
         flat(wide_high), start // TASK_LEAVES, n_features, some, some_numbers,
     )  # fmt: skip
     n_few = n_met = 0
@@ -189,41 +189,42 @@ def label_all_by_blocks(points, order, begin, end, n_leaves, boxes, modes, limit
     for task in prange((end - begin + n_leaves - 1) // n_leaves):
         start, stop = begin + task * n_leaves, min(begin + (task + 1) * n_leaves, end)
         memory = Modes(
-            np.empty((2, modes.places.shape[0] * modes.places.shape[1] + 1, LANES)),
+            np.empty((2, modes.positions.shape[0] * modes.positions.shape[1] + 1, LANES)),
             np.empty((2, modes.numbers.shape[0])),
         )
         label_by_blocks(points, order, start, stop, boxes, modes, limit_sq, memory, labels)
 
 
-# Row by row, by a queue of nodes. A depth-first walk, as in `traversal.py`, took rows of 50,000
-# modes in 64 dimensions through two nodes in five before their own mode; the nearest node first
-# takes them through 8.
+# Row by row, by a queue of nodes. A depth-first traversal, as in `traversal.py`, opened
+# two nodes in five before a row's own mode, of 50,000 modes in 64 dimensions; with the nearest
+# node first a row opens 8.
 
 
 @step
 def _push(queue_sq, queue, size, node_sq, node):
-    place, parent = size, (size - 1) // 2
-    while place > 0 and item(queue_sq, parent) > node_sq:
-        put(queue_sq, place, item(queue_sq, parent))
-        put(queue, place, item(queue, parent))
-        place, parent = parent, (parent - 1) // 2
-    put(queue_sq, place, node_sq)
-    put(queue, place, node)
+    """Add a node to the queue, a binary heap of squared distances."""
+    at, parent = size, (size - 1) // 2
+    while at > 0 and item(queue_sq, parent) > node_sq:
+        put(queue_sq, at, item(queue_sq, parent))
+        put(queue, at, item(queue, parent))
+        at, parent = parent, (parent - 1) // 2
+    put(queue_sq, at, node_sq)
+    put(queue, at, node)
 
 
 @step
 def _pop(queue_sq, queue, size):
     """Remove the first; ``size`` is the number of nodes left."""
     last_sq, last = item(queue_sq, size), item(queue, size)
-    place, child = 0, 1
+    at, child = 0, 1
     child += child + 1 < size and item(queue_sq, child + 1) < item(queue_sq, child)
     while child < size and item(queue_sq, child) < last_sq:
-        put(queue_sq, place, item(queue_sq, child))
-        put(queue, place, item(queue, child))
-        place, child = child, 2 * child + 1
+        put(queue_sq, at, item(queue_sq, child))
+        put(queue, at, item(queue, child))
+        at, child = child, 2 * child + 1
         child += child + 1 < size and item(queue_sq, child + 1) < item(queue_sq, child)
-    put(queue_sq, place, last_sq)
-    put(queue, place, last)
+    put(queue_sq, at, last_sq)
+    put(queue, at, last)
 
 
 @step

@@ -37,8 +37,8 @@ from meanshift_fast._jit.threads import available_threads
 
 MAX_SPLIT_RANKS = 1 << 24  # ranks split at medians by one call: some tenths of a second
 # Chunks of 4,096 rows and 128 rows a cell made the build of 1M x 2 rows 4 ms longer, of 40 of one
-# thread: what the cells do not sort, a chunk must, by a level more of cuts.
-CHUNK_ROWS = 1024  # that one task arranges in cache: 4 blocks of 16 leaves of 16 rows
+# thread: larger cells leave one more level of cuts to each chunk.
+CHUNK_ROWS = 1024  # rows that one task arranges in cache: 4 blocks of 16 leaves of 16 rows
 ROWS_PER_CELL = 32  # on average
 BUCKETS = 256  # a power of two: the last bits of a rounded value are its bucket
 
@@ -48,19 +48,21 @@ BUCKETS = 256  # a power of two: the last bits of a rounded value are its bucket
 
 @step
 def _count_cells(points, start, stop, features, origin, scale, bit_table, cells, counts):
+    """Find the cells of rows start:stop, and count the rows of each cell."""
     last = float(bit_table.shape[1] - 1)
     for i in range(start, stop):
         cell = 0
         for k in range(features.shape[0]):
             # Halves, because the extent of finite values need not be finite.
-            place = (points[i, features[k]] * 0.5 - origin[k]) * scale[k]
-            cell |= bit_table[k, int(min(place, last))]
+            number = (points[i, features[k]] * 0.5 - origin[k]) * scale[k]
+            cell |= bit_table[k, int(min(number, last))]
         cells[i] = cell
         counts[cell] += 1
 
 
 @step
 def _place(cells, start, stop, position, order):
+    """Write rows start:stop at the next ranks of their cells."""
     for i in range(start, stop):
         cell = cells[i]
         order[position[cell]] = i
@@ -69,6 +71,7 @@ def _place(cells, start, stop, position, order):
 
 @step
 def _counts_to_positions(counts, cell_start):
+    """Turn counts into first ranks, cell by cell and then part by part."""
     rank = 0
     for cell in range(counts.shape[1]):
         cell_start[cell] = rank
@@ -81,7 +84,8 @@ def _counts_to_positions(counts, cell_start):
 
 @parallel
 def _count_and_place(points, features, origin, scale, bit_table, cells, counts, cell_start, order):
-    # In one go: 10M x 2 rows take 0.1 s, which Ctrl-C may wait for.
+    """Sort rows into cells: count, then place, both in parallel parts."""
+    # In one call: 10M x 2 rows take 0.1 s, for which Ctrl-C may wait.
     n_parts, n_rows = counts.shape[0], points.shape[0]
     for part in prange(n_parts):
         start, stop = part * n_rows // n_parts, (part + 1) * n_rows // n_parts
@@ -141,6 +145,7 @@ def _partition(values, order, start, stop, first, pivot, equal_goes_left):
 
 @step
 def _median_of_three(values, a, b, c):
+    """The median of three values."""
     x, y, z = item(values, a), item(values, b), item(values, c)
     return max(min(x, y), min(max(x, y), z))
 
@@ -272,6 +277,7 @@ def split_into_leaves(points, n_features, order, start, stop, careful, memory):
 
 @step
 def _split_range(points, order, values, start, stop, rank):
+    """Split ranks along their widest feature; False where all rows are equal."""
     pointers = flat(order), flat(values)
     if not _gather_widest(flat(points), points.shape[1], pointers[0], start, stop, pointers[1]):
         return False
@@ -338,9 +344,9 @@ def _cell_grid(lower, upper, n_cells):
     for k, feature in enumerate(features):
         steps = np.arange(1 << n_bits[k])
         left = int(n_bits[k])
-        for place, halved in enumerate(reversed(halvings)):
+        for bit, halved in enumerate(reversed(halvings)):
             if halved == feature:
-                bit_table[k, : steps.size] |= (steps & 1) << place
+                bit_table[k, : steps.size] |= (steps & 1) << bit
                 steps >>= 1
                 left -= 1
         bit_table[k, steps.size :] = bit_table[k, steps.size - 1]

@@ -3,7 +3,7 @@
     tasks --> thread 1: product of a tile, kernel on it, the next task
           `-> thread 2: ...                                             BLAS on one thread each
 
-The threads of a BLAS library go on spinning for a while after a product, beside Numba's. So BLAS is
+The threads of a BLAS library keep spinning for a while after a product, beside Numba's. So BLAS is
 held to the thread that calls it, and products run side by side: each is still in its thread's cache
 when a `serial` kernel reads it.
 """
@@ -28,8 +28,8 @@ _limits: Any = None
 _controller: Any = None
 
 
-def _forget_users() -> None:
-    """In a forked child no other thread goes on: give BLAS its threads back."""
+def _reset_users() -> None:
+    """Give BLAS its threads back in a forked child, where no other thread runs."""
     global _lock, _n_users
     _lock = threading.Lock()
     if _n_users:
@@ -38,7 +38,7 @@ def _forget_users() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_users)
+    os.register_at_fork(after_in_child=_reset_users)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def blas_alone() -> Iterator[None]:
     global _n_users, _limits, _controller
     with _lock:
         if _n_users == 0:
-            if _controller is None:  # finds the libraries, in some milliseconds
+            if _controller is None:  # it searches the libraries for some milliseconds
                 _controller = ThreadpoolController()
             _limits = _controller.limit(limits=1, user_api="blas")
         _n_users += 1
@@ -67,6 +67,7 @@ def _run(
     waiting, lock = iter(tasks), threading.Lock()
 
     def work() -> None:
+        """Run tasks until none is left."""
         run = worker()
         while True:
             with lock:

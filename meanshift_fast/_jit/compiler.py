@@ -94,7 +94,7 @@ class Parallel:
 
     @property
     def alone(self) -> Any:
-        """The same source on one thread."""
+        """The same source, compiled for one thread."""
         # Not `cached_property`: until Python 3.12 it has a lock, which a fork may leave held.
         if self._alone is None:
             self._alone = joints.new_kernel(self._function, "alone")
@@ -102,9 +102,9 @@ class Parallel:
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel, on as many threads as are available."""
-        if threads.are_ours():
+        if threads.is_only_fit():
             return self._over_threads(args)
-        with threads.our_share() as may_spread:
+        with threads.thread_share() as may_spread:
             return self._over_threads(args) if may_spread else self.alone(*args)
 
     def _over_threads(self, args: tuple[Any, ...]) -> Any:

@@ -53,6 +53,7 @@ class _SealedFiles(IndexDataCacheFile):
         self._save_sealed(self._data_path(name), data)
 
     def _seal(self, body: bytes) -> bytes:
+        """The digest of some bytes, keyed with that of the sources."""
         return hashlib.blake2b(body, digest_size=SEAL_BYTES, key=self._source_stamp).digest()
 
     def _unsealed(self, path: str) -> Any:

@@ -6,9 +6,9 @@ A slot holds the number of an entry plus 1, and 0 where it is empty; the entries
 of the caller, the same number of values apart. A table has a power of two of slots, and at least
 twice as many as entries.
 
-Two tables stand apart. Bins (`_cluster/seeding.py`) keep no coordinates, so that an entry's are
-rounded anew at each comparison. Coalescing (`_cluster/coalescing.py`) compares hashes of 64 bits
-and no values.
+Two tables are built otherwise. Bins (`_cluster/seeding.py`) keep no coordinates, so that an entry's
+are rounded anew at each comparison. Coalescing (`_cluster/coalescing.py`) compares hashes of 64
+bits and no values.
 """
 
 import numpy as np
@@ -35,7 +35,8 @@ def hash_of_patterns(patterns, first, n_patterns):
     """
     code, k, stop = np.int64(0), first, first + n_patterns
     if n_patterns >= MIN_CHAINED_PATTERNS:
-        a, b, c, d = np.int64(1), np.int64(2), np.int64(3), np.int64(4)  # or zeros would be alike
+        # From 0, any number of zeros would have the hash 0.
+        a, b, c, d = np.int64(1), np.int64(2), np.int64(3), np.int64(4)
         while k + 4 <= stop:
             a, b = mixed(a, item(patterns, k)), mixed(b, item(patterns, k + 1))
             c, d = mixed(c, item(patterns, k + 2)), mixed(d, item(patterns, k + 3))

@@ -11,9 +11,9 @@ decides whether they are used. Without them a first compilation takes up to twic
 answers are the same. The trial kernel lies in the sealed cache, so that later processes load it,
 in some milliseconds.
 
-It has no parallel loop: loading one starts Numba's threads, which small fits and forks do without.
-The first parallel kernel that cannot be compiled shows what breaks such loops alone; from then on
-kernels run on one thread.
+It has no parallel loop: loading one starts Numba's threads, which small fits and forked children do
+not need. The first parallel kernel that cannot be compiled shows what breaks such loops alone; from
+then on kernels run on one thread.
 
 Numba's own cache does not look at the files of steps. Here its files have the digest of all sources
 in their names, so that code of an older step is never loaded.
@@ -111,14 +111,14 @@ def new_kernel(function: Callable[..., Any], form: str, **options: Any) -> Any:
     """
     # Without the wrapper for C, which is never called, a kernel of ten arrays compiles in 137 ms,
     # and in 150 ms with it.
-    ours = {"pipeline_class": _kernel_compiler, "no_cfunc_wrapper": True}
-    dispatcher = _new_dispatcher(function, ours, options)
+    linked = {"pipeline_class": _kernel_compiler, "no_cfunc_wrapper": True}
+    dispatcher = _new_dispatcher(function, linked, options)
     digest = sealing.digest(function, _COMPILERS)
     if _errors:
         _keep_unsealed(dispatcher, form, digest)
         return dispatcher
     # A read-only install without a writable home has no folder for a cache, and Numba raises a
-    # RuntimeError: then every process compiles for itself.
+    # RuntimeError: then every process compiles anew.
     with contextlib.suppress(RuntimeError):
         dispatcher._cache = _FirstUse(dispatcher, form, digest)
     return dispatcher
@@ -126,18 +126,19 @@ def new_kernel(function: Callable[..., Any], form: str, **options: Any) -> Any:
 
 def new_step(function: Callable[..., Any], **options: Any) -> Any:
     """A dispatcher of a function that only kernels call."""
-    ours = {
+    linked = {
         "pipeline_class": _step_compiler,
         "no_cpython_wrapper": True,
         "no_cfunc_wrapper": True,
     }
-    return _new_dispatcher(function, ours, options)
+    return _new_dispatcher(function, linked, options)
 
 
 def _new_dispatcher(
-    function: Callable[..., Any], ours: dict[str, Any], options: dict[str, Any]
+    function: Callable[..., Any], linked: dict[str, Any], options: dict[str, Any]
 ) -> Any:
-    used = {} if _errors else ours
+    """A dispatcher with the linker's options, or, after an error, without them."""
+    used = {} if _errors else linked
     return numba.njit(nogil=True, error_model="numpy", **used, **options)(function)
 
 

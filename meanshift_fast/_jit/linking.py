@@ -18,7 +18,7 @@ type inference alone, and took 6.9 times.
 
 This depends on four interfaces inside Numba: `pipeline_class` of ``njit``, the passes of such a
 pipeline, a target context's `subtarget` with a code generator of its own, and the way in which a
-code library is finalised. joints.py looks whether they are as they were.
+code library is finalised. joints.py checks whether they still work.
 """
 
 import gc
@@ -62,7 +62,7 @@ class _KernelLibrary(JITCodeLibrary):
 class _StepLibrary(_KernelLibrary):
     """LLVM code of a step, linked into kernels and not into other steps.
 
-    It is not optimised by itself and has no address.
+    It is not optimised alone and has no address.
     """
 
     def finalize(self) -> None:

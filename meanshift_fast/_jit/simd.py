@@ -6,7 +6,7 @@
     +-----------+   store   | regs.)  |    where     +--------+
                             +---------+
 
-LLVM unrolls a loop over sixteen values before its vectoriser sees it, and then cannot prove
+LLVM unrolls a loop over sixteen values before it is vectorised, and then cannot prove
 that the arrays do not overlap: one shift through a tree over 1M x 2 rows took 22 us written
 with plain loops, 6.8 us with a trip count hidden from LLVM, and takes 3.2 us written with
 these vectors. It compiles no slower, and does not depend on what the vectoriser makes of a loop.
@@ -14,8 +14,8 @@ these vectors. It compiles no slower, and does not depend on what the vectoriser
 Every operation is a NumPy function on arrays of sixteen, so that the kernels run (slowly)
 without a compiler; compiled, it is one or two vector instructions. Nothing here reorders or
 contracts: a lane holds to the last bit what scalar code would compute. The exceptions are `fused`,
-and `exp`, about thirty instructions whose last bits may differ from those of ``math.exp``. How
-each is compiled stands in simd_lowering.py.
+and `exp`, about thirty instructions whose last bits may differ from those of ``math.exp``.
+simd_lowering.py defines how each is compiled.
 """
 
 import numpy as np

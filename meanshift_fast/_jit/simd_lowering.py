@@ -108,6 +108,7 @@ class _MaskModel(models.PrimitiveModel):
 
 
 def _is_rows(array):
+    """Whether a type is a flat pointer or a 2-D array, of float64."""
     if isinstance(array, types.Array) and array.ndim != 2:
         return False
     return isinstance(array, FlatType | types.Array) and array.dtype == types.float64
@@ -123,10 +124,12 @@ def _pointer(context, builder, kinds, args, width):
 
 
 def _row_pointer(context, builder, kinds, args):
+    """The address of row ``args[1]`` of ``args[0]``, a vector."""
     return builder.bitcast(_pointer(context, builder, kinds, args, LANES), _VECTOR.as_pointer())
 
 
 def _splat(builder, value, kind=_VECTOR):
+    """A vector with one value in every lane."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
     zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
@@ -134,12 +137,14 @@ def _splat(builder, value, kind=_VECTOR):
 
 
 def _widen(context, builder, kind, value):
+    """A vector as it is; a scalar as float64 in every lane."""
     if isinstance(kind, VectorType):
         return value
     return _splat(builder, context.cast(builder, value, kind, types.float64))
 
 
 def _widen_narrow(context, builder, kind, value):
+    """A vector of float32 as it is; a scalar as float32 in every lane."""
     if isinstance(kind, NarrowType):
         return value
     return _splat(builder, context.cast(builder, value, kind, types.float32), _NARROW)
@@ -431,6 +436,7 @@ def _operator(function, emit, result=None):
 
 
 def _operator_on(function, emit, result, vector, widen):
+    """Define an operator on one type of vectors."""
     answer = vector() if result is None else result
 
     @type_callable(function)

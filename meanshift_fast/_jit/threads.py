@@ -22,7 +22,7 @@ from operator import attrgetter
 import numba
 
 # The locks of Numba's compiler, of the start of its threads, and of LLVM, in the order in which
-# Numba takes them. A child forked while another thread held one would wait for it for ever.
+# Numba takes them. A child forked while another thread held one would wait for it without end.
 _LOCKS = (
     ("numba.core.compiler_lock", "global_compiler_lock"),
     ("numba.np.ufunc.parallel", "_backend_init_thread_lock"),
@@ -34,10 +34,11 @@ _is_forked = False  # from a process where Numba's threads ran
 
 
 def _note_fork() -> None:
+    """Note in a forked child whether Numba's threads ran before the fork."""
     global _is_forked
     try:
         numba.threading_layer()
-    except ValueError:  # none was started, and the child may start its own
+    except ValueError:  # no threads were started, and the child may start some
         return
     _is_forked = True
 
@@ -46,7 +47,7 @@ _held_over_fork = contextlib.ExitStack()
 
 
 def _hold_locks() -> None:
-    """Take the locks before a fork, so that its child finds them held by itself."""
+    """Take the locks before a fork, so that the thread that forks holds them in its child."""
     for module, name in _LOCKS:
         with contextlib.suppress(ImportError, AttributeError):  # private, and may be gone
             lock = attrgetter(name)(importlib.import_module(module))
@@ -67,13 +68,13 @@ def available_threads() -> int:
     return 1 if _is_forked else int(numba.get_num_threads())
 
 
-def are_ours() -> bool:
-    """Whether Numba's threads exist, and no other fit runs in this process."""
+def is_only_fit() -> bool:
+    """Whether no other fit runs in this process, and Numba's threads were not lost in a fork."""
     return len(_at_work) < 2 and not _is_forked
 
 
 @contextmanager
-def our_share() -> Iterator[bool]:
+def thread_share() -> Iterator[bool]:
     """Take a share of Numba's threads for one kernel; False where there is none.
 
     Under "workqueue" only one thread may enter: a kernel that started while its fit was the only

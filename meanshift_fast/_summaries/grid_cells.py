@@ -28,8 +28,8 @@ from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import find_slot, hash_of_patterns, mixed
 from meanshift_fast._jit.simd import bit_patterns, flat, item, put
 
-BLOCK_ROWS = 512  # whose cells are numbered at a time
-FIRST_CELLS = 1024  # that a table has space for
+BLOCK_ROWS = 512  # rows that are numbered at a time
+FIRST_CELLS = 1024  # cells that a new table has space for
 
 
 # A cell is a row of the table: its number along each feature, its first row, the sum of weighted
@@ -208,7 +208,7 @@ class Condensed(NamedTuple):
 
 
 class Cells:
-    """The occupied cells of a grid, while rows come in.
+    """The occupied cells of a grid, to which rows are added.
 
     Parameters
     ----------
@@ -236,6 +236,7 @@ class Cells:
         self._begin(grid, halvings, room)
 
     def _begin(self, grid: Grid, halvings: int, room: int) -> None:
+        """Start with an empty table."""
         room = min(room, self.n_fine) if halvings else room
         self.grid = Grid(readonly(grid.sizes), grid.n_parts << halvings)
         self.halvings = halvings
@@ -293,6 +294,7 @@ class Cells:
             self.add(finer.points, finer.weights, variances=finer.variances)
 
     def _make_room(self) -> None:
+        """Enlarge the table by half, and the slots where they get too few."""
         room = self.n_cells + self.n_cells // 2 + 1
         if self.halvings:
             room = min(room, self.n_fine)
@@ -341,9 +343,9 @@ def condense(
 
     Notes
     -----
-    Condensing goes on: the points of several chunks, one after the other, condense with their
-    weights to the points of the whole, in the same order, up to rounding. Equal rows condense to
-    themselves to the last bit.
+    Condensing can be repeated: the points of several chunks, one after the other, condense with
+    their weights to the points of the whole, in the same order, up to rounding. Equal rows condense
+    to themselves to the last bit.
 
     No row moves farther than a cell's diagonal, so that with cells of side s a mean is off by no
     more than that, and by far less where the rows spread evenly in the cells.

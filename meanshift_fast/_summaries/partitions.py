@@ -29,7 +29,7 @@ from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed
 from meanshift_fast._summaries.priority_sample import Sample
 
-BLOCK_ROWS = 1 << 16  # converted at a time, where a partition is not in the kernels' layout
+BLOCK_ROWS = 1 << 16  # rows converted at a time, where a partition is not in the kernels' layout
 MAX_HALVINGS = 6  # of cells, while they are few
 
 Width = float | ArrayLike
@@ -47,7 +47,7 @@ class Resolution(NamedTuple):
     n_fine: int
 
     def checked(self) -> "Resolution":
-        """Refuse what is out of range, by the parameters' names."""
+        """Refuse values out of range; errors have the parameters' names."""
         if not isinstance(self.coarsest, Real) or not 1e-9 <= self.coarsest <= 1.0:
             raise ValueError(
                 f"resolution must be a number between 1e-9 and 1, got "
@@ -144,6 +144,7 @@ def _entered(metric: Metric, points: NDArray[Any], start: int, name: str) -> NDA
 
 
 def _refuse_infinite(points: NDArray[Any], start: int, name: str) -> None:
+    """Refuse the first value that is not finite."""
     bad = np.argwhere(~np.isfinite(points))
     if bad.size:
         row, column = bad[0]
@@ -203,12 +204,12 @@ def fit_cells(
     dtype: np.dtype[Any],
     names: NDArray[Any] | None = None,
 ) -> None:
-    """Fit a model on cells, for rows to come; all attributes but ``labels_``, which rows have.
+    """Fit a model on cells, to predict rows; sets all attributes but ``labels_``.
 
     Parameters
     ----------
     model : MeanShift
-        Its ``bandwidth`` may be a rule, and stays it.
+        Its ``bandwidth`` may be a rule, and is not overwritten.
     condensed : Condensed
         The cells of all rows.
     found : Found
@@ -218,7 +219,7 @@ def fit_cells(
     names : array of shape (n_features,), optional
         The names of the columns.
     """
-    # A Gaussian is smooth: a cell of a sixteenth of it moves no mean by much.
+    # A Gaussian is smooth: cells a sixteenth as wide hardly move a mean.
     is_ball = KERNELS[model.kernel].is_ball
     widths = widths_of(condensed.variances) if is_ball else UNWEIGHTED
     vars(model).pop("cluster_centers_", None)  # no model is left where the fit fails

@@ -37,7 +37,7 @@ class Sample:
     Parameters
     ----------
     first : int, default=0
-        The number of the first row to come.
+        The number of the first row to add.
     """
 
     def __init__(self, first: int = 0) -> None:
@@ -73,6 +73,7 @@ class Sample:
         weights: NDArray[np.float64],
         priorities: NDArray[np.float64],
     ) -> None:
+        """Keep the rows of the highest priorities, and the first beyond them."""
         if self._rows is None:
             self._rows = np.empty((0, rows.shape[1]))
         numbers = np.concatenate([self._numbers, numbers])
