@@ -1,9 +1,9 @@
 """The command line; `meanshift-fast` runs `main.main`.
 
-    signals      arguments, image_options, parser -> main -> commands, segment, info, demo
+    signals      arguments, image_options, parser -> main -> commands, segment, explore, info, demo
                                                                 |
-                                                             memory
+                                                          places, memory
 
-Imports the public faces, `_input` (how values are quoted, progress) and `_files` (writers, atomic
-writing), and none of the engine's folders.
+Imports the public faces, `_input` (messages, progress, metrics, remarks) and `_files`, and none of
+the engine's folders.
 """

@@ -1,6 +1,6 @@
 """Options of the command line: parameters in kebab case, and readers of their values.
 
-Text that is no value of its option is wrong usage: the exit code is 2.
+A text that an option cannot take is wrong usage: the exit code is 2.
 """
 
 import argparse
@@ -74,6 +74,7 @@ def add_parameters(
 
 
 def _add_parameter(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
+    """Add one parameter of MeanShift as an option."""
     flag, about = f"--{name.replace('_', '-')}", _HELP.get(name, "as in MeanShift")
     if "boolean" in _CONSTRAINTS[name]:
         about += f" (default: {'yes' if default else 'no'})"
@@ -123,7 +124,7 @@ def add_period(parser: argparse.ArgumentParser) -> None:
 
 
 def choices(name: str) -> list[str]:
-    """List the words that a parameter of MeanShift takes."""
+    """List the choices of a parameter of MeanShift."""
     options = [c.options for c in _CONSTRAINTS[name] if isinstance(c, StrOptions)]
     return sorted(choice for group in options for choice in group)
 
@@ -145,7 +146,7 @@ def number(name: str, constraints: Sequence[Any]) -> Callable[[str], float]:
 
 
 def word_or_number(name: str) -> Callable[[str], float | str]:
-    """Make a reader of a parameter that is a number or a word."""
+    """Make a reader of a parameter that is a number or one of its choices."""
     read_number, words = number(name, _CONSTRAINTS[name]), choices(name)
 
     def read(text: str) -> float | str:
@@ -160,7 +161,7 @@ def word_or_number(name: str) -> Callable[[str], float | str]:
 
 
 def whole(name: str, least: int) -> Callable[[str], float]:
-    """Make a reader of whole numbers that are not less than one."""
+    """Make a reader of whole numbers, ``least`` or more."""
     return number(name, [Interval(Integral, least, None, closed="left")])
 
 
@@ -222,7 +223,7 @@ def one_character(text: str) -> str:
 
 
 def output_file(text: str) -> Path:
-    """Read the name of a table that is to be written; - is the standard output."""
+    """Read the name of an output table; - is the standard output."""
     return Path(text) if text == "-" else table_file(text)
 
 

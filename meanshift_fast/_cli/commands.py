@@ -96,7 +96,7 @@ def cluster(arguments: Namespace) -> None:
         facts,
         f"{_shape_text(table, counts)}: {counted(len(counts) - 2, 'cluster')}"
         f"{_orphans_text(counts)}; bandwidth {bandwidth_text(arguments, bandwidth)}; "
-        f"{ended - began:.2f} s{_places_text(arguments)}",
+        f"{ended - began:.2f} s{_output_text(arguments)}",
     )
 
 
@@ -106,7 +106,7 @@ def predict(arguments: Namespace) -> None:
     began = time.perf_counter()
     model = load_model(arguments.model)
     if hasattr(model, "feature_names_in_"):
-        # By these the columns are chosen here; the arrays that `predict` gets have no names.
+        # These names choose the columns here; the arrays that `predict` gets have no names.
         names = model.feature_names_in_.tolist()
         del model.feature_names_in_
         is_named = arguments.header and format_of(arguments.input, arguments.format) not in UNNAMED
@@ -133,7 +133,7 @@ def predict(arguments: Namespace) -> None:
         arguments,
         facts,
         f"{_shape_text(table, counts)}: {n_met} of {counted(len(counts) - 2, 'cluster')}"
-        f"{_orphans_text(counts)}; {seconds:.2f} s{_places_text(arguments)}",
+        f"{_orphans_text(counts)}; {seconds:.2f} s{_output_text(arguments)}",
     )
 
 
@@ -178,14 +178,14 @@ def trace(arguments: Namespace) -> None:
         )
     if missing[arguments.row]:
         raise ValueError(f"row {arguments.row} of {arguments.input} has missing values")
-    place = arguments.row - np.count_nonzero(missing[: arguments.row])
+    index = arguments.row - np.count_nonzero(missing[: arguments.row])
     bandwidth = arguments.bandwidth
     if not isinstance(bandwidth, float):
         bandwidth = _estimated_bandwidth(arguments, rows)
     others = {name: getattr(arguments, name) for name in arguments.parameters}
     traced = meanshift_fast.trace(
         rows.X,
-        rows.X[place],
+        rows.X[index],
         sample_weight=rows.weights,
         **(others | {"bandwidth": bandwidth}),
     )
@@ -213,7 +213,7 @@ def print_note(message: str, before: str = "") -> None:
 
 
 def opened(arguments: Namespace) -> Table:
-    """Open the input by the options for it; what is left out is listed on stderr."""
+    """Open the input by the options for it; columns that are left out are listed on stderr."""
     options = ("columns", "exclude", "format", "delimiter", "decimal", "header", "comment")
     table = open_table(
         arguments.input,
@@ -245,6 +245,7 @@ def spooled(arguments: Namespace) -> Iterator[None]:
 
 
 def _check_target(path: Path) -> None:
+    """Check before the work that a file can be written after it; - always can."""
     if str(path) != "-":
         check_target(path)
 
@@ -252,7 +253,7 @@ def _check_target(path: Path) -> None:
 def _print_remarks(
     arguments: Namespace, table: Table, X: NDArray[Any], *, rows_are_seeds: bool
 ) -> None:
-    """Say once what of a table is likely not meant."""
+    """Print remarks on a table that was likely meant otherwise."""
     one_bandwidth = not arguments.scale and np.ndim(arguments.bandwidth) == 0
     for remark in remarks(
         X, table.choice.features, one_bandwidth=one_bandwidth, rows_are_seeds=rows_are_seeds
@@ -312,10 +313,12 @@ def _is_stream(arguments: Namespace, table: Table) -> bool:
 
 
 def _fitted_on_batches(arguments: Namespace, table: Table, model: MeanShift) -> MeanShift:
+    """Fit a model on the cells of a table's batches."""
     parameters = model.get_params()
     is_new = True
 
     def batches() -> Iterator[Any]:
+        """Yield the batches, with remarks on the first."""
         nonlocal is_new
         for batch in table.batches():
             if is_new:
@@ -336,7 +339,7 @@ def _sampled(batches: Callable[[], Iterator[Any]]) -> Batch:
 
 
 def _labelled_parts(model: MeanShift, table: Table) -> Iterator[Labels]:
-    """Label a table part by part, beneath one bar."""
+    """Label a table part by part, with one progress bar."""
     model.set_params(progress=False)
     n_rows = 0
     with reporting("auto") as report:
@@ -362,6 +365,7 @@ def _written(
     empty = arguments.missing_label == "empty" and not is_npy
 
     def counting() -> Iterator[tuple[Any, Any]]:
+        """Count labels, and prepare them for writing."""
         for labels, (*_, kept, missing) in labelled:
             counts[1:] += np.bincount(labels + 1, minlength=len(counts) - 1)
             counts[0] += 0 if missing is None else np.count_nonzero(missing)
@@ -382,12 +386,14 @@ def _written(
 
 
 def _write_centers(arguments: Namespace, table: Table, model: MeanShift, part: Path) -> None:
+    """Write the centres, in the units of the table."""
     form = arguments.centers.suffix.lower()
     centers = in_own_units(arguments, model.cluster_centers_)
     write_centers(part, form, centers, table.choice.features)
 
 
 def _write_model(table: Table, model: MeanShift, part: Path) -> None:
+    """Write the model, with the names of the columns."""
     if table.has_names:
         model.feature_names_in_ = np.array(table.choice.features, dtype=object)
     write_model(model, part)
@@ -402,18 +408,21 @@ def print_answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None
         print_line(line)
 
 
-def _places_text(arguments: Namespace) -> str:
+def _output_text(arguments: Namespace) -> str:
+    """Where the labels are, as the end of a line."""
     if arguments.output is None:
         return f"; no labels written, but {arguments.centers or arguments.model}"
     return "" if str(arguments.output) == "-" else f"; labels in {arguments.output}"
 
 
 def _file_facts(arguments: Namespace, *names: str) -> dict[str, str]:
+    """The files written, by option."""
     paths = {name: getattr(arguments, name) for name in names}
     return {name: str(path) for name, path in paths.items() if path}
 
 
 def _count_facts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
+    """The shape of the table and the counts of its labels."""
     return {
         "rows": int(counts.sum()),
         "columns": table.choice.features,
@@ -424,12 +433,14 @@ def _count_facts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def _shape_text(table: Table, counts: NDArray[np.int64]) -> str:
+    """The shape of the table, in words."""
     names = table.choice.features
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return f"{counted(counts.sum(), 'row')}, {counted(len(names), 'column')} ({listed})"
 
 
 def _orphans_text(counts: NDArray[np.int64]) -> str:
+    """The rows without a label, in words."""
     orphans = f", {counted(counts[1], 'row')} in none" if counts[1] else ""
     missing = f", {counted(counts[0], 'row')} with missing values" if counts[0] else ""
     return orphans + missing

@@ -1,7 +1,7 @@
 """The demo: the pipeline on a small table, stage by stage, then the colours of a photograph.
 
 What it prints is ASCII, at most 80 columns wide unless a path is longer, and each line is printed
-as soon as it is known.
+at once.
 """
 
 import importlib.util
@@ -148,6 +148,7 @@ def show_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
 def _show_comparison(
     pixels: _Floats, labels: _Labels, seconds: float, settings: dict[str, Any]
 ) -> None:
+    """Fit scikit-learn on the same pixels, and print times and agreement."""
     import sklearn
     from sklearn.cluster import MeanShift
     from sklearn.metrics import adjusted_rand_score
@@ -162,6 +163,7 @@ def _show_comparison(
 
 
 def _fit_seconds(model: Any, X: _Floats) -> float:
+    """Fit a model; the seconds that it took."""
     began = time.perf_counter()
     model.fit(X)
     return time.perf_counter() - began
@@ -189,19 +191,21 @@ def draw(photograph: _Floats, labels: _Labels, centers: _Floats, output: Path) -
     full_width, full_height = 2 * side + 3 * margin, bottom + height + 1.0
     figure = Figure(figsize=(full_width, full_height), dpi=200, facecolor="white")
 
-    def place(x: float, y: float, width: float, height: float) -> "Axes":
+    def axes_at(x: float, y: float, width: float, height: float) -> "Axes":
+        """Add axes, in inches."""
         box = (x / full_width, y / full_height, width / full_width, height / full_height)
         axes = figure.add_axes(box)
         axes.set_axis_off()
         return axes
 
     def head(x: float, y: float, title: str, note: str) -> None:
+        """Write a title and a note, in inches."""
         figure.text(x / full_width, (y + 0.42) / full_height, title, **_TITLE)
         figure.text(x / full_width, (y + 0.15) / full_height, note, **_NOTE)
 
     right = margin + side + margin
-    place(margin, bottom, side, height).imshow(before, aspect="auto", interpolation="nearest")
-    place(right, bottom, side, height).imshow(after, aspect="auto", interpolation="nearest")
+    axes_at(margin, bottom, side, height).imshow(before, aspect="auto", interpolation="nearest")
+    axes_at(right, bottom, side, height).imshow(after, aspect="auto", interpolation="nearest")
     n_pixels = f"{n_rows * n_columns:,} pixels in {n_before:,} colours"
     head(margin, bottom + height, "The photograph", n_pixels)
     head(
@@ -212,7 +216,7 @@ def draw(photograph: _Floats, labels: _Labels, centers: _Floats, output: Path) -
     )
     head(margin, 1.45, "The palette", "each colour as wide as its share of the pixels")
     shares = np.bincount(labels, minlength=len(centers)) / len(labels)
-    _draw_palette(place(margin, 0.7, full_width - 2 * margin, 0.75), shares, centers)
+    _draw_palette(axes_at(margin, 0.7, full_width - 2 * margin, 0.75), shares, centers)
 
     write_whole({output: partial(figure.savefig, format="png")})
 
@@ -237,6 +241,7 @@ def _draw_palette(axes: "Axes", shares: _Floats, centers: _Floats) -> None:
 
 
 def _require_matplotlib() -> None:
+    """Raise the error that names how matplotlib is installed, where it is not."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ImportError(
             "drawing the picture needs matplotlib, which is not installed; "
@@ -245,4 +250,5 @@ def _require_matplotlib() -> None:
 
 
 def _point(row: _Floats) -> str:
+    """A row in brackets, with two decimals."""
     return f"[{', '.join(f'{value:.2f}' for value in row)}]"

@@ -57,6 +57,7 @@ def info(arguments: Namespace) -> None:
 
 
 def _version(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -87,17 +87,19 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _error_text(error: Exception) -> str:
-    """The text of an error; of the system's own without its number."""
+    """The text of an error; without its number where it is one of the operating system."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot open {error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one line on stderr."""
     print_note(f"warning: {message}")
 
 
 def _parser() -> Parser:
+    """The parser of all commands."""
     parser = Parser(
         prog="meanshift-fast",
         description="Mean shift clustering with scikit-learn's own answer.",
@@ -116,6 +118,7 @@ def _parser() -> Parser:
     parsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], None], does: str) -> Any:
+        """Add a command, with what it does as its help."""
         added = parsers.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
         added.set_defaults(command=command, parser=added)
         added.is_command = True
@@ -362,7 +365,7 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _clash(arguments: argparse.Namespace) -> str | None:
-    """Describe what is wrong with the names of the files together; None where they fit."""
+    """Describe options or files that exclude each other; None where there are none."""
     if hasattr(arguments, "boundaries"):
         if str(arguments.input) == "-":
             return "segment reads an image from a file, got -; name the file"
@@ -398,7 +401,7 @@ def _label_clash(arguments: argparse.Namespace) -> str | None:
 
 
 def _same_file(is_read: Sequence[Path], is_written: Sequence[Path]) -> str | None:
-    """Describe what is both read and written, or written twice."""
+    """Describe a file that is both read and written, or written twice; None where there is none."""
     read, written = ([real_path(path) for path in paths] for paths in (is_read, is_written))
     if len(set(written)) < len(written):
         return "--output, --centers and --model must be different files"

@@ -30,7 +30,7 @@ def _rooms(root: Path) -> Iterator[int]:
         try:
             most, used = int((group / limit).read_text()), int((group / use).read_text())
             lines = (group / "memory.stat").read_text().splitlines()
-        except (OSError, ValueError):  # no such group, or its limit is "max"
+        except (OSError, ValueError):  # there is no such group, or its limit is "max"
             continue
         counts = dict(line.split(maxsplit=1) for line in lines)
         yield max(most - used + int(counts.get(again, 0)), 0)

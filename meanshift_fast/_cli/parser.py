@@ -61,7 +61,7 @@ class PrintCompletion(argparse.Action):
 
 
 def _complete_files(parser: argparse.ArgumentParser, files: Any) -> None:
-    """Mark what is read as a path, in a parser and in those of its commands."""
+    """Mark options and arguments that are paths, in a parser and in those of its commands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
@@ -71,6 +71,6 @@ def _complete_files(parser: argparse.ArgumentParser, files: Any) -> None:
 
 
 def _nearest(given: str, known: Iterable[str]) -> str:
-    """The end of an error that names what is spelt most like it, if anything is."""
+    """The end of an error, which names the known word spelt most like the given one, if any."""
     near = get_close_matches(given, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""

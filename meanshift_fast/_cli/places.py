@@ -1,8 +1,8 @@
 """Units of the command line: degrees, kilometres on Earth, and columns that wrap around.
 
-`--degrees`       the table's columns are read as radians, and what comes back is in degrees again
-`--bandwidth 5km` an angle: so far on Earth
-`--period A=24`   by the names of columns, of which the engine knows the order only
+`--degrees`       the table's columns are converted to radians, and results back to degrees
+`--bandwidth 5km` an angle, from a length on Earth
+`--period A=24`   by the names of columns; the engine takes periods in the order of columns
 """
 
 import argparse
@@ -71,6 +71,7 @@ def metric_words(arguments: Namespace) -> dict[str, Any]:
 
 
 def _are_degrees(arguments: Namespace) -> bool:
+    """Whether --degrees is given."""
     return getattr(arguments, "degrees", False)
 
 
@@ -97,7 +98,7 @@ class _Radians(Table):
 
 
 def in_engine_units(arguments: Namespace, table: Table) -> Table:
-    """Read options by the table's columns, once; and the table in radians where it is degrees."""
+    """Match options to the table's columns, once; the table in radians where it is degrees."""
     given = getattr(arguments, "period", None)
     if given is not None:
         arguments.period = _by_columns(dict(given), table)
@@ -121,12 +122,12 @@ def _by_columns(periods: dict[str, float], table: Table) -> tuple[float | None, 
 
 
 def in_own_units(arguments: Namespace, values: NDArray[Any]) -> NDArray[Any]:
-    """What came in degrees in degrees again."""
+    """Values in degrees again, where the table was in degrees."""
     return np.degrees(values) if _are_degrees(arguments) else values
 
 
 def bandwidth_text(arguments: Namespace, bandwidth: Any) -> str:
-    """The bandwidth in the unit that went in; on Earth in kilometres too."""
+    """The bandwidth in the unit of the options; on Earth in kilometres too."""
     own = ", ".join(f"{width:.6g}" for width in np.atleast_1d(bandwidth))
     if getattr(arguments, "metric", "") != "haversine":
         return own
@@ -137,7 +138,7 @@ def bandwidth_text(arguments: Namespace, bandwidth: Any) -> str:
 
 
 def traced_text(arguments: Namespace, traced: Trace) -> str:
-    """A trace in words, in degrees where these came in."""
+    """A trace in words, in degrees where the table was in degrees."""
     if not _are_degrees(arguments):
         return str(traced)
     shown = replace(

@@ -45,7 +45,7 @@ def segment(arguments: Namespace) -> None:
         **{name: getattr(arguments, name) for name in OPTIONS},
     )
     if arguments.boundaries or _form_of_regions(arguments) == ".geojson":
-        labels = np.asarray(labels)  # whole images are drawn and traced
+        labels = np.asarray(labels)  # outlines need the whole image
     n_bands = 1 if image.channel_axis is None else image.values.shape[-1]
     found = _Found(image, RegionSums(n_bands) if arguments.regions else None)
     write_whole(_writers(arguments, image, labels, found))
@@ -85,11 +85,12 @@ def _check_outputs(arguments: Namespace) -> None:
 
 
 def _form_of_regions(arguments: Namespace) -> str:
+    """The suffix of the table of regions; empty where there is none."""
     return arguments.regions.suffix.lower() if arguments.regions else ""
 
 
 class _Found:
-    """What is counted while labels are written."""
+    """Counts and sums of regions, taken while labels are written."""
 
     def __init__(self, image: ImageFile, sums: RegionSums | None) -> None:
         self._image, self.sums = image, sums
@@ -109,7 +110,7 @@ class _Found:
 def _writers(
     arguments: Namespace, image: ImageFile, labels: Any, found: _Found
 ) -> dict[Path, Callable[[Path], None]]:
-    """What writes each file; the labels first, whose windows are counted."""
+    """The writer of each file; that of the labels first, as it counts the regions."""
     form = arguments.output.suffix.lower()
     writers: dict[Path, Callable[[Path], None]] = {
         arguments.output: partial(

@@ -1,8 +1,8 @@
 """Signals that end the command without a traceback, from before the imports that take a second.
 
-Handlers are set only in the process of the command itself. Until the command begins, a signal ends
-the process at once, and so it is after the command, when Python ends; between the two, files are
-cleaned up first.
+Handlers are set only in the process of the command itself. Until the command begins, and after
+it, while Python ends, a signal ends the process at once; between the two, files are cleaned up
+first.
 """
 
 import os
@@ -12,8 +12,8 @@ import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
-REDELIVERY_SECONDS = 0.01  # by when the callback has returned; if not, it is delivered again
-# What a terminal sends that is closed; Windows has no such signal.
+REDELIVERY_SECONDS = 0.01  # a callback has returned by then; if not, the signal is delivered again
+# A terminal that is closed sends SIGHUP; Windows has no such signal.
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _received: list[int] = []  # signals, since the command began
 
@@ -52,7 +52,7 @@ def begin() -> None:
 def end(code: object = None) -> None:
     """Let signals end the process at once again: no file is left to clean up.
 
-    ``code`` is that of a SystemExit; of one that a signal raised the line is printed.
+    ``code`` is that of a SystemExit; where a signal raised it, a line is printed.
     """
     if _is_of_signal(code):
         _print_note("terminated")
@@ -66,13 +66,14 @@ def end(code: object = None) -> None:
 
 
 def _is_of_signal(code: object) -> bool:
+    """Whether an exit code is that of a signal."""
     return isinstance(code, int) and code - 128 in _ENDS
 
 
 def _deliver_again(caught: Any) -> None:
-    """Deliver a signal once more whose exception went into a callback of C, which drops it.
+    """Deliver a signal once more, whose exception was raised in a callback of C and dropped.
 
-    Such are LLVM's, and finalizers: Python prints an exception that these raise, and goes on.
+    Such callbacks are LLVM's, and finalizers: Python prints their exceptions and continues.
     """
     if caught.exc_type is KeyboardInterrupt:
         number = signal.SIGINT
@@ -80,7 +81,7 @@ def _deliver_again(caught: Any) -> None:
         number = signal.Signals(caught.exc_value.code - 128)
         signal.signal(number, unwind)
     else:
-        if not _received:  # else what a signal has left half done fails in finalizers
+        if not _received:  # after a signal, finalizers may fail on work that was cut short
             sys.__unraisablehook__(caught)
         return
     timer = threading.Timer(REDELIVERY_SECONDS, os.kill, (os.getpid(), number))
@@ -89,6 +90,7 @@ def _deliver_again(caught: Any) -> None:
 
 
 def _print_note(what: str) -> None:
+    """Write a line to stderr, without Python's buffers."""
     with suppress(OSError):  # the terminal may be gone
         os.write(2, f"\nmeanshift-fast: {what}\n".encode())
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._input.messages import quoted
 
-MAX_WORDS_BYTES = 1 << 26  # of the JSON, which takes many times as much in memory
+MAX_WORDS_BYTES = 1 << 26  # of the JSON, which takes many times as many in memory
 
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,

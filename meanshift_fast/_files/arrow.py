@@ -65,11 +65,11 @@ def _numbers(
     complain: Complain,
     missing: NDArray[np.bool_] | None,
 ) -> NDArray[Any]:
-    """The columns as one array; nulls are an error, or noted where rows may be missing."""
+    """The columns as one array; nulls are errors, or noted in ``missing``."""
     arrow = import_pyarrow()
     names = list(names)
     X = np.empty((rows.num_rows, len(names)), dtype=dtype)
-    for place, name in enumerate(names):
+    for number, name in enumerate(names):
         column = rows.column(name)
         if column.null_count and missing is None:
             complain(column.is_valid().to_pylist().index(False), name, "no value")
@@ -78,5 +78,5 @@ def _numbers(
             column = column.fill_null(0)
         if arrow.types.is_decimal(column.type):
             column = column.cast(arrow.float64())
-        X[:, place] = column.to_numpy(zero_copy_only=False)
+        X[:, number] = column.to_numpy(zero_copy_only=False)
     return X

@@ -1,7 +1,7 @@
 """Atomic writing: all files of a call are complete under their names, or none is changed.
 
 What is written goes into a file beside the target, and takes its name when it is complete. A full
-disk, Ctrl-C or an error on the way leaves an old file as it was, and nothing else behind.
+disk, Ctrl-C or an error before that leaves an old file as it was, and no other file.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def real_path(path: Path) -> Path:
-    """Follow links; unlike `Path.resolve`, as far as it goes where they go in a circle."""
+    """Follow links; unlike `Path.resolve`, without an error where links form a circle."""
     return Path(os.path.realpath(path))
 
 
@@ -73,6 +73,7 @@ def _signals_deferred() -> Iterator[None]:
 
 @contextmanager
 def _named_in_errors(path: Path) -> Iterator[None]:
+    """Name the file in an OSError."""
     try:
         yield
     except OSError as error:
@@ -80,7 +81,7 @@ def _named_in_errors(path: Path) -> Iterator[None]:
 
 
 def check_source(path: Path) -> None:
-    """Check that a path leads to a file or folder; a pipe would be waited for."""
+    """Check that a path leads to a file or folder; reading a pipe might never end."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if not (path.is_file() or path.is_dir()):

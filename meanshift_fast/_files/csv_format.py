@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 
 from meanshift_fast._files.arrow import batch_of
-from meanshift_fast._files.dialect import Dialect, are_places
+from meanshift_fast._files.dialect import Dialect, are_column_numbers
 from meanshift_fast._files.tables import Batch, Choice, import_pyarrow
 from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, open_lines
 from meanshift_fast._input.messages import cut, no_number, quoted
@@ -27,14 +27,14 @@ class Csv:
     """Delimited text whose first line names the columns; empty lines are skipped.
 
     pyarrow reads it, ten times as fast as Python's `csv`. Where it fails, `csv`, which counts
-    lines, reads again from the start. ``is_asked`` says that the delimiter was given.
+    lines, reads again from the start. ``is_given`` says that the delimiter was given.
     """
 
     def __init__(
         self,
         path: Path,
         dialect: Dialect,
-        is_asked: bool,
+        is_given: bool,
     ) -> None:
         self.path, self.dialect = path, dialect
         self.has_names = dialect.header
@@ -44,15 +44,15 @@ class Csv:
             first = next(rows)
         except StopIteration:
             raise ValueError(f"{path} is empty; its first line must name the columns") from None
-        if not is_asked:
+        if not is_given:
             self._check_delimiter(first)
         self.names = first if dialect.header else [str(column) for column in range(len(first))]
         head = list(islice(rows, _MAX_HEAD_ROWS))
-        if not is_asked:
+        if not is_given:
             self._check_spaces([first, *head[:5]])
         if not dialect.header:
             head.insert(0, first)
-        elif dialect.are_numbers(first) and not are_places(first):
+        elif dialect.are_numbers(first) and not are_column_numbers(first):
             raise ValueError(
                 f"{path}: the first line must name the columns, got numbers, "
                 f"{cut(','.join(first[:5]))}; put a line of names before it, or read it with "
@@ -87,7 +87,7 @@ class Csv:
             )
 
     def check(self, choice: Choice) -> None:
-        """Text has no types."""
+        """Do nothing: text has no types."""
 
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
         """Parse block by block; kept columns stay text, as they are."""
@@ -124,6 +124,7 @@ class Csv:
                 self._find_fault(choice)
 
     def _complain(self, choice: Choice, row: int, name: str, value: object) -> NoReturn:
+        """Raise an error about a value, with its line where it is found."""
         self._find_fault(choice._replace(features=[name], weight=None, keep=[]))
         raise ValueError(
             f"{self.path}: column {quoted(name)} must hold finite numbers, got {value}"
@@ -132,16 +133,16 @@ class Csv:
     def _find_fault(self, choice: Choice) -> None:
         """Raise an error about the first line that cannot be right; return where there is none."""
         missing = set(self.dialect.nulls) if choice.drop_missing else set()
-        place_of = {name: place for place, name in enumerate(self.names)}
-        places = [(place_of[name], name) for name in choice.numbers]
+        column_of = {name: column for column, name in enumerate(self.names)}
+        columns = [(column_of[name], name) for name in choice.numbers]
         for row, (line, cells) in enumerate(islice(self._lines(), int(self.dialect.header), None)):
             if len(cells) != len(self.names):
                 raise ValueError(
                     f"{self.path}: line {line} has {len(cells)} field(s) where the first line "
                     f"names {len(self.names)} columns"
                 )
-            for place, name in places:
-                cell = cells[place]
+            for column, name in columns:
+                cell = cells[column]
                 is_nan = choice.drop_missing and cell.strip().lstrip("+-").lower() == "nan"
                 if not (cell in missing or is_nan or self.dialect.is_number(cell)):
                     is_comma = _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]

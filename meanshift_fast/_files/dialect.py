@@ -35,7 +35,7 @@ class Dialect(NamedTuple):
     encoding : str
         A codec of Python.
     missing : tuple of str
-        Words, besides the usual ones, that stand where there is no value.
+        Texts, besides the usual ones, of cells without a value.
     """
 
     delimiter: str = ","
@@ -47,12 +47,12 @@ class Dialect(NamedTuple):
 
     @property
     def nulls(self) -> list[str]:
-        """The words that are read as no value where rows may have none."""
+        """The texts of cells without a value, where rows may have such cells."""
         usual = [form(word) for word in _MISSING for form in (str.lower, str.upper, str.title)]
         return sorted({*usual, *self.missing})
 
     def checked(self) -> "Dialect":
-        """Refuse what is no dialect."""
+        """Refuse values that a dialect cannot have."""
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n' or not self.delimiter.isascii():
             raise ValueError(
                 f"delimiter must be one ASCII character, got {quoted(self.delimiter)}; "
@@ -93,7 +93,7 @@ class Dialect(NamedTuple):
             return False
 
     def is_almost_number(self, text: str) -> bool:
-        """Whether a text may stand among numbers and is none: NaN, -inf, 1e999, 1,5, 1 234."""
+        """Whether a text is like a number: NaN, -inf, 1e999, 1,5 or 1 234."""
         if text.lstrip("+-").lower() in _NOT_FINITE:
             return True
         if _WITH_COMMAS.fullmatch(text) or _WITH_THOUSANDS.fullmatch(text):
@@ -132,6 +132,6 @@ class Dialect(NamedTuple):
         return contents
 
 
-def are_places(names: Sequence[str]) -> bool:
+def are_column_numbers(names: Sequence[str]) -> bool:
     """Whether names are the columns' numbers, as pandas writes where there are no names."""
     return all(name.isdecimal() and int(name) < len(names) for name in names)

@@ -17,7 +17,7 @@ class Feather:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb"):  # an error of the system names the file
+        with path.open("rb"):  # this error names the file
             pass
         first = next(self._batches(), None)
         self.schema = self._opened()[0].schema
@@ -37,6 +37,7 @@ class Feather:
         first = 0
 
         def complain(row: int, name: str, value: object) -> NoReturn:
+            """Refuse a value by its row in the file."""
             refuse_value(self.path, name, value, first + row)
 
         for batch in self._batches():
@@ -60,6 +61,7 @@ class Feather:
             ) from error
 
     def _batches(self) -> Iterator[Any]:
+        """Read the record batches one after the other."""
         arrow = import_pyarrow()
         reader, n_batches = self._opened()
         try:

@@ -69,6 +69,7 @@ def open_image(path: Path) -> ImageFile:
 
 
 def _rasterio() -> Any:
+    """Import rasterio; None where it is not installed."""
     try:
         import rasterio
         import rasterio.windows
@@ -78,7 +79,7 @@ def _rasterio() -> Any:
 
 
 def require_rasterio(what: str) -> Any:
-    """rasterio, or an error that says what needs it."""
+    """Import rasterio, or raise the error that ``what`` needs it."""
     module = _rasterio()
     if module is None:
         raise ImportError(
@@ -89,6 +90,7 @@ def require_rasterio(what: str) -> Any:
 
 
 def _pillow() -> Any:
+    """Import Pillow, or name the command that installs it."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -100,7 +102,7 @@ def _pillow() -> Any:
 
 
 def _open_picture(path: Path) -> ImageFile:
-    """Read a picture; what is transparent is masked."""
+    """Read a picture; transparent pixels are masked."""
     library = _pillow()
     try:
         with library.open(path) as picture:
@@ -125,6 +127,7 @@ def _open_picture(path: Path) -> ImageFile:
 
 
 def _open_raster(path: Path) -> ImageFile:
+    """Open a raster; a large one as Dask arrays of its windows."""
     rasterio = require_rasterio("a raster")
     with _quietly(rasterio), _named_when_damaged(path), rasterio.open(path) as raster:
         profile = {"crs": raster.crs, "transform": raster.transform}
@@ -153,6 +156,7 @@ def _open_raster(path: Path) -> ImageFile:
 
 
 def _window_of(path: Path, part: int, block_info: Any = None) -> NDArray[Any]:
+    """The values (part 0) or the mask (part 1) of a window, for Dask."""
     rows, columns = (slice(*sides) for sides in block_info[None]["array-location"][:2])
     return read_window(path, rows, columns)[part]
 
@@ -171,7 +175,7 @@ def read_window(path: Path, rows: slice, columns: slice) -> tuple[NDArray[Any], 
 
 @contextmanager
 def _named_when_damaged(path: Path) -> Iterator[None]:
-    """Name the raster that cannot be read; an OSError would be one of the file that is written."""
+    """Name the raster that cannot be read; an OSError would be taken for one of the output."""
     try:
         yield
     except OSError as error:
@@ -179,7 +183,7 @@ def _named_when_damaged(path: Path) -> Iterator[None]:
 
 
 def _quietly(rasterio: Any) -> Any:
-    """No warning of a raster without a georeference."""
+    """Suppress the warning of a raster without a georeference."""
     return warnings.catch_warnings(
         action="ignore", category=rasterio.errors.NotGeoreferencedWarning
     )
@@ -212,6 +216,7 @@ def write_labels_image(
 
 
 def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -> None:
+    """Write labels as a raster, window by window where they are of Dask."""
     rasterio = require_rasterio("a raster")
     layout = {"driver": "GTiff", "count": 1, "dtype": "int32", "nodata": 0, "compress": "deflate"}
     size = {"height": labels.shape[0], "width": labels.shape[1], "BIGTIFF": "IF_SAFER"}
@@ -226,19 +231,19 @@ def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -
 
 
 class _RasterTarget:
-    """What Dask stores windows in."""
+    """The raster that Dask stores windows in."""
 
     def __init__(self, raster: Any, window_of: Any, note: Any) -> None:
         self._raster, self._window_of, self._note = raster, window_of, note
 
-    def __setitem__(self, place: tuple[slice, slice], labels: NDArray[np.int32]) -> None:
-        rows, columns = (slice(side.start or 0, side.stop) for side in place)
+    def __setitem__(self, window: tuple[slice, slice], labels: NDArray[np.int32]) -> None:
+        rows, columns = (slice(side.start or 0, side.stop) for side in window)
         self._raster.write(labels, 1, window=self._window_of(rows, columns))
         self._note(rows, columns, labels)
 
 
 def require_boundaries() -> Any:
-    """Import what draws boundaries, or name what installs it."""
+    """Import the function that draws boundaries, or name the command that installs it."""
     try:
         from skimage.segmentation import mark_boundaries
     except ImportError as error:

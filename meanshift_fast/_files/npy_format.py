@@ -34,7 +34,7 @@ class Npy:
         self.others: dict[str, str] = {}
 
     def check(self, choice: Choice) -> None:
-        """All columns are numbers of one type."""
+        """Do nothing: all columns hold numbers of one type."""
 
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
         """Take slices of the map, views where all columns are taken."""
@@ -55,6 +55,7 @@ class Npy:
             yield finite_batch(batch, choice, self._complainer(first))
 
     def _complainer(self, first: int) -> Complain:
+        """What refuses a value of the rows from ``first`` on."""
         return lambda row, name, value: refuse_value(self.path, name, value, first + row)
 
 
@@ -86,7 +87,7 @@ def _mapped(path: Path) -> NDArray[Any]:
 
 
 def _checked(path: Path, rows: NDArray[Any]) -> NDArray[Any]:
-    """Refuse what is no table of numbers."""
+    """Refuse an array that is no table of numbers."""
     if rows.dtype.kind not in "biuf":
         fields = "; numpy.lib.recfunctions.structured_to_unstructured makes a plain table of fields"
         raise ValueError(

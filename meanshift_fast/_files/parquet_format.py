@@ -58,7 +58,8 @@ class Parquet:
             first = 0
 
             def complain(row: int, name: str, value: object) -> NoReturn:
-                refuse_value(file, name, value, first + row)  # noqa: B023 (called in this turn)
+                """Refuse a value by its row in the file."""
+                refuse_value(file, name, value, first + row)  # noqa: B023 (called in this iteration)
 
             with _opened_parquet(file) as opened:
                 batches = opened.iter_batches(n_rows, columns=choice.all)
@@ -80,6 +81,7 @@ def _parquet_files(folder: Path) -> list[Path]:
     shown = [name for name in names if not any(part[0] in "._" for part in name.parts)]
 
     def in_order(name: Path) -> list[tuple[int, str]]:
+        """Split a name into numbers and texts, to sort by."""
         runs = re.findall(r"\d+|\D+", str(name))
         return [(int(run), "") if run.isdecimal() else (-1, run) for run in runs]
 
@@ -90,8 +92,9 @@ def _parquet_files(folder: Path) -> list[Path]:
 
 
 def _opened_parquet(path: Path) -> Any:
+    """Open a parquet file, to be read through a buffer of a megabyte."""
     arrow = import_pyarrow()
-    with path.open("rb"):  # what cannot be opened is not to be called damaged
+    with path.open("rb"):  # a file that cannot be opened must not be called damaged
         pass
     try:
         # With pre_buffer, all that was read stays in memory until the end: 350 MB of a file of 500.

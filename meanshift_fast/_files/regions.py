@@ -29,7 +29,7 @@ class RegionSums:
     def add(
         self, rows: slice, columns: slice, labels: NDArray[np.int32], values: NDArray[Any]
     ) -> None:
-        """Add a window: its place, its labels, and its values of shape (n_rows, n_columns, ...)."""
+        """Add a window: where it lies, labels, and values of shape (n_rows, n_columns, ...)."""
         here = np.flatnonzero(labels)
         if not here.size:
             return
@@ -47,11 +47,12 @@ class RegionSums:
                 total = np.bincount(regions, away**power, n_regions)
                 self._sums[:, power - 1, band] += total
         y, x = np.divmod(here, labels.shape[1])
-        for axis, places in enumerate((y + rows.start, x + columns.start)):
-            np.minimum.at(self._boxes[:, axis], regions, places)
-            np.maximum.at(self._boxes[:, 2 + axis], regions, places + 1)
+        for axis, pixels in enumerate((y + rows.start, x + columns.start)):
+            np.minimum.at(self._boxes[:, axis], regions, pixels)
+            np.maximum.at(self._boxes[:, 2 + axis], regions, pixels + 1)
 
     def _grow(self, n_regions: int) -> None:
+        """Make room for the sums of so many regions."""
         more = n_regions - len(self._sizes)
         if more > 0:
             n_bands = self._around.shape[1]
@@ -89,6 +90,7 @@ def write_regions(
 def _write_geojson(
     part: Path, columns: dict[str, NDArray[Any]], labels: NDArray[Any], profile: dict[str, Any]
 ) -> None:
+    """Write the regions as GeoJSON features."""
     require_rasterio("GeoJSON")
     from rasterio.features import shapes
     from rasterio.transform import Affine

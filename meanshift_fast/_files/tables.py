@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Which columns are what, by name; in an npy file the names are the numbers."""
+    """The columns to read and their roles, by name; in an npy file names are numbers."""
 
     features: list[str]
     weight: str | None
@@ -76,7 +76,7 @@ class File(Protocol):
         """Refuse columns of types that do not fit, where the format has types."""
 
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
-        """Read the rows in parts of at most so many values; refuse what is no finite number."""
+        """Read the rows in parts of at most so many values; refuse values that are not finite."""
 
 
 def import_pyarrow() -> Any:
@@ -120,8 +120,8 @@ def check_finite(X: NDArray[Any], names: Sequence[str], complain: Complain) -> N
     for first in range(0, len(X), n_rows):
         is_finite = np.isfinite(X[first : first + n_rows])
         if not is_finite.all():
-            row, place = np.argwhere(~is_finite)[0]
-            complain(first + int(row), names[place], X[first + row, place])
+            row, column = np.argwhere(~is_finite)[0]
+            complain(first + int(row), names[column], X[first + row, column])
 
 
 def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
@@ -137,6 +137,7 @@ def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
         X, weights = X[rows], None if weights is None else weights[rows]
 
     def complain_of(row: int, name: str, value: object) -> NoReturn:
+        """Refuse a value by its row before rows were dropped."""
         complain(row if rows is None else int(rows[row]), name, value)
 
     check_finite(X, choice.features, complain_of)
@@ -146,4 +147,5 @@ def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
 
 
 def refuse_value(path: Path, name: str, value: object, row: int) -> NoReturn:
+    """Raise the error of a value that is no finite number."""
     raise ValueError(no_number(path, name, value, row))

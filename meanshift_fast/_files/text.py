@@ -27,7 +27,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     """Open a file, decompressed."""
     if not is_compressed(path):
         return path.open("rb")
-    with path.open("rb"):  # an error of the system names the file
+    with path.open("rb"):  # this error names the file
         pass
     name = COMPRESSIONS[path.suffix.lower()]
     stream: IO[bytes] = import_pyarrow().input_stream(str(path), compression=name)
@@ -35,9 +35,9 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def open_lines(path: Path, dialect: Dialect) -> Iterator[str]:
-    """Yield the lines of a text as the cells need them.
+    """Yield the lines of a text, ready to be split into cells.
 
-    Those of comments are empty, so that lines can be counted; a line within a quoted cell is none.
+    Comments become empty lines, which keeps the count; a line within a quoted cell is no comment.
     Between cells that spaces separate there is one space, and none at the ends of a line.
     """
     encoding = "utf-8-sig" if dialect.is_plain else dialect.encoding
@@ -55,6 +55,7 @@ def open_lines(path: Path, dialect: Dialect) -> Iterator[str]:
 
 
 def _one_space(run: re.Match[str]) -> str:
+    """One space between cells; none at the ends of a line; quoted cells as they are."""
     if run[1] is not None:
         return run[1]
     is_between = run.start() > 0 and run.string[run.end() :].strip("\r\n")
@@ -62,22 +63,22 @@ def _one_space(run: re.Match[str]) -> str:
 
 
 def _ends_quoted(line: str, delimiter: str, is_quoted: bool) -> bool:
-    """Whether a quoted cell goes on in the next line; quotes open a cell at its start only."""
-    place = 0
+    """Whether a quoted cell continues in the next line; quotes open a cell at its start only."""
+    at = 0
     while True:
         if is_quoted:
-            place = line.find('"', place) + 1
-            if not place:
+            at = line.find('"', at) + 1
+            if not at:
                 return True
-            if line[place : place + 1] == '"':  # doubled: the quote is part of the cell
-                place += 1
+            if line[at : at + 1] == '"':  # doubled: the quote is part of the cell
+                at += 1
                 continue
             is_quoted = False
-        if place or not line.startswith('"'):
-            place = line.find(f'{delimiter}"', place) + 1
-            if not place:
+        if at or not line.startswith('"'):
+            at = line.find(f'{delimiter}"', at) + 1
+            if not at:
                 return False
-        is_quoted, place = True, place + 1
+        is_quoted, at = True, at + 1
 
 
 class Utf8(io.RawIOBase):
@@ -96,6 +97,7 @@ class Utf8(io.RawIOBase):
         return data
 
     def _encoded(self, size: int) -> bytes:
+        """Up to so many bytes of the lines, as UTF-8."""
         parts, n_bytes = [self._rest], len(self._rest)
         for line in self._lines:
             parts.append(line.encode())
@@ -108,11 +110,11 @@ class Utf8(io.RawIOBase):
         return data[:size]
 
     def readable(self) -> bool:
-        """It is."""
+        """True: the stream can be read."""
         return True
 
     def close(self) -> None:
-        """Close the file beneath."""
+        """Close the file."""
         if self._file:
             self._file.close()
         self._lines.close()  # type: ignore[attr-defined]

@@ -66,6 +66,7 @@ def _opened(part: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
 
 
 def _write_npy(part: Path | IO[bytes], batches: Iterable[NDArray[Any]]) -> None:
+    """Write an npy file batch by batch; the header again once the rows are counted."""
     with _opened(part) as file:
         n_rows = 0
         for batch in batches:
@@ -84,6 +85,7 @@ def _npy_header(file: IO[bytes], batch: NDArray[Any], n_rows: int) -> None:
 
 
 def _write_csv(file: IO[bytes], tables: Iterable[Any]) -> None:
+    """Write csv, with quotes in the header only where needed."""
     arrow = import_pyarrow()
     options = arrow.csv.WriteOptions(include_header=False)
     is_first = True
@@ -98,6 +100,7 @@ def _write_csv(file: IO[bytes], tables: Iterable[Any]) -> None:
 
 
 def _write_parquet(file: IO[bytes], tables: Iterable[Any]) -> None:
+    """Write parquet, batch by batch."""
     arrow = import_pyarrow()
     tables = iter(tables)
     first = next(tables)
