@@ -74,6 +74,7 @@ def _flags(options: Any) -> Iterator[str]:
 
 
 def _comma_separated(names: Any) -> str:
+    """Names with commas between them, quoted as in csv."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(names)
     return line.getvalue()

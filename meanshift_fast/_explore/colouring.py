@@ -1,4 +1,4 @@
-"""The clusters' colours, kept from answer to answer, so that a small change looks small."""
+"""The clusters' colours, kept from answer to answer: small changes alter few of them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def coloured(
     before : tuple of arrays, default=None
         The centres and colours of the answer before.
     reach : float, default=0
-        How far a centre may lie from the former one whose colour it keeps.
+        How far a centre may lie from the former one to keep its colour.
 
     Returns
     -------

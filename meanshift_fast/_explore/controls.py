@@ -89,6 +89,7 @@ class Controls:
         self.head = row(self.status, dark, self.dark, name="head", sizing_mode="stretch_width")
 
     def _add_words(self, wide: dict[str, Any]) -> None:
+        """Add the tabs: trajectory, code and saving."""
         self.steps = PreText(
             text="Click on a place of the picture: its trajectory is drawn step by step.",
             name="steps", **wide,

@@ -27,8 +27,8 @@ from meanshift_fast._pictures.colours import COLOURS, GREY
 _Floats = NDArray[np.float64]
 
 MAX_BALLS = 60  # heaviest centres that are drawn with their ball
-MAX_WRITTEN = 20  # centres whose support is written beside them
-MAX_BARS = 40  # clusters whose sizes are drawn
+MAX_WRITTEN = 20  # centres with their support written beside them
+MAX_BARS = 40  # clusters in the chart of sizes
 FEW_ROWS_SIZE, MANY_ROWS_SIZE = 7.0, 2.0  # of markers, in pixels
 
 
@@ -41,6 +41,7 @@ def _figure(name: str, **options: Any) -> Any:
 
 
 def _source(*names: str, name: str | None = None) -> Any:
+    """An empty data source with some columns."""
     return ColumnDataSource({column: [] for column in names}, name=name)
 
 
@@ -55,7 +56,7 @@ class Map:
         )  # fmt: skip
         self.figure.toolbar.logo = None
         self.figure.axis.minor_tick_line_color = None
-        self.inner = {"inner_width": 600, "inner_height": 450}  # until the browser knows
+        self.inner = {"inner_width": 600, "inner_height": 450}  # until the browser reports its own
         self.image = _source("image", name="image")
         self.image.data = {"image": [np.zeros(RASTER_SHAPE, dtype=np.uint32)]}
         self.rows = _source("x", "y", "colour", name="rows")
@@ -69,6 +70,7 @@ class Map:
         self._draw_path()
 
     def _draw_rows(self) -> None:
+        """Add rows as a raster and as markers, of which one is visible."""
         self._raster = self.figure.image_rgba(
             image="image", x=0, y=0, dw=1, dh=1, source=self.image, level="image"
         )
@@ -79,6 +81,7 @@ class Map:
         )  # fmt: skip
 
     def _draw_centers(self) -> None:
+        """Add balls, centres and their support."""
         self._balls = self.figure.multi_line(
             "xs", "ys", source=self.balls, line_dash="dashed", line_width=1.2
         )
@@ -93,6 +96,7 @@ class Map:
         self.figure.add_tools(HoverTool(renderers=[self._centers], tooltips=about))
 
     def _draw_path(self) -> None:
+        """Add a trajectory, its ball, start and end."""
         first, last = COLOURS[0], COLOURS[1]
         self._path = [
             self.figure.line("x", "y", source=self.path, line_width=2),
@@ -116,7 +120,7 @@ class Map:
         ]
 
     def lay_out(self, projection: Projection) -> None:
-        """Take another projection: its axes and places."""
+        """Take another projection: its axes and the positions of rows."""
         self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = projection.names
         (left, bottom), (right, top) = projection.low, projection.high
         raster = self._raster.glyph
@@ -132,7 +136,7 @@ class Map:
         self.fit(projection)
 
     def fit(self, projection: Projection) -> None:
-        """Show the whole page, a ball as a round one where that leaves the page wide enough."""
+        """Show the whole page, with equal scales where that leaves the page wide enough."""
         width, height = (self.inner[side] for side in ("inner_width", "inner_height"))
         size = projection.high - projection.low
         per_pixel = size / (width, height)
@@ -145,7 +149,7 @@ class Map:
             values.update(start=low, end=high, reset_start=low, reset_end=high)
 
     def draw(self, answer: Answer, projection: Projection) -> None:
-        """Draw an answer: rows first, as they are what is looked at."""
+        """Draw an answer, the rows first."""
         colours = answer.row_colours()
         if projection.is_raster:
             self.image.data = {"image": [projection.picture(colours)]}
@@ -186,7 +190,7 @@ class Map:
 
 
 class CurveChart:
-    """The number of clusters against the bandwidth, the plateau, and the slider's place."""
+    """The number of clusters against the bandwidth, the plateau, and the bandwidth chosen."""
 
     def __init__(self) -> None:
         self.figure = _figure(

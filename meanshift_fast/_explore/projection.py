@@ -40,7 +40,7 @@ class Projection(NamedTuple):
     names : list of str
         What the axes are called.
     origin : float64 array of shape (n_features,)
-        What is subtracted first.
+        The position that is subtracted first.
     axes : float64 array of shape (n_features, n_axes)
         The directions of the page's axes.
     laid : float64 array of shape (n_samples, 2)
@@ -80,14 +80,14 @@ class Projection(NamedTuple):
         return self.place.size > 0
 
     def lay(self, places: _Floats) -> _Floats:
-        """Lay places onto the page; those of one column lie on its lower edge."""
+        """Lay positions onto the page; those of one column lie on its lower edge."""
         if self.globe is not None:
             return self.globe.lay(places)
         laid: _Floats = (places - self.origin) @ self.axes
         return np.column_stack([laid, np.zeros(len(laid))]) if laid.shape[1] == 1 else laid
 
     def balls(self, centers: _Floats, metric: Metric, bandwidth: float) -> list[_Floats]:
-        """Outline the ball of a bandwidth about each of some places."""
+        """Outline the ball of a bandwidth about each of some positions."""
         if self.globe is not None:
             units = metric.units(bandwidth, self.globe.rows)
             return self.globe._replace(units=units).caps(centers) or []
@@ -105,7 +105,7 @@ class Projection(NamedTuple):
         return np.array([[ball[i, 0], y] for i, y in ((0, height), (0, 0), (1, 0), (1, height))])
 
     def start(self, across: float, up: float, points: _Floats) -> tuple[_Floats, int | None]:
-        """The place in all columns that a point of the page stands for.
+        """The position, in all columns, of a point of the page.
 
         Where the page shows all columns, the point itself; else the row that is drawn nearest,
         with its number.
@@ -147,7 +147,7 @@ _PALETTE = (255.0 * rgb_of(list(COLOURS))[[-1, *range(len(COLOURS))]]).astype(np
 
 
 def choices_of(names: list[str]) -> list[str]:
-    """What the menus of axes offer."""
+    """The choices in the menus of axes."""
     return [*names, *COMPONENTS] if len(names) > 1 else list(names)
 
 
@@ -169,7 +169,7 @@ def project(
     across, up : str, default=None
         Columns or `COMPONENTS`. None: the columns where there are two, else components.
     metric : Metric, default=EUCLIDEAN
-        How distances are measured; places on the globe are a map, whatever is chosen.
+        How distances are measured; latitudes and longitudes are always a map.
 
     Returns
     -------
@@ -219,6 +219,7 @@ def _stacked(column: _Floats) -> _Floats:
 def _bounded(
     across: str, up: str, names: list[str], origin: _Floats, axes: _Floats, laid: _Floats
 ) -> Projection:
+    """Bound the page by its rows and a margin, and make a raster where rows are many."""
     low, high = laid.min(axis=0), laid.max(axis=0)
     high = np.where(high > low, high, low + 1.0)
     margin = MARGIN * (high - low)

@@ -16,7 +16,7 @@ from meanshift_fast.io import Table
 
 _Floats = NDArray[np.float64]
 
-SAMPLED_ROWS = 32  # whose nearest neighbours are searched among all rows
+SAMPLED_ROWS = 32  # rows that are compared with all rows for a nearest neighbour
 
 
 class ExploredRows(NamedTuple):

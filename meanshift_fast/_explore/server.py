@@ -1,4 +1,4 @@
-"""The server: 127.0.0.1, a free port, and a token in the address that every request must bear."""
+"""The server: 127.0.0.1, a free port, and a token that every request's address must hold."""
 
 import asyncio
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 from meanshift_fast._explore.rows import ExploredRows
 
-LOOK_MILLISECONDS = 250  # between looks at who is connected
+LOOK_MILLISECONDS = 250  # between checks of connections
 LOAD_SECONDS = 30.0  # from the opening of a page to its connection, at most
 AWAY_SECONDS = 2.0  # without a page, after which it is closed; a reload is quicker
 
@@ -69,6 +69,7 @@ class Explorer:
         return f'<iframe src="{self.url}" width="100%" height="900" style="border:0"></iframe>'
 
     def _open_page(self, document: Any) -> None:
+        """Make a page in a new document."""
         from meanshift_fast._explore.view import View
 
         view = View(document, self._rows, dict(self._parameters))
@@ -77,10 +78,12 @@ class Explorer:
         document.on_session_destroyed(lambda _: self._forget(view))
 
     def _forget(self, view: Any) -> None:
+        """Drop a page that was closed, but for the last, as its model is kept."""
         if len(self._views) > 1:  # the last one's model stays
             self._views.remove(view)
 
     def _serve(self) -> None:
+        """Run the server's loop, on its own thread."""
         from tornado.ioloop import IOLoop, PeriodicCallback
 
         loop = asyncio.new_event_loop()
@@ -117,7 +120,7 @@ class Explorer:
             extra_websocket_origins=[f"127.0.0.1:{self._port}"],
             secret_key=secrets.token_bytes(32),
             sign_sessions=True,
-            ico_path="none",  # which would be served without the token
+            ico_path="none",  # an icon would be served without the token
             check_unused_sessions_milliseconds=1_000,
             unused_session_lifetime_milliseconds=60_000,
         )
@@ -134,6 +137,7 @@ class Explorer:
             self._stop()
 
     def _stop(self) -> None:
+        """End all pages and the loop."""
         for view in self._views:
             view.session.close(wait=False)
         self._server.stop(wait=False)

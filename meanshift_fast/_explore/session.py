@@ -1,13 +1,13 @@
-"""The model of a page: requests go in, answers come out. Knows nothing of Bokeh.
+"""The model of a page: requests in, answers out, without Bokeh.
 
     change(bandwidth=...)  --> fit ----------> Answer       at once
     follow(across, up)     --> trace --------> Trajectory
     look(across, up)       --> projection ---> Projection
     save(what, path)       --> files --------> str
-    (the beginning)        --> curve --------> Curve        while nothing else is to do
+    (the beginning)        --> curve --------> Curve        while no other job waits
 
-Each goes to the session's `Worker`; what it finds is kept and handed to ``on_change``, on the
-worker's thread.
+The session's `Worker` runs each; its result is kept and passed to ``on_change``, on the worker's
+thread.
 """
 
 import math
@@ -37,7 +37,7 @@ from meanshift_fast.trace import Trace, trace
 _Floats = NDArray[np.float64]
 
 KINDS = ("fit", "projection", "trajectory", "save", "curve")
-FIRST_BANDWIDTH_ROWS = 2_000  # that the first bandwidth is estimated from
+FIRST_BANDWIDTH_ROWS = 2_000  # rows that the first bandwidth is estimated from
 FIRST_QUANTILE = 0.1
 BANDWIDTH_DIGITS = 4  # of a bandwidth that the slider gives
 
@@ -75,7 +75,7 @@ class Answer(NamedTuple):
 
 
 class Trajectory(NamedTuple):
-    """A trajectory: the trace, its places on the page, and the row that it began at, if any."""
+    """A trajectory: the trace, its positions on the page, and the row that it began at, if any."""
 
     traced: Trace
     path: _Floats
@@ -83,7 +83,7 @@ class Trajectory(NamedTuple):
 
 
 class Session:
-    """What one page looks at.
+    """The state of one page.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Session:
         self.parameters = checked_start(parameters)
         self.space = {name: self.parameters[name] for name in ("metric", "period")}
         self.metric = metric_of(**self.space)
-        self.metric.enter(rows.table)  # refuses rows that it has no place for
+        self.metric.enter(rows.table)  # refuses rows that the metric does not cover
         self.scales = scales_in(self.metric, rows)
         bandwidth = self.parameters["bandwidth"]
         self._awaits_stable = bandwidth is None or (
@@ -163,7 +163,7 @@ class Session:
         self.worker.submit("projection", lambda _: self._project(across, up))
 
     def follow(self, across: float, up: float) -> None:
-        """Request the trajectory from a place of the page."""
+        """Request the trajectory from a point of the page."""
         self.worker.submit("trajectory", lambda _: self._follow(across, up))
 
     def save(self, what: str, path: str) -> None:
@@ -186,10 +186,12 @@ class Session:
     # Jobs, on the worker's thread.
 
     def _submit_fit(self) -> None:
+        """Request a fit with the parameters as they are now."""
         parameters = dict(self.parameters)
         self.worker.submit("fit", lambda report: self._fit(parameters, report))
 
     def _fit(self, parameters: dict[str, Any], report: Report) -> None:
+        """Fit, and colour the clusters as those of the answer before."""
         model = MeanShift(**parameters | {"progress": report})
         check_parameters(model)
         began = perf_counter()
@@ -215,11 +217,13 @@ class Session:
         self.on_change("answer", self.answer)
 
     def _project(self, across: str | None, up: str | None) -> None:
+        """Lay the rows onto the page."""
         self.projection = project(self.rows.points, self.rows.names, across, up, self.metric)
         self.trajectory = None
         self.on_change("projection", self.projection)
 
     def _follow(self, across: float, up: float) -> None:
+        """Trace the trajectory from a point of the page."""
         projection = self.projection
         if projection is None:
             return
@@ -234,10 +238,12 @@ class Session:
         self.on_change("trajectory", self.trajectory)
 
     def _save(self, what: str, path: Path) -> None:
+        """Write a file of the answer, where there is one."""
         if self.answer is not None:
             self.on_change("saved", save(what, path, self.answer.model, self.rows))
 
     def _count(self, report: Report) -> None:
+        """Compute the curve, and take the stable bandwidth where it is awaited."""
         self.curve = bandwidth_curve(
             self.rows.points,
             min_support=self.parameters["min_support"],
@@ -251,6 +257,7 @@ class Session:
         self.on_change("curve", self.curve)
 
     def _note_error(self, kind: str, error: Exception) -> None:
+        """Pass the text of an error on."""
         self.on_change("error", f"{error or type(error).__name__}")
 
 

@@ -1,7 +1,7 @@
 """Light and dark: the page's style sheet, that of widgets, and the colours of figures.
 
-The browser changes the colours of figures by itself, each part at once: sixty messages of the
-server would draw them sixty times.
+The browser changes the colours of all parts of the figures in one step: sixty messages from the
+server would redraw the figures sixty times.
 """
 
 from typing import Any, NamedTuple
@@ -69,7 +69,7 @@ for _name, _theme in (("LIGHT", LIGHT), ("DARK", DARK)):
     for _part, _colour in _theme._asdict().items():
         TEMPLATE = TEMPLATE.replace(f"{_name}_{_part.upper()}", _colour)
 
-# Widgets lie in shadow roots, into which variables reach and no rule of the page does.
+# Widgets lie in shadow roots, where the page's variables hold and its rules do not.
 WIDGETS = """\
 :host { color: var(--ink); font: inherit; }
 .bk-input, .bk-btn, select, input { background-color: var(--paper) !important;

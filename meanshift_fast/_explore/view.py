@@ -1,4 +1,4 @@
-"""The page: widgets' events go to the session, and what it finds goes to the figures.
+"""The page: passes the widgets' events to the session, and its results to the figures.
 
 browser --event--> View (the server's thread) --request--> Session (its worker's thread)
 ^                                                             |
@@ -22,7 +22,7 @@ from meanshift_fast._explore.themes import DARK, LIGHT, TEMPLATE
 from meanshift_fast._explore.worker import seconds_of
 from meanshift_fast._input.messages import counted
 
-STATUS_MILLISECONDS = 150  # between looks at what is computed
+STATUS_MILLISECONDS = 150  # between updates of the status line
 STEP_MILLISECONDS = 150  # for which a step of a trajectory is shown
 
 FOLLOW_BROWSER = "dark.active = matchMedia('(prefers-color-scheme: dark)').matches"
@@ -40,7 +40,7 @@ class View:
     Parameters
     ----------
     document : bokeh Document
-        Where it goes.
+        The document of the page.
     rows : ExploredRows
         The rows.
     parameters : dict
@@ -70,6 +70,7 @@ class View:
     # Events of the browser.
 
     def _listen(self) -> None:
+        """Connect the events of widgets and figures."""
         controls = self.controls
         controls.bandwidth.on_change("value", self._slide)
         controls.exact.on_change("value", self._type_bandwidth)
@@ -93,6 +94,7 @@ class View:
             self.map.figure.on_change(side, self._resize)
 
     def _slide(self, attribute: str, old: float, new: float) -> None:
+        """Request the bandwidth of the slider."""
         if not self._is_setting:
             bandwidth = rounded(10.0**new)
             self._set(exact=bandwidth)
@@ -110,6 +112,7 @@ class View:
         self._request(min_prominence=round(float(new), 2))
 
     def _switch(self, name: str, attribute: str, old: int, new: int) -> None:
+        """Request the choice of a group of buttons; a kernel changes the slider too."""
         (words,) = (words for _, named, words in SWITCHES if named == name)
         self._request(**{name: list(words.values())[new]})
         if name == "kernel":
@@ -123,6 +126,7 @@ class View:
         self._request(bandwidth=bandwidth)
 
     def _request(self, **parameters: Any) -> None:
+        """Request the answer for other parameters."""
         self._error = ""
         self.session.change(**parameters)
         self.curve.place.location = self.session.parameters["bandwidth"]
@@ -171,19 +175,22 @@ class View:
         if self._projection is not None:
             self.map.fit(self._projection)
 
-    # What the session finds: called on its thread, shown on the server's.
+    # Results of the session: noted on its worker's thread, shown on the server's.
 
     def _note(self, kind: str, value: Any) -> None:
+        """Show a result at the next tick of the server's loop."""
         self._document.add_next_tick_callback(partial(getattr(self, f"_show_{kind}"), value))
 
     def _show_answer(self, answer: Answer) -> None:
+        """Draw the newest answer, on the projection that is drawn."""
         if self._projection is None or answer is not self.session.answer:
             return
         self.map.draw(answer, self._projection)
-        # The picture goes to the browser before all else.
+        # The browser gets the picture before all else.
         self._document.add_next_tick_callback(partial(self._show_facts, answer))
 
     def _show_facts(self, answer: Answer) -> None:
+        """Draw sizes, rounds and code of the newest answer."""
         if answer is not self.session.answer:
             return
         self.sizes.draw(answer)
@@ -247,7 +254,7 @@ class View:
         self._show_status()
 
     def _show_status(self) -> None:
-        """Say what is shown, or what is computed."""
+        """Write in the status line what is shown, or what is computed."""
         answer, stage = self.session.answer, self.session.worker.stage
         text = f"{counted(len(self.session.rows.table), 'row')}"
         if answer is not None:

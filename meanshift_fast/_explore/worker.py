@@ -3,10 +3,10 @@
     submit(kind, job) -> waiting[kind] -> the thread runs job(report), by the order of kinds
                               |
         a newer job of the kind that runs: the next report raises Superseded, and it is dropped
-        a job of an earlier kind: the next report runs it in between, and the long one goes on
+        a job of an earlier kind: the next report runs it, and then the long one continues
 
-A page stays usable while its answer is computed, and a slider that is dragged computes only what is
-seen.
+A page stays usable while its answer is computed, and a slider that is dragged computes only what
+is shown.
 """
 
 import threading
@@ -29,7 +29,7 @@ class Worker:
     Parameters
     ----------
     kinds : sequence of str
-        Kinds of jobs: the first go first.
+        Kinds of jobs, in the order of their precedence.
     on_error : callable
         Called as ``on_error(kind, error)`` where a job fails.
 
@@ -77,6 +77,7 @@ class Worker:
             self._thread.join()
 
     def _run(self) -> None:
+        """Run jobs until the worker is closed."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._is_closed)
@@ -91,7 +92,7 @@ class Worker:
                 job = self._waiting.pop(kind)
                 self._at_work.append(kind)
             outer, self.stage = self.stage, (kind, monotonic(), "")
-            beating = heartbeat.set(lambda *_, kind=kind: self._look_up(kind))
+            beating = heartbeat.set(lambda *_, kind=kind: self._check_newer(kind))
             try:
                 job(self._reporting(kind))
             except Superseded:
@@ -106,22 +107,23 @@ class Worker:
                     self._changed.notify_all()
 
     def _next(self, before: int) -> str | None:
+        """The first kind with a waiting job, of the kinds before one; None: none."""
         with self._changed:
             return next((kind for kind in self._kinds[:before] if kind in self._waiting), None)
 
-    def _look_up(self, kind: str) -> None:
-        """Drop the job at work where it is of no use any more."""
+    def _check_newer(self, kind: str) -> None:
+        """Raise Superseded where the job at work is no longer needed."""
         if self._is_closed or kind in self._waiting:
             raise Superseded
 
     def _reporting(self, kind: str) -> Report:
-        """What a job calls between its rounds."""
-        began, place = monotonic(), self._kinds.index(kind)
+        """The function that a job calls between its rounds."""
+        began, rank = monotonic(), self._kinds.index(kind)
 
         def report(done: int, total: int, stage: str) -> None:
-            self._look_up(kind)
-            if place:
-                self._run_waiting(place)
+            self._check_newer(kind)
+            if rank:
+                self._run_waiting(rank)
             share = f" {done / total:.0%}" if total > 1 else ""
             self.stage = kind, began, f"{stage}{share}"
 

@@ -1,16 +1,16 @@
 """The ascent: each pixel's trajectory, in a memo of exact positions.
 
     pixel 0   a --> b --> c --> d *          a position is entered once, with the step from it;
-    pixel 1   e --> f --> c                  a trajectory that comes to a known one is over
+    pixel 1   e --> f --> c                  a trajectory stops at a known position
     pixel 2   g --> h --> i --> h            a cycle: it ends at its smallest position
 
-The step from a position depends on its bits alone, so a trajectory that comes to a position where
-another has been goes on as that one, exactly. A position that is resolved holds its endpoint and
-the number of steps to it, by which ``max_iter`` ends each trajectory where it would end without a
-memo. A cycle is seen where a trajectory comes to a position of its own, and its end does not depend
+The step from a position depends on its bits alone, so a trajectory that reaches a position of
+another continues as that one, exactly. A position that is resolved holds its endpoint and the
+number of steps to it, by which ``max_iter`` ends each trajectory where it would end without a memo.
+A cycle is found where a trajectory reaches a position of its own, and its endpoint does not depend
 on where it was entered: results are equal to the last bit for every number of threads and tiling.
 
-Each thread has a memo of its own, which begins anew when it is full.
+Each thread has a memo of its own, which is emptied when it is full.
 """
 
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ GONE = -3  # the endpoint lies beyond what is in memory
 MAX_ITERATIONS = 1 << 16
 MIN_MEMO_POSITIONS = 1 << 16
 TAKEN_PIXELS = 256  # pixels that a thread takes at a time
-BLOCK_SIDE = 32  # pixels: neighbours follow one another, and meet in the memo
+BLOCK_SIDE = 32  # pixels: trajectories of neighbours share positions in the memo
 NUMBER = np.uint32  # the numbers of pixels: half the memory of int64
 FIRST_CHUNK_VALUES = 1 << 28  # values that the first chunk reads, at most
 
@@ -52,23 +52,23 @@ class Memo(NamedTuple):
 
     Attributes
     ----------
-    places : float64 array of shape (n_threads, n_places, 3 + n_bands)
+    positions : float64 array of shape (n_threads, n_positions, 3 + n_bands)
         The positions.
-    links : int64 array of shape (n_threads, 3 * n_places)
+    links : int64 array of shape (n_threads, 3 * n_positions)
         The next position of each, then its endpoint, then the steps to that.
     slots : int64 array of shape (n_threads, n_slots)
         The hash table.
-    path : int64 array of shape (n_threads, n_places)
+    path : int64 array of shape (n_threads, n_positions)
         The trajectory that is followed.
     room : float64 array of shape (n_threads, n)
         As `window.py` lays it out.
     scaled : float32 array of shape (n_threads, n)
         The same of float32.
     counts : int64 array of shape (n_threads, 8)
-        First, how many positions there are; the others keep threads off each other's cache line.
+        First, how many positions there are; the rest keeps the counts on cache lines of their own.
     """
 
-    places: NDArray[np.float64]
+    positions: NDArray[np.float64]
     links: NDArray[np.int64]
     slots: NDArray[np.int64]
     path: NDArray[np.int64]
@@ -78,13 +78,14 @@ class Memo(NamedTuple):
 
 
 def _memo_for(n_threads: int, n_bands: int, max_iter: int) -> Memo:
-    n_places = max(MIN_MEMO_POSITIONS, 2 * max_iter + 2)
+    """Make the memo of each thread, with room for the longest trajectory."""
+    n_positions = max(MIN_MEMO_POSITIONS, 2 * max_iter + 2)
     room = np.tile(room_of(n_bands), (n_threads, 1))
     return Memo(
-        np.empty((n_threads, n_places, 3 + n_bands)),
-        np.empty((n_threads, 3 * n_places), dtype=np.int64),
-        np.zeros((n_threads, 2 << n_places.bit_length()), dtype=np.int64),
-        np.empty((n_threads, n_places), dtype=np.int64),
+        np.empty((n_threads, n_positions, 3 + n_bands)),
+        np.empty((n_threads, 3 * n_positions), dtype=np.int64),
+        np.zeros((n_threads, 2 << n_positions.bit_length()), dtype=np.int64),
+        np.empty((n_threads, n_positions), dtype=np.int64),
         room,
         np.tile(narrow_room_of(n_bands), (n_threads, 1)),
         np.zeros((n_threads, 8), dtype=np.int64),
@@ -94,7 +95,7 @@ def _memo_for(n_threads: int, n_bands: int, max_iter: int) -> Memo:
 class Tables(NamedTuple):
     """The memo of a thread as flat pointers, with the sizes of its tables."""
 
-    places: Any
+    positions: Any
     links: Any
     slots: Any
     path: Any
@@ -107,56 +108,56 @@ class Tables(NamedTuple):
 
 
 @step
-def _enter(places, slots, last_slot, n_places, size, room, first):
-    """Find the number of ``room[first:]``, or enter it as number ``n_places``; bit by bit."""
+def _enter(positions, slots, last_slot, n_positions, size, room, first):
+    """Find the number of ``room[first:]``, or enter it as number ``n_positions``; bit by bit."""
     patterns = bit_patterns(room)
     code = hash_of_patterns(patterns, first, size)
-    slot = find_slot(code, patterns, first, size, bit_patterns(places), size, slots, last_slot)
+    slot = find_slot(code, patterns, first, size, bit_patterns(positions), size, slots, last_slot)
     if item(slots, slot) > 0:
         return item(slots, slot) - 1
-    put(slots, slot, n_places + 1)
+    put(slots, slot, n_positions + 1)
     for k in range(size):
-        put(places, n_places * size + k, item(room, first + k))
-    return n_places
+        put(positions, n_positions * size + k, item(room, first + k))
+    return n_positions
 
 
 @step
-def _is_at_rest(places, size, here, there, lengths):
+def _is_at_rest(positions, size, here, there, lengths):
     """Whether a move is short, in units of both radii together."""
     space_sq, range_sq = 0.0, 0.0
     for axis in range(3):
-        move = item(places, there * size + axis) - item(places, here * size + axis)
+        move = item(positions, there * size + axis) - item(positions, here * size + axis)
         move *= item(lengths, axis)
         space_sq += move * move
     for band in range(3, size):
-        move = item(places, there * size + band) - item(places, here * size + band)
+        move = item(positions, there * size + band) - item(positions, here * size + band)
         range_sq += move * move
     return space_sq / item(lengths, 3) + range_sq / item(lengths, 4) <= item(lengths, 8)
 
 
 @step
-def _is_before(places, size, one, other):
+def _is_before(positions, size, one, other):
     """Whether a position is smaller than another, by the first value that differs."""
     for k in range(size):
-        a, b = item(places, one * size + k), item(places, other * size + k)
+        a, b = item(positions, one * size + k), item(positions, other * size + k)
         if a != b:
             return a < b
     return False
 
 
 @step
-def _resolve(places, size, links, n_room, path, n_path):
-    """Give all positions of a path their endpoint, from what its last step led to."""
+def _resolve(positions, size, links, n_room, path, n_path):
+    """Write the endpoint of all positions of a path, from where its last step leads."""
     last = n_path - 1
     here = item(path, last)
     end = item(links, n_room + here)
-    if end != ON_PATH:  # it rests, or goes beyond memory
+    if end != ON_PATH:  # it rests, or leaves the pixels in memory
         last -= 1
     elif item(links, n_room + item(links, here)) == ON_PATH:  # a cycle
         first, least = last, here
         while item(path, first) != item(links, here):
             first -= 1
-            if _is_before(places, size, item(path, first), least):
+            if _is_before(positions, size, item(path, first), least):
                 least = item(path, first)
         for k in range(first, n_path):
             put(links, n_room + item(path, k), least)
@@ -170,31 +171,31 @@ def _resolve(places, size, links, n_room, path, n_path):
 
 
 @step
-def _advance(here, pixels, lengths, is_joint, tables, n_places):
+def _advance(here, pixels, lengths, is_joint, tables, n_positions):
     """Take the step from a position that has none; how many positions there are then.
 
     Sets its endpoint where it rests, or where its window is not in memory.
     """
-    places, links, slots, _, room, scaled, _, size, n_room, last_slot = tables
+    positions, links, slots, _, room, scaled, _, size, n_room, last_slot = tables
     center = center_at(size - 3)
     for k in range(size):
-        put(room, center + k, item(places, here * size + k))
+        put(room, center + k, item(positions, here * size + k))
     weight = mean_of_window(pixels, lengths, is_joint, room, scaled)
     if weight <= 0.0:
         put(links, here, here)
         put(links, n_room + here, GONE if weight == LEFT else here)
         put(links, 2 * n_room + here, 1)
-        return n_places
-    there = _enter(places, slots, last_slot, n_places, size, room, center + size)
-    if there == n_places:
+        return n_positions
+    there = _enter(positions, slots, last_slot, n_positions, size, room, center + size)
+    if there == n_positions:
         put(links, there, OPEN)
         put(links, n_room + there, OPEN)
-        n_places += 1
+        n_positions += 1
     put(links, here, there)
-    if _is_at_rest(places, size, here, there, lengths):
+    if _is_at_rest(positions, size, here, there, lengths):
         put(links, n_room + here, there)
         put(links, 2 * n_room + here, 1)
-    return n_places
+    return n_positions
 
 
 @step
@@ -208,13 +209,13 @@ def _end_within(start, links, n_room, max_iter):
 
 
 @step
-def _endpoint_of(start, pixels, lengths, is_joint, max_iter, tables, n_places):
+def _endpoint_of(start, pixels, lengths, is_joint, max_iter, tables, n_positions):
     """Follow a trajectory; the number of its endpoint, or GONE, and how many positions there are.
 
-    It is followed until it rests, or comes to a position that is resolved, or to one of its own.
+    It is followed until it rests, or reaches a position that is resolved, or one of its own.
     """
-    places, links, path, size, n_room = (
-        tables.places, tables.links, tables.path, tables.size, tables.n_room
+    positions, links, path, size, n_room = (
+        tables.positions, tables.links, tables.path, tables.size, tables.n_room
     )  # fmt: skip
     here, n_path = start, np.int64(0)
     while item(links, n_room + here) == OPEN and n_path < max_iter:
@@ -222,25 +223,25 @@ def _endpoint_of(start, pixels, lengths, is_joint, max_iter, tables, n_places):
         n_path += 1
         put(links, n_room + here, ON_PATH)
         if item(links, here) == OPEN:
-            n_places = _advance(here, pixels, lengths, is_joint, tables, n_places)
+            n_positions = _advance(here, pixels, lengths, is_joint, tables, n_positions)
             if item(links, n_room + here) != ON_PATH:
                 break
         here = item(links, here)
     if item(links, n_room + here) == OPEN:  # after the last step that is allowed
         for k in range(n_path):
             put(links, n_room + item(path, k), OPEN)
-        return here, n_places
+        return here, n_positions
     if n_path:
-        _resolve(places, size, links, n_room, path, n_path)
-    return _end_within(start, links, n_room, max_iter), n_places
+        _resolve(positions, size, links, n_room, path, n_path)
+    return _end_within(start, links, n_room, max_iter), n_positions
 
 
 @inlined
 def _tables_of(memo, t):
     """The memo of a thread."""
-    n_room, size = memo.places.shape[1:]
+    n_room, size = memo.positions.shape[1:]
     return Tables(
-        flat(memo.places[t]), flat(memo.links[t]), flat(memo.slots[t]), flat(memo.path[t]),
+        flat(memo.positions[t]), flat(memo.links[t]), flat(memo.slots[t]), flat(memo.path[t]),
         flat(memo.room[t]), flat(memo.scaled[t]), flat(memo.counts[t]), size, n_room,
         memo.slots.shape[1] - 1,
     )  # fmt: skip
@@ -248,7 +249,7 @@ def _tables_of(memo, t):
 
 @step
 def _clear(slots, last_slot):
-    """Begin a memo anew; how many positions it holds."""
+    """Empty a memo; how many positions it holds."""
     for slot in range(last_slot + 1):
         put(slots, slot, 0)
     return np.int64(0)
@@ -256,7 +257,7 @@ def _clear(slots, last_slot):
 
 @step
 def number_in_blocks(i, pixels):
-    """The number of the pixel that comes as number i, block of BLOCK_SIDE squared after block."""
+    """The number of the pixel that is i-th in order, block of BLOCK_SIDE squared after block."""
     frame, side = pixels.frame, np.int64(BLOCK_SIDE)
     n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
     plane, i = i // (n_rows * n_columns), i % (n_rows * n_columns)
@@ -293,32 +294,32 @@ def _follow_some(
 ):  # fmt: skip
     """Follow pixels that this thread takes until none is left to take."""
     start, n_pixels, taken = part[0], part[1] - part[0], flat(counter)
-    places, links, slots, _, room, _, counts, size, n_room, last_slot = tables
-    n_places = item(counts, 0)
+    positions, links, slots, _, room, _, counts, size, n_room, last_slot = tables
+    n_positions = item(counts, 0)
     first = fetch_add(taken, TAKEN_PIXELS)
     while first < n_pixels:
         for i in range(first, min(first + TAKEN_PIXELS, n_pixels)):
-            if n_places + max_iter + 2 > n_room:
-                n_places = _clear(slots, last_slot)
+            if n_positions + max_iter + 2 > n_room:
+                n_positions = _clear(slots, last_slot)
             if numbers.shape[0] == 0:
                 number = target = number_in_blocks(start + i, pixels)
             else:
                 number, target = np.int64(numbers[start + i]), np.int64(rows[start + i])
             here = place_of(number, pixels, room)
-            entry = _enter(places, slots, last_slot, n_places, size, room, here)
-            if entry == n_places:
+            entry = _enter(positions, slots, last_slot, n_positions, size, room, here)
+            if entry == n_positions:
                 put(links, entry, OPEN)
                 put(links, n_room + entry, OPEN)
-                n_places += 1
-            end, n_places = _endpoint_of(
-                entry, pixels, lengths, is_joint, max_iter, tables, n_places
+                n_positions += 1
+            end, n_positions = _endpoint_of(
+                entry, pixels, lengths, is_joint, max_iter, tables, n_positions
             )
             is_gone[target] = end == GONE
             if end != GONE:
                 for k in range(3 - n_space, size):
-                    endpoints[target, k - 3 + n_space] = item(places, end * size + k)
+                    endpoints[target, k - 3 + n_space] = item(positions, end * size + k)
         first = fetch_add(taken, TAKEN_PIXELS)
-    put(counts, 0, n_places)
+    put(counts, 0, n_positions)
 
 
 @parallel
@@ -326,6 +327,7 @@ def _follow_all(
     lattice, lengths, is_joint, max_iter, n_space, part, numbers, rows, memo, counter, endpoints,
     is_gone, n_threads,
 ):  # fmt: skip
+    """Follow the pixels of a part, on all threads."""
     for t in prange(n_threads):
         _follow_some(
             pixels_of(lattice), flat(lengths), is_joint, max_iter, n_space, part, numbers, rows,
@@ -353,7 +355,7 @@ def follow(
     window : Window
         What is averaged.
     numbers, rows : uint32 arrays of shape (n_pixels,), or (0,)
-        The numbers, in memory, of those to follow, and where each one's endpoint is written.
+        The numbers, in memory, of pixels to follow, and the rows where endpoints are written.
         Fastest where neighbours follow one another. Empty for all that are in memory.
     endpoints : float64 array of shape (n, n_space + n_bands)
         Written: the position, in pixels of the image, and the bands.
@@ -367,7 +369,7 @@ def follow(
     Returns
     -------
     bool array of shape (n,)
-        Whether a trajectory came to a window that is not in memory; its endpoint is not written.
+        Whether a trajectory reached a window that is not in memory; its endpoint is not written.
 
     Notes
     -----

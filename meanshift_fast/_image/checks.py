@@ -1,4 +1,4 @@
-"""What comes in: an image and its mask, checked, with three axes in space and the bands last."""
+"""An image and its mask, checked, with three axes in space and the bands last."""
 
 import math
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ from meanshift_fast._image.colours import require_scikit_image
 from meanshift_fast._image.lattice import Window
 from meanshift_fast._input.messages import counted, quoted
 
-MAX_PIXELS = (1 << 32) - 1  # whose numbers are uint32
+MAX_PIXELS = (1 << 32) - 1  # pixels that uint32 can number
 
 
 class Picture(NamedTuple):
-    """An image as it is computed with.
+    """An image in the layout of the computation.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Picture(NamedTuple):
     channel_axis : int or None
         Where the image has its bands, counted from the first axis.
     lab_scale : float
-        0.0 where the bands are as they are; else what red, green and blue go up to.
+        0.0 where the bands are compared as they are; else the largest red, green and blue.
     """
 
     bands: NDArray[Any]
@@ -104,7 +104,7 @@ def checked_image(image: Any, channel_axis: int | None) -> tuple[Any, int, int |
 
 
 def _check_pixels(image: Any, channel_axis: int | None) -> None:
-    """Refuse an image without pixels, with too many, or of what is no number."""
+    """Refuse an image without pixels, with too many, or of values that are no numbers."""
     shape = image.shape
     if 0 in shape:
         raise ValueError(f"image must have at least one pixel and one band, got shape {shape}")
@@ -177,10 +177,10 @@ def check_finite(
             is_bad &= mask[z]
         if is_bad.any():
             y, x = np.argwhere(is_bad)[0]
-            place = tuple(int(k) for k in np.add(first, (z, y, x)))[3 - n_space :]
+            pixel = tuple(int(k) for k in np.add(first, (z, y, x)))[3 - n_space :]
             value = plane[y, x][~np.isfinite(plane[y, x])][0]
             raise ValueError(
-                f"image must be finite where the mask is True, got {value} at pixel {place}; fill "
+                f"image must be finite where the mask is True, got {value} at pixel {pixel}; fill "
                 "such pixels, or mask them: mask=np.isfinite(image), of several bands with "
                 ".all(axis=channel_axis)"
             )
@@ -189,7 +189,7 @@ def check_finite(
 def lab_scale(
     convert2lab: bool | None, n_bands: int, dtype: np.dtype[Any], extremes: Any, function: str
 ) -> float:
-    """Whether bands are colours to be converted: what they go up to, or 0.0 where not.
+    """Whether bands are colours to be converted: their largest possible value, or 0.0 where not.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def lab_scale(
     extremes : callable
         The least and the largest value of pixels that count, where they are floats.
     function : str
-        Named where scikit-image is missing.
+        The function that the error names where scikit-image is missing.
 
     Returns
     -------

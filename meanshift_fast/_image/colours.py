@@ -1,8 +1,8 @@
 """Colours: red, green and blue to Lab and back, through scikit-image.
 
-A distance in Lab is about the difference that is seen. scikit-image multiplies matrices, and a
-product of one row may round otherwise than one of many: less than MIN_PIXELS pixels are converted
-with others beside them, so that a pixel's colour does not depend on what it is converted with.
+A distance in Lab is about the difference that is perceived. scikit-image multiplies matrices, and a
+product of one row may round otherwise than one of many: less than MIN_PIXELS pixels are
+padded, so that a pixel's colour does not depend on how many are converted with it.
 """
 
 import warnings
@@ -15,7 +15,7 @@ MIN_PIXELS = 16
 
 
 def require_scikit_image(function: str) -> None:
-    """Say how to do without scikit-image, where it is not installed."""
+    """Raise an error with the remedy where scikit-image is not installed."""
     try:
         import skimage.color  # noqa: F401
     except ImportError as error:
@@ -43,6 +43,7 @@ def from_lab(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _converted(function: Any, pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """Convert pixels, padded where they are few."""
     n_pixels = len(pixels)
     if n_pixels < MIN_PIXELS:
         pixels = np.concatenate([pixels, np.zeros((MIN_PIXELS, 3), dtype=pixels.dtype)])

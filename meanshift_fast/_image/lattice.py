@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.simd import LANES
 
-SIDE = 4  # pixels of a block, whose sixteen are the lanes of a vector
-BLOCK_PIXELS = 1 << 16  # that are converted at once
+SIDE = 4  # pixels; the sixteen pixels of a block are the lanes of a vector
+BLOCK_PIXELS = 1 << 16  # pixels that are converted at once
 FARTHEST = 1e18  # range radii from the middle that float32 can square
 
 
@@ -42,7 +42,7 @@ class Window(NamedTuple):
 
     @property
     def steps(self) -> NDArray[np.float64]:
-        """The distance of neighbouring pixels in the unit that the kernels measure in."""
+        """The distance of neighbouring pixels in the unit of the kernels."""
         return self.spacing / self.spatial_radius if self.is_joint else self.spacing
 
     @property
@@ -111,9 +111,9 @@ def lattice_of(
     window : Window
         A joint window measures in range radii.
     convert : callable, optional
-        Makes of some pixels, an array of shape (n, n_bands), what the bands shall be.
+        Converts the bands of some pixels, an array of shape (n, n_bands).
     first : tuple of int, default=(0, 0, 0)
-        The place of the first of them in the image; its row and column begin a block.
+        The indices of the first of them in the image; its row and column begin a block.
     image_shape : tuple of int, optional
         The shape of the image; None: all of it is here.
 
@@ -176,10 +176,10 @@ def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any
         most = np.max((largest - middles) * scale, initial=0.0)
     unit = float(np.max(window.steps)) / (1.0 if window.is_joint else window.spatial_radius)
     error = (max(most, 1.0) + 1.0 + 8.0 * unit) * 2.0**-22
-    slack = (2.0 * error * np.sqrt(n_bands + 3.0) + error * error * (n_bands + 3.0)) + (
+    tolerance = (2.0 * error * np.sqrt(n_bands + 3.0) + error * error * (n_bands + 3.0)) + (
         n_bands + 8.0
     ) * 2.0**-22
-    limits = (1.0 - slack, 1.0 + slack) if slack < 0.5 else (-1.0, np.inf)
+    limits = (1.0 - tolerance, 1.0 + tolerance) if tolerance < 0.5 else (-1.0, np.inf)
     narrow = np.empty(blocks.shape, dtype=np.float32)
     boxes = np.full((2 * n_bands, n_planes, n_down, n_across + LANES), np.inf, dtype=np.float32)
     for z in range(n_planes):
@@ -193,7 +193,7 @@ def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any
 
 
 def _ordered_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums over the last axis, pixel after pixel, in an order that no shape changes."""
+    """Sums over the last axis, pixel after pixel, in the same order for every shape."""
     total = np.zeros(values.shape[:2])
     for pixel in range(LANES):
         total += values[:, :, pixel]

@@ -46,7 +46,7 @@ class Ascending(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a call answers with.
+    """The results that a call returns.
 
     Attributes
     ----------
@@ -95,6 +95,7 @@ def picture_of(
     check_finite(bands, mask, n_space, (0, 0, 0))
 
     def extremes() -> tuple[float, float]:
+        """The least and the largest value of pixels that count."""
         counting = bands if mask is None else bands[mask]
         return float(counting.min()), float(counting.max())
 
@@ -105,7 +106,7 @@ def picture_of(
 def ascending(
     radii: tuple[float, float], window: str, spacing: Any, max_iter: int, tol: float, n_space: int
 ) -> Ascending:
-    """Check the window, and make settings of all that a trajectory depends on."""
+    """Check the window, and collect the settings that a trajectory depends on."""
     return Ascending(checked_window(*radii, window, spacing, n_space), int(max_iter), float(tol))
 
 
@@ -180,7 +181,7 @@ def positions_of(
 ) -> NDArray[np.float64]:
     """Where the pixels ended, in pixels along each axis in space; masked ones where they are.
 
-    ``first`` is the place of the first pixel in the image.
+    ``first`` has the indices of the first pixel in the image.
     """
     shape = picture.shape[3 - picture.n_space :]
     positions = endpoints[:, : picture.n_space].reshape(*shape, picture.n_space)

@@ -1,4 +1,4 @@
-"""Regions: touching pixels with endpoints near each other, and what becomes of small ones.
+"""Regions: touching pixels with endpoints near each other; small ones are merged.
 
     endpoints --join--> regions --merge small--> regions --number--> labels from 1, in raster order
                           |            ^
@@ -75,7 +75,7 @@ def neighbor_of(pixel, shape, move):
 def _join(endpoints, shape, n_space, moves, limits, links):
     """Join touching pixels that are near, and number the regions; how many there are.
 
-    ``links`` comes in as each pixel's own number, or MASKED, and leaves as its region.
+    ``links`` has each pixel's own number, or MASKED, and is overwritten with its region.
     """
     forest = flat(links)
     for pixel in range(links.shape[0]):
@@ -162,7 +162,7 @@ def _list_neighbors(pairs, first, last, following):
 
 @step
 def _nearest_neighbor(region, pairs, first, following, forest, sizes, sums):
-    """The neighbour of a region whose mean range is nearest, the first of equals; -1: none."""
+    """The neighbour of a region with the nearest mean range, the first of equals; -1: none."""
     nearest, least = np.int64(-1), np.inf
     entry = first[region]
     while entry >= 0:
@@ -181,11 +181,11 @@ def _nearest_neighbor(region, pairs, first, following, forest, sizes, sums):
 
 @serial
 def _merge_members(members, size, pairs, first, last, following, links, sizes, sums):
-    """Let each of some regions of a size join the neighbour whose mean range is nearest."""
+    """Join each of some regions of a size to the neighbour with the nearest mean range."""
     forest = flat(links)
     for region in members:
         if links[region] != region or sizes[region] != size:
-            continue  # another of them has joined it
+            continue  # it was joined with another of them
         nearest = _nearest_neighbor(region, pairs, first, following, forest, sizes, sums)
         if nearest < 0:
             continue
@@ -223,7 +223,7 @@ class Graph(NamedTuple):
 
 
 class Joining(NamedTuple):
-    """What makes regions of pixels.
+    """The settings by which pixels form regions.
 
     Attributes
     ----------
@@ -407,7 +407,7 @@ def roots_of(links: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def merge_small(graph: Graph, min_size: int) -> NDArray[np.int64]:
-    """Let small regions join the touching region whose mean range is nearest.
+    """Join small regions to the touching region with the nearest mean range.
 
     The smallest first; of equals, and of equally near ones, that with the first pixel.
 

@@ -1,12 +1,12 @@
-"""Images of Dask: tile by tile, equal to the last bit to the image in one piece.
+"""Images of Dask: tile by tile, equal to the last bit to an image in memory.
 
-    tile + halo --follow--> endpoints         pixels that came to the halo's rim again, with twice
+    tile + halo --follow--> endpoints         pixels that reach the halo's rim again, with twice
         |                                     the halo, until none is left
         `--join--> regions, rim --seams--> graph of all regions --merge small--> labels of each tile
 
-A tile keeps its regions packed, their sizes and sums, and the pixels at its rim; all that is held
-of the other tiles is this. Seams are joined by union-find over regions, and the small ones are
-merged on the graph of all. Sums are whole numbers, so their order changes nothing.
+A tile keeps its regions packed, their sizes and sums, and the pixels at its rim; no more is held
+of other tiles. Seams are joined by union-find over regions, and the small ones are merged on the
+graph of all. Sums are whole numbers, so their order changes nothing.
 """
 
 import zlib
@@ -62,7 +62,7 @@ class Source:
     Attributes
     ----------
     picture : Picture
-        Whose bands and mask are arrays of Dask.
+        The image; its bands and mask are arrays of Dask.
     how : Ascending
         How trajectories are followed.
     n_jobs : int or None
@@ -74,7 +74,7 @@ class Source:
         self.n_jobs = 1 if n_jobs is None else n_jobs
 
     def __dask_tokenize__(self) -> Any:
-        """What the image and the settings are."""
+        """A token of the image and the settings."""
         names = [getattr(array, "name", None) for array in self.picture[:2]]
         return tokenize(names, self.picture[2:], self.how, self.n_jobs)
 
@@ -110,6 +110,7 @@ def picture_of(
         mask = da.asarray(mask).astype(bool).reshape(bands.shape[:3]).rechunk(bands.chunks[:3])
 
     def extremes() -> tuple[float, float]:
+        """The least and the largest value of pixels that count."""
         counting = bands if mask is None else da.where(mask[..., None], bands, np.nan)
         least, largest = dask.compute(da.nanmin(counting), da.nanmax(counting))
         return float(least), float(largest)
@@ -141,6 +142,7 @@ def _grown(box: Box, halo: NDArray[np.int64], shape: Sequence[int]) -> Box:
 
 
 def _sides(box: Box) -> tuple[int, int, int]:
+    """Planes, rows and columns of a box."""
     planes, rows, columns = (stop - first for first, stop in box)
     return planes, rows, columns
 
@@ -382,4 +384,5 @@ def _labels_of(source: Source, endpoints: Any, joining: Joining) -> Any:
 
 
 def _part_of(tile: Tile) -> tuple[Graph, Heights | None, Rim]:
+    """The parts of a tile that joining needs."""
     return tile.graph, tile.heights, tile.rim

@@ -6,7 +6,7 @@
     the test of a pixel:    float32 distance    surely inside | unsure: the float64 test | outside
 
 Whether a pixel is inside is decided by one expression in float64, the squares summed axis by axis
-and then band by band, as the plain twin of the tests does. A filter in float32 answers for nearly
+and then band by band, as the plain twin of the tests does. A filter in float32 decides nearly
 all pixels, by an error bound that holds for each: `Lattice.filter` has its limits, between which
 the expression decides. A block whose sixteen pixels are all inside adds its sums, whichever test
 found that, so the order of a sum depends on the position alone. Whole numbers, as pixels have them,
@@ -72,7 +72,7 @@ def pixels_of(lattice):
 
 @step
 def center_at(n_bands):
-    """Where in a thread's room the position is; the mean comes after its 3 + n_bands values."""
+    """The index of the position in a thread's room; the mean follows its 3 + n_bands values."""
     return LANES * (2 + n_bands)
 
 
@@ -92,6 +92,7 @@ def narrow_room_of(n_bands: int) -> NDArray[np.float32]:
 
 @inlined
 def _larger(a, b):
+    """The larger of two vectors, lane by lane."""
     return where(a > b, a, b)
 
 
@@ -188,7 +189,7 @@ def _bounds(center, first, last, unit):
 
 @inlined
 def _blocks_within(px, left_sq, unit, is_joint):
-    """The first and the last block of a row whose pixels are all within the spatial radius."""
+    """The first and the last block of a row with all pixels within the spatial radius."""
     if is_joint or left_sq <= 0.0:
         return 1, 0
     reach = np.sqrt(left_sq) / unit - MARGIN
@@ -200,7 +201,8 @@ def _inside(pixels, block, corner, plane_sq, down_sq, is_within, lengths, is_joi
     """The lanes of a block that are inside, as bits."""
     room, scaled, center, unit = rooms
     at, left = block * n_bands * LANES, item(room, center + 2) - corner[1]
-    # The test in space is left out where it can be: one call with a flag would always make it.
+    # Blocks within the spatial radius need no test in space: two calls, because one call with a
+    # variable flag would always make the test.
     if is_within:
         distances_sq = _narrow_distances_sq(
             pixels.narrow, at, down_sq, left, unit, True, is_joint, n_bands, scaled
@@ -315,7 +317,7 @@ def mean_of_window(pixels, lengths, is_joint, room, scaled):
     is_joint : bool
         The kind of the window.
     room : flat pointer to float64
-        With the position; the mean goes there.
+        Holds the position; the mean is written to it.
     scaled : flat pointer to float32
         Its room of float32.
 
