@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
@@ -27,23 +27,18 @@ from sklearn.utils.validation import (
 
 from meanshift_fast import estimator
 from meanshift_fast._cluster.bandwidth_rules import Found
-from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._jit.threads import borrowed_threads
-from meanshift_fast._summaries.grid_cells import FIRST_CELLS, Cells, Condensed
+from meanshift_fast._summaries import tasks
+from meanshift_fast._summaries.grid_cells import Condensed
 from meanshift_fast._summaries.partitions import (
-    Partition,
     Resolution,
-    cells_of,
     check_columns,
     checked_model,
-    checked_partition,
-    condense_partition,
     estimated,
     fit_cells,
-    sample_partition,
 )
 from meanshift_fast._summaries.priority_sample import Sample
 
@@ -146,7 +141,7 @@ class MeanShift(estimator.MeanShift):
         checked_model(self)
         parts, metric = _parts_of(X, sample_weight), metric_of(self.metric, self.period)
         if self.bandwidth is None or isinstance(self.bandwidth, str):
-            sample: Sample = _reduced(_samples(parts, metric), _merged_samples)
+            sample: Sample = _reduced(_samples(parts, metric), tasks.merged_samples)
             with borrowed_threads(self.n_jobs):
                 found = estimated(sample, self)
         else:
@@ -155,10 +150,10 @@ class MeanShift(estimator.MeanShift):
         check_columns(self, width, parts.n_features)
         condensed: Condensed = _reduced(
             [
-                delayed(_condensed)(partition, width, resolution, parts.n_features, metric)
+                delayed(tasks.condensed)(partition, width, resolution, parts.n_features, metric)
                 for partition in parts.partitions
             ],
-            partial(_merged_cells, n_fine=resolution.n_fine),
+            partial(tasks.merged_cells, n_fine=resolution.n_fine),
         )
         if len(condensed.points) == 0:
             raise _no_rows()
@@ -360,75 +355,24 @@ def _partitioned(
     blocks: list[Delayed], weights: list[Any], n_features: int, column: str | None = None
 ) -> list[Delayed]:
     return [
-        delayed(_checked)(block, some, n_features, column, f"partition {i}")
+        delayed(tasks.checked)(block, some, n_features, column, f"partition {i}")
         for i, (block, some) in enumerate(zip(blocks, weights, strict=True))
     ]
 
 
-# Tasks, and the tree of merges.
-
-
-def _checked(block: Any, weights: Any, n_features: int, column: str | None, name: str) -> Partition:
-    """Check a partition; an array's may have other columns than its metadata says."""
-    if column is not None:
-        block, weights = block.drop(columns=column), block[column]
-    partition = checked_partition(block, weights, name)
-    if partition.table.shape[1] != n_features:
-        raise ValueError(
-            f"{name} must have {n_features} columns, as the metadata of X says, got "
-            f"{partition.table.shape[1]}; give map_blocks the chunks that the function returns"
-        )
-    return partition
-
-
-def _n_rows(partition: Partition) -> int:
-    return len(partition.table)
-
-
-def _sampled(partition: Partition, first: int, metric: Metric) -> Sample:
-    sample = Sample(first)
-    sample_partition(sample, partition, metric)
-    return sample
-
-
-def _merged_samples(samples: list[Sample]) -> Sample:
-    for other in samples[1:]:
-        samples[0].merge(other)
-    return samples[0]
-
-
-def _condensed(
-    partition: Partition,
-    width: float | ArrayLike,
-    resolution: Resolution,
-    n_features: int,
-    metric: Metric,
-) -> Condensed:
-    cells = cells_of(width, resolution, n_features, metric)
-    condense_partition(cells, partition, metric)
-    return cells.condensed()
-
-
-def _merged_cells(parts: list[Condensed], n_fine: int) -> Condensed:
-    grid, halvings = parts[0].grid, min(part.halvings for part in parts)
-    base = Grid(grid.sizes, grid.n_parts >> parts[0].halvings)
-    room = max(FIRST_CELLS, *(len(part.points) for part in parts))
-    cells = Cells(base, halvings=halvings, n_fine=n_fine, room=room)
-    for part in parts:
-        cells.merge(part)
-    return cells.condensed()
+# The tree of merges.
 
 
 def _samples(parts: _Parts, metric: Metric) -> list[Delayed]:
     """A sample of each partition; rows are numbered through all partitions."""
     n_rows = parts.n_rows
     if n_rows is None:
-        n_rows = dask.compute(*(delayed(_n_rows)(partition) for partition in parts.partitions))
+        n_rows = dask.compute(*(delayed(tasks.n_rows)(partition) for partition in parts.partitions))
     if sum(n_rows) == 0:
         raise _no_rows()
     firsts = np.cumsum([0, *n_rows])
     return [
-        delayed(_sampled)(partition, int(first), metric)
+        delayed(tasks.sampled)(partition, int(first), metric)
         for partition, first in zip(parts.partitions, firsts[:-1], strict=True)
     ]
 

@@ -2,6 +2,7 @@
 
     batch or partition --partitions--> grid_cells --> merged --> fit
                              `-------> priority_sample --> bandwidth
+    tasks: the same as functions that Dask calls
 
 Imports the wings below it (`_cluster`, `_index`, `_input`, `_jit`).
 """
