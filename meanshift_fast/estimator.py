@@ -147,7 +147,8 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
     mode_prominence_ : float64 ndarray of shape (n_modes,)
         Between 0 and 1.
     mode_labels_ : int64 ndarray of shape (n_modes,)
-        The cluster of each mode; -1 where that was dropped.
+        The cluster of each mode. Where that was dropped for its support, -1 with
+        ``cluster_all=False``, and else the nearest.
     merge_tree_ : float64 ndarray of shape (n_modes - 1, 4)
         How modes join, in the form of :func:`scipy.cluster.hierarchy.linkage`, with prominences as
         heights: ``scipy.cluster.hierarchy.dendrogram`` draws it. Parts that do not touch join at 1.

@@ -8,7 +8,7 @@ open_table(path) -> Table -- read() ----> one Batch, all rows
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Table:
     left_out: dict[str, str]
     options: dict[str, Any]
     _file: File
+    in_degrees: ClassVar[bool] = False  # of the command line, which reads them as radians
 
     def parts(self, most_values: int = MAX_BATCH_VALUES) -> Iterator[Batch]:
         """Read the rows in parts of at most so many values (and at least one row) each.

@@ -32,7 +32,9 @@ class ShapesMixin:
         Returns
         -------
         labels : int64 ndarray of shape (n_samples,)
-            ``labels_`` of such a fit.
+            ``labels_`` of such a fit, with one exception, where ``assign="nearest"`` and
+            ``cluster_all=True``: rows of a mode that ``min_support`` drops follow their mode also
+            at 0, where a fit gives each row to its own nearest centre.
 
         Raises
         ------
@@ -84,7 +86,8 @@ class ShapesMixin:
         density : float64 ndarray of shape (n_samples,)
             As :meth:`sklearn.neighbors.KernelDensity.score_samples` with the bandwidth of the fit
             and kernel="epanechnikov" for the flat kernel, whose shadow that is, or "gaussian";
-            -inf where there is no density. The flat kernel's density is exact up to rounding, the
+            -inf where the density is 0, or below the least float64: the Gaussian kernel's beyond
+            some 38 bandwidths of all rows. The flat kernel's density is exact up to rounding, the
             Gaussian's within ``accuracy``. Where each feature has its bandwidth, per volume in
             the unit of the columns all the same.
 

@@ -19,9 +19,10 @@ from meanshift_fast._index import (
     equal_rows,
     flat,
     gaussian,
+    gaussian_products,
     kth_neighbors,
     newton,
-    projected,
+    products,
     sigma_points,
     soft_cells,
     tree_order,
@@ -30,7 +31,7 @@ from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index import nearest as labels
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit import chunks
+from meanshift_fast._jit import blas, chunks
 from meanshift_fast.stream import fit_batches
 
 RNG = np.random.default_rng(0)
@@ -146,10 +147,14 @@ def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
 NOISE = RNG.standard_normal((120_000, 48))
 MANY = RNG.standard_normal((3_000_000, 2))
 LONG = {  # what is reported before the stage, the modules whose chunks it is, table and fit
-    "bandwidth": ("bandwidth", {kth_neighbors}, NOISE, {}),
+    "bandwidth": ("bandwidth", {kth_neighbors, blas}, NOISE, {}),
     "build": ("tree", {tree}, MANY, {"bandwidth": 0.01}),
-    "climb": ("tree", {flat, projected}, NOISE, {"bandwidth": 9.0}),
-    "Gaussian climb": ("tree", {gaussian}, NOISE, {"bandwidth": 9.0, "kernel": "gaussian"}),
+    "ascent": ("tree", {flat}, MANY, {"bandwidth": 0.5}),
+    "ascent by products": ("tree", {products, blas}, NOISE, {"bandwidth": 9.0}),
+    "Gaussian ascent": ("tree", {gaussian}, MANY, {"bandwidth": 0.5, "kernel": "gaussian"}),
+    "Gaussian ascent by products": (
+        "tree", {gaussian_products, blas}, NOISE, {"bandwidth": 9.0, "kernel": "gaussian"},
+    ),
     "merge": (
         "modes", {modes}, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": MANY[:2_000_000]},
     ),

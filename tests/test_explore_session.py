@@ -3,16 +3,20 @@
 import shlex
 import threading
 import time
+from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from meanshift_fast import MeanShift, bandwidth_curve, trace
 from meanshift_fast._cli.main import main
+from meanshift_fast._cli.places import in_engine_units
 from meanshift_fast._explore.code import command_line, python_lines
 from meanshift_fast._explore.colouring import coloured
 from meanshift_fast._explore.projection import COMPONENTS, N_COLOURS, RASTER_SHAPE, project
 from meanshift_fast._explore.rows import rows_of
+from meanshift_fast._explore.saving import save
 from meanshift_fast._explore.session import Session
 from meanshift_fast._explore.worker import Worker
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
@@ -134,6 +138,45 @@ def test_switches_in_the_command_have_both_forms():
 
 def test_weights_of_an_array_are_named_in_the_code():
     assert "fit(X, sample_weight=sample_weight)" in python_lines({}, None, has_weights=True)
+
+
+def test_the_command_for_weights_of_an_array_counts_them(explored, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X, weights = demo_table(), np.arange(300.0) % 3
+    session = begun(explored(X, sample_weight=weights))
+    np.save("X.npy", np.column_stack([X, weights]))
+    note, line = session.code()[1].splitlines()
+    assert "sample_weight" in note
+    assert main(shlex.split(line)[1:]) == 0
+    np.testing.assert_array_equal(np.load("labels.npy"), session.answer.model.labels_)
+
+
+def test_the_command_for_a_period_names_its_columns(explored, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X = demo_table()
+    np.save("X.npy", X)
+    session = begun(explored(X, {"period": np.array([None, 9.5]), "bandwidth": 1.5}))
+    line = session.code()[1].splitlines()[1]
+    assert "--period=1=9.5" in line
+    assert main(shlex.split(line)[1:]) == 0
+    np.testing.assert_array_equal(np.load("labels.npy"), session.answer.model.labels_)
+
+
+def test_degrees_of_a_file_come_back_as_degrees(explored, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    degrees = demo_table() + np.array([45.0, 0.0])
+    np.save("places.npy", degrees)
+    options = Namespace(degrees=True, metric="haversine", bandwidth=2.5)
+    table = in_engine_units(options, open_table("places.npy"))
+    session = begun(explored(table, {"metric": "haversine", "bandwidth": options.bandwidth}))
+    names = {}
+    python, line = session.code()
+    exec(python, names)
+    np.testing.assert_array_equal(names["labels"], session.answer.model.labels_)
+    assert main(shlex.split(line)[1:]) == 0
+    np.testing.assert_array_equal(np.load("labels.npy"), session.answer.model.labels_)
+    save("centres", Path("c.npy"), session.answer.model, session.rows)
+    assert np.load("c.npy")[:, 0].min() > 40.0
 
 
 def test_weights_count(explored):

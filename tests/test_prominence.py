@@ -10,7 +10,9 @@ from sklearn.neighbors import KernelDensity
 import naive
 from meanshift_fast import MeanShift, mean_shift
 from meanshift_fast._cli.main import main
-from meanshift_fast._cluster.prominence import N_NEIGHBOURS
+from meanshift_fast._cluster.prominence import N_NEIGHBOURS, find_saddles
+from meanshift_fast._index import choice
+from meanshift_fast._input.scaling import Units, readonly_table
 from meanshift_fast.dask import MeanShift as DaskMeanShift
 from meanshift_fast.io import open_table
 from meanshift_fast.models import load_model, save_model
@@ -309,6 +311,28 @@ def test_the_command_line_merges_them(tmp_path, monkeypatch):
 
 
 # Spheres and columns that wrap.
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_saddles_across_seams_are_those_of_all_pairs(seed):
+    rng = np.random.default_rng(seed + 12)
+    n_features, radius = 1 + seed % 2, float(rng.uniform(0.3, 4.9))
+    period = np.full(n_features, 10.0)
+    points = readonly_table(rng.uniform(0.0, 10.0, (int(rng.integers(20, 200)), n_features)))
+    basins = (points[:, 0] // 2.0).astype(np.int64)
+    index = choice.build(points, radius=radius, space=Units(1.0, radius, period=period))
+    found = find_saddles(index, points, basins, 5, period)
+    away = np.abs(points[:, None] - points)
+    away = np.sqrt((np.minimum(away, 10.0 - away) ** 2).sum(axis=2))
+    np.fill_diagonal(away, np.inf)
+    nearest = np.partition(away, N_NEIGHBOURS - 1, axis=1)[:, [N_NEIGHBOURS - 1]] * (1.0 + 1e-12)
+    density, expected = index.density(points.copy()), {}
+    for i, j in np.argwhere((away <= nearest) & (away <= min(2.0 * radius, 5.0))):
+        pair = tuple(sorted((basins[i], basins[j])))
+        if pair[0] < pair[1]:
+            expected[pair] = max(expected.get(pair, 0.0), min(density[i], density[j]))
+    saddles = dict(zip(zip(found.first, found.second, strict=True), found.density, strict=True))
+    assert saddles == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_ring_across_a_seam_is_one_cluster():

@@ -91,6 +91,8 @@ def clash(arguments: Namespace) -> str | None:
 class _Radians(Table):
     """A table whose columns are degrees in the file."""
 
+    in_degrees = True
+
     def parts(self, most_values: int = MAX_BATCH_VALUES) -> Iterator[Batch]:
         """Read the rows in parts, in radians."""
         for part in super().parts(most_values):

@@ -89,8 +89,6 @@ class MergeTree(NamedTuple):
         """
         if not isinstance(min_prominence, str):
             return self.prominence < min_prominence
-        if not isinstance(min_prominence, str):
-            return self.prominence < min_prominence
         saddle = self.density * (1.0 - self.prominence)
         least = least_saddle(self.density, len(self.density), min_prominence, kernel, n_features)
         return (saddle > least) & (self.across >= 0)
@@ -225,7 +223,7 @@ def find_saddles(
     Saddles
     """
     points, labels, arranged = _distinct_rows(index, points, labels)
-    reach = index.reach
+    reach, n_rows = index.reach, len(points)
     if period.size and index.radius > 0.0:
         reach = min(reach, 0.5 * float(period.min()))
         images = repeated(points, period, reach)
@@ -236,7 +234,8 @@ def find_saddles(
         tree = build(points, UNWEIGHTED)
     labels = np.where(labels < 0, n_modes, labels)
     rows, others = pairs_across(tree, labels, k=N_NEIGHBOURS, reach=reach)
-    inside = (labels[rows] < n_modes) & (labels[others] < n_modes)
+    # At its outer edge an image lacks neighbours, and so has others; a row has all of its own.
+    inside = (labels[rows] < n_modes) & (labels[others] < n_modes) & (rows < n_rows)
     rows, others = rows[inside], others[inside]
     if not rows.size:
         nothing = np.empty(0, dtype=np.int64)

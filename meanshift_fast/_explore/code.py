@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -36,20 +37,37 @@ def python_lines(
             "",
             f"rows = open_table({str(source.path)!r}{options}).read()",
         ]
-        rows, weights = "rows.X", ", sample_weight=rows.weights" if source.choice.weight else ""
+        rows = "numpy.radians(rows.X)" if source.in_degrees else "rows.X"
+        lines[:0] = ["import numpy", ""] * source.in_degrees
+        weights = ", sample_weight=rows.weights" if source.choice.weight else ""
     else:
         lines.append("")
     lines += [f"model = MeanShift({listed}).fit({rows}{weights})", "labels = model.labels_"]
     return "\n".join(lines)
 
 
-def command_line(parameters: Mapping[str, Any], source: Table | None) -> str:
-    """Write the command that labels the rows so; an array is saved first."""
+def command_line(
+    parameters: Mapping[str, Any], source: Table | None, *, weight_column: int | None = None
+) -> str:
+    """Write the command that labels the rows so; an array is saved first, with its weights."""
+    changed = dict(_changed(parameters))
+    periods = changed.pop("period", None) or ()
     path, options = ("X.npy", {}) if source is None else (str(source.path), source.options)
     words = ["meanshift-fast", "cluster", path, *_flags(options.items())]
-    words += [*_flags(_changed(parameters)), "-o", "labels.npy"]
-    line = shlex.join(words)
-    return line if source is not None else f'# after numpy.save("X.npy", X)\n{line}'
+    if source is not None and source.in_degrees:
+        words.append("--degrees")
+        changed["bandwidth"] = math.degrees(parameters["bandwidth"])
+    if weight_column is not None:
+        words.append(f"--weight-column={weight_column}")
+    words += _flags(changed.items())
+    for column, length in enumerate(periods):
+        name = column if source is None else source.choice.features[column]
+        words += [f"--period={name}={length}"] if length else []
+    line = shlex.join([*words, "-o", "labels.npy"])
+    if source is not None:
+        return line
+    rows = "X" if weight_column is None else "numpy.column_stack([X, sample_weight])"
+    return f'# after numpy.save("X.npy", {rows})\n{line}'
 
 
 def _changed(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:

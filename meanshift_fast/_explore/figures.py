@@ -301,7 +301,8 @@ class HistoryChart:
         for source, name in ((self.largest, "max_shift"), (self.mean, "mean_shift")):
             moved = history[history[name] > 0.0]
             source.data = {"x": moved["round"], "y": moved[name]}
-        rest = model.tol * model.bandwidth_
+        metric = metric_of(model.metric, model.period)
+        rest = model.tol * metric.length_of(model.bandwidth_)
         shown = [1, len(history)] if rest > 0.0 else []
         self.rest.data = {"x": shown, "y": [rest] * len(shown)}
         resting, n_rounds = history["n_converged"][-1], counted(len(history), "round")

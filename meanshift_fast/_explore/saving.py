@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from meanshift_fast._explore.rows import ExploredRows
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
@@ -66,7 +68,10 @@ def _write_labels(part: Path, form: str, model: MeanShift, rows: ExploredRows) -
 
 
 def _write_centres(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:
-    write_centers(part, form, model.cluster_centers_, rows.names)
+    centers = model.cluster_centers_
+    if rows.source is not None and rows.source.in_degrees:
+        centers = np.degrees(centers)
+    write_centers(part, form, centers, rows.names)
 
 
 def _write_model(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:

@@ -29,6 +29,7 @@ class Explorer:
 
         self._rows, self._parameters, self._once = rows, parameters, once
         self._views: list[Any] = []
+        self._closed: list[Any] = []  # the last one, whose model stays
         self._application = Application(FunctionHandler(self._open_page))
         self._token = secrets.token_urlsafe(24)
         self._last_seen: float | None = None
@@ -43,8 +44,8 @@ class Explorer:
 
     @property
     def model(self) -> Any:
-        """The `MeanShift` that the newest page shows, fitted; None before its first answer."""
-        answers = [view.session.answer for view in self._views]
+        """The `MeanShift` of the newest open page, or the last that was closed; None before it."""
+        answers = [view.session.answer for view in self._views or self._closed]
         return answers[-1].model if answers and answers[-1] is not None else None
 
     def wait(self) -> None:
@@ -78,9 +79,9 @@ class Explorer:
         document.on_session_destroyed(lambda _: self._forget(view))
 
     def _forget(self, view: Any) -> None:
-        """Drop a page that was closed, but for the last, as its model is kept."""
-        if len(self._views) > 1:  # the last one's model stays
-            self._views.remove(view)
+        """Drop a page that was closed; the model of the last one stays."""
+        self._views.remove(view)
+        self._closed = [view]
 
     def _serve(self) -> None:
         """Run the server's loop, on its own thread."""

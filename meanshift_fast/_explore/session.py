@@ -176,8 +176,14 @@ class Session:
         source, has_weights = self.rows.source, self.rows.weights.size > 0
         return (
             python_lines(shown, source, has_weights=has_weights),
-            command_line(shown, source),
+            command_line(shown, source, weight_column=self._weight_column()),
         )
+
+    def _weight_column(self) -> int | None:
+        """The column that weights of an array are saved in, after its own; None without weights."""
+        if self.rows.source is not None or not self.rows.weights.size:
+            return None
+        return int(self.rows.table.shape[1])
 
     def close(self, *, wait: bool = True) -> None:
         """End the worker."""
@@ -272,7 +278,10 @@ def checked_start(parameters: dict[str, Any]) -> dict[str, Any]:
         )
     if given.seeds is not None:
         raise ValueError("seeds must be None to explore; bins or rows are the seeds")
-    return dict(given.get_params())
+    checked = dict(given.get_params())
+    if given.period is not None:
+        checked["period"] = tuple(np.asarray(given.period, dtype=object))
+    return checked
 
 
 def rounded(bandwidth: float) -> float:
@@ -288,7 +297,7 @@ def _first_bandwidth(
     if given is not None and not isinstance(given, str):
         return float(given)
     table, weights = rows.table, rows.weights
-    rule = given if given in ("scott", "silverman") else None
+    rule = given if given in ("scott", "silverman", "fine") else None
     if rule is None:
         every = -(-len(table) // FIRST_BANDWIDTH_ROWS)
         table, weights = table[::every], weights[::every]

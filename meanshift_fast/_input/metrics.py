@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._input.messages import quoted
-from meanshift_fast._input.scaling import NO_PERIOD, Units, checked_lengths, units_of
+from meanshift_fast._input.scaling import NO_PERIOD, Units, checked_lengths, overflows, units_of
 
 EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
 WORDS = ("euclidean", "haversine", "cosine")
@@ -422,6 +422,7 @@ def _listed(period: Any) -> list[Any]:
         )
     for length in period:
         is_number = isinstance(length, Real) and not isinstance(length, bool | np.bool_)
+        is_number = is_number and not overflows(length)
         if length is not None and not (is_number and 0.0 < length < math.inf):
             raise ValueError(
                 f"period must be positive and finite, or None where a column does not wrap, got "
