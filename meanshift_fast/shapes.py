@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster.model import bandwidth_of, kept_of, settings_of, shapes_of
@@ -16,6 +17,16 @@ from meanshift_fast._input.checks import checked_table
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._jit.threads import borrowed_threads
+
+
+def _keeps_rows(model: Any) -> bool:
+    """Whether a fit keeps its rows; the error says what does."""
+    if model.assign != "basin":
+        raise AttributeError(
+            'score_samples needs the rows of the fit, which only assign="basin" keeps; fit with '
+            'assign="basin"'
+        )
+    return True
 
 
 class ShapesMixin:
@@ -73,6 +84,7 @@ class ShapesMixin:
         labels = clusters.labels(every=settings.cluster_all)
         return np.append(labels, -1)[shapes.of_rows]
 
+    @available_if(_keeps_rows)  # type: ignore[untyped-decorator]
     def score_samples(self: Any, X: ArrayLike) -> NDArray[np.float64]:
         """Measure the logarithm of the density that the modes are modes of.
 
@@ -94,17 +106,18 @@ class ShapesMixin:
         Raises
         ------
         ValueError
-            Where X does not serve, the model does not keep its rows, as only one with
-            ``assign="basin"`` does, rows lie on a sphere, or the bandwidth is 0.
+            Where X does not serve, rows lie on a sphere, the bandwidth is 0, or the model keeps no
+            rows, as one whose ``assign`` was changed after the fit.
+
+        Notes
+        -----
+        Models with ``assign="nearest"`` keep no rows and so have no such method.
         """
         check_is_fitted(self, "cluster_centers_")
         settings = settings_of(self)
         points = readonly_table(settings.metric.enter(checked_table(self, X, reset=False)))
         kept = kept_of(self)
         if kept is None:
-            raise ValueError(
-                'score_samples needs the rows of the fit, which only assign="basin" keeps; fit '
-                'with assign="basin"'
-            )
+            raise ValueError("score_samples needs the rows of the fit, and the model has none")
         with borrowed_threads(self.n_jobs), reporting(self.progress, "density"):
             return log_density(kept, points, self.bandwidth_, settings)

@@ -254,8 +254,12 @@ def test_features_with_a_bandwidth_each_have_densities_per_volume():
 
 
 def test_a_density_needs_the_rows_and_a_bandwidth():
-    with pytest.raises(ValueError, match='only assign="basin" keeps; fit'):
-        MeanShift(bandwidth=0.5).fit(SMALL).score_samples(SMALL)
+    model = MeanShift(bandwidth=0.5).fit(SMALL)
+    with pytest.raises(AttributeError) as raised:
+        model.score_samples(SMALL)
+    assert 'only assign="basin" keeps; fit' in str(raised.value.__cause__)
+    with pytest.raises(ValueError, match="needs the rows of the fit"):
+        model.set_params(assign="basin").score_samples(SMALL)
     with pytest.raises(ValueError, match="above 0"):
         MeanShift(assign="basin").fit(np.zeros((5, 2))).score_samples(SMALL)
 
