@@ -373,7 +373,7 @@ def test_trace_prints_the_trajectory_of_a_row(options, settings, folder, capsys)
         ("cluster t.npy -o o.txt", "must end in .npy, .csv, .parquet"),
         ("cluster t.npy -o /dev/null", "must end in .npy"),
         ("cluster t.npy -o o.npy --centers c", "must end in .npy"),
-        ("cluster t.npy -o o.npy --bandwidth one", "got 'one'; or one of scott, silverman"),
+        ("cluster t.npy -o o.npy --bandwidth one", "got 'one'; or one of fine, scott, silverman"),
         ("cluster t.npy -o o.npy --bandwidth 0", "got '0'"),
         ("cluster t.npy -o o.npy --bandwidth -1", "got '-1'"),
         ("cluster t.npy -o o.npy --bandwidth nan", "got 'nan'"),

@@ -39,7 +39,7 @@ def unwind(number: int, _: Any) -> NoReturn:
 
 def begin() -> None:
     """Let signals raise exceptions: from now on there may be files to clean up."""
-    if not _is_command():
+    if not _IS_COMMAND:
         return
     sys.unraisablehook = _deliver_again
     if signal.getsignal(signal.SIGINT) is end_now:
@@ -56,7 +56,7 @@ def end(code: object = None) -> None:
     """
     if _is_of_signal(code):
         _print_note("terminated")
-    if not _is_command():
+    if not _IS_COMMAND:
         return
     if signal.getsignal(signal.SIGINT) is interrupt:
         signal.signal(signal.SIGINT, end_now)
@@ -103,7 +103,8 @@ def _is_command() -> bool:
     return name in ("meanshift-fast", "meanshift-fast.exe")
 
 
-if _is_command():
+_IS_COMMAND = _is_command()  # at the import: the name of `-m` is found after it
+if _IS_COMMAND:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, end_now)
     for _number in _ENDS:
