@@ -67,7 +67,7 @@ def clicked(driver, across, up):
 
 def length_of_path(driver):
     return driver.execute_script(
-        "return Bokeh.documents[0].get_model_by_name('path').data.x.length"
+        "return Bokeh.documents[0].get_model_by_name('trajectory').data.x.length"
     )
 
 

@@ -62,7 +62,7 @@ class Map:
         self.rows = _source("x", "y", "colour", name="rows")
         self.centers = _source("x", "y", "label", "support", "rows")
         self.written = _source("x", "y", "text")
-        self.balls, self.path = _source("xs", "ys"), _source("x", "y", name="path")
+        self.balls, self.path = _source("xs", "ys"), _source("x", "y", name="trajectory")
         self.reach, self.start = _source("x", "y"), _source("x", "y")
         self.end = _source("x", "y")
         self._draw_rows()
