@@ -125,7 +125,7 @@ def move_to_means(table, words, places, size, support, moves):
         first, stop = np.int64(task * size), min(np.int64((task + 1) * size), places.shape[0])
         memory = (
             empty_integers(table[5] + LANES),
-            empty_floats(places.shape[1] + LANES),
+            empty_floats((places.shape[1] // LANES + 1) * LANES),
         )
         _move_some(table, words, places, first, stop, memory, support, moves)
 
