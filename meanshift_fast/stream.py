@@ -69,6 +69,7 @@ class _Passes:
         return iterator
 
     def partitions(self, stage: str, report: Report) -> Iterator[Partition]:
+        """Read the batches once more, each checked; reports their rows."""
         n_rows = 0
         for number, batch in enumerate(self._fresh()):
             name = f"batch {number}"

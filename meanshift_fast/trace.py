@@ -185,6 +185,7 @@ class Trace:
         positions, shifts = self.positions[start], self.shifts[start]
 
         def step(number: int) -> str:
+            """Write a step in a line."""
             support = self.support[start][number]
             neighbours = counted(support, "neighbour")
             if self.kernel == "gaussian":
@@ -231,6 +232,7 @@ class Trace:
         decimals = 3 - math.floor(math.log10(min(largest or math.inf, self.bandwidth)))
 
         def value(feature: int) -> str:
+            """Write a coordinate."""
             # The zero that is added turns -0.0 into 0.0.
             return f"{round(float(row[feature]), decimals) + 0.0:.15g}"
 

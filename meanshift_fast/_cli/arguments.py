@@ -134,6 +134,7 @@ def number(name: str, constraints: Sequence[Any]) -> Callable[[str], float]:
     (interval,) = (constraint for constraint in constraints if isinstance(constraint, Interval))
 
     def read(text: str) -> float:
+        """Read a number within the interval of the parameter."""
         try:
             value = int(text) if interval.type is Integral else float(text)
         except ValueError:
@@ -150,6 +151,7 @@ def word_or_number(name: str) -> Callable[[str], float | str]:
     read_number, words = number(name, _CONSTRAINTS[name]), choices(name)
 
     def read(text: str) -> float | str:
+        """Read a number or a choice."""
         if text in words:
             return text
         try:
@@ -231,6 +233,7 @@ def file_of(forms: Sequence[str]) -> Callable[[str], Path]:
     """Make a reader of names of files that are to be written, in one of some formats."""
 
     def read(text: str) -> Path:
+        """Read a name whose end is that of a format."""
         path = Path(text)
         if path.suffix.lower() not in forms:
             raise argparse.ArgumentTypeError(

@@ -124,6 +124,7 @@ def label_by_basin(
     )
 
     def index() -> Index:
+        """Build the index, where rows are not found."""
         return choice.build(
             units.enter(rows.points), rows.heavy_weights, radius=units.radius,
             kernel=settings.kernel, accuracy=settings.accuracy, widths=rows.heavy_widths,

@@ -121,6 +121,7 @@ class Worker:
         began, rank = monotonic(), self._kinds.index(kind)
 
         def report(done: int, total: int, stage: str) -> None:
+            """End the job where a newer one waits."""
             self._check_newer(kind)
             if rank:
                 self._run_waiting(rank)

@@ -180,10 +180,12 @@ class FilledGaussianIndex(GaussianIndex):
         step = ROWS_AT_ONCE if second == np.float32 else n_padded
 
         def worker() -> Callable[[int], None]:
+            """Make a worker with memory of its own."""
             products = np.empty((n_rows, n_padded), dtype=first)
             exponents = np.empty((n_rows, n_padded))
 
             def run(start: int) -> None:
+                """Sum the rows' weights and products for some positions."""
                 stop = min(start + n_rows, len(places))
                 some = places[start:stop] - self.middle
                 made, weighed = products[: len(some)], exponents[: len(some)]

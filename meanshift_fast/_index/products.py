@@ -74,6 +74,7 @@ def _thresholds(
 
 
 def _half_squares(table: ProductTable) -> NDArray[np.float64]:
+    """Half of the rows' squared norms; infinite where no row is."""
     half = 0.5 * table.singles.norms * table.singles.norms
     half[len(table.points) :] = np.inf
     return half
@@ -93,10 +94,12 @@ def _settle_rows(table: ProductTable, radius: float, words: NDArray[np.uint16]) 
     numbers, ignored = np.arange(len(table.points)), np.zeros(len(table.points), dtype=np.int64)
 
     def worker() -> Callable[[tuple[int, int]], None]:
+        """Make a worker with memory of its own."""
         memory = np.empty(TILE_ROWS * TILE_ROWS, dtype=np.float32)
         columns = np.empty(LANES, dtype=np.int64)
 
         def run(task: tuple[int, int]) -> None:
+            """Settle a tile of positions and rows, and its mirror."""
             places, rows = (slice(start, min(start + TILE_ROWS, n_padded)) for start in task)
             shape = places.stop - places.start, rows.stop - rows.start
             products = memory[: shape[0] * shape[1]].reshape(shape)
@@ -155,9 +158,11 @@ def _settle_level(
         tasks = [(part, range(start, start + 1)) for part in some for start in starts]
 
     def worker() -> Callable[[tuple[NDArray[np.int64], range]], None]:
+        """Make a worker with memory of its own."""
         memory = np.empty(TILE_ROWS * TILE_ROWS, dtype=np.float32)
 
         def run(task: tuple[NDArray[np.int64], range]) -> None:
+            """Settle some positions with some tiles of rows."""
             chosen, tiles = task
             factors, lengths = level.places.take(chosen, axis=0), norms[chosen]
             bounds = np.zeros((len(chosen), 3))

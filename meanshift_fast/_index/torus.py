@@ -108,6 +108,7 @@ class _Opposite(NamedTuple):
     def of(
         cls, points: NDArray[np.float64], weights: NDArray[np.float64], columns: NDArray[np.int64]
     ) -> "_Opposite":
+        """Count equal rows as one."""
         firsts, numbers = find_repeats(points)
         together = np.bincount(numbers, weights if weights.size else None).astype(np.float64)
         return cls(readonly_table(points[firsts]), together, columns)

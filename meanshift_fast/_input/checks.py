@@ -141,11 +141,13 @@ def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]
     """
 
     def decorated(function: Function) -> Function:
+        """Wrap a function in the check of its arguments."""
         names = tuple(inspect.signature(function).parameters)
         name = function.__qualname__
 
         @wraps(function)
         def checking(*args: Any, **kwargs: Any) -> Any:
+            """Check the arguments that are given, and call the function."""
             if not get_config()["skip_parameter_validation"]:
                 # What is not given has its default, and `bind` takes 20 us.
                 _check(constraints, dict(zip(names, args, strict=False)) | kwargs, name)
