@@ -20,18 +20,10 @@ from meanshift_fast._jit.simd import (
     load,
     load_from,
     lowest,
+    n_set,
     put,
     total,
 )
-
-
-@step
-def count_bits(pattern):
-    """How many of the last sixteen bits are set; there are no others."""
-    pattern -= (pattern >> 1) & 0x5555
-    pattern = (pattern & 0x3333) + ((pattern >> 2) & 0x3333)
-    pattern = (pattern + (pattern >> 4)) & 0x0F0F
-    return (pattern + (pattern >> 8)) & 0x1F
 
 
 @step
@@ -126,7 +118,7 @@ def settle(
             if unsure != 0:
                 row = first_row + k * LANES
                 sure |= _measured(table, row, positions, place, n_features, radius_sq, unsure)
-                n_done += count_bits(unsure)
+                n_done += n_set(unsure)
             put(patterns, word + k, sure)
         n_measured[place] = n_done
 

@@ -7,9 +7,19 @@ than half of the rows are inside, those outside are subtracted from the sum of a
 import numpy as np
 from numba import prange
 
-from meanshift_fast._index.ball_bits import count_bits
 from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, serial, step
-from meanshift_fast._jit.simd import LANES, flat, full, item, load, load_from, lowest, put, store
+from meanshift_fast._jit.simd import (
+    LANES,
+    flat,
+    full,
+    item,
+    load,
+    load_from,
+    lowest,
+    n_set,
+    put,
+    store,
+)
 
 ROWS_AT_ONCE = 4  # that are added to a sum while it is in registers
 
@@ -31,10 +41,10 @@ def _list_rows(patterns, word, n_words, flipped, n_samples, listed):
 @step
 def _count_inside(patterns, word, n_words):
     """How many bits of some words are set."""
-    n_set = np.int64(0)
+    n_inside = np.int64(0)
     for k in range(n_words):
-        n_set += count_bits(np.int64(item(patterns, word + k)))
-    return n_set
+        n_inside += n_set(np.int64(item(patterns, word + k)))
+    return n_inside
 
 
 @step
