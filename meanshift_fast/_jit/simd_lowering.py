@@ -81,30 +81,27 @@ class MaskType(types.Type):
 _VECTOR_TYPE = VectorType()
 _NARROW_TYPE = NarrowType()
 _MASK_TYPE = MaskType()
+_LANES_OF = {VectorType: (types.float64, _VECTOR), NarrowType: (types.float32, _NARROW)}
 
 
-@register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, _VECTOR)
+def _hold(kind, registers):
+    """Register the registers that hold a type."""
+
+    @register_model(kind)
+    class _Model(models.PrimitiveModel):
+        def __init__(self, manager, fe_type):
+            super().__init__(manager, fe_type, registers)
 
 
-@register_model(NarrowType)
-class _NarrowModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, _NARROW)
+_hold(VectorType, _VECTOR)
+_hold(NarrowType, _NARROW)
+_hold(MaskType, _MASK_BITS)
 
 
 @register_model(FlatType)
 class _FlatModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
         super().__init__(manager, fe_type, manager[fe_type.dtype].get_data_type().as_pointer())
-
-
-@register_model(MaskType)
-class _MaskModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, _MASK_BITS)
 
 
 def _is_rows(array):
@@ -136,18 +133,12 @@ def _splat(builder, value, kind=_VECTOR):
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-def _widen(context, builder, kind, value):
-    """A vector as it is; a scalar as float64 in every lane."""
-    if isinstance(kind, VectorType):
+def _widen(context, builder, kind, value, vector=VectorType):
+    """A vector as it is; a scalar in every lane of one."""
+    if isinstance(kind, vector):
         return value
-    return _splat(builder, context.cast(builder, value, kind, types.float64))
-
-
-def _widen_narrow(context, builder, kind, value):
-    """A vector of float32 as it is; a scalar as float32 in every lane."""
-    if isinstance(kind, NarrowType):
-        return value
-    return _splat(builder, context.cast(builder, value, kind, types.float32), _NARROW)
+    dtype, registers = _LANES_OF[vector]
+    return _splat(builder, context.cast(builder, value, kind, dtype), registers)
 
 
 @type_callable(flat)
@@ -180,21 +171,8 @@ def _lower_load(context, builder, sig, args):
 
 @type_callable(load_from)
 def _type_load_from(context):
-    def typer(rows, i):
-        is_float = isinstance(rows, FlatType) and rows.dtype in (types.float64, types.float32)
-        return _VECTOR_TYPE if is_float else None
-
-    return typer
-
-
-@lower_builtin(load_from, FlatType, types.Integer)
-def _lower_load_from(context, builder, sig, args):
-    single = sig.args[0].dtype == types.float32
-    kind = ir.VectorType(ir.FloatType(), LANES) if single else _VECTOR
-    pointer = _pointer(context, builder, sig.args, args, 1)
-    row = builder.load(builder.bitcast(pointer, kind.as_pointer()))
-    row.align = 4 if single else 8
-    return builder.fpext(row, _VECTOR) if single else row
+    floats = (FlatType(types.float64), FlatType(types.float32))
+    return lambda rows, i: _VECTOR_TYPE if rows in floats else None
 
 
 @type_callable(load_narrow)
@@ -202,12 +180,15 @@ def _type_load_narrow(context):
     return lambda rows, i: _NARROW_TYPE if rows == FlatType(types.float32) else None
 
 
+@lower_builtin(load_from, FlatType, types.Integer)
 @lower_builtin(load_narrow, FlatType, types.Integer)
-def _lower_load_narrow(context, builder, sig, args):
+def _lower_load_from(context, builder, sig, args):
+    registers = _NARROW if sig.args[0].dtype == types.float32 else _VECTOR
     pointer = _pointer(context, builder, sig.args, args, 1)
-    row = builder.load(builder.bitcast(pointer, _NARROW.as_pointer()))
-    row.align = 4
-    return row
+    row = builder.load(builder.bitcast(pointer, registers.as_pointer()))
+    row.align = 4 if registers is _NARROW else 8
+    is_widened = registers is _NARROW and sig.return_type == _VECTOR_TYPE
+    return builder.fpext(row, _VECTOR) if is_widened else row
 
 
 @type_callable(store)
@@ -431,23 +412,21 @@ def _lower_exp(context, builder, sig, args):
 
 def _operator(function, emit, result=None):
     """Define an operator of Python on vectors; a scalar on either side is widened."""
-    for vector, widen in ((VectorType, _widen), (NarrowType, _widen_narrow)):
-        _operator_on(function, emit, result, vector, widen)
+    for vector in _LANES_OF:
+        _operator_on(function, emit, result, vector)
 
 
-def _operator_on(function, emit, result, vector, widen):
+def _operator_on(function, emit, result, vector):
     """Define an operator on one type of vectors."""
     answer = vector() if result is None else result
 
     @type_callable(function)
     def type_operator(context):
         def typer(left, right):
-            sides = (left, right)
-            if any(isinstance(side, vector) for side in sides) and all(
-                isinstance(side, vector | types.Number) for side in sides
-            ):
-                return answer
-            return None
+            others = {type(side) for side in (left, right)} - {vector}
+            is_on_vectors = vector in (type(left), type(right))
+            are_numbers = all(issubclass(kind, types.Number) for kind in others)
+            return answer if is_on_vectors and are_numbers else None
 
         return typer
 
@@ -455,11 +434,8 @@ def _operator_on(function, emit, result, vector, widen):
 
         @lower_builtin(function, left, right)
         def lower_operator(context, builder, sig, args):
-            pair = [
-                widen(context, builder, kind, value)
-                for kind, value in zip(sig.args, args, strict=True)
-            ]
-            return emit(builder, *pair)
+            sides = zip(sig.args, args, strict=True)
+            return emit(builder, *(_widen(context, builder, *side, vector) for side in sides))
 
 
 _operator(operator.add, lambda builder, x, y: builder.fadd(x, y))
