@@ -15,6 +15,21 @@ from meanshift_fast.image import mean_shift_segment
 
 def add_segment(parser: argparse.ArgumentParser) -> None:
     """Add the files and the parameters."""
+    _add_files(parser)
+    _add_regions(parser)
+    _add_window(parser)
+    defaults = inspect.signature(mean_shift_segment).parameters
+    names = (
+        "min_size", "merge", "min_prominence", "connectivity", "window", "convert2lab", "max_iter",
+        "tol",
+    )  # fmt: skip
+    parser.set_defaults(**{name: defaults[name].default for name in names})
+    parser.add_argument("--n-jobs", type=n_jobs, metavar="N", help="threads (default: all)")
+    parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """Add what is read and what is written."""
     parser.add_argument(
         "input", type=Path, metavar="INPUT", help="a png, jpeg or tiff picture, or a GeoTIFF raster"
     )
@@ -33,6 +48,10 @@ def add_segment(parser: argparse.ArgumentParser) -> None:
         help="a table of the regions: size, box, means and standard deviations of the bands, in "
         "csv, parquet, or GeoJSON with their outlines",
     )  # fmt: skip
+
+
+def _add_regions(parser: argparse.ArgumentParser) -> None:
+    """Add the radii, and which pixels make a region."""
     radius = [Interval(Real, 0, None, closed="neither")]
     parser.add_argument(
         "--spatial-radius", type=number("spatial_radius", radius), required=True, metavar="X",
@@ -61,6 +80,10 @@ def add_segment(parser: argparse.ArgumentParser) -> None:
         "--connectivity", type=int, choices=[1, 2],
         help="whether pixels touch at their corners too (default: %(default)s)",
     )  # fmt: skip
+
+
+def _add_window(parser: argparse.ArgumentParser) -> None:
+    """Add the shape of the window, and when a trajectory rests."""
     parser.add_argument(
         "--window", choices=["product", "joint"],
         help="within both radii, or in the ellipsoid of both (default: %(default)s)",
@@ -78,11 +101,3 @@ def add_segment(parser: argparse.ArgumentParser) -> None:
         help="a trajectory rests after a move of at most so many radii "
         "(default: %(default)s)",
     )  # fmt: skip
-    defaults = inspect.signature(mean_shift_segment).parameters
-    names = (
-        "min_size", "merge", "min_prominence", "connectivity", "window", "convert2lab", "max_iter",
-        "tol",
-    )  # fmt: skip
-    parser.set_defaults(**{name: defaults[name].default for name in names})
-    parser.add_argument("--n-jobs", type=n_jobs, metavar="N", help="threads (default: all)")
-    parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")

@@ -167,21 +167,13 @@ class Spherical(Metric):
             )
         return float(bandwidth)
 
-    def angle(self, bandwidth: float) -> float:
-        """The angle between the middle of a cap and its edge."""
-        raise NotImplementedError
-
-    def length_of(self, bandwidth: Any) -> Any:
-        """Its angle."""
-        return self.angle(float(bandwidth))
-
     def max_length(self) -> float:
         """That of the whole sphere."""
         return math.pi
 
     def side(self, bandwidth: Any) -> float:
         """The chord from the middle of a cap to its edge."""
-        angle = self.angle(float(bandwidth))
+        angle = float(self.length_of(bandwidth))
         return 2.0 * WIDE if angle >= math.pi else 2.0 * math.sin(0.5 * angle)
 
     def units(
@@ -192,7 +184,7 @@ class Spherical(Metric):
         in_bins: bool = False,
     ) -> Units:
         """The Gaussian kernel's standard deviation is the angle, laid along the chord."""
-        chord, angle = self.side(bandwidth), self.angle(float(bandwidth))
+        chord, angle = self.side(bandwidth), float(self.length_of(bandwidth))
         length = angle if in_bandwidths else chord
         units = units_of(length, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
         divisor = float(np.max(units.divisor))
@@ -264,10 +256,6 @@ class Haversine(Spherical):
         places[places[:, 1] == -math.pi, 1] = math.pi
         return places.astype(dtype)
 
-    def angle(self, bandwidth: float) -> float:
-        """The bandwidth is the angle."""
-        return bandwidth
-
 
 class Cosine(Spherical):
     """Directions in any number of columns; bandwidths are cosine distances."""
@@ -291,7 +279,7 @@ class Cosine(Spherical):
         """Unit vectors."""
         return _of_length_one(np.array(positions)).astype(dtype)
 
-    def angle(self, bandwidth: float) -> float:
+    def length_of(self, bandwidth: Any) -> float:
         """The angle whose 1 - cos is the bandwidth."""
         return 2.0 * math.asin(min(math.sqrt(0.5 * bandwidth), 1.0))
 
