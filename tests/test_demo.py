@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+import types
 import zlib
 
 import numpy as np
@@ -14,10 +15,17 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from meanshift_fast import MeanShift, estimate_bandwidth, trace
-from meanshift_fast._cli import demo
+from meanshift_fast._cli import demo, demo_picture
 from meanshift_fast._cli.commands import print_line
+from meanshift_fast._cli.demo_picture import OUTLINE, Palette, Panel, outlined
 from meanshift_fast._cli.main import main
 from meanshift_fast.datasets import china_pixels, demo_table
+from meanshift_fast.image import mean_shift_filter, mean_shift_segment
+
+BLACK = (
+    [Panel(np.zeros((2, 2, 3), np.uint8), "a title", "a note")],
+    Palette(np.zeros((1, 3), np.uint8), np.ones(1)),
+)
 
 
 @pytest.fixture
@@ -146,11 +154,15 @@ def test_the_whole_demo_clusters_the_whole_photograph(tmp_path, capsys):
     assert "   bandwidth  25;" in shown
     n_clusters = len(MeanShift(bandwidth=25, bin_seeding=True).fit(pixels).cluster_centers_)
     assert f"   clusters   {n_clusters}\n" in shown
-    assert re.search(r"^   seconds    \d+\.\d{3}$", shown, re.MULTILINE)
+    assert len(re.findall(r"^   seconds    \d+\.\d{3}$", shown, re.MULTILINE)) == 2
+    photograph = pixels.reshape(427, 640, 3).astype(np.uint8)
+    labels = mean_shift_segment(photograph, 8, 16, min_size=200, convert2lab=False)
+    assert "8. Segments: the same pixels by place and colour -> labels (427, 640)\n" in shown
+    assert f"   segments   {labels.max()}, of at least 200 pixels\n" in shown
     assert f"   picture    {picture}\n" in shown
     assert [file.name for file in tmp_path.iterdir()] == ["demo.png"]
     with Image.open(picture) as image:
-        assert (image.format, image.size) == ("PNG", (2800, 1554))
+        assert (image.format, image.size) == ("PNG", (2800, 2188))
 
 
 @pytest.mark.usefixtures("crop")
@@ -176,33 +188,107 @@ def test_compare_prints_both_times_their_ratio_and_full_agreement(tmp_path, caps
     ours = float(re.search(r"   meanshift_fast \S+ +([\d.]+) s\n", shown)[1])
     assert theirs > 0
     assert ours > 0
-    assert re.search(r"   ratio, one run of each +\d+ x\n", shown)
+    assert re.search(r"   ratio, one run of each +[\d.]+ x\n", shown)
     assert re.search(r"   ARI of the labels +1\.000000\n", shown)
 
 
-def test_the_picture_shows_the_pixels_their_clusters_and_the_palette(crop, tmp_path):
+def _fake_opencv(monkeypatch, filtered):
+    """Put a module in OpenCV's place that answers with an image."""
+
+    def filter(*arguments, **how):
+        calls.append((arguments[1:], how))
+        return filtered
+
+    calls = []
+    module = types.SimpleNamespace(
+        pyrMeanShiftFiltering=filter, TERM_CRITERIA_COUNT=1, TERM_CRITERIA_EPS=2, __version__="5.5"
+    )
+    monkeypatch.setitem(sys.modules, "cv2", module)
+    return calls
+
+
+def test_compare_sets_the_filter_of_opencv_beside_ours(crop, tmp_path, monkeypatch, capsys):
+    pixels, shape = crop
+    photograph, picture = pixels.reshape(shape).astype(np.uint8), tmp_path / "demo.png"
+    theirs = 255 - photograph
+    calls = _fake_opencv(monkeypatch, theirs)
+    demo.show_photograph(picture, compare=True, n_jobs=1)
+    assert calls == [((8, 16), {"maxLevel": 0, "termcrit": (3, 100, 1e-3)})]
+    ours = mean_shift_filter(photograph, 8, 16, convert2lab=False)
+    shown = capsys.readouterr().out
+    assert re.search(r"   OpenCV 5\.5 +\d+\.\d{3} s\n", shown)
+    apart = np.median(np.abs(ours - theirs))
+    assert re.search(rf"   median difference +{apart:.2f} of 255;", shown)
+    np.testing.assert_array_equal(shown_in(picture, shape, 2, 0), ours.round())
+    np.testing.assert_array_equal(shown_in(picture, shape, 2, 1), theirs)
+
+
+@pytest.mark.usefixtures("crop")
+def test_without_opencv_the_comparison_says_how_to_install_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    picture = tmp_path / "demo.png"
+    demo.show_photograph(picture, compare=True, n_jobs=1)
+    assert "   OpenCV is not installed; pip install opencv-python" in capsys.readouterr().out
+    with Image.open(picture) as image:
+        assert image.size == (2800, 2 * (200 + 1280 * 32 // 48) + 80)
+
+
+def shown_in(picture, shape, row, column):
+    """The middles of an image's pixels in a panel of the picture.
+
+    200 dots an inch, panels 1280 dots wide, 80 dots from the border and from each other, and 200
+    dots for the titles above each.
+    """
+    with Image.open(picture) as image:
+        drawn = np.asarray(image.convert("RGB"))
+    side = 1280 / shape[1]
+    top = 200 + row * (200 + side * shape[0])
+    rows = (top + side * (np.arange(shape[0]) + 0.5)).astype(int)
+    columns = (80 + column * 1360 + side * (np.arange(shape[1]) + 0.5)).astype(int)
+    return drawn[np.ix_(rows, columns)]
+
+
+def test_the_picture_shows_the_pixels_their_colours_and_the_palette(crop, tmp_path):
     pixels, shape = crop
     model = MeanShift(bandwidth=25, bin_seeding=True).fit(pixels)
     picture = tmp_path / "demo.png"
-    demo.draw(pixels.reshape(shape), model.labels_, model.cluster_centers_, picture)
-    with Image.open(picture) as image:
-        drawn = np.asarray(image.convert("RGB"))
-
-    # 200 dots an inch, panels of 1280 dots 80 dots from the border and from each other, and 200
-    # dots for the titles above them: the middle of each pixel is found from there.
-    side = 1280 / shape[1]
-    rows = (200 + side * (np.arange(shape[0]) + 0.5)).astype(int)
-    columns = (side * (np.arange(shape[1]) + 0.5)).astype(int)
-    np.testing.assert_array_equal(drawn[np.ix_(rows, 80 + columns)], pixels.reshape(shape))
+    demo.show_photograph(picture, compare=False, n_jobs=1)
+    np.testing.assert_array_equal(shown_in(picture, shape, 0, 0), pixels.reshape(shape))
     clustered = model.cluster_centers_.round()[model.labels_].reshape(shape)
-    np.testing.assert_array_equal(drawn[np.ix_(rows, 1440 + columns)], clustered)
+    np.testing.assert_array_equal(shown_in(picture, shape, 1, 0), clustered)
 
-    # The strip's lower edge is 140 dots above the bottom; 10 dots higher no label interferes.
+    # Swatches fill the last panel; 20 dots from its left no label interferes.
     shares = np.bincount(model.labels_) / len(pixels)
     order = np.argsort(-shares, kind="stable")
     middles = np.cumsum(shares[order]) - shares[order] / 2
-    swatches = drawn[-150, (80 + middles * 2640).astype(int)]
+    with Image.open(picture) as image:
+        drawn = np.asarray(image.convert("RGB"))
+    height = 1280 * shape[0] / shape[1]
+    swatches = drawn[(400 + height * (1 + middles)).astype(int), 1460]
     np.testing.assert_array_equal(swatches, model.cluster_centers_[order].round())
+
+
+def test_the_segments_are_drawn_in_their_mean_colours_with_outlines(crop, tmp_path, monkeypatch):
+    pixels, shape = crop
+    monkeypatch.setattr(demo, "MIN_SIZE", 20)
+    photograph = pixels.reshape(shape).astype(np.uint8)
+    labels = mean_shift_segment(photograph, 8, 16, min_size=20, convert2lab=False)
+    assert labels.max() > 1
+    drawn = outlined(photograph, labels)
+    assert drawn.shape == (64, 96, 3)
+    for label in range(1, labels.max() + 1):
+        mean = photograph[labels == label].mean(axis=0).round()
+        # The first dot of a pixel has its segment's colour, the last the outline where another is.
+        assert (drawn[::2, ::2][labels == label] == mean).all()
+    right = labels[:, :-1] != labels[:, 1:]
+    np.testing.assert_array_equal((drawn[::2, 1:-2:2] == OUTLINE).all(axis=2), right)
+    below = labels[:-1] != labels[1:]
+    np.testing.assert_array_equal((drawn[1:-2:2, ::2] == OUTLINE).all(axis=2), below)
+
+    picture = tmp_path / "demo.png"
+    demo.show_photograph(picture, compare=False, n_jobs=1)
+    shown = shown_in(picture, (64, 96, 3), 0, 1)
+    np.testing.assert_array_equal(shown, drawn)
 
 
 @pytest.mark.jitless
@@ -216,7 +302,7 @@ def test_the_picture_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        demo.draw(np.zeros((2, 2, 3)), np.zeros(4, dtype=np.int64), np.zeros((1, 3)), picture)
+        demo_picture.draw(*BLACK, picture)
     assert picture.read_bytes() == b"yesterday's"
     assert list(tmp_path.iterdir()) == [picture]
 
@@ -225,10 +311,11 @@ def test_the_picture_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_drawing_leaves_pyplot_and_the_backend_alone(tmp_path):
     code = (
         "import sys, pathlib, numpy as np\n"
-        "from meanshift_fast._cli import demo\n"
+        "from meanshift_fast._cli.demo_picture import Palette, Panel, draw\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "demo.draw(np.zeros((2, 2, 3)), np.zeros(4, dtype=np.int64), np.zeros((1, 3)), "
-        "pathlib.Path(sys.argv[1]))\n"
+        "panel = Panel(np.zeros((2, 2, 3), np.uint8), 'a', 'b')\n"
+        "palette = Palette(np.zeros((1, 3), np.uint8), np.ones(1))\n"
+        "draw([panel], palette, pathlib.Path(sys.argv[1]))\n"
         "assert 'matplotlib.figure' in sys.modules\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

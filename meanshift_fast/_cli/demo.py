@@ -1,45 +1,45 @@
-"""The demo: the pipeline on a small table, stage by stage, then the colours of a photograph.
+"""The demo: the pipeline on a small table, stage by stage, then a photograph.
+
+The photograph's colours are clustered, and it is segmented by place and colour.
 
 What it prints is ASCII, at most 80 columns wide unless a path is longer, and each line is printed
 at once.
 """
 
-import importlib.util
+import importlib
 import math
 import time
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 import meanshift_fast
 from meanshift_fast._cli.commands import print_line
-from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._cli.demo_picture import Palette, Panel, draw, outlined, require_matplotlib
+from meanshift_fast._files.atomic import check_target
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.datasets import china_pixels, demo_table
+from meanshift_fast.image import mean_shift_filter, mean_shift_segment
 from meanshift_fast.warmup import cache_folders, compiled_count
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 _Floats = npt.NDArray[np.float64]
-_Labels = npt.NDArray[np.int64]
 
 # In units of colour, 0 to 255: the radius at which the benchmarks compare this photograph with
 # other packages, and wide enough to join the shades of one surface.
 PHOTOGRAPH_BANDWIDTH = 25.0
+# The window of the filter, in pixels and in units of colour, and the pixels of a segment.
+SPATIAL_RADIUS, RANGE_RADIUS, MIN_SIZE = 8, 16, 200
 
 _BAR_WIDTH = 24
-_TITLE: dict[str, Any] = {"size": 17, "weight": "bold", "color": "#1a1a1a", "family": "DejaVu Sans"}
-_NOTE: dict[str, Any] = {"size": 12, "color": "#5f5f5f", "family": "DejaVu Sans"}
 
 
 def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> None:
-    """Print all stages on the table, then cluster the photograph and draw it into a PNG file.
+    """Print all stages on the table, then cluster and segment the photograph and draw it as PNG.
 
-    With ``compare`` scikit-learn runs on the same pixels too, which takes about half a minute. An
+    With ``compare`` scikit-learn runs on the same pixels too, which takes about half a minute, and
+    OpenCV's filter where it is installed. An
     ImportError names a missing package after the table and before the photograph.
     """
     if not output.parent.is_dir():
@@ -121,132 +121,163 @@ def show_table(X: _Floats, n_jobs: int | None) -> None:
 
 
 def show_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
-    """Cluster the pixels of the photograph by colour, draw the result, perhaps compare."""
-    _require_matplotlib()
+    """Cluster the colours of the photograph, segment it, draw both, perhaps compare."""
+    require_matplotlib()
     pixels, shape = china_pixels()
+    photograph = _as_colours(pixels).reshape(shape)
     print_line(f"7. Real input: china.jpg, {shape[1]} x {shape[0]} pixels -> X {pixels.shape}")
-    settings: dict[str, Any] = {
-        "bandwidth": PHOTOGRAPH_BANDWIDTH,
-        "bin_seeding": True,
-        "n_jobs": n_jobs,
-    }
-    model = meanshift_fast.MeanShift(**settings)
+    model, seconds = _cluster_colours(pixels, compare, n_jobs)
+    print_line()
+    labels, filtered, filter_seconds = _segment(photograph, compare, n_jobs)
+    palette = _palette_of(model)
+    n_colours = len(palette.colours)
+    panels = [
+        _panel(photograph, "The photograph"),
+        Panel(
+            outlined(photograph, labels),
+            f"{labels.max():,} segment{'s' if labels.max() > 1 else ''}",
+            "touching pixels whose trajectories end together, in their mean colour",
+        ),
+        Panel(
+            palette.colours[model.labels_].reshape(shape),
+            f"The same in {n_colours} colour{'s' if n_colours > 1 else ''}",
+            "mean shift found them, each pixel took the nearest",
+        ),
+    ]
+    others = _filtered_by_opencv(photograph) if compare else None
+    if others is not None:
+        panels += [
+            _panel(_as_colours(filtered), "Filtered by meanshift_fast"),
+            _panel(others.filtered, "Filtered by OpenCV"),
+        ]
+    draw(panels, palette, output)
+    print_line(f"   picture    {output}")
+    if compare:
+        print_line()
+        _show_comparison(pixels, model, seconds)
+        print_line()
+        _show_filters(filtered, filter_seconds, others)
+
+
+def _cluster_colours(
+    pixels: _Floats, compare: bool, n_jobs: int | None
+) -> tuple[meanshift_fast.MeanShift, float]:
+    """Cluster the pixels by colour, and print what was found; the model and its seconds."""
+    model = meanshift_fast.MeanShift(
+        bandwidth=PHOTOGRAPH_BANDWIDTH, bin_seeding=True, n_jobs=n_jobs
+    )
     if compare:
         model.fit(pixels)  # kernels load and memory comes at the first fit of a process
-    seconds = _fit_seconds(model, pixels)
+    _, seconds = _timed(model.fit, pixels)
     print_line(f"   rows       {len(pixels):,}")
     print_line(f"   bandwidth  {PHOTOGRAPH_BANDWIDTH:g}; red, green and blue go from 0 to 255")
     print_line(f"   clusters   {len(model.cluster_centers_)}")
     print_line(f"   seconds    {seconds:.3f}")
-    draw(pixels.reshape(shape), model.labels_, model.cluster_centers_, output)
-    print_line(f"   picture    {output}")
+    return model, seconds
+
+
+def _segment(
+    photograph: npt.NDArray[np.uint8], compare: bool, n_jobs: int | None
+) -> tuple[Any, Any, float]:
+    """Segment the photograph, and print it; labels, filtered image and seconds of the filter."""
+    print_line(f"8. Segments: the same pixels by place and colour -> labels {photograph.shape[:2]}")
+    how: dict[str, Any] = {
+        "spatial_radius": SPATIAL_RADIUS,
+        "range_radius": RANGE_RADIUS,
+        "convert2lab": False,
+        "n_jobs": n_jobs,
+        "progress": False,
+    }
+    _, seconds = _timed(mean_shift_segment, photograph[:16, :16], return_filtered=True, **how)
+    print_line(f"   kernels    ready in {seconds:.2f} s")
+    (labels, filtered), seconds = _timed(
+        mean_shift_segment, photograph, min_size=MIN_SIZE, return_filtered=True, **how
+    )
+    print_line(f"   radii      {SPATIAL_RADIUS} pixels, {RANGE_RADIUS} of 255")
+    print_line(f"   segments   {labels.max()}, of at least {MIN_SIZE} pixels")
+    print_line(f"   seconds    {seconds:.3f}")
     if compare:
-        print_line()
-        _show_comparison(pixels, model.labels_, seconds, settings)
+        _, seconds = _timed(mean_shift_filter, photograph, **how)
+    return labels, filtered, seconds
 
 
-def _show_comparison(
-    pixels: _Floats, labels: _Labels, seconds: float, settings: dict[str, Any]
-) -> None:
+def _panel(image: npt.NDArray[np.uint8], title: str) -> Panel:
+    """A panel that says how many colours it has."""
+    n_rows, n_columns, _ = image.shape
+    n_colours = len(np.unique(image.reshape(-1, 3), axis=0))
+    return Panel(image, title, f"{n_rows * n_columns:,} pixels in {n_colours:,} colours")
+
+
+def _palette_of(model: meanshift_fast.MeanShift) -> Palette:
+    """The centres of the colours, with their shares of the pixels."""
+    counts = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
+    return Palette(_as_colours(model.cluster_centers_), counts / counts.sum())
+
+
+def _as_colours(values: _Floats) -> npt.NDArray[np.uint8]:
+    """The nearest whole numbers from 0 to 255."""
+    return values.round().astype(np.uint8)
+
+
+def _show_comparison(pixels: _Floats, model: meanshift_fast.MeanShift, seconds: float) -> None:
     """Fit scikit-learn on the same pixels, and print times and agreement."""
     import sklearn
     from sklearn.cluster import MeanShift
     from sklearn.metrics import adjusted_rand_score
 
-    print_line("8. scikit-learn on the same pixels with the same settings, some half a minute ...")
-    theirs = MeanShift(**settings)
-    their_seconds = _fit_seconds(theirs, pixels)
-    print_line(f"   {'scikit-learn ' + sklearn.__version__:<22} {their_seconds:8.3f} s")
+    print_line("9. scikit-learn on the same pixels with the same settings, some half a minute ...")
+    theirs = MeanShift(bandwidth=model.bandwidth, bin_seeding=True, n_jobs=model.n_jobs)
+    _, their_seconds = _timed(theirs.fit, pixels)
+    _print_times(f"scikit-learn {sklearn.__version__}", their_seconds, seconds)
+    agreement = adjusted_rand_score(theirs.labels_, model.labels_)
+    print_line(f"   {'ARI of the labels':<22} {agreement:8.6f}")
+
+
+class _Others(NamedTuple):
+    """What OpenCV's filter answers, its seconds and its version."""
+
+    filtered: npt.NDArray[np.uint8]
+    seconds: float
+    version: str
+
+
+def _filtered_by_opencv(photograph: npt.NDArray[np.uint8]) -> _Others | None:
+    """Filter with OpenCV's window of the same radii for as many rounds; None without OpenCV."""
+    try:
+        opencv: Any = importlib.import_module("cv2")
+    except ImportError:
+        return None
+    kinds = opencv.TERM_CRITERIA_COUNT + opencv.TERM_CRITERIA_EPS
+    filtered, seconds = _timed(
+        opencv.pyrMeanShiftFiltering, photograph, SPATIAL_RADIUS, RANGE_RADIUS, maxLevel=0,
+        termcrit=(kinds, 100, 1e-3),
+    )  # fmt: skip
+    return _Others(filtered, seconds, opencv.__version__)
+
+
+def _show_filters(filtered: _Floats, seconds: float, others: _Others | None) -> None:
+    """Print the times of both filters, and how far apart their colours are."""
+    print_line("10. The filter, and OpenCV's with the same radii and 100 rounds")
+    if others is None:
+        print_line("   OpenCV is not installed; pip install opencv-python-headless")
+        return
+    _print_times(f"OpenCV {others.version}", others.seconds, seconds)
+    apart = np.median(np.abs(filtered - others.filtered))
+    print_line(f"   {'median difference':<22} {apart:8.2f} of 255; OpenCV rounds each step")
+
+
+def _print_times(name: str, their_seconds: float, seconds: float) -> None:
+    """Print two times and their ratio."""
+    print_line(f"   {name:<22} {their_seconds:8.3f} s")
     print_line(f"   {'meanshift_fast ' + meanshift_fast.__version__:<22} {seconds:8.3f} s")
-    print_line(f"   {'ratio, one run of each':<22} {their_seconds / seconds:8.0f} x")
-    print_line(f"   {'ARI of the labels':<22} {adjusted_rand_score(theirs.labels_, labels):8.6f}")
+    print_line(f"   {'ratio, one run of each':<22} {their_seconds / seconds:8.1f} x")
 
 
-def _fit_seconds(model: Any, X: _Floats) -> float:
-    """Fit a model; the seconds that it took."""
+def _timed(function: Any, *arguments: Any, **how: Any) -> tuple[Any, float]:
+    """Call a function; its answer, and the seconds that it took."""
     began = time.perf_counter()
-    model.fit(X)
-    return time.perf_counter() - began
-
-
-def draw(photograph: _Floats, labels: _Labels, centers: _Floats, output: Path) -> None:
-    """Draw a photograph, its clustered version and the palette into a PNG file.
-
-    The photograph has shape (height, width, 3) and colours from 0 to 255, the labels one entry for
-    each pixel, row by row. Without pyplot, the caller's backend and figures stay as they are.
-    """
-    _require_matplotlib()
-    from matplotlib.figure import Figure
-
-    n_rows, n_columns, _ = photograph.shape
-    before = photograph.round().astype(np.uint8)
-    after = centers.round().astype(np.uint8)[labels].reshape(before.shape)
-    n_before = len(np.unique(before.reshape(-1, 3), axis=0))
-    n_after = f"{len(centers)} colour{'s' if len(centers) > 1 else ''}"
-
-    # All in inches: two panels beside each other, a title above each, the palette below. At 200
-    # dots an inch, a panel shows each of the demo's pixels as a square of 2 x 2 dots.
-    side, margin, bottom = 6.4, 0.4, 2.5
-    height = side * n_rows / n_columns
-    full_width, full_height = 2 * side + 3 * margin, bottom + height + 1.0
-    figure = Figure(figsize=(full_width, full_height), dpi=200, facecolor="white")
-
-    def axes_at(x: float, y: float, width: float, height: float) -> "Axes":
-        """Add axes, in inches."""
-        box = (x / full_width, y / full_height, width / full_width, height / full_height)
-        axes = figure.add_axes(box)
-        axes.set_axis_off()
-        return axes
-
-    def head(x: float, y: float, title: str, note: str) -> None:
-        """Write a title and a note, in inches."""
-        figure.text(x / full_width, (y + 0.42) / full_height, title, **_TITLE)
-        figure.text(x / full_width, (y + 0.15) / full_height, note, **_NOTE)
-
-    right = margin + side + margin
-    axes_at(margin, bottom, side, height).imshow(before, aspect="auto", interpolation="nearest")
-    axes_at(right, bottom, side, height).imshow(after, aspect="auto", interpolation="nearest")
-    n_pixels = f"{n_rows * n_columns:,} pixels in {n_before:,} colours"
-    head(margin, bottom + height, "The photograph", n_pixels)
-    head(
-        right,
-        bottom + height,
-        f"The same in {n_after}",
-        "mean shift found them, each pixel took the nearest",
-    )
-    head(margin, 1.45, "The palette", "each colour as wide as its share of the pixels")
-    shares = np.bincount(labels, minlength=len(centers)) / len(labels)
-    _draw_palette(axes_at(margin, 0.7, full_width - 2 * margin, 0.75), shares, centers)
-
-    write_whole({output: partial(figure.savefig, format="png")})
-
-
-def _draw_palette(axes: "Axes", shares: _Floats, centers: _Floats) -> None:
-    """Fill the axes with a swatch for each cluster, the largest share first."""
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    order = np.argsort(-shares, kind="stable")
-    for left, label in zip(np.cumsum(shares[order]) - shares[order], order, strict=True):
-        share, colour = shares[label], centers[label].round().astype(int)
-        code = "#{:02x}{:02x}{:02x}".format(*colour)
-        axes.bar(left, 1, share, align="edge", color=code, edgecolor="#5f5f5f", linewidth=0.6)
-        # A narrower swatch has no room for its label.
-        if share < 0.06:
-            continue
-        # Rec. 709 luma, the perceived brightness.
-        ink = "white" if colour @ (0.2126, 0.7152, 0.0722) < 128 else "#1a1a1a"
-        middle = left + share / 2
-        style: dict[str, Any] = {"ha": "center", "va": "center"}
-        axes.text(middle, 0.5, f"{share:.0%}", **{**_TITLE, **style, "color": ink, "size": 15})
-        axes.text(middle, -0.25, code, **_NOTE, **style)
-
-
-def _require_matplotlib() -> None:
-    """Raise the error that names how matplotlib is installed, where it is not."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ImportError(
-            "drawing the picture needs matplotlib, which is not installed; "
-            'install it with: pip install "meanshift_fast[demo]"'
-        )
+    answer = function(*arguments, **how)
+    return answer, time.perf_counter() - began
 
 
 def _point(row: _Floats) -> str:

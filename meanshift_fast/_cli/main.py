@@ -130,7 +130,9 @@ def _parser() -> Parser:
     _add_trace(add("trace", commands.trace, "follow one row to its mode, step by step"))
     _add_explore(add("explore", explore.explore, "choose a bandwidth by looking, in a browser"))
     add_segment(add("segment", segment.segment, "segment an image, and label its pixels"))
-    _add_demo(add("demo", _show, "show the pipeline on a table, then cluster a photograph"))
+    _add_demo(
+        add("demo", _show, "show the pipeline on a table, then cluster and segment a photograph")
+    )
     add("warmup", _warmup, "compile the kernels, or load them from the cache")
     about = add("info", info, "show versions, threads and the cache folder")
     about.add_argument("--json", action="store_true", help="answer in JSON, on one line")
@@ -239,7 +241,8 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="run scikit-learn on the same pixels too (about half a minute)",
+        help="run scikit-learn on the same pixels too (about half a minute), and OpenCV's filter "
+        "where it is installed",
     )
     parser.add_argument(
         "--output",
