@@ -5,20 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from meanshift_fast._cluster.trajectory import (
-    MEANS,
-    rows_in_ball,
-    rows_near,
-    trajectories_in,
-    trajectory,
-)
+from meanshift_fast._cluster.trajectory import rows_near, trajectories
+from meanshift_fast._index.kernels import KERNELS
+from meanshift_fast._index.plain_rows import rows_in_ball
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.metrics import metric_of
@@ -29,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _Floats = npt.NDArray[np.float64]
-
-_MAX_GAUSSIAN_BANDWIDTHS = 3.0  # within which rows are a Gaussian kernel's neighbours
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,9 +126,7 @@ class Trace:
                 f"step must be one of the {n_steps} steps of the trajectory, got {step}"
             )
         centre = self.positions[start][step % n_steps]
-        radius = (
-            self.bandwidth if self.kernel == "flat" else _MAX_GAUSSIAN_BANDWIDTHS * self.bandwidth
-        )
+        radius = KERNELS[self.kernel].neighbour_bandwidths * self.bandwidth
         space = metric_of(self.metric, self.period)
         if space.is_plain:
             inside = np.concatenate(
@@ -183,12 +174,13 @@ class Trace:
 
     def _description(self, start: int) -> str:
         positions, shifts = self.positions[start], self.shifts[start]
+        kernel = KERNELS[self.kernel]
 
         def step(number: int) -> str:
             """Write a step in a line."""
             support = self.support[start][number]
             neighbours = counted(support, "neighbour")
-            if self.kernel == "gaussian":
+            if not kernel.is_ball:
                 neighbours = f"neighbours of weight {support:.6g}"
             elif self.weights.size:
                 neighbours = counted(len(self.neighbours(number, start)), "neighbour")
@@ -197,12 +189,7 @@ class Trace:
             shift = shifts[number]
             return f"Step {number + 1}: {neighbours}, their mean {mean}, shift {shift:.3g}."
 
-        neighbours = f"those of the {len(self.points):,} rows within the bandwidth"
-        if self.kernel == "gaussian":
-            neighbours = (
-                f"all {len(self.points):,} rows, each of weight exp(-d^2 / 2) at a distance of d "
-                "times the bandwidth"
-            )
+        neighbours = kernel.neighbours.format(len(self.points))
         return "\n".join(
             [
                 f"Select the point {self._row(positions[0])}.",
@@ -333,14 +320,8 @@ def trace(
     bandwidth, tol, max_iter = float(bandwidth), float(tol), int(max_iter)
     space = metric_of(metric, period)
     space.checked_bandwidth(bandwidth, points.shape[1])
-    if space.is_plain:
-        step = partial(MEANS[kernel], points, weights, bandwidth)
-        trajectories = [trajectory(step, origin, bandwidth, tol, max_iter) for origin in starts]
-    else:
-        trajectories = trajectories_in(
-            space, points, weights, starts, bandwidth, kernel, tol, max_iter
-        )
-    positions, shifts, support = (list(part) for part in zip(*trajectories, strict=True))
+    found = trajectories(space, points, weights, starts, bandwidth, kernel, tol, max_iter)
+    positions, shifts, support = (list(part) for part in zip(*found, strict=True))
     return Trace(
         positions, shifts, support, bandwidth, kernel, tol, max_iter, points, weights, metric,
         period,
@@ -367,10 +348,11 @@ def _checked_starts(start: npt.ArrayLike, n_features: int) -> _Floats:
 def _check_parameters(
     bandwidth: float, kernel: str, accuracy: float, tol: float, max_iter: int
 ) -> None:
-    if kernel not in MEANS:
+    if kernel not in KERNELS:
+        names = " or ".join(f'"{name}"' for name in KERNELS)
         raise ValueError(
-            f'kernel must be "flat" or "gaussian", got {quoted(kernel)}; "flat" counts every row '
-            "in the ball the same"
+            f'kernel must be {names}, got {quoted(kernel)}; "flat" counts every row in the ball '
+            "the same"
         )
     _check_lengths(bandwidth, accuracy, tol)
     if isinstance(max_iter, bool | np.bool_) or not isinstance(max_iter, Integral):

@@ -24,7 +24,7 @@ BELOW = {
     "_cli": {"_input", "_files"},
     "_image": {"_jit", "_input", "_index", "_cluster"},
     # And the public faces.
-    "_explore": {"_jit", "_input", "_cluster", "_files", "_pictures"},
+    "_explore": {"_jit", "_input", "_index", "_cluster", "_files", "_pictures"},
 }
 ABOVE_FACES = ("_cli", "_explore")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)

@@ -1,138 +1,31 @@
-"""The trajectory of one point in plain NumPy: the mean of its neighbours, again and again.
+"""The trajectory of one point: the mean of its neighbours, again and again.
 
-    rows_in_ball -> ball_mean    \
-                                  > step of trajectory
-    all rows -> gaussian_mean    /
-
-    on a sphere, or where columns wrap: an index of all rows, without any error -> trajectories_in
+    in the plane                                 a kernel's mean in plain NumPy   \
+                                                                                   > trajectory
+    on a sphere, or where columns wrap           an index without any error       /
 
 A trajectory has some ten steps, each a pass over the rows in blocks. The code is readable line by
 line beside the paper; `ascent` moves many points at once with compiled kernels.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index import choice
+from meanshift_fast._index.kernels import KERNELS
+from meanshift_fast._index.plain_rows import unit_of
 from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
 
 Floats = NDArray[np.float64]
-
-BLOCK_VALUES = 1 << 20  # that a block of rows may hold, distances and copies together: 8 MiB
-
-
-def trajectory(
-    step: Callable[[Floats], tuple[Floats, float]],
-    origin: Floats,
-    bandwidth: float,
-    tol: float,
-    max_iter: int,
-) -> tuple[Floats, Floats, Floats]:
-    """Shift a point until a move is at most tol * bandwidth: its positions, shifts and support."""
-    positions = [origin]
-    shifts: list[float] = []
-    support: list[float] = []
-    scale = _unit(bandwidth)
-    while len(shifts) <= max_iter:
-        mean, weight = step(positions[-1])
-        if mean is positions[-1]:
-            break
-        shift = math.hypot(*(mean - positions[-1]) * scale) / scale
-        positions.append(mean)
-        shifts.append(shift)
-        support.append(weight)
-        if shift <= tol * bandwidth:  # `_index/stopping.py`; of an empty ball it has left
-            break
-    return np.array(positions), np.array(shifts), np.array(support, dtype=np.float64)
+Trajectory = tuple[Floats, Floats, Floats]  # positions, lengths of the moves, support
 
 
-def ball_mean(
-    points: Floats, weights: Floats, bandwidth: float, centre: Floats
-) -> tuple[Floats, float]:
-    """The mean of the rows in a ball, and their weight; the centre itself where there are none."""
-    # Without it, a sum of the very largest numbers overflows.
-    shrink = 2.0**-64 if max(points.max(), -points.min()) > 1e280 else 1.0
-    weight, total = 0.0, np.zeros(points.shape[1])
-    for first, inside, block in rows_in_ball(points, centre, bandwidth):
-        if weights.size:
-            each = weights[first + inside]
-            weight += each.sum()
-            total += (each[:, None] * block[inside] * shrink).sum(axis=0)
-        else:
-            weight += len(inside)
-            total += (block[inside] * shrink).sum(axis=0)
-    return (centre, 0.0) if weight == 0.0 else (total / weight / shrink, weight)
-
-
-def gaussian_mean(
-    points: Floats, weights: Floats, bandwidth: float, centre: Floats
-) -> tuple[Floats, float]:
-    """The mean of all rows, weighted by the Gaussian kernel, and their weight."""
-    distance_sq = np.concatenate([squares for _, squares, _ in _squares(points, centre, bandwidth)])
-    with np.errstate(over="ignore"):
-        distance_sq /= (bandwidth * _unit(bandwidth)) ** 2
-    counting = weights > 0.0 if weights.size else np.ones(len(points), dtype=bool)
-    # The nearest row is the log-sum-exp reference: far from all rows, every exponential vanishes.
-    nearest = distance_sq[counting].min()
-    with np.errstate(under="ignore", invalid="ignore"):
-        counts = np.where(counting, np.exp(0.5 * (nearest - distance_sq)), 0.0)
-        if not np.isfinite(nearest):  # every square overflows: all rows count the same
-            counts = counting.astype(np.float64)
-        if weights.size:
-            counts = counts * (weights / weights.max())
-        share = counts / counts.sum()
-        weight = counts.sum() * np.exp(-0.5 * nearest)
-    return share @ points, float(weight * (weights.max() if weights.size else 1.0))
-
-
-MEANS = {"flat": ball_mean, "gaussian": gaussian_mean}
-
-
-def rows_in_ball(
-    points: Floats, centre: Floats, bandwidth: float
-) -> Iterator[tuple[int, NDArray[np.intp], Floats]]:
-    """Yield blocks: the number of the first row, which rows lie in the ball, the block itself."""
-    radius_sq = (bandwidth * _unit(bandwidth)) ** 2
-    for first, distance_sq, block in _squares(points, centre, bandwidth):
-        yield first, np.flatnonzero(distance_sq <= radius_sq), block
-
-
-def _squares(
-    points: Floats, centre: Floats, bandwidth: float
-) -> Iterator[tuple[int, Floats, Floats]]:
-    """Yield blocks: the number of the first row, squared distances in `_unit`, the block itself."""
-    n_samples, n_features = points.shape
-    n_rows = max(1, BLOCK_VALUES // (n_features + 3))
-    scale = _unit(bandwidth)
-    for first in range(0, n_samples, n_rows):
-        block = points[first : first + n_rows]
-        distance_sq = np.zeros(len(block))
-        # A row whose squared distance overflows lies outside.
-        with np.errstate(over="ignore"):
-            for feature in range(n_features):
-                difference = (block[:, feature] - centre[feature]) * scale
-                distance_sq += difference * difference
-        yield first, distance_sq, block
-
-
-def _unit(bandwidth: float) -> float:
-    """The power of two that makes a bandwidth about 1.
-
-    Multiplying by it rounds nothing, so comparisons come out as without it. Squares neither
-    overflow nor vanish where data and bandwidth are as large as 1e200, or as small.
-    """
-    return 2.0 ** -min(max(math.frexp(bandwidth)[1], -1000), 1000)
-
-
-# Other metrics than the Euclidean.
-
-
-def trajectories_in(
+def trajectories(
     metric: Metric,
     points: Floats,
     weights: Floats,
@@ -141,32 +34,63 @@ def trajectories_in(
     kernel: str,
     tol: float,
     max_iter: int,
-) -> list[tuple[Floats, Floats, Floats]]:
-    """As `trajectory`, of some starts in the space of a metric; positions in the rows' columns."""
+) -> list[Trajectory]:
+    """Shift each start until a move is at most tol * bandwidth; positions in the rows' columns."""
+    if metric.is_plain:
+        mean, scale = KERNELS[kernel].mean, unit_of(bandwidth)
+
+        def step(position: Floats) -> tuple[Floats, float, float]:
+            """The mean, its weight, and how far it is."""
+            place, weight = mean(points, weights, bandwidth, position)
+            return place, weight, math.hypot(*(place - position) * scale) / scale
+
+        return [_trajectory(step, origin, tol * bandwidth, max_iter) for origin in starts]
     rows, weights = without_weightless(metric.enter(points), weights)
     entered, begun = readonly_table(rows), readonly_table(metric.enter(starts, "start"))
-    units = metric.units(bandwidth, entered, begun, in_bandwidths=kernel == "gaussian")
+    units = metric.units(bandwidth, entered, begun, in_bandwidths=KERNELS[kernel].in_bandwidths)
     index = choice.build(
         units.enter(entered), weights, radius=units.radius, kernel=kernel, accuracy=0.0,
         space=units,
     )  # fmt: skip
+
+    def shift(position: Floats) -> tuple[Floats, float, float]:
+        """As `step`, in the engine's columns."""
+        mean = position[None].copy()
+        support, moves = index.shift(mean)
+        return mean[0], float(support[0]), float(moves[0])
+
     found = []
     for start, origin in zip(units.enter(begun), starts, strict=True):
-        positions = [origin]
-        shifts: list[float] = []
-        support: list[float] = []
-        position = start[None].copy()
-        while len(shifts) <= max_iter:
-            weight, move = index.shift(position)
-            if weight[0] == 0.0:
-                break
-            positions.append(metric.leave(units.leave(position))[0])
-            shifts.append(float(move[0]) * float(np.max(units.divisor)))
-            support.append(float(weight[0]))
-            if move[0] <= tol * index.radius:
-                break
-        found.append((np.array(positions), np.array(shifts), np.array(support)))
+        places, moves, support = _trajectory(shift, start, tol * index.radius, max_iter)
+        positions = [metric.leave(units.leave(place[None]))[0] for place in places[1:]]
+        lengths = moves * float(np.max(units.divisor))
+        found.append((np.array([origin, *positions]), lengths, support))
     return found
+
+
+def _trajectory(
+    step: Callable[[Floats], tuple[Floats, float, float]],
+    origin: Floats,
+    rest: float,
+    max_iter: int,
+) -> Trajectory:
+    """Shift a point until it rests, or its neighbourhood is empty, which is no step.
+
+    The rule of `_index/stopping.py`, but that a Gaussian's weight may be too small for a number.
+    """
+    positions = [origin]
+    shifts: list[float] = []
+    support: list[float] = []
+    while len(shifts) <= max_iter:
+        mean, weight, shift = step(positions[-1])
+        if weight == 0.0 and shift == 0.0:
+            break
+        positions.append(mean)
+        shifts.append(shift)
+        support.append(weight)
+        if shift <= rest:
+            break
+    return np.array(positions), np.array(shifts), np.array(support, dtype=np.float64)
 
 
 def rows_near(metric: Metric, points: Floats, centre: Floats, bandwidth: float) -> NDArray[np.intp]:

@@ -22,12 +22,13 @@ from bokeh.models import (
 )
 
 from meanshift_fast._explore.themes import WIDGETS
+from meanshift_fast._index.kernels import KERNELS
 
 SLIDER_STEPS = 200  # a key moves it by about 2 %, Page Down by 10
 
 # The title of each group of buttons, the parameter, and the words and values of its buttons.
 SWITCHES: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("Kernel", "kernel", {"flat": "flat", "Gaussian": "gaussian"}),
+    ("Kernel", "kernel", {kernel.title: name for name, kernel in KERNELS.items()}),
     ("Seeds", "bin_seeding", {"bins": True, "every row": False}),
     ("A row takes the centre", "assign", {"nearest": "nearest", "of its basin": "basin"}),
     ("Rows beyond all balls", "cluster_all", {"nearest centre": True, "orphans": False}),

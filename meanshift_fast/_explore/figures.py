@@ -214,12 +214,12 @@ class CurveChart:
         ink = {"line_color": theme.ink}
         return [*styles_of(self.figure, theme), (self._line.glyph, ink), (self.place, ink)]
 
-    def draw(self, curve: Any, divisor: float) -> None:
-        """Draw a `BandwidthCurve`, its bandwidths divided by that of the kernel's reach."""
+    def draw(self, curve: Any, share: float) -> None:
+        """Draw a `BandwidthCurve`, of whose bandwidths the kernel's are a share."""
         stable, usable = curve.stable, curve.bandwidths > 0.0
-        x = curve.bandwidths[usable] / divisor
+        x = curve.bandwidths[usable] * share
         self.curve.data = {"x": x, "y": curve.n_clusters[usable]}
-        low, high = stable["low"] / divisor, stable["high"] / divisor
+        low, high = stable["low"] * share, stable["high"] * share
         self.plateau.data = {"x": [low, high], "y": [int(stable["n_clusters"])] * 2}
         self.band.update(left=low, right=high, visible=True)
         lasting = "1 cluster lasts" if stable["n_clusters"] == 1 else (

@@ -10,7 +10,6 @@ The session's `Worker` runs each; its result is kept and passed to ``on_change``
 thread.
 """
 
-import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from meanshift_fast._explore.projection import Projection, project
 from meanshift_fast._explore.rows import ExploredRows, scales_in
 from meanshift_fast._explore.saving import save
 from meanshift_fast._explore.worker import Worker
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.checks import check_parameters
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report
@@ -130,27 +130,24 @@ class Session:
         self._submit_fit()
         self.worker.submit("curve", self._count)
 
-    @property
-    def flat_radii(self) -> float:
-        """How many bandwidths the flat kernel's radius of the same reach is."""
-        if self.parameters["kernel"] == "flat":
-            return 1.0
+    def bandwidth_of(self, radius: float) -> float:
+        """The kernel's bandwidth that is as wide as a ball."""
         n_columns = self.metric.n_columns(self.rows.table.shape[1])
-        return math.sqrt(self.metric.dimension(n_columns) + 2.0)
+        kernel = KERNELS[self.parameters["kernel"]]
+        return kernel.bandwidth_of(radius, self.metric.dimension(n_columns))
 
     @property
     def limits(self) -> tuple[float, float]:
         """The least and the largest bandwidth to choose."""
         low, high = self.scales
-        return low / self.flat_radii, high / self.flat_radii
+        return self.bandwidth_of(low), self.bandwidth_of(high)
 
     def change(self, **parameters: Any) -> None:
         """Request the answer for other parameters; it replaces a request that is at work."""
         if "kernel" in parameters and parameters["kernel"] != self.parameters["kernel"]:
-            before = self.flat_radii
+            radius = self.parameters["bandwidth"] / self.bandwidth_of(1.0)
             self.parameters["kernel"] = parameters["kernel"]
-            given = self.parameters["bandwidth"] * before / self.flat_radii
-            parameters = {"bandwidth": rounded(given)} | parameters
+            parameters = {"bandwidth": rounded(self.bandwidth_of(radius))} | parameters
         self._awaits_stable &= "bandwidth" not in parameters
         counts_anew = "min_support" in parameters
         self.parameters |= parameters
@@ -259,7 +256,7 @@ class Session:
             **self.space,
         )
         if self._awaits_stable and self.curve.bandwidth > 0.0:
-            self.change(bandwidth=rounded(self.curve.bandwidth / self.flat_radii))
+            self.change(bandwidth=rounded(self.bandwidth_of(self.curve.bandwidth)))
         self.on_change("curve", self.curve)
 
     def _note_error(self, kind: str, error: Exception) -> None:

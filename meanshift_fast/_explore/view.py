@@ -118,7 +118,7 @@ class View:
         if name == "kernel":
             self._set(self.session.parameters["bandwidth"], limits=self.session.limits)
             if self.session.curve is not None:
-                self.curve.draw(self.session.curve, self.session.flat_radii)
+                self.curve.draw(self.session.curve, self.session.bandwidth_of(1.0))
 
     def _go(self, bandwidth: float) -> None:
         """Move the slider to a bandwidth and request its answer."""
@@ -209,7 +209,7 @@ class View:
             self._show_answer(self.session.answer)
 
     def _show_curve(self, curve: Any) -> None:
-        self.curve.draw(curve, self.session.flat_radii)
+        self.curve.draw(curve, self.session.bandwidth_of(1.0))
         bandwidth = self.session.parameters["bandwidth"]
         self._set(bandwidth)
         self.curve.place.location = bandwidth

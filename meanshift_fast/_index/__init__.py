@@ -8,7 +8,8 @@
 
     sphere, torus: an index of another space around one of these; acceleration, of its fixed points
 
-    base (the protocol), choice (which index), exact (a bandwidth of 0), equal_rows, thresholds
+    base (the protocols), kernels (flat_kernel, gaussian_kernel; plain_rows for their traces),
+    choice (which index), exact (a bandwidth of 0), equal_rows, stopping, thresholds
     gaussian_products --> gaussian_index: shifts of rows that fill many columns, by matrix products
     gaussian_index --> gaussian --> gaussian_sums, error_bounds, series; newton polishes modes
     kth_neighbors --> kth_search, kth_products, kth_select; nearest --> nearest_kernels

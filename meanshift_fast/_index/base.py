@@ -1,4 +1,4 @@
-"""The protocol of an index: the mean that each position shifts to, and its support.
+"""The protocols of an index, the mean that each position shifts to and its support, and a kernel.
 
     positions --shift--> means, support, moves            one step of each, in place
     positions --walk---> some steps of each, with the same fields for each step
@@ -6,6 +6,9 @@
 An index arranges the rows for one kernel and one bandwidth. The ascent, the modes and the basins
 use nothing else of it, and never its class: what differs between kernels is an attribute or a
 method here. `choice.py` builds one.
+
+A kernel is a class in a module of its own, as `flat_kernel.py`, and a line of `kernels.py`: nothing
+else looks for it by name.
 """
 
 from typing import NamedTuple, Protocol, Self
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import MomentTree
+from meanshift_fast._input.weights import UNWEIGHTED
 
 
 class Walk(NamedTuple):
@@ -162,3 +166,74 @@ class Index(Protocol):
     def boxes(self) -> MomentTree | None:
         """The tree of the table's rows without its sums, which labelling by boxes can use."""
         return None
+
+
+class Request(NamedTuple):
+    """What an index is built for; the attributes are the parameters of `choice.build`."""
+
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    radius: float
+    accuracy: float = 1e-3
+    n_seeds: int = 0
+    widths: NDArray[np.float64] = UNWEIGHTED
+
+
+class Kernel(Protocol):
+    """How rows count, and all that the rest of the package has to know of it.
+
+    Attributes
+    ----------
+    is_ball : bool
+        Whether the rows within the bandwidth count the same, and no others: bins, projections and
+        soft cells rest on that.
+    in_bandwidths : bool
+        Whether its index measures in bandwidths, whatever the columns share.
+    picture_bandwidths : float
+        The bandwidths around rows that a picture of the density shows.
+    neighbour_bandwidths : float
+        The bandwidths within which a trace shows rows as neighbours.
+    neighbours : str
+        These in words, of a number of rows.
+    title : str
+        The button of the explorer.
+    """
+
+    is_ball: bool
+    in_bandwidths: bool
+    picture_bandwidths: float
+    neighbour_bandwidths: float
+    neighbours: str
+    title: str
+
+    def index(self, tree: MomentTree, request: Request) -> tuple[Index, str]:
+        """The index on a tree of rows, and why this one: the radius is more than 0."""
+        ...
+
+    def mean(
+        self,
+        points: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        bandwidth: float,
+        position: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], float]:
+        """The mean of a position's neighbours in plain NumPy, for traces, and their weight."""
+        ...
+
+    def bandwidth_of(self, radius: float, n_features: int) -> float:
+        """The bandwidth as wide as a ball: with the variance that a coordinate has in the ball."""
+        ...
+
+    def image_reach(
+        self, radius: float, period: NDArray[np.float64]
+    ) -> float | NDArray[np.float64]:
+        """How far from the seams images of rows count, where columns wrap."""
+        ...
+
+    def log_norm(self, n_features: int) -> float:
+        """The logarithm of the integral of the density of a row, which is 1 at the row."""
+        ...
+
+    def variance_share(self, n_features: int) -> float:
+        """The variance of a sum of that density over rows, as a share of the sum: ∫K² / ∫K."""
+        ...

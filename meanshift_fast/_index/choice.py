@@ -11,8 +11,9 @@
     and sixteen axes that hold half of the spread             projected
     anything else                                             flat
 
-On a sphere the index is wrapped by `sphere.py`; where columns wrap, the rows repeat across the
-seams and the index is wrapped by `torus.py`.
+The lines of the Gaussian are in `gaussian_kernel.py`, those of cells and of anything else in
+`flat_kernel.py`. On a sphere the index is wrapped by `sphere.py`; where columns wrap, the rows
+repeat across the seams and the index is wrapped by `torus.py`.
 
 Measured where the rules of a class stand: `product_choice.py`, `projected.py`, `soft_cells.py` for
 the widths. `meanshift_fast`'s logger says at DEBUG which line of the table applied.
@@ -23,19 +24,16 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index import product_choice, projected, soft_cells
-from meanshift_fast._index.base import Index
+from meanshift_fast._index import product_choice, projected
+from meanshift_fast._index.base import Index, Request
 from meanshift_fast._index.exact import ExactIndex
-from meanshift_fast._index.flat import FlatIndex
-from meanshift_fast._index.gaussian_index import GaussianIndex
-from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import build as build_tree
 from meanshift_fast._index.product_levels import table_of
 from meanshift_fast._index.products import ProductIndex
 from meanshift_fast._index.projection import project
 from meanshift_fast._index.sphere import FIRST_ACCURACY_SHARE, SphereIndex
-from meanshift_fast._index.torus import TorusIndex, gaussian_reach, repeated
+from meanshift_fast._index.torus import TorusIndex, repeated
 from meanshift_fast._input.scaling import Units
 from meanshift_fast._input.weights import UNWEIGHTED
 
@@ -84,15 +82,15 @@ def build(
     """
     given = points, weights
     if space.period.size and radius > 0.0:
-        reach = gaussian_reach(space.period) if kernel == "gaussian" else radius
-        images = repeated(points, space.period, reach)
+        images = repeated(points, space.period, KERNELS[kernel].image_reach(radius, space.period))
         points, weights, widths = images.points, images.of(weights), images.of(widths)
     inner_accuracy = accuracy * FIRST_ACCURACY_SHARE if space.angle else accuracy
-    index, reason = _chosen(points, weights, radius, kernel, inner_accuracy, n_seeds, widths)
+    is_whole = KERNELS[kernel].is_ball and not widths.size
+    request = Request(points, weights, radius, inner_accuracy, n_seeds, widths)
+    index, reason = _chosen(kernel, request, is_whole=is_whole)
     logger.debug("index: %s, because %s", type(index).__name__, reason)
     if radius == 0.0:  # positions never move
         return index
-    is_whole = kernel == "flat" and not widths.size
     return in_space(index, space, *given, is_whole=is_whole, accuracy=accuracy)
 
 
@@ -131,33 +129,19 @@ def in_space(
     return index
 
 
-def _chosen(
-    points: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    radius: float,
-    kernel: str,
-    accuracy: float,
-    n_seeds: int,
-    widths: NDArray[np.float64],
-) -> tuple[Index, str]:
+def _chosen(kernel: str, request: Request, *, is_whole: bool) -> tuple[Index, str]:
     """The first line of the table that applies, and what it says."""
-    counts_whole_rows = KERNELS[kernel].is_ball and radius > 0.0 and not widths.size
-    if counts_whole_rows and product_choice.is_worth(points, radius, n_seeds):
-        return ProductIndex(table_of(points, weights), radius), "the rows fill their dimensions"
-    if counts_whole_rows and projected.is_worth(points, n_seeds):
-        projections = project(points, weights)
-        if projections is not None:
-            return projected.ProjectedIndex(projections, radius), "the rows lie near few axes"
+    points, weights, radius, _, n_seeds, _ = request
+    if is_whole and radius > 0.0:
+        if product_choice.is_worth(points, radius, n_seeds):
+            return ProductIndex(table_of(points, weights), radius), "the rows fill their dimensions"
+        if projected.is_worth(points, n_seeds):
+            projections = project(points, weights)
+            if projections is not None:
+                index = projected.ProjectedIndex(projections, radius)
+                return index, "the rows lie near few axes"
     careful = n_seeds > len(points) * MIN_SEEDS_A_ROW_FOR_MEDIANS
     tree = build_tree(points, weights, careful=careful)
     if radius == 0.0:
         return ExactIndex(tree), "the bandwidth is 0"
-    if kernel == "gaussian" and product_choice.is_worth_for_gaussian(points, n_seeds, accuracy):
-        filled = FilledGaussianIndex.on(tree, radius, accuracy, points, weights)
-        return filled, "the kernel is Gaussian, and the rows fill their dimensions"
-    if kernel == "gaussian":
-        return GaussianIndex.of(tree, radius, accuracy), "the kernel is Gaussian"
-    if widths.size:
-        cells = soft_cells.with_widths(tree, widths * radius)
-        return soft_cells.SoftCellIndex(cells, radius), "the rows are wide cells"
-    return FlatIndex(tree, radius), "no other index pays"
+    return KERNELS[kernel].index(tree, request)

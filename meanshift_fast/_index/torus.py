@@ -5,9 +5,9 @@
         images            the rows                images
 
 A position between 0 and the period has all of its ball, so any index of the rows and their images
-finds its mean; the mean is wrapped. The flat kernel reaches a bandwidth far. Of the Gaussian, whose
-images all count, as a wrapped normal's do, an image that is left out weighs at most exp(-40) times
-what the nearest image of the same row does.
+finds its mean; the mean is wrapped. The flat kernel reaches a bandwidth far. Of the Gaussian all
+images count, as a wrapped normal's do, but those that weigh nothing beside the nearest: `Kernel`
+says how far images matter.
 """
 
 import math
@@ -22,7 +22,6 @@ from meanshift_fast._index.equal_rows import equal_rows, find_repeats
 from meanshift_fast._input.metrics import wrapped
 from meanshift_fast._input.scaling import readonly, readonly_table
 
-GAUSSIAN_TAIL_SQ = 80.0  # squared bandwidths, beyond the nearest image of a row
 MARGIN = 1.0 + 1e-9  # times the reach: an image may be rounded
 
 
@@ -86,12 +85,6 @@ def short_way(
     """How far points are from a position along each column, the short way round; at least 0."""
     away = np.abs(points - position)
     return np.minimum(away, np.abs(period - away))
-
-
-def gaussian_reach(period: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far from the seams images of rows matter, in bandwidths, as the period is."""
-    reach: NDArray[np.float64] = np.sqrt(0.25 * period * period + GAUSSIAN_TAIL_SQ)
-    return reach
 
 
 class _Opposite(NamedTuple):

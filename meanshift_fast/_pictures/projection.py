@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index.density import flat_density, gaussian_density
+from meanshift_fast._index.density import density
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.scaling import Units, units_of
 
@@ -46,7 +46,7 @@ class Page(NamedTuple):
     weights : float64 array of shape (n_samples,) or (0,)
         Their weights.
     kernel : str
-        "flat" or "gaussian".
+        A name of `KERNELS`.
     units : Units
         The bandwidth.
     origin : float64 array of shape (n_features,)
@@ -94,10 +94,8 @@ class Page(NamedTuple):
 
     def density(self, places: _Floats) -> _Floats:
         """Measure the density at some places."""
-        entered = self.units.enter(self.rows), self.weights, self.units.enter(places)
-        if self.kernel == "gaussian" and self.units.radius > 0.0:
-            return gaussian_density(*entered)
-        return flat_density(*entered, self.units.radius)
+        rows, at = self.units.enter(self.rows), self.units.enter(places)
+        return density(self.kernel, rows, self.weights, at, self.units.radius)
 
     def hill(self) -> _Floats | None:
         """Outline the density along the only column; None where there are more."""
@@ -169,7 +167,7 @@ def _principal_axes(away: _Floats) -> tuple[_Floats, _Floats]:
 
 def field_of(page: Page, centers: _Floats, measure: Callable[[_Floats], NDArray[Any]]) -> Field:
     """Measure a quantity at each position of a grid over all that a kernel reaches."""
-    reach = page.ball().max(axis=0) * KERNELS[page.kernel].reach
+    reach = page.ball().max(axis=0) * KERNELS[page.kernel].picture_bandwidths
     (low, high), at = page.corners(), page.lay(centers)
     low, high = np.minimum(low, at.min(axis=0)) - reach, np.maximum(high, at.max(axis=0)) + reach
     low, high = page.clipped(low, high)

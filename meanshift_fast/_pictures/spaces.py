@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index.density import flat_density, gaussian_density
+from meanshift_fast._index.density import density
 from meanshift_fast._index.kernels import KERNELS
-from meanshift_fast._index.torus import gaussian_reach, repeated
+from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.metrics import Metric, metric_of, wrapped
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._pictures.projection import HILL_POSITIONS, Page, page_of
@@ -77,13 +77,11 @@ class _Wheel(Page):
 
     def density(self, places: _Floats) -> _Floats:
         """Measure the density at some places, across the seams."""
-        units, is_smooth = self.units, KERNELS[self.kernel].in_bandwidths
-        reach = gaussian_reach(units.period) if is_smooth else units.radius
+        units = self.units
+        reach = KERNELS[self.kernel].image_reach(units.radius, units.period)
         images = repeated(units.enter(self.rows), units.period, reach)
         at = units.enter(readonly_table(self._wrapped(places)))
-        if is_smooth and units.radius > 0.0:
-            return gaussian_density(images.points, images.of(self.weights), at)
-        return flat_density(images.points, images.of(self.weights), at, units.radius)
+        return density(self.kernel, images.points, images.of(self.weights), at, units.radius)
 
     def hill(self) -> _Floats | None:
         """Outline the density along the only column, from 0 to the period."""

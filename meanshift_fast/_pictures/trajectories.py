@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._pictures.axes import (
@@ -35,7 +36,7 @@ def draw_trajectories(traced: Any, ax: "Axes | None" = None, *, legend: bool = T
     points = traced.points
     metric = metric_of(traced.metric, traced.period)
     page = page_in(metric, points, traced.weights, traced.bandwidth, traced.kernel)
-    few, flat = len(traced.positions) <= MAX_BALLS, traced.kernel == "flat"
+    few, flat = len(traced.positions) <= MAX_BALLS, KERNELS[traced.kernel].is_ball
     colours = np.tile(rgb_of([])[-1], (len(points), 1))
     for start, shifts in enumerate(traced.shifts):
         if len(shifts) and flat:
