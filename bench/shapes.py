@@ -1,7 +1,8 @@
 """Clusters of any shape: one setting on generated families, beside HDBSCAN and Tomato.
 
-``python -m bench.shapes [FAMILY ...] [--seeds N] [--picture FILE]`` prints the mean adjusted Rand
-index of each family; rows of noise are not counted. ``pip install gudhi`` for Tomato's column.
+``python -m bench.shapes [FAMILY ...] [--public] [--seeds N] [--picture FILE]`` prints the mean
+adjusted Rand index of each family, or of each kind of public table (`shape_tables.py`); rows of
+noise are not counted. ``pip install gudhi`` for Tomato's column.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import adjusted_rand_score
 
+from bench.shape_tables import NOISY_KINDS, PUBLIC_KINDS
 from meanshift_fast import MeanShift
 
 Floats = NDArray[np.float64]
@@ -169,9 +171,9 @@ FAMILIES |= {f"{name}, 40 % noise": _with_noise(FAMILIES[name]) for name in NOIS
 def table_of(name: str, seed: int) -> Table:
     """Draw a table of a family."""
     rng = np.random.default_rng([seed, *name.encode()])
-    parts = FAMILIES[name](rng)
+    parts = (FAMILIES | PUBLIC_KINDS)[name](rng)
     truth = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    if "noise" in name:
+    if "noise" in name or name in NOISY_KINDS:
         truth[truth == len(parts) - 1] = NOISE
     return np.ascontiguousarray(np.concatenate(parts)), truth
 
@@ -219,11 +221,13 @@ def draw(names: list[str], path: str) -> None:
 def main() -> None:
     """Print the table, and draw the picture where one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("families", nargs="*", choices=[[], *FAMILIES], metavar="FAMILY")
+    every_name = [*FAMILIES, *PUBLIC_KINDS]
+    parser.add_argument("families", nargs="*", choices=[[], *every_name], metavar="FAMILY")
+    parser.add_argument("--public", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--picture")
     asked = parser.parse_args()
-    names = asked.families or list(FAMILIES)
+    names = asked.families or list(PUBLIC_KINDS if asked.public else FAMILIES)
     warnings.simplefilter("ignore")
     print("| family | meanshift_fast | HDBSCAN | Tomato |\n| --- | --- | --- | --- |")
     every = []

@@ -191,10 +191,11 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
     lower density of the two. Rows are neighbours where one is among the seven nearest distinct
     rows of the other, ties included, and no farther than two radii of the ball, which is
     ``2 * sqrt(n_features + 2)`` bandwidths of the Gaussian. Basins join in the order of falling
-    saddles, the less dense to the denser [3]_. "auto" merges where the saddle has more than 0.45 of
-    the mode's density, and where the difference is within 3.5 standard errors of it, or within
-    ``sqrt(2 * log(n_modes))`` where that is more: a sum of kernel values has a variance of
-    ``2**(-n_features / 2)`` times itself, ``4 / (n_features + 4)`` with the flat kernel.
+    saddles, the less dense to the denser [3]_. "auto" measures a mode's *contrast*,
+    its prominence times its height above the saddle in standard errors, merges below the widest gap
+    of the contrasts between 0.25 and 4.5, by ratios and with these two among them, and no mode that
+    has no saddle. A sum of kernel values has a variance of ``2**(-n_features / 2)`` times itself,
+    ``4 / (n_features + 4)`` with the flat kernel.
 
     Differs from :class:`sklearn.cluster.MeanShift` where that is better: all threads by default;
     ``predict`` honours ``cluster_all``; an estimated bandwidth of zero gives each distinct row

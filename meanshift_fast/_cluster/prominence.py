@@ -47,10 +47,12 @@ from meanshift_fast._jit.union_find import root_of
 _Floats = NDArray[np.float64]
 
 N_NEIGHBOURS = 7
-# A saddle as deep as this is a gap, whatever sampling makes of it; a difference of so many standard
-# errors, or of as many as the largest of all modes' has by chance, is none of sampling's.
-MIN_GAP_SADDLE = 0.45
-MIN_STANDARD_ERRORS = 3.5
+# Between these contrasts lies the gap that parts modes of chance from those of clusters. On half of
+# 76 kinds of public tables, drawn anew (`bench/shape_tables.py`), six pairs around them gave a mean
+# adjusted Rand index of 0.79 to 0.82, a fixed threshold 0.76; on the other half 0.78 to 0.79 and
+# 0.71.
+MIN_CONTRAST, MAX_CONTRAST = 0.25, 4.5
+N_STEPS_OF_PROMINENCE = 1001  # of the threshold that a picture shows
 
 
 class Saddles(NamedTuple):
@@ -79,19 +81,46 @@ class MergeTree(NamedTuple):
     prominence: _Floats
     across: NDArray[np.int64]
 
+    def contrast(self, kernel: str, n_features: int) -> _Floats:
+        """Of each mode: its prominence, times the height above its saddle in standard errors.
+
+        The square of a standard error of a sum of kernel values is a share of the sum.
+        """
+        share = variance_share(kernel, n_features)
+        squares: _Floats = self.prominence * self.prominence
+        return squares * np.sqrt(self.density / (share * (2.0 - self.prominence)))
+
+    def largest_merged(self, kernel: str, n_features: int) -> float:
+        """The contrast up to which "auto" merges: amid the widest gap, by ratios.
+
+        The gap is one of contrasts of modes that have a saddle, within two bounds.
+        """
+        contrasts = self.contrast(kernel, n_features)[self.prominence < 1.0]
+        within = np.clip(contrasts, MIN_CONTRAST, MAX_CONTRAST)
+        logs = np.log(np.sort(np.append(within, [MIN_CONTRAST, MAX_CONTRAST])))
+        widest = int(np.argmax(np.diff(logs)))
+        return math.exp(0.5 * (logs[widest] + logs[widest + 1]))
+
     def is_merged(
         self, min_prominence: float | str, kernel: str, n_features: int
     ) -> NDArray[np.bool_]:
-        """Which modes join the basin across their saddle.
-
-        With "auto" those whose saddle is no gap and whose height above it may be chance: within so
-        many standard errors of the difference of the two densities.
-        """
+        """Which modes join the basin across their saddle."""
         if not isinstance(min_prominence, str):
             return self.prominence < min_prominence
-        saddle = self.density * (1.0 - self.prominence)
-        least = least_saddle(self.density, len(self.density), min_prominence, kernel, n_features)
-        return (saddle > least) & (self.across >= 0)
+        largest = self.largest_merged(kernel, n_features)
+        return (self.prominence < 1.0) & (self.contrast(kernel, n_features) <= largest)
+
+    def least_saddle(
+        self, density: _Floats, min_prominence: float | str, kernel: str, n_features: int
+    ) -> _Floats:
+        """The saddle above which a mode of each density is merged."""
+        if not isinstance(min_prominence, str):
+            return density * (1.0 - min_prominence)
+        share, largest = variance_share(kernel, n_features), self.largest_merged(kernel, n_features)
+        prominence = np.linspace(0.0, 1.0, N_STEPS_OF_PROMINENCE)
+        of_them = prominence * prominence / np.sqrt(2.0 - prominence)
+        least: _Floats = np.interp(largest * np.sqrt(share / density), of_them, prominence)
+        return density * (1.0 - least)
 
     def representatives(self, is_merged: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The mode of each mode's cluster that is merged into no other: its densest."""
@@ -110,22 +139,6 @@ class MergeTree(NamedTuple):
         rows = np.zeros((len(order), 4))
         _write_linkage(order, self.across, self.prominence, np.arange(2 * n_modes), rows)
         return rows
-
-
-def least_saddle(
-    density: _Floats, n_modes: int, min_prominence: float | str, kernel: str, n_features: int
-) -> _Floats:
-    """The saddle above which a mode of each density is merged, one of so many modes.
-
-    With "auto", for c standard errors of a variance share v: the saddle s of a density p with
-    p - s = c sqrt(v (p + s)), or that of a gap.
-    """
-    if not isinstance(min_prominence, str):
-        return density * (1.0 - min_prominence)
-    errors = max(MIN_STANDARD_ERRORS, math.sqrt(2.0 * math.log(n_modes)))
-    square = errors * errors * variance_share(kernel, n_features)
-    height = 0.5 * (np.sqrt(square * (square + 8.0 * density)) - square)
-    return np.maximum(density - height, MIN_GAP_SADDLE * density)
 
 
 @serial

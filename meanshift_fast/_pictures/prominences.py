@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanshift_fast._cluster.model import settings_of, shapes_of
-from meanshift_fast._cluster.prominence import least_saddle
 from meanshift_fast._input.messages import counted
 from meanshift_fast._pictures.axes import finish, key, new_axes
 from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of
@@ -38,12 +37,13 @@ def draw_prominence(estimator: Any, ax: "Axes | None" = None, *, legend: bool = 
     dimension = settings.metric.dimension(
         settings.metric.n_columns(np.shape(estimator.cluster_centers_)[1])
     )
-    rule = n_modes, settings.min_prominence, settings.kernel, dimension
-    merged = shapes.tree.is_merged(settings.min_prominence, settings.kernel, dimension)
+    rule = settings.min_prominence, settings.kernel, dimension
+    merged = shapes.tree.is_merged(*rule)
     ink = ink_of(ax)[0]
     levels = np.geomspace(edge, 1.5 * density.max(), N_PLACES)
     ax.plot(levels, levels, color=ink, linewidth=0.6)
-    ax.plot(np.maximum(least_saddle(levels, *rule), edge), levels, color=COLOURS[1], linestyle="--")
+    least = np.maximum(shapes.tree.least_saddle(levels, *rule), edge)
+    ax.plot(least, levels, color=COLOURS[1], linestyle="--")
     places = np.maximum(saddle, edge)
     ax.scatter(places[merged], density[merged], s=14, color=GREY, zorder=3)
     ax.scatter(places[~merged], density[~merged], s=55, color=COLOURS[0], zorder=4)
