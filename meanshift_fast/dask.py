@@ -30,7 +30,7 @@ from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import Metric, metric_of
-from meanshift_fast._jit.threads import borrowed_threads
+from meanshift_fast._jit.threads import borrowed_threads, task_threads
 from meanshift_fast._summaries import tasks
 from meanshift_fast._summaries.grid_cells import Condensed
 from meanshift_fast._summaries.partitions import (
@@ -205,7 +205,7 @@ class MeanShift(estimator.MeanShift):
         model = estimator.MeanShift(**{name: getattr(self, name) for name in names})
         own = {*self.get_params(deep=False), "labels_", "_weight_column"}
         model.__dict__ |= {name: kept for name, kept in vars(self).items() if name not in own}
-        model.n_jobs = 1 if self.n_jobs is None else self.n_jobs
+        model.n_jobs = task_threads(self.n_jobs)
         model.progress = False
         return model
 

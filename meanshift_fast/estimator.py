@@ -24,7 +24,7 @@ from meanshift_fast._cluster.model import (
 )
 from meanshift_fast._cluster.stages import log_remarks
 from meanshift_fast._index.kernels import KERNELS
-from meanshift_fast._index.nearest import nearest_labels, take_one_thread
+from meanshift_fast._index.nearest import labels_take_one_thread, nearest_labels
 from meanshift_fast._input.checks import check_parameters, checked_table
 from meanshift_fast._input.metrics import WORDS as METRICS
 from meanshift_fast._input.progress import Report, reporting
@@ -411,7 +411,7 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
             )
         bandwidth = bandwidth_of(self)
         units = metric.units(bandwidth, modes, in_bandwidths=KERNELS[self.kernel].in_bandwidths)
-        alone = take_one_thread(points, modes)
+        alone = labels_take_one_thread(points, modes)
         with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "labels"):
             labels = nearest_labels(
                 units.enter(points), units.enter(modes), limit=settings.limit(units.radius),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from meanshift_fast._cluster.trajectory import rows_near, trajectories
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.plain_rows import rows_in_ball
+from meanshift_fast._index.stopping import rest_of
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.metrics import metric_of
@@ -203,7 +204,7 @@ class Trace:
         if len(shifts) == 0:
             return "There are none: the ball is empty, and the point stays where it is."
         moves = f"after {counted(len(shifts), 'shift')}"
-        rest = self.tol * metric_of(self.metric, self.period).length_of(self.bandwidth)
+        rest = rest_of(self.tol, metric_of(self.metric, self.period).length_of(self.bandwidth))
         if shifts[-1] <= rest:
             return (
                 f"It rests at {self._row(end)} {moves}:\n"

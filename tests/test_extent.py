@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from meanshift_fast._input.extent import LARGE, bounds_of, extremes
+from meanshift_fast._input.extent import MIN_PARALLEL_VALUES, bounds_of, extremes
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -20,14 +20,14 @@ def test_bounds_are_the_least_and_the_largest_of_each_column(n_samples, n_featur
     assert not found.flags.writeable
 
 
-@pytest.mark.parametrize("place", [0, 1, LARGE // 4, LARGE // 2 - 1])
+@pytest.mark.parametrize("place", [0, 1, MIN_PARALLEL_VALUES // 4, MIN_PARALLEL_VALUES // 2 - 1])
 def test_an_extreme_is_found_wherever_it_stands(place):
-    points = np.zeros((LARGE // 2, 2))
+    points = np.zeros((MIN_PARALLEL_VALUES // 2, 2))
     points[place] = -3.0, 5.0
     np.testing.assert_array_equal(extremes(readonly(points)), [[-3.0, 0.0], [0.0, 5.0]])
 
 
 def test_of_a_small_table_the_extremes_are_looked_for_where_they_are():
-    points = readonly(np.zeros((LARGE // 2 - 1, 2)))
+    points = readonly(np.zeros((MIN_PARALLEL_VALUES // 2 - 1, 2)))
     assert extremes(points) is points
-    assert len(extremes(readonly(np.zeros((LARGE // 2, 2))))) == 2
+    assert len(extremes(readonly(np.zeros((MIN_PARALLEL_VALUES // 2, 2))))) == 2

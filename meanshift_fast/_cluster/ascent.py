@@ -27,7 +27,7 @@ from meanshift_fast._index import thresholds
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.moment_tree import order_of
-from meanshift_fast._index.stopping import are_at_rest
+from meanshift_fast._index.stopping import are_at_rest, rest_of
 from meanshift_fast._input.progress import Report, note_round
 from meanshift_fast._input.scaling import readonly
 
@@ -187,7 +187,7 @@ def ascend(
         Coalescing(len(seeds), coalesce * index.radius) if coalesce * index.radius else None
     )
     stepping = _Stepping(
-        index, tol * index.radius, coalescing is None and _has_repeats(positions),
+        index, rest_of(tol, index.radius), coalescing is None and _has_repeats(positions),
         coalescing is not None, sorts_anew, progress,
     )  # fmt: skip
     endpoints, support = np.empty(seeds.shape), np.empty(len(seeds))

@@ -23,7 +23,7 @@ FIRST_CHUNK_POSITIONS = 1 << 20  # positions of the first chunk
 
 
 @serial
-def _cell_keys(positions, side, cells, words, keys):
+def _cell_keys(positions, side, cells, patterns, keys):
     """Compute a key of 64 bits of each position's cell, never 0: block's hash, number in the block.
 
     A block is eight cells: 4 x 2 in two columns, 2 x 2 x 2 along the first three of more.
@@ -41,7 +41,7 @@ def _cell_keys(positions, side, cells, words, keys):
                 cells[f] = block
             else:
                 cells[f] = positions[i, f]
-            key = mixed(key, words[f])
+            key = mixed(key, patterns[f])
         keys[i] = key & ~15 | offset << 1 | 1
 
 

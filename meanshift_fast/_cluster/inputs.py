@@ -53,7 +53,7 @@ class Settings(NamedTuple):
             and self.min_prominence == 0.0
         )
 
-    def take_one_thread(self, n_values: int) -> bool:
+    def fit_takes_one_thread(self, n_values: int) -> bool:
         """Whether a fit of so many values is too small to wake other threads."""
         is_given = isinstance(self.bandwidth, Real)
         return n_values <= thresholds.MAX_ONE_THREAD_VALUES and self.are_plain and is_given

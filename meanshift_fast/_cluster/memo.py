@@ -40,29 +40,29 @@ def serves(positions: NDArray[np.float64]) -> bool:
 
 
 @step
-def _enter(words, n_features, n_places, slots, last_slot, arrivals, first):
+def _enter(patterns, n_features, n_places, slots, last_slot, arrivals, first):
     """Find the number of the place that arrivals[first:] spell; ``n_places`` where it is new.
 
     Places are compared bit by bit: 0.0 and -0.0 are two, which costs a shift and no more.
     """
     code = hash_of_patterns(arrivals, first, n_features)
-    slot = find_slot(code, arrivals, first, n_features, words, n_features, slots, last_slot)
+    slot = find_slot(code, arrivals, first, n_features, patterns, n_features, slots, last_slot)
     if item(slots, slot) > 0:
         return item(slots, slot) - 1
     put(slots, slot, n_places + 1)
     for f in range(n_features):
-        put(words, n_places * n_features + f, item(arrivals, first + f))
+        put(patterns, n_places * n_features + f, item(arrivals, first + f))
     return n_places
 
 
 @serial
-def _begin(words, slots, arrivals, first_places):
+def _begin(patterns, slots, arrivals, first_places):
     """Enter the first places, and note the number of each; how many are distinct."""
     n_features, n_places = arrivals.shape[1], np.int64(0)  # a literal: `_enter` twice
-    words, table, arriving = flat(words), flat(slots), flat(arrivals)
+    patterns, table, arriving = flat(patterns), flat(slots), flat(arrivals)
     for i in range(arrivals.shape[0]):
         first_places[i] = _enter(
-            words, n_features, n_places, table, slots.shape[0] - 1, arriving, i * n_features
+            patterns, n_features, n_places, table, slots.shape[0] - 1, arriving, i * n_features
         )
         n_places = max(n_places, first_places[i] + 1)
     return n_places
@@ -70,7 +70,7 @@ def _begin(words, slots, arrivals, first_places):
 
 @serial
 def _record(
-    words, next_places, support, moves, n_places, slots, live, arrivals, new_support, new_moves,
+    patterns, next_places, support, moves, n_places, slots, live, arrivals, new_support, new_moves,
     rest, first,
 ):  # fmt: skip
     """Enter steps round by round, until their trajectories rest or come to a place that has one.
@@ -83,7 +83,7 @@ def _record(
     at an earlier round than the one that entered it, so the rounds that are left suffice.
     """
     n_steps, n_features = arrivals.shape[1:]
-    words, table, arriving = flat(words), flat(slots), flat(arrivals)
+    patterns, table, arriving = flat(patterns), flat(slots), flat(arrivals)
     for number in range(first, n_steps):
         if n_places + live.shape[0] > next_places.shape[0]:
             return n_places, number
@@ -92,7 +92,7 @@ def _record(
             if here < 0:
                 continue
             there = _enter(
-                words, n_features, n_places, table, slots.shape[0] - 1, arriving,
+                patterns, n_features, n_places, table, slots.shape[0] - 1, arriving,
                 (i * n_steps + number) * n_features,
             )  # fmt: skip
             if there == n_places:
@@ -196,7 +196,7 @@ class Memo:
         self._make_tables(max(min(8 * n_seeds, self._room), 2 * n_seeds), n_features)
         self._first_places = np.empty(n_seeds, dtype=np.int64)
         self._n_places = _begin(
-            self._words, self._slots, positions.view(np.int64), self._first_places
+            self._patterns, self._slots, positions.view(np.int64), self._first_places
         )
         if numbers is not None:
             self._first_places = self._first_places[numbers]
@@ -216,14 +216,14 @@ class Memo:
         self._slots = block[3 * size : 3 * size + n_slots].view(np.int64)
         self._slots[:] = 0
         self._places = block[3 * size + n_slots :].reshape(size, n_features)
-        self._words = self._places.view(np.int64)
+        self._patterns = self._places.view(np.int64)
 
     def _grow(self) -> None:
         old = self._next_places, self._support, self._moves
         known = self._n_places
-        words = self._words[:known]
-        self._make_tables(2 * len(self._places), words.shape[1])
-        _begin(self._words, self._slots, words, np.empty(known, dtype=np.int64))
+        patterns = self._patterns[:known]
+        self._make_tables(2 * len(self._places), patterns.shape[1])
+        _begin(self._patterns, self._slots, patterns, np.empty(known, dtype=np.int64))
         for more, some in zip((self._next_places, self._support, self._moves), old, strict=True):
             more[:known] = some[:known]
 
@@ -251,12 +251,12 @@ class Memo:
         support, moves : float64 arrays of shape (n_live, n_steps)
             The weight in each ball, and the length of each move.
         """
-        words = places.view(np.int64)
+        patterns = places.view(np.int64)
         n_entered = 0
         while n_entered < moves.shape[1]:
             self._n_places, n_entered = _record(
-                self._words, self._next_places, self._support, self._moves, self._n_places,
-                self._slots, self.live, words, support, moves, self.rest, n_entered,
+                self._patterns, self._next_places, self._support, self._moves, self._n_places,
+                self._slots, self.live, patterns, support, moves, self.rest, n_entered,
             )  # fmt: skip
             if n_entered < moves.shape[1]:
                 self._grow()

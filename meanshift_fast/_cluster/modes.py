@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import build
+from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.hashing import find_row_slot
@@ -41,9 +42,6 @@ from meanshift_fast._jit.simd import (
 FIRST_CHUNK_ENDPOINTS = 1 << 20  # endpoints of the first chunk in which equal ones are found
 SURE = 1.0 + 1e-9  # times a square: what exceeds that in some order of adding exceeds it in any
 MAX_CALL_VISITS = 1 << 23  # visits, or endpoints sorted, in one call: some tenths of a second
-
-_UNWEIGHTED = np.empty(0)
-_UNWEIGHTED.flags.writeable = False
 
 
 # Equal endpoints.
@@ -353,7 +351,7 @@ def _sift_out(
 ) -> int:
     """Write the modes among distinct endpoints, row numbers in order; how many."""
     endpoints.flags.writeable = False
-    tree = build(endpoints, _UNWEIGHTED)
+    tree = build(endpoints, UNWEIGHTED)
     left = np.empty(len(tree.points), dtype=np.int64)
     left_below = np.empty_like(tree.first_child)
     parent = np.zeros_like(tree.first_child)
@@ -373,6 +371,11 @@ def _sift_out(
     return n_modes
 
 
+def merging_radius(bandwidth: float) -> float:
+    """How near to a mode an endpoint merges with it: within a bandwidth, as in scikit-learn."""
+    return bandwidth
+
+
 def count_supported(support: NDArray[np.float64], min_support: float) -> int:
     """Count the modes of enough support, which come first.
 
@@ -388,7 +391,7 @@ def count_supported(support: NDArray[np.float64], min_support: float) -> int:
 
 
 def merge_modes(
-    endpoints: NDArray[np.float64], support: NDArray[np.float64], bandwidth: float
+    endpoints: NDArray[np.float64], support: NDArray[np.float64], radius: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Merge the endpoints of trajectories into modes.
 
@@ -398,8 +401,8 @@ def merge_modes(
         Where the trajectories ended, in the order of the seeds; finite, at least one.
     support : float64 array of shape (n_seeds,)
         The weight in the last ball of each seed; positive.
-    bandwidth : float
-        The radius of a mode's ball, in the unit of the columns; with 0 only equal endpoints merge.
+    radius : float
+        Of a mode's ball, in the unit of the columns; with 0 only equal endpoints merge.
 
     Returns
     -------
@@ -419,7 +422,7 @@ def merge_modes(
     Memory 40 to 56 bytes a seed, and with the tree two copies of the endpoints that go into it.
     """
     n_seeds = len(endpoints)
-    bandwidth_sq = float(bandwidth) * float(bandwidth)
+    radius_sq = float(radius) * float(radius)
     support = support.copy()
     slots = np.zeros(2 << n_seeds.bit_length(), dtype=np.int64)
     waiting = np.empty(n_seeds, dtype=np.int64)
@@ -430,16 +433,16 @@ def merge_modes(
     kept = np.empty(n_waiting, dtype=np.int64)
     n_modes, first = 0, -1
     while n_waiting > 0 and n_visits > 0:
-        n_left = n_visits - max(n_waiting, MAX_CALL_VISITS)
+        visits_left = n_visits - max(n_waiting, MAX_CALL_VISITS)
         n_modes, n_waiting, first = sweep(
-            endpoints, support, bandwidth_sq, waiting, n_waiting, first,
+            endpoints, support, radius_sq, waiting, n_waiting, first,
             min(n_visits, MAX_CALL_VISITS), kept, n_modes,
         )  # fmt: skip
-        n_visits = n_left
+        n_visits = visits_left
     if n_waiting > 0:
         rows = waiting[:n_waiting]
         more = kept[n_modes:]
-        n_more = _sift_out(endpoints.take(rows, axis=0), support[rows], bandwidth_sq, more)
+        n_more = _sift_out(endpoints.take(rows, axis=0), support[rows], radius_sq, more)
         more[:n_more] = rows[more[:n_more]]
         n_modes += n_more
     kept = kept[:n_modes]

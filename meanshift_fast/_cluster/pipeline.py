@@ -121,7 +121,7 @@ def fit(
             found.warn_of(len(centers))
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, centers, support, history, labels, None)
-    with borrowed_threads(settings.n_jobs, alone=settings.take_one_thread(table.size)):
+    with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(table.size)):
         if not isinstance(settings.bandwidth, str | None):
             stages.begin("bandwidth")
         stages.end("%s of %d rows", lambda: bandwidth_text(bandwidth), len(rows.points))
@@ -326,7 +326,9 @@ def _check_bins_of_small(
     n_bins, units = int(history["n_active"][0]), Units(1.0, float(bandwidth))
     modes = readonly_table(centers)
     if shared_bins.may_miss_modes(rows.points, modes, units.radius, n_bins):
-        with borrowed_threads(settings.n_jobs, alone=settings.take_one_thread(rows.points.size)):
+        with borrowed_threads(
+            settings.n_jobs, alone=settings.fit_takes_one_thread(rows.points.size)
+        ):
             index = choice.build(rows.points, radius=units.radius, n_seeds=shared_bins.MANY_ROWS)
             _check_bins(index, rows.points, modes, units, bandwidth, n_bins, settings)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._cluster.modes import merge_modes, merging_radius
 from meanshift_fast._index.torus import short_way
 from meanshift_fast._input.scaling import Units
 
@@ -30,14 +30,15 @@ def merge_in(
     Across seams a sweep for each mode over the distinct endpoints that are left: a second for 1,000
     modes among 100,000.
     """
-    if not (units.period.size and units.radius > 0.0):
-        return merge_modes(endpoints, support, units.radius)
+    radius = merging_radius(units.radius)
+    if not (units.period.size and radius > 0.0):
+        return merge_modes(endpoints, support, radius)
     waiting, weights = merge_modes(endpoints, support, 0.0)
     modes, kept = [], []
     while len(waiting):
         modes.append(waiting[0])
         kept.append(weights[0])
         away = short_way(waiting, waiting[0], units.period)
-        is_beyond = np.einsum("rf,rf->r", away, away) > units.radius * units.radius
+        is_beyond = np.einsum("rf,rf->r", away, away) > radius * radius
         waiting, weights = waiting[is_beyond], weights[is_beyond]
     return np.array(modes), np.array(kept)

@@ -31,12 +31,11 @@ from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import empty_floats, inlined, parallel, serial, step
 from meanshift_fast._jit.hashing import mixed
 from meanshift_fast._jit.simd import bit_patterns, flat, item, put
-from meanshift_fast._jit.threads import available_threads
+from meanshift_fast._jit.threads import part_count
 
 MAX_SAMPLE_ROWS = 8192  # of the sample that predicts whether rows repeat
 BLOCK = 512  # rows that stay in cache while each of their columns is read
 FIRST_CHUNK_ROWS = 1 << 20  # rows of the first chunk
-MAX_PARTS = 8  # at most: each has slots of its own
 LEAST_BIN = float(np.finfo(np.float32).tiny)
 MAX_SINGLE_NUMBER = float(1 << 24)  # up to which float32 holds every whole number
 MAX_DOUBLE_NUMBER = float(1 << 53)  # the same of float64
@@ -210,7 +209,7 @@ def find_bins(
     """
     n_samples = len(points)
     is_shared = not inverse.size and n_samples >= thresholds.MIN_PARALLEL_BIN_ROWS
-    n_parts = min(available_threads(), MAX_PARTS) if is_shared else 1
+    n_parts = part_count() if is_shared else 1
     part = -(-n_samples // n_parts)
     starts = [*range(0, n_samples, part), n_samples]
     # The first part's slots are enough for all rows: the other parts' bins are merged into them.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import Ascent
 from meanshift_fast._cluster.basins import Ascend
-from meanshift_fast._cluster.modes import merge_modes
+from meanshift_fast._cluster.modes import merge_modes, merging_radius
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import bandwidth_text, caller_level, counted
 from meanshift_fast._input.scaling import readonly_table
@@ -100,7 +100,7 @@ def warn_of_missed_modes(
 def _stray(ascent: Ascent, modes: NDArray[np.float64], radius: float) -> int:
     """How many endpoints are at another mode than most of those that the fit has as one cluster."""
     endpoints = readonly_table(ascent.endpoints)
-    found, _ = merge_modes(endpoints, ascent.support, radius)
+    found, _ = merge_modes(endpoints, ascent.support, merging_radius(radius))
     pairs = np.zeros((len(modes), len(found)), dtype=np.int64)
     np.add.at(pairs, (nearest_labels(endpoints, modes), nearest_labels(endpoints, found)), 1)
     return len(endpoints) - int(pairs.max(axis=1).sum())

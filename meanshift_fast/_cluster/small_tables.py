@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster.history import HISTORY_DTYPE, count_move, write_history
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
-from meanshift_fast._cluster.modes import collapse, sweep
+from meanshift_fast._cluster.modes import collapse, merging_radius, sweep
 from meanshift_fast._cluster.seeding import (
     LEAST_BIN,
     MAX_DOUBLE_NUMBER,
@@ -36,7 +36,7 @@ from meanshift_fast._index.moment_tree import (
 from meanshift_fast._index.nearest import limit_square
 from meanshift_fast._index.nearest_kernels import label_by_all
 from meanshift_fast._index.projected import max_seeds_without
-from meanshift_fast._index.stopping import is_at_rest
+from meanshift_fast._index.stopping import is_at_rest, rest_of
 from meanshift_fast._index.traversal import (
     STACK_BLOCKS,
     Group,
@@ -187,8 +187,8 @@ def _label(points, endpoints, kept, limit_sq, packed, numbers, group, labels):
 
 @serial
 def _fit(
-    points, bandwidth, min_bin_freq, is_single, rest, limit_sq, order, slots, positions, support,
-    kept, totals, reals, integers, labels,
+    points, bandwidth, min_bin_freq, is_single, rest, merging_sq, limit_sq, order, slots, positions,
+    support, kept, totals, reals, integers, labels,
 ):  # fmt: skip
     """Fit; how many modes there are, whose endpoints ``kept`` numbers, and how many rounds; or 0.
 
@@ -215,7 +215,9 @@ def _fit(
         tree, positions, n_seeds, order, memory, (square, square), rest, sums,
         empty_integers(STACK_BLOCKS), support, totals,
     )  # fmt: skip
-    n_modes = _merge(positions, n_seeds, support, square, slots[1], empty_integers(n_seeds), kept)
+    n_modes = _merge(
+        positions, n_seeds, support, merging_sq, slots[1], empty_integers(n_seeds), kept
+    )
     _label(
         points, positions, kept, limit_sq, empty_floats((n_modes + LANES) * n_features),
         empty_floats(n_modes), empty_floats(n_features * LANES), labels,
@@ -272,9 +274,9 @@ def fit(
     # Python's numbers: for others `_fit` would compile anew, for 8 s.
     n_modes, n_rounds = _fit(
         points, radius, float(min(settings.min_bin_freq, n_rows + 1)),
-        (_SINGLES * bandwidth).dtype == np.float32, settings.tol * radius,
-        limit_square(settings.limit(radius)), order, slots, positions, support, kept, totals,
-        history, history.view(np.int64), labels,
+        (_SINGLES * bandwidth).dtype == np.float32, rest_of(settings.tol, radius),
+        merging_radius(radius) ** 2, limit_square(settings.limit(radius)), order, slots, positions,
+        support, kept, totals, history, history.view(np.int64), labels,
     )  # fmt: skip
     kept, rounds = kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
     return positions.take(kept, axis=0), support.take(kept), rounds, labels

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from meanshift_fast._index import choice
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.plain_rows import unit_of
+from meanshift_fast._index.stopping import rest_of
 from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
@@ -44,7 +45,7 @@ def trajectories(
             place, weight = mean(points, weights, bandwidth, position)
             return place, weight, math.hypot(*(place - position) * scale) / scale
 
-        return [_trajectory(step, origin, tol * bandwidth, max_iter) for origin in starts]
+        return [_trajectory(step, origin, rest_of(tol, bandwidth), max_iter) for origin in starts]
     rows, weights = without_weightless(metric.enter(points), weights)
     entered, begun = readonly_table(rows), readonly_table(metric.enter(starts, "start"))
     units = metric.units(bandwidth, entered, begun, in_bandwidths=KERNELS[kernel].in_bandwidths)
@@ -61,7 +62,7 @@ def trajectories(
 
     found = []
     for start, origin in zip(units.enter(begun), starts, strict=True):
-        places, moves, support = _trajectory(shift, start, tol * index.radius, max_iter)
+        places, moves, support = _trajectory(shift, start, rest_of(tol, index.radius), max_iter)
         positions = [metric.leave(units.leave(place[None]))[0] for place in places[1:]]
         lengths = moves * float(np.max(units.divisor))
         found.append((np.array([origin, *positions]), lengths, support))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from meanshift_fast._explore.projection import N_COLOURS, RASTER_SHAPE, Projection, marker_palette
 from meanshift_fast._explore.session import Answer, Trajectory
 from meanshift_fast._explore.themes import Theme, styles_of
+from meanshift_fast._index.stopping import rest_of
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._pictures.axes import MAX_ASPECT
@@ -302,7 +303,7 @@ class HistoryChart:
             moved = history[history[name] > 0.0]
             source.data = {"x": moved["round"], "y": moved[name]}
         metric = metric_of(model.metric, model.period)
-        rest = model.tol * metric.length_of(model.bandwidth_)
+        rest = rest_of(model.tol, metric.length_of(model.bandwidth_))
         shown = [1, len(history)] if rest > 0.0 else []
         self.rest.data = {"x": shown, "y": [rest] * len(shown)}
         resting, n_rounds = history["n_converged"][-1], counted(len(history), "round")

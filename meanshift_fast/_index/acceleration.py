@@ -4,9 +4,9 @@
         ^                  |
         `-- the combination of the last ones whose residuals nearly cancel, brought to the space
 
-Near a mode a shift leaves a constant part of the way, often nine tenths of it. The last few
-positions and residuals say along which lines, and where the residual would vanish [1]_: in two
-dimensions that is a secant method. Where the density falls, the shift itself is taken, which cannot
+Near a mode each shift leaves a nearly constant fraction of the distance, often nine tenths. The
+last few residuals give the combination of images whose residual is least [1]_: in two dimensions
+that is a secant method. Where the density falls, the shift itself is taken, which cannot
 lead down.
 
 References
@@ -39,7 +39,7 @@ class _Trajectory:
         self.safe: _Floats | None = None  # the shift from the highest position
 
     def begin(self) -> None:
-        """Forget the past."""
+        """Drop the stored positions and residuals."""
         self.images: list[_Floats] = []
         self.residuals: list[_Floats] = []
 

@@ -74,7 +74,7 @@ def _measured(points, first_row, places, i, n_features, radius_sq, unsure):
 @serial
 def settle(
     products, half, tails, bounds, points, first_row, places, numbers, radius_sq, max_measured,
-    n_measured, words,
+    n_measured, masks,
 ):  # fmt: skip
     """Write the bits of a tile's balls.
 
@@ -97,12 +97,12 @@ def settle(
         A position of which more rows were measured is left as it is.
     n_measured : int64 array of shape (n_positions,)
         How many were; counted on.
-    words : uint16 array of shape (n_positions, n_words)
+    masks : uint16 array of shape (n_positions, n_masks)
         The bits, cleared.
     """
     n_places, n_rows, n_features = products.shape[0], products.shape[1], points.shape[1]
-    values, halves, rests, patterns = flat(products), flat(half), flat(tails), flat(words)
-    table, positions, n_words = flat(points), flat(places), words.shape[1]
+    values, halves, rests, patterns = flat(products), flat(half), flat(tails), flat(masks)
+    table, positions, n_masks = flat(points), flat(places), masks.shape[1]
     chosen = flat(numbers)
     first_word = first_row // LANES
     for i in range(n_places):
@@ -111,7 +111,7 @@ def settle(
         if n_done > max_measured:
             continue
         bound = (bounds[i, 0], bounds[i, 1], bounds[i, 2])
-        word = place * n_words + first_word
+        word = place * n_masks + first_word
         for k in range(n_rows // LANES):
             sure, possible = _settle_word(values, i * n_rows + k * LANES, halves, rests, k, bound)
             unsure = possible & ~sure
@@ -125,7 +125,7 @@ def settle(
 
 @serial
 def settle_mirrored(
-    products, half, bounds, points, first_row, first_place, radius_sq, columns, words
+    products, half, bounds, points, first_row, first_place, radius_sq, columns, masks
 ):  # fmt: skip
     """Write the bits of a tile of rows against rows, and those of the tile that mirrors it.
 
@@ -134,8 +134,8 @@ def settle_mirrored(
     is memory for sixteen integers.
     """
     n_places, n_rows, n_features = products.shape[0], products.shape[1], points.shape[1]
-    values, halves, patterns, table = flat(products), flat(half), flat(words), flat(points)
-    n_words, n_samples = words.shape[1], points.shape[0]
+    values, halves, patterns, table = flat(products), flat(half), flat(masks), flat(points)
+    n_masks, n_samples = masks.shape[1], points.shape[0]
     columns = flat(columns)
     for first in range(0, n_places, LANES):
         for k in range(n_rows // LANES):
@@ -152,7 +152,7 @@ def settle_mirrored(
                     sure |= _measured(
                         table, row, table, first_place + i, n_features, radius_sq, unsure
                     )
-                put(patterns, (first_place + i) * n_words + first_row // LANES + k, sure)
+                put(patterns, (first_place + i) * n_masks + first_row // LANES + k, sure)
                 any_set |= sure
                 while sure != 0:
                     lane = lowest(sure)
@@ -162,4 +162,4 @@ def settle_mirrored(
                 lane = lowest(any_set)
                 any_set &= any_set - 1
                 place = first_row + k * LANES + lane
-                put(patterns, place * n_words + (first_place + first) // LANES, item(columns, lane))
+                put(patterns, place * n_masks + (first_place + first) // LANES, item(columns, lane))

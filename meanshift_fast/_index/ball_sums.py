@@ -25,10 +25,10 @@ ROWS_AT_ONCE = 4  # that are added to a sum while it is in registers
 
 
 @step
-def _list_rows(patterns, word, n_words, flipped, n_samples, listed):
+def _list_rows(patterns, word, n_masks, flipped, n_samples, listed):
     """List the rows whose bits differ from ``flipped``, ascending; how many."""
     n_listed = np.int64(0)
-    for k in range(n_words):
+    for k in range(n_masks):
         pattern = np.int64(item(patterns, word + k)) ^ flipped
         while pattern != 0:
             row = k * LANES + lowest(pattern)
@@ -39,10 +39,10 @@ def _list_rows(patterns, word, n_words, flipped, n_samples, listed):
 
 
 @step
-def _count_inside(patterns, word, n_words):
-    """How many bits of some words are set."""
+def _count_inside(patterns, word, n_masks):
+    """How many bits of some masks are set."""
     n_inside = np.int64(0)
-    for k in range(n_words):
+    for k in range(n_masks):
         n_inside += n_set(np.int64(item(patterns, word + k)))
     return n_inside
 
@@ -97,18 +97,18 @@ def _add_listed(values, weights, weighted, n_features, listed, n_listed, sums):
 
 
 @step
-def _move_some(table, words, places, first, stop, memory, support, moves):
+def _move_some(table, masks, places, first, stop, memory, support, moves):
     """Move positions first:stop to the means of their balls."""
     values, weights, total_sums, total_weight, may_subtract, n_rows = table
     n_samples, n_features = n_rows, places.shape[1]
-    n_words, weighted = words.shape[1], weights.shape[0] > 0
-    patterns, positions = flat(words), flat(places)
+    n_masks, weighted = masks.shape[1], weights.shape[0] > 0
+    patterns, positions = flat(masks), flat(places)
     listed, sums = flat(memory[0]), flat(memory[1])
     for i in range(first, stop):
-        n_inside = _count_inside(patterns, i * n_words, n_words)
+        n_inside = _count_inside(patterns, i * n_masks, n_masks)
         subtract = may_subtract and 2 * n_inside > n_samples
         flipped = np.int64(0xFFFF if subtract else 0)
-        n_listed = _list_rows(patterns, i * n_words, n_words, flipped, n_samples, listed)
+        n_listed = _list_rows(patterns, i * n_masks, n_masks, flipped, n_samples, listed)
         weight = _add_listed(
             flat(values), flat(weights), weighted, n_features, listed, n_listed, sums
         )
@@ -129,7 +129,7 @@ def _move_some(table, words, places, first, stop, memory, support, moves):
 
 
 @parallel
-def move_to_means(table, words, places, size, support, moves):
+def move_to_means(table, masks, places, size, support, moves):
     """Move all positions to the means of the balls that the bits say, so many a task."""
     for task in prange((places.shape[0] + size - 1) // size):
         first, stop = np.int64(task * size), min(np.int64((task + 1) * size), places.shape[0])
@@ -137,7 +137,7 @@ def move_to_means(table, words, places, size, support, moves):
             empty_integers(table[5] + LANES),
             empty_floats((places.shape[1] // LANES + 1) * LANES),
         )
-        _move_some(table, words, places, first, stop, memory, support, moves)
+        _move_some(table, masks, places, first, stop, memory, support, moves)
 
 
 @serial

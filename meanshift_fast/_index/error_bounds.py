@@ -12,6 +12,7 @@ import math
 from typing import Any, NamedTuple
 
 from meanshift_fast._index.sigma_points import HUGE
+from meanshift_fast._index.traversal import distances_sq, gaps_sq, push_children
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -66,30 +67,6 @@ class Workspace(NamedTuple):
     offset: Any
 
 
-@step
-def gaps_sq(nodes, block, position):
-    """Squared distances of a position to the boxes of a block's children."""
-    zero = full(0.0)
-    gap_sq = zero
-    for f in range(nodes.n_features):
-        below = load(nodes.lower, block * nodes.n_features + f) - item(position, f)
-        above = item(position, f) - load(nodes.upper, block * nodes.n_features + f)
-        outside = where(below > above, below, above)
-        outside = where(outside < zero, zero, outside)  # a NaN stays one, and is near nothing
-        gap_sq = gap_sq + outside * outside
-    return gap_sq
-
-
-@step
-def distances_sq(points, at, n_features, position):
-    """Squared distances of a position to sixteen points; infinite to what fills up a leaf."""
-    distance_sq = full(0.0)
-    for f in range(n_features):
-        away = load(points, at * n_features + f) - item(position, f)
-        distance_sq = distance_sq + away * away
-    return distance_sq
-
-
 # The density from below, and what exponents are measured from.
 
 
@@ -99,7 +76,7 @@ def _least_density(nodes, position, scratch):
     zero = full(0.0)
     block, density = 0, 0.0
     while True:
-        away_sq = distances_sq(nodes.mean, block, nodes.n_features, position)
+        away_sq = distances_sq(nodes.mean, block, nodes.n_features, position, 0)
         weights = load(nodes.weight, block)
         farthest = sqrt(away_sq) + load(nodes.radius, block)
         store(scratch, 0, where(weights > zero, away_sq, full(HUGE)))
@@ -114,7 +91,7 @@ def _least_density(nodes, position, scratch):
         if block >= nodes.n_upper:
             break
         block = child
-    distance_sq = distances_sq(nodes.points, child, nodes.n_features, position)
+    distance_sq = distances_sq(nodes.points, child, nodes.n_features, position, 0)
     kernel = where(distance_sq < full(HUGE), exp(distance_sq * -0.5), zero)
     return density + total(kernel * load(nodes.point_weights, child * nodes.is_weighted))
 
@@ -122,7 +99,7 @@ def _least_density(nodes, position, scratch):
 @step
 def _nearest_of_leaf(nodes, leaf, position, nearest_sq, scratch, nearest):
     """Write a leaf's row to ``nearest`` if it is nearer; returns the least squared distance."""
-    store(scratch, 0, distances_sq(nodes.points, leaf, nodes.n_features, position))
+    store(scratch, 0, distances_sq(nodes.points, leaf, nodes.n_features, position, 0))
     for row in range(LANES):
         if item(scratch, row) < nearest_sq:
             nearest_sq = item(scratch, row)
@@ -142,15 +119,15 @@ def _nearest_row(nodes, position, stack, scratch, nearest):
     while waiting > 0:
         waiting -= 1
         block = item(stack, waiting)
-        closer = bits(gaps_sq(nodes, block, position) < full(nearest_sq))
+        gap_sq = gaps_sq(nodes.lower, nodes.upper, block, nodes.n_features, position, 0)
+        closer, child = bits(gap_sq < full(nearest_sq)), item(nodes.first_child, block)
+        if block < nodes.n_upper:
+            waiting = push_children(stack, waiting, child, closer)
+            continue
         while closer != 0:
-            child = item(nodes.first_child, block) + lowest(closer)
+            leaf = child + lowest(closer)
             closer &= closer - 1
-            if block < nodes.n_upper:
-                put(stack, waiting, child)
-                waiting += 1
-            else:
-                nearest_sq = _nearest_of_leaf(nodes, child, position, nearest_sq, scratch, nearest)
+            nearest_sq = _nearest_of_leaf(nodes, leaf, position, nearest_sq, scratch, nearest)
     return nearest_sq, item(scratch, LANES)
 
 

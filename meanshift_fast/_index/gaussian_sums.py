@@ -15,15 +15,9 @@ added up. How many a pass takes is its ``depth``:
 
 import math
 
-from meanshift_fast._index.error_bounds import (
-    Center,
-    choose_reference,
-    distances_sq,
-    gaps_sq,
-    limits_of,
-    summable,
-)
+from meanshift_fast._index.error_bounds import Center, choose_reference, limits_of, summable
 from meanshift_fast._index.sigma_points import HUGE
+from meanshift_fast._index.traversal import distances_sq, gaps_sq, push_children
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import bits, exp, full, item, load, lowest, mask_of, put, store, where
 
@@ -118,7 +112,8 @@ def _sum_nodes(nodes, work, center, limits, depth):
     while waiting > 0:
         waiting -= 1
         block = item(work.stack, waiting)
-        live = bits(gaps_sq(nodes, block, center.position) <= drop_sq)
+        gap_sq = gaps_sq(nodes.lower, nodes.upper, block, n_features, center.position, 0)
+        live = bits(gap_sq <= drop_sq)
         if live == 0:
             continue
         taken = live & summable(nodes, block, center, limits)
@@ -131,16 +126,15 @@ def _sum_nodes(nodes, work, center, limits, depth):
                 )  # fmt: skip
         live &= ~taken
         child = item(nodes.first_child, block)
+        if block < nodes.n_upper:
+            waiting = push_children(work.stack, waiting, child, live)
+            continue
         while live != 0:
-            opened = child + lowest(live)
+            leaf = child + lowest(live)
             live &= live - 1
-            if block < nodes.n_upper:
-                put(work.stack, waiting, opened)
-                waiting += 1
-                continue
-            near = distances_sq(nodes.points, opened, n_features, center.position) <= drop_sq
+            near = distances_sq(nodes.points, leaf, n_features, center.position, 0) <= drop_sq
             _add_points(
-                nodes.points, opened, near, load(nodes.point_weights, opened * nodes.is_weighted),
+                nodes.points, leaf, near, load(nodes.point_weights, leaf * nodes.is_weighted),
                 n_features, depth, center, scratch, sums,
             )  # fmt: skip
 

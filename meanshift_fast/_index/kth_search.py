@@ -57,7 +57,7 @@ MAX_HALVINGS = 64
 GRADIENT_RATE, ERROR_RATE = 0.5, 0.06
 
 
-class Views(NamedTuple):
+class SearchViews(NamedTuple):
     """The arrays of a moment tree as the search takes them, flat pointers."""
 
     points: NDArray[np.float64]
@@ -70,7 +70,7 @@ class Views(NamedTuple):
     n_upper: int
 
 
-class Memory(NamedTuple):
+class SearchMemory(NamedTuple):
     """The memory of a thread, flat pointers.
 
     Attributes
@@ -317,13 +317,13 @@ def _search_some(tree_arrays, k, most, ranks, counter, stack, numbers, found):
     """Search ranks, some at a time, until none is left to take."""
     points, point_weights, lower, upper, weight, first_child, n_upper = tree_arrays
     n_features = lower.shape[0] // weight.shape[0]
-    views = Views(
+    views = SearchViews(
         flat(points), flat(point_weights), flat(lower), flat(upper), flat(weight),
         flat(first_child), np.int64(point_weights.shape[0] > 1), n_upper,
     )  # fmt: skip
     lists, rows = numbers
     start, stop, n_taken = ranks
-    memory = Memory(
+    memory = SearchMemory(
         flat(stack), flat(lists[0]), flat(lists[1]), flat(lists[2]), flat(lists[3]),
         flat(rows[0]), flat(rows[1]), flat(rows[2]), flat(rows[3]),
     )  # fmt: skip

@@ -26,8 +26,8 @@ from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import MomentTree, build, in_lanes
 from meanshift_fast._index.nearest_kernels import (
     TASK_LEAVES,
-    Modes,
-    Nodes,
+    ModeNodes,
+    PackedModes,
     label_all_by_all,
     label_all_by_blocks,
     label_all_by_tree,
@@ -74,12 +74,12 @@ def _boxes(rows: MomentTree) -> tuple[NDArray[np.float64], ...]:
 def _modes_met(
     rows: MomentTree,
     boxes: tuple[NDArray[np.float64], ...],
-    modes: Modes,
+    modes: PackedModes,
     labels: NDArray[np.int64],
 ) -> float:
     """Count the modes that a row is measured against block by block, on average over few leaves."""
     n_groups, n_features = modes.positions.shape[:2]
-    memory = Modes(
+    memory = PackedModes(
         np.empty((2, n_groups * n_features + 1, LANES)), np.empty((2, len(modes.numbers)))
     )
     n_tasks = len(boxes[2])
@@ -93,7 +93,7 @@ def _modes_met(
     return float(np.mean(n_met))
 
 
-def _blocks_opened(points: NDArray[np.float64], nodes: Nodes) -> float:
+def _blocks_opened(points: NDArray[np.float64], nodes: ModeNodes) -> float:
     """Count the blocks and leaves that a row opens row by row, on average over a few rows."""
     tried = np.ascontiguousarray(points[:: -(-len(points) // (8 * MEASURED_LEAVES))])
     tried.flags.writeable = False
@@ -114,7 +114,7 @@ def _rows_a_task(n_rows: int, most: int) -> int:
 
 
 def _take_all_modes(
-    points: NDArray[np.float64], modes: Modes, limit_sq: float, labels: NDArray[np.int64]
+    points: NDArray[np.float64], modes: PackedModes, limit_sq: float, labels: NDArray[np.int64]
 ) -> None:
     """Label a table by all modes, in chunks."""
     first = FIRST_CHUNK_VALUES // modes.positions.size
@@ -128,7 +128,7 @@ def _take_all_modes(
 def _take_blocks(
     tree: MomentTree,
     boxes: tuple[NDArray[np.float64], ...],
-    modes: Modes,
+    modes: PackedModes,
     n_met: float,
     limit_sq: float,
     labels: NDArray[np.int64],
@@ -147,7 +147,7 @@ def _take_blocks(
 
 def _take_rows(
     points: NDArray[np.float64],
-    nodes: Nodes,
+    nodes: ModeNodes,
     n_like: float,
     limit_sq: float,
     labels: NDArray[np.int64],
@@ -161,7 +161,7 @@ def _take_rows(
         label_all_by_tree(some[0], n_rows, nodes, nodes.n_nodes, limit_sq, some[1])
 
 
-def take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
+def labels_take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
     """Whether there are too few rows and modes for more than one thread."""
     return points.size * len(modes) <= thresholds.MAX_ONE_THREAD_LABEL_VALUES
 
@@ -216,7 +216,7 @@ def nearest_labels(
         return np.zeros(n_samples, dtype=np.int64)
     limit_sq = limit_square(limit)
     labels = np.empty(n_samples, dtype=np.int64)
-    packed = Modes(in_lanes(modes), np.arange(float(n_modes)))
+    packed = PackedModes(in_lanes(modes), np.arange(float(n_modes)))
     is_small = n_samples * n_modes < MIN_PAIRS_FOR_TREES
 
     boxes, n_met = None, float(n_modes)
@@ -230,7 +230,7 @@ def nearest_labels(
         table = np.ascontiguousarray(modes).view()
         table.flags.writeable = False
         built = build(table, UNWEIGHTED)
-        nodes = Nodes(*(getattr(built, name) for name in Nodes._fields))
+        nodes = ModeNodes(*(getattr(built, name) for name in ModeNodes._fields))
         n_like = _blocks_opened(points, nodes) * modes_for_a_block
         if n_like < n_met:
             _take_rows(points, nodes, n_like, limit_sq, labels)

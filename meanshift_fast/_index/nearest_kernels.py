@@ -6,15 +6,15 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index.traversal import gap_and_span
+from meanshift_fast._index.traversal import distances_sq, gap_and_span, gaps_sq
 from meanshift_fast._jit.compiler import empty_floats, parallel, serial, step
 from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, store, where
 
 TASK_LEAVES = 256  # those of a block of blocks
 
 
-class Modes(NamedTuple):
-    """Modes in lanes, and their numbers.
+class PackedModes(NamedTuple):
+    """PackedModes in lanes, and their numbers.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Modes(NamedTuple):
     numbers: NDArray[np.float64]
 
 
-class Nodes(NamedTuple):
+class ModeNodes(NamedTuple):
     """The moment tree of the modes without its sums: see `MomentTree`."""
 
     points: NDArray[np.float64]
@@ -188,7 +188,7 @@ def label_all_by_blocks(points, order, begin, end, n_leaves, boxes, modes, limit
     """Label the rows of some leaves by the modes near each block, so many leaves a task."""
     for task in prange((end - begin + n_leaves - 1) // n_leaves):
         start, stop = begin + task * n_leaves, min(begin + (task + 1) * n_leaves, end)
-        memory = Modes(
+        memory = PackedModes(
             np.empty((2, modes.positions.shape[0] * modes.positions.shape[1] + 1, LANES)),
             np.empty((2, modes.numbers.shape[0])),
         )
@@ -227,18 +227,6 @@ def _pop(queue_sq, queue, size):
     put(queue, at, last)
 
 
-@step
-def _gaps_sq(lower, upper, block, points, row, n_features):
-    """Squared distances of a row to sixteen boxes; to modes, where lower and upper are those."""
-    gap_sq = full(0.0)
-    for f in range(n_features):
-        edges = load(lower, block * n_features + f), load(upper, block * n_features + f)
-        value = item(points, row * n_features + f)
-        gap, _ = gap_and_span(edges[0], edges[1], value, value)
-        gap_sq = gap_sq + gap * gap
-    return gap_sq
-
-
 @serial
 def label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch, labels):
     """Label rows start:stop; how many blocks and leaves they opened, all in all."""
@@ -247,17 +235,17 @@ def label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch
     n_opened = 0
     for row in range(start, stop):
         best_sq, best = np.finfo(np.float64).max, n_modes
-        queue_sq[0], queue[0], size = 0.0, 0, 1
+        queue_sq[0], queue[0], size, at = 0.0, 0, 1, row * n_features
         while size > 0 and queue_sq[0] <= best_sq:
             node = queue[0]
             size -= 1
             _pop(flat(queue_sq), flat(queue), size)
             if node < n_blocks:
-                gap_sq = _gaps_sq(flat(lower), flat(upper), node, flat(points), row, n_features)
+                gap_sq = gaps_sq(flat(lower), flat(upper), node, n_features, flat(points), at)
                 first = first_child[node] + (0 if node < n_upper else n_blocks)
             else:
                 leaf = node - n_blocks
-                gap_sq = _gaps_sq(flat(leaves), flat(leaves), leaf, flat(points), row, n_features)
+                gap_sq = distances_sq(flat(leaves), leaf, n_features, flat(points), at)
                 first = leaf * LANES
             n_opened += 1
             near = bits(gap_sq <= best_sq)

@@ -28,7 +28,7 @@ HELD_ROWS = 64  # rows that wait to be summed, a feature's sum then staying in r
 MAX_MOVE_IN_RADII, SKIN_IN_MOVES, MAX_SKIN_IN_RADII = 0.25, 1.5, 0.15  # see skin_width
 
 
-class Views(NamedTuple):
+class ListViews(NamedTuple):
     """`Projections` as the steps take them, its arrays as flat pointers.
 
     Attributes
@@ -54,7 +54,7 @@ class Views(NamedTuple):
     size: int
 
 
-class Memory(NamedTuple):
+class ListMemory(NamedTuple):
     """The memory of one trajectory, in flat pointers.
 
     Attributes

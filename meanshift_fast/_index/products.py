@@ -83,7 +83,7 @@ def _half_squares(table: ProductTable) -> NDArray[np.float64]:
 # Every row.
 
 
-def _settle_rows(table: ProductTable, radius: float, words: NDArray[np.uint16]) -> None:
+def _settle_rows(table: ProductTable, radius: float, masks: NDArray[np.uint16]) -> None:
     """Write the bits of the rows' own balls: tiles above the diagonal, each with its mirror."""
     singles, radius_sq = table.singles, min(radius * radius, FLAT_MOST)
     n_padded, n_features = singles.values.shape
@@ -114,12 +114,12 @@ def _settle_rows(table: ProductTable, radius: float, words: NDArray[np.uint16]) 
                 n_places = len(numbers[places])
                 settle(
                     products[:n_places], half[rows], half[rows], bounds, table.points, rows.start,
-                    table.points, numbers[places], radius_sq, len(numbers), ignored, words,
+                    table.points, numbers[places], radius_sq, len(numbers), ignored, masks,
                 )  # fmt: skip
             else:
                 settle_mirrored(
                     products, half[rows], bounds, table.points, rows.start, places.start, radius_sq,
-                    columns, words,
+                    columns, masks,
                 )  # fmt: skip
 
         return run
@@ -138,7 +138,7 @@ def _settle_level(
     norms: NDArray[np.float64],
     level: Level,
     radius: float,
-    words: NDArray[np.uint16],
+    masks: NDArray[np.uint16],
 ) -> NDArray[np.int64]:
     """Write the bits of some positions' balls; those of which too many rows would be measured.
 
@@ -180,7 +180,7 @@ def _settle_level(
                 np.multiply(high, unit, out=bounds[:, 1])
                 settle(
                     products, half[rows], tails[rows], bounds, table.points, start, places, chosen,
-                    radius_sq, max_measured, n_measured, words,
+                    radius_sq, max_measured, n_measured, masks,
                 )  # fmt: skip
 
         return run
@@ -194,7 +194,7 @@ def _settle_places(
     table: ProductTable,
     places: NDArray[np.float64],
     radius: float,
-    words: NDArray[np.uint16],
+    masks: NDArray[np.uint16],
 ) -> None:
     """Write the bits of positions' balls."""
     singles = table.singles
@@ -209,7 +209,7 @@ def _settle_places(
     scale = scale_of(float(norms[numbers].max()))
     left = numbers
     for level in heads(table, away, norms, numbers, scale, radius):
-        left = _settle_level(table, places, left, norms, level, radius, words)
+        left = _settle_level(table, places, left, norms, level, radius, masks)
         if not len(left):
             return
     away[~is_near] = 0.0
@@ -218,7 +218,7 @@ def _settle_places(
     whole = Level(
         singles.values, factors, singles.scale * scale, none, none, error_of(places.shape[1])
     )
-    _settle_level(table, places, left, norms, whole, radius, words)
+    _settle_level(table, places, left, norms, whole, radius, masks)
 
 
 def _positions_at_once(table: ProductTable) -> int:
@@ -245,14 +245,14 @@ class ProductIndex(Index):
         self, positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move every position to the mean of the rows in its ball."""
-        table, n_words = self.table, len(self.table.singles.values) // LANES
+        table, n_masks = self.table, len(self.table.singles.values) // LANES
         are_rows = np.array_equal(positions[:1], table.points[:1]) and np.array_equal(
             positions, table.points
         )
-        if are_rows and len(positions) * n_words * 2 <= MAX_BITS_BYTES:
-            words = np.zeros((len(positions), n_words), dtype=np.uint16)
-            _settle_rows(table, self.radius, words)
-            return _move(table, self.radius, words, positions)
+        if are_rows and len(positions) * n_masks * 2 <= MAX_BITS_BYTES:
+            masks = np.zeros((len(positions), n_masks), dtype=np.uint16)
+            _settle_rows(table, self.radius, masks)
+            return _move(table, self.radius, masks, positions)
         firsts, numbers = find_repeats(readonly(positions))
         if len(firsts) < len(positions):
             places = positions.take(firsts, axis=0)
@@ -265,15 +265,15 @@ class ProductIndex(Index):
         self, places: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move positions that are no rows, some at a time."""
-        table, n_words = self.table, len(self.table.singles.values) // LANES
+        table, n_masks = self.table, len(self.table.singles.values) // LANES
         support, moves = np.empty(len(places)), np.empty(len(places))
         step = _positions_at_once(table)
         for start in range(0, len(places), step):
             some = places[start : start + step]
-            words = np.zeros((len(some), n_words), dtype=np.uint16)
-            _settle_places(table, some, self.radius, words)
+            masks = np.zeros((len(some), n_masks), dtype=np.uint16)
+            _settle_places(table, some, self.radius, masks)
             stop = start + len(some)
-            support[start:stop], moves[start:stop] = _move(table, self.radius, words, some)
+            support[start:stop], moves[start:stop] = _move(table, self.radius, masks, some)
         return support, moves
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -283,7 +283,7 @@ class ProductIndex(Index):
 
 
 def _move(
-    table: ProductTable, radius: float, words: NDArray[np.uint16], places: NDArray[np.float64]
+    table: ProductTable, radius: float, masks: NDArray[np.uint16], places: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Move positions to the means of the balls that bits say."""
     support, moves = np.empty(len(places)), np.empty(len(places))
@@ -295,7 +295,7 @@ def _move(
     first = FIRST_CHUNK_VALUES // table.points.size
     for start, stop in chunks(len(places), first=first, multiple=TASK_POSITIONS):
         move_to_means(
-            arrays, words[start:stop], places[start:stop], TASK_POSITIONS, support[start:stop],
+            arrays, masks[start:stop], places[start:stop], TASK_POSITIONS, support[start:stop],
             moves[start:stop],
         )  # fmt: skip
     return support, moves

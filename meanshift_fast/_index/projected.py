@@ -39,8 +39,8 @@ from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.moment_tree import build
 from meanshift_fast._index.neighbour_list import (
     HELD_ROWS,
-    Memory,
-    Views,
+    ListMemory,
+    ListViews,
     list_neighbours,
     skin_width,
     sum_neighbours,
@@ -109,13 +109,13 @@ def _follow_one(data, views, memory, radius, rest, places, first, support, moves
 def _follow_some(data, positions, radius, rest, walk, counter, numbers, integers, distances):
     """Follow positions, some at a time, until none is left to take."""
     n_features, at, n_steps = positions.shape[1], flat(positions), walk.support.shape[1]
-    views = Views(
+    views = ListViews(
         flat(data.rows), flat(data.row_weights), data.row_weights.shape[0] > 0,
         flat(data.sums), flat(data.leaves), flat(data.lower), flat(data.upper),
         flat(data.weight), flat(data.first_child), data.n_upper, n_features,
         data.rows.shape[1] // LANES, data.axes.shape[0] + 1,
     )  # fmt: skip
-    memory = Memory(
+    memory = ListMemory(
         flat(numbers[0]), flat(numbers[1]), flat(numbers[2]), flat(numbers[3]), flat(numbers[4]),
         flat(numbers[5]), flat(integers), flat(integers[STACK_BLOCKS:]),
         flat(integers[STACK_BLOCKS + HELD_ROWS + 1 :]), flat(distances),

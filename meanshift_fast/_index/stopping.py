@@ -1,14 +1,18 @@
-"""The stopping rule: when a trajectory is at rest. Ascents, memo and walks share this one.
+"""The stopping rule: when a trajectory is at rest. Ascents, memo, walks and traces share it.
 
-A trajectory ends with a move of at most ``rest``, which is ``tol`` bandwidths, and where its
-neighbourhood is empty. Two have rules of their own: the filter of images, over pixels and colours
-(`_image/ascent.py`), and a trace, in plain NumPy (`_cluster/trajectory.py`).
+A trajectory ends with a move of at most ``rest``, and where its neighbourhood is empty. The filter
+of images has a rule of its own, over pixels and colours (`_image/ascent.py`).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._jit.compiler import inlined
+
+
+def rest_of(tol: float, radius: float) -> float:
+    """The longest move that is the last of a trajectory: ``tol`` bandwidths."""
+    return tol * radius
 
 
 @inlined

@@ -57,7 +57,7 @@ MAX_GROUPED_FEATURES = 8  # in more, positions are shifted alone
 MAX_GROUP_WIDTH_IN_LEAVES = 3.0
 
 
-class Views(NamedTuple):
+class TreeViews(NamedTuple):
     """The arrays of a moment tree as flat pointers."""
 
     points: NDArray[np.float64]
@@ -91,8 +91,9 @@ class Group(NamedTuple):
     scratch: NDArray[np.float64]
 
 
-# The steps of every traversal of the tree: its box test, and its depth-first walk. What traverses
-# it otherwise says why: `gaussian.py` and `nearest.py`.
+# The steps of every traversal of the tree: its box test, and its depth-first walk. Other walks are
+# those of labels (`nearest_kernels.py`: the nearest node first) and of modes (`_cluster/modes.py`:
+# the stack says which blocks are in the ball as a whole).
 
 
 @step
@@ -105,6 +106,28 @@ def gap_and_span(low_edge, high_edge, low, high):
     below, above = low_edge - high, low - high_edge
     gap = where(below > above, below, above)
     return where(gap < 0.0, full(0.0), gap), where(below > above, above, below)
+
+
+@step
+def gaps_sq(lower, upper, block, n_features, values, at):
+    """Squared distances of a position, the values from ``at`` on, to a block's sixteen boxes."""
+    gap_sq = full(0.0)
+    for f in range(n_features):
+        edges = load(lower, block * n_features + f), load(upper, block * n_features + f)
+        value = item(values, at + f)
+        gap, _ = gap_and_span(edges[0], edges[1], value, value)
+        gap_sq = gap_sq + gap * gap
+    return gap_sq
+
+
+@step
+def distances_sq(points, leaf, n_features, values, at):
+    """Squared distances of such a position to sixteen points; infinite to what fills up a leaf."""
+    distance_sq = full(0.0)
+    for f in range(n_features):
+        away = load(points, leaf * n_features + f) - item(values, at + f)
+        distance_sq = distance_sq + away * away
+    return distance_sq
 
 
 @step
@@ -285,7 +308,7 @@ def _classify_children(lower, upper, block, n_features, low, high, ball):
 @step
 def views_of(tree):
     """The arrays of a moment tree as :func:`sum_balls` takes them."""
-    return Views(
+    return TreeViews(
         flat(tree.points), flat(tree.point_weights), flat(tree.lower), flat(tree.upper),
         flat(tree.weight), flat(tree.weighted_sum), flat(tree.first_child),
         np.int64(tree.point_weights.shape[0] > 1), tree.n_upper,

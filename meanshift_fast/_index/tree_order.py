@@ -18,7 +18,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._input.extent import PARTS, bounds_of
+from meanshift_fast._input.extent import bounds_of
 from meanshift_fast._jit.compiler import parallel, serial, step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -33,7 +33,7 @@ from meanshift_fast._jit.simd import (
     store,
     where,
 )
-from meanshift_fast._jit.threads import available_threads
+from meanshift_fast._jit.threads import part_count
 
 MAX_SPLIT_RANKS = 1 << 24  # ranks split at medians by one call: some tenths of a second
 # Chunks of 4,096 rows and 128 rows a cell made the build of 1M x 2 rows 4 ms longer, of 40 of one
@@ -343,12 +343,10 @@ def _cell_grid(lower, upper, n_cells):
     bit_table = np.zeros((features.size, 1 << max(n_bits, default=0)), dtype=np.int64)
     for k, feature in enumerate(features):
         steps = np.arange(1 << n_bits[k])
-        left = int(n_bits[k])
         for bit, halved in enumerate(reversed(halvings)):
             if halved == feature:
                 bit_table[k, : steps.size] |= (steps & 1) << bit
                 steps >>= 1
-                left -= 1
         bit_table[k, steps.size :] = bit_table[k, steps.size - 1]
     with np.errstate(over="ignore"):
         scale = np.minimum(2.0**n_bits / half_extent[features], np.finfo(np.float64).max)
@@ -369,7 +367,7 @@ def sort_into_cells(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
     features, origin, scale, bit_table = _cell_grid(lower, upper, n_samples // ROWS_PER_CELL)
     n_cells = 1 << sum(int(bits.max()).bit_count() for bits in bit_table)
     cells = np.empty(n_samples, dtype=np.int32)
-    counts = np.zeros((min(available_threads(), PARTS), n_cells), dtype=row_type(n_samples))
+    counts = np.zeros((part_count(), n_cells), dtype=row_type(n_samples))
     cell_start = np.empty(n_cells + 1, dtype=np.int64)
     order = np.empty(n_samples, dtype=row_type(n_samples))
     _count_and_place(points, features, origin, scale, bit_table, cells, counts, cell_start, order)

@@ -7,15 +7,17 @@ from numpy.typing import NDArray
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.compiler import parallel, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, load, load_from, store, where
-from meanshift_fast._jit.threads import available_threads
+from meanshift_fast._jit.threads import part_count
 
-PARTS = 8  # of a table that is shared out to threads, at most
-LARGE = 1 << 18  # values that NumPy looks through in the time that sharing them out takes
+MIN_PARALLEL_VALUES = 1 << 18  # which NumPy looks through in the time that sharing out takes
 
 
 @step
 def _bound_rows(points, start, stop, lower, upper, lows, highs):
-    """Bound rows start:stop: sixteen rows are n_features rows of lanes, whatever lane is whose."""
+    """Bound rows start:stop.
+
+    Sixteen rows fill n_features vectors; lane j of vector k is feature (16 k + j) % n_features.
+    """
     n_features = points.shape[1]
     values, lows, highs = flat(points), flat(lows), flat(highs)
     for k in range(n_features):
@@ -52,7 +54,7 @@ def bounds_of(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
     The rows are finite and at least one.
     """
-    n_parts = min(available_threads(), PARTS)
+    n_parts = part_count()
     lower = np.full((n_parts, points.shape[1]), np.inf)
     upper = np.full((n_parts, points.shape[1]), -np.inf)
     _bound_parts(points, lower, upper)
@@ -65,4 +67,4 @@ def extremes(points: NDArray[np.float64]) -> NDArray[np.float64]:
     Of 10M x 2 rows NumPy finds the largest and the least value in 19 ms, and one thread those of
     each column in 27; the bounds take two threads 6.
     """
-    return bounds_of(points) if points.size >= LARGE else points
+    return bounds_of(points) if points.size >= MIN_PARALLEL_VALUES else points

@@ -1,4 +1,4 @@
-"""Hashes of bit patterns, and the open-addressing table of all kernels.
+"""Hashes of bit patterns, and the open-addressing table most kernels share.
 
     values --hash--> slot --linear probing--> slot of an equal entry, or the first empty slot
 

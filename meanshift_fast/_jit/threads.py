@@ -29,6 +29,8 @@ _LOCKS = (
     ("llvmlite.binding.ffi", "lib._lock"),
 )
 
+MAX_PARTS = 8  # of a table that is shared out to threads
+
 _at_work: set[int] = set()  # the Python threads that are in a fit
 _is_forked = False  # from a process where Numba's threads ran
 
@@ -66,6 +68,11 @@ if hasattr(os, "register_at_fork"):
 def available_threads() -> int:
     """The number of threads that the calling thread may use at present."""
     return 1 if _is_forked else int(numba.get_num_threads())
+
+
+def part_count() -> int:
+    """How many parts a table is shared out in, each with memory of its own."""
+    return min(available_threads(), MAX_PARTS)
 
 
 def is_only_fit() -> bool:
@@ -123,6 +130,11 @@ def thread_count(n_jobs: int | None) -> int:
         raise no_threads()
     wanted = n_jobs if n_jobs > 0 else most + 1 + n_jobs
     return int(min(max(wanted, 1), most))
+
+
+def task_threads(n_jobs: int | None) -> int:
+    """The ``n_jobs`` of a task of Dask, whose workers run as many as there are processors."""
+    return 1 if n_jobs is None else n_jobs
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanshift_fast._index.stopping import rest_of
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._pictures.axes import finish, key, new_axes
@@ -22,7 +23,8 @@ def draw_history(estimator: Any, ax: "Axes | None" = None, *, legend: bool = Tru
     is_new, ax = ax is None, new_axes() if ax is None else ax
     history, each = estimator.history_, np.ndim(estimator.bandwidth_) == 1
     metric = metric_of(estimator.metric, estimator.period)
-    rest = estimator.tol * (1.0 if each else metric.length_of(estimator.bandwidth_))
+    length = 1.0 if each else metric.length_of(estimator.bandwidth_)
+    rest = rest_of(estimator.tol, length)
     unit = "bandwidths" if each else "radians" if metric.has_arcs else "the unit of the columns"
     bars = ax.twinx()
     bars.bar(history["round"], history["n_active"], width=0.7, color=GREY, alpha=0.3)
