@@ -5,7 +5,7 @@ open_table(path) -> Table -- read() ----> one Batch, all rows
 -- batches() -> the same as arrays, or as (array, weights)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,11 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from meanshift_fast._files.atomic import check_source
-from meanshift_fast._files.csv_format import Csv
 from meanshift_fast._files.dialect import Dialect
-from meanshift_fast._files.feather_format import Feather
-from meanshift_fast._files.npy_format import Npy
-from meanshift_fast._files.parquet_format import Parquet
+from meanshift_fast._files.formats import READABLE, TABLES, TEXTS
 from meanshift_fast._files.tables import (
     MAX_BATCH_VALUES,
     Batch,
@@ -29,14 +26,6 @@ from meanshift_fast._files.tables import (
 )
 from meanshift_fast._files.text import is_compressed
 from meanshift_fast._input.messages import cut, quoted
-
-FORMATS = (".npy", ".csv", ".parquet")  # that labels and centres are written in
-TEXTS = {".csv": ",", ".tsv": "\t", ".txt": ","}  # and their delimiters
-_OTHERS: dict[str, Callable[[Path], File]] = {
-    ".npy": Npy, ".npz": Npy, ".parquet": Parquet, ".feather": Feather, ".arrow": Feather,
-}  # fmt: skip
-READABLE = (*TEXTS, *_OTHERS)
-UNNAMED = (".npy", ".npz")  # whose columns are called by their numbers
 
 
 @dataclass(frozen=True)
@@ -250,12 +239,12 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
     form = format_of(path, format)
     if form in TEXTS:
         given = dialect.delimiter
-        dialect = dialect._replace(delimiter=given or TEXTS[form]).checked()
-        return Csv(path, dialect, bool(given))
+        dialect = dialect._replace(delimiter=given or TABLES[form].delimiter).checked()
+        return TABLES[form].open(path, dialect, bool(given))
     if format is not None and form not in READABLE:
         known = ", ".join(suffix.removeprefix(".") for suffix in READABLE)
         raise ValueError(f"format must be one of {known}, got {quoted(format)}")
-    if form not in _OTHERS:
+    if form not in TABLES:
         raise ValueError(
             f"{path} must end in {', '.join(READABLE)} or be a folder of parquet files, "
             f"got {quoted(path.suffix)}"
@@ -265,7 +254,7 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
             f"delimiter, decimal, header, comment, encoding and na are for text, got {path}; "
             "leave them out"
         )
-    return _OTHERS[form](path)
+    return TABLES[form].open(path)
 
 
 def _chosen(

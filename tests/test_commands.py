@@ -16,8 +16,9 @@ from PIL import Image
 
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, trace
 from meanshift_fast._cli.main import main
+from meanshift_fast._files.formats import FORMATS
 from meanshift_fast._input import progress
-from meanshift_fast.io import FORMATS, open_table
+from meanshift_fast.io import open_table
 from meanshift_fast.models import load_model, save_model
 from meanshift_fast.stream import fit_batches
 from samples import blobs
@@ -544,16 +545,16 @@ SIGNALS = {
 }
 SLOW = """
 import sys, time
-from meanshift_fast._files import writers
+from meanshift_fast._files import npy_format
 from meanshift_fast._cli.main import main
 
-def slow(file, batch, n_rows, header=writers._npy_header):
+def slow(file, batch, n_rows, header=npy_format._npy_header):
     header(file, batch, n_rows)
     file.flush()
     print("writing", flush=True)
     time.sleep(900)
 
-writers._npy_header = slow
+npy_format._npy_header = slow
 sys.exit(main())
 """
 

@@ -20,8 +20,9 @@ import pytest
 from pyarrow import feather
 
 from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.formats import FORMATS
 from meanshift_fast._files.writers import write_centers, write_labels
-from meanshift_fast.io import FORMATS, open_table
+from meanshift_fast.io import open_table
 from meanshift_fast.models import load_model
 from samples import blobs
 

@@ -14,9 +14,9 @@ from typing import Any
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from meanshift_fast._cli.places import add_degrees, arc, period
+from meanshift_fast._files.formats import FORMATS
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.estimator import MeanShift
-from meanshift_fast.io import FORMATS
 
 _CONSTRAINTS = MeanShift._parameter_constraints
 

@@ -36,13 +36,14 @@ from meanshift_fast._cli.places import (
     traced_text,
 )
 from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.formats import UNNAMED
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.remarks import remarks, spreads_of
 from meanshift_fast.bandwidth import kernel_bandwidth
-from meanshift_fast.io import UNNAMED, Table, format_of, open_table
+from meanshift_fast.io import Table, format_of, open_table
 from meanshift_fast.models import load_model, write_model
 from meanshift_fast.stream import fit_batches, sample_batches
 
@@ -361,8 +362,8 @@ def _written(
     Returns how many rows have missing values, how many are in no cluster, and in each.
     """
     counts = np.zeros(len(model.cluster_centers_) + 2, dtype=np.int64)
-    is_npy = arguments.output is not None and arguments.output.suffix.lower() == ".npy"
-    empty = arguments.missing_label == "empty" and not is_npy
+    is_unnamed = arguments.output is not None and arguments.output.suffix.lower() in UNNAMED
+    empty = arguments.missing_label == "empty" and not is_unnamed
 
     def counting() -> Iterator[tuple[Any, Any]]:
         """Count labels, and prepare them for writing."""

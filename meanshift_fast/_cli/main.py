@@ -42,8 +42,8 @@ from meanshift_fast._cli.parser import SHELLS, Parser, PrintCompletion
 from meanshift_fast._cli.places import add_degrees
 from meanshift_fast._cli.places import clash as clash_of_metrics
 from meanshift_fast._files.atomic import real_path
+from meanshift_fast._files.formats import READABLE, UNNAMED
 from meanshift_fast._input.messages import quoted
-from meanshift_fast.io import READABLE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -398,7 +398,7 @@ def _label_clash(arguments: argparse.Namespace) -> str | None:
     if not any(is_written):
         others = ", or --centers, or --model" if hasattr(arguments, "centers") else ""
         return f"the following arguments are required: -o/--output{others}"
-    if arguments.keep and arguments.output and arguments.output.suffix.lower() == ".npy":
+    if arguments.keep and arguments.output and arguments.output.suffix.lower() in UNNAMED:
         return f"--keep needs a csv or parquet output, got {arguments.output}"
     return _same_file(is_read, [path for path in is_written if path and path != Path("-")])
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from meanshift_fast._explore.rows import ExploredRows
 from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.formats import FORMATS, UNNAMED
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
 from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast.estimator import MeanShift
-from meanshift_fast.io import FORMATS
 from meanshift_fast.models import write_model
 
 
@@ -62,8 +62,8 @@ def save(what: str, path: Path, model: MeanShift, rows: ExploredRows) -> str:
 def _write_labels(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:
     labels, kept = model.labels_, None
     if rows.batch is not None:
-        labels = spread_labels(labels, rows.batch.missing, form != ".npy")
-        kept = None if form == ".npy" else rows.batch.kept
+        labels = spread_labels(labels, rows.batch.missing, form not in UNNAMED)
+        kept = None if form in UNNAMED else rows.batch.kept
     write_labels(part, form, [(labels, kept)])
 
 

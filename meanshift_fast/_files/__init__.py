@@ -3,7 +3,9 @@
     npy_format   csv_format -> text -> dialect   parquet_format   feather_format
           |            |                               |                |
           |            +-----------> arrow <-----------+----------------+
-          +------------------------> tables        writers    atomic    archive
+          +------------------------> tables        atomic    archive
+
+    formats (all of these by their suffixes) --> writers
     images       regions
 
 Imports `_input`; pyarrow, Pillow, rasterio, scikit-image and Dask where a format needs them.

@@ -1,12 +1,13 @@
 """Text tables: pyarrow reads them, and Python's `csv` names the line where pyarrow fails."""
 
 import csv
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -172,3 +173,18 @@ class Csv:
             if error.filename is not None:
                 raise
             raise ValueError(f"{self.path} is cut off or damaged: {error}") from error
+
+
+def write_csv(file: IO[bytes], tables: Iterable[Any]) -> None:
+    """Write csv, with quotes in the header only where needed."""
+    arrow = import_pyarrow()
+    options = arrow.csv.WriteOptions(include_header=False)
+    is_first = True
+    for table in tables:
+        if is_first:
+            # pyarrow would put every name into quotes.
+            names = io.StringIO()
+            csv.writer(names, lineterminator="\n").writerow(table.column_names)
+            file.write(names.getvalue().encode())
+            is_first = False
+        arrow.csv.write_csv(table, file, options)

@@ -2,9 +2,9 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,3 +102,21 @@ def _checked(path: Path, rows: NDArray[Any]) -> NDArray[Any]:
     if not rows.dtype.isnative:
         return rows.astype(rows.dtype.newbyteorder("="))
     return rows
+
+
+def write_npy(file: IO[bytes], batches: Iterable[NDArray[Any]]) -> None:
+    """Write an array batch by batch; the header again once the rows are counted."""
+    n_rows = 0
+    for batch in batches:
+        if n_rows == 0:
+            _npy_header(file, batch, 0)
+        file.write(np.ascontiguousarray(batch).data)
+        n_rows += len(batch)
+    file.seek(0)
+    _npy_header(file, batch, n_rows)
+
+
+def _npy_header(file: IO[bytes], batch: NDArray[Any], n_rows: int) -> None:
+    """Write the header, which NumPy pads so that the number of rows may grow in place."""
+    header = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(batch))
+    np.lib.format.write_array_header_1_0(file, header | {"shape": (n_rows, *batch.shape[1:])})

@@ -1,9 +1,10 @@
 """The parquet format: a file, or a folder of files that are one table."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -101,3 +102,13 @@ def _opened_parquet(path: Path) -> Any:
         return arrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
     except (arrow.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not a parquet file, or is cut off: {error}") from error
+
+
+def write_parquet(file: IO[bytes], tables: Iterable[Any]) -> None:
+    """Write parquet, batch by batch."""
+    arrow = import_pyarrow()
+    tables = iter(tables)
+    first = next(tables)
+    with arrow.parquet.ParquetWriter(file, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
