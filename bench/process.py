@@ -49,7 +49,7 @@ else:
 """
 
 
-def _figure(code: str, *arguments: str, cache: Path | None = None) -> float:
+def figure_of(code: str, *arguments: str, cache: Path | None = None) -> float:
     """Run code in a new interpreter and read the figure that it prints."""
     environment = os.environ if cache is None else os.environ | {"NUMBA_CACHE_DIR": str(cache)}
     command = [sys.executable, "-c", code, *arguments]
@@ -73,7 +73,7 @@ def import_seconds(*modules: str, repeats: int) -> list[float]:
         The median for each module.
     """
     rounds = [
-        [_figure(_IMPORT.format(module=module)) for module in modules] for _ in range(repeats + 1)
+        [figure_of(_IMPORT.format(module=module)) for module in modules] for _ in range(repeats + 1)
     ]
     return [median(times) for times in zip(*rounds[1:], strict=True)]
 
@@ -99,7 +99,7 @@ def first_fit_seconds(rows: int, repeats: int) -> tuple[float, float]:
         table = Path(folder, "points.npy")
         np.save(table, blobs(rows))
         cache = Path(folder, "cache")
-        cold, *later = (_figure(_FIRST_FIT, str(table), cache=cache) for _ in range(repeats + 1))
+        cold, *later = (figure_of(_FIRST_FIT, str(table), cache=cache) for _ in range(repeats + 1))
     return cold, median(later)
 
 
@@ -122,4 +122,4 @@ def peak_memory(rows: int) -> tuple[int, int]:
         table = Path(folder, "points.npy")
         points = blobs(rows)
         np.save(table, points)
-        return points.nbytes, int(_figure(_PEAK, str(table), str(BINS.bandwidth)))
+        return points.nbytes, int(figure_of(_PEAK, str(table), str(BINS.bandwidth)))

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 
-from bench import basins, cliffs, curves, explore, process, streams
+from bench import basins, cliffs, curves, explore, images, process, streams
 from bench.plots import draw_curves
 from bench.targets import Results, shortfalls
 from bench.workloads import WORKLOADS
@@ -27,6 +27,7 @@ from meanshift_fast import __version__, warm_up
 
 ROOT = Path(__file__).parent.parent
 BENCH = BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+IMAGES = "<!-- images:begin -->", "<!-- images:end -->"
 STREAMS = "<!-- streams:begin -->", "<!-- streams:end -->"
 README, MANUAL = ROOT / "README.md", ROOT / "docs/performance.md"
 RESULTS = ROOT / "bench/results.json"
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pages = {path: path.read_text() for path in (README, MANUAL)}
     for path in pages:
         rewritten(pages[path], "", *BENCH)
-    rewritten(pages[MANUAL], "", *STREAMS)
+    for markers in (STREAMS, IMAGES):
+        rewritten(pages[MANUAL], "", *markers)
     results = json.loads(RESULTS.read_text()) if chosen.again else measure(chosen.quick)
     write(results, pages)
 
@@ -75,7 +77,16 @@ def write(results: Results, pages: dict[Path, str]) -> None:
         )
     README.write_text(rewritten(pages[README], "\n".join(short_tables(results)), *BENCH))
     text = rewritten(pages[MANUAL], "\n".join(tables(results)), *BENCH)
-    MANUAL.write_text(rewritten(text, "\n".join(streams.tables(results["streams"])), *STREAMS))
+    text = rewritten(text, "\n".join(streams.tables(results["streams"])), *STREAMS)
+    MANUAL.write_text(rewritten(text, "\n".join(images.tables(results["images"])), *IMAGES))
+
+
+def write_images(found: Results) -> None:
+    """Write what was measured of images alone into the results and the manual."""
+    results = json.loads(RESULTS.read_text()) | {"images": found}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    text = "\n".join(images.tables(found))
+    MANUAL.write_text(rewritten(MANUAL.read_text(), text, *IMAGES))
 
 
 @contextmanager
@@ -128,6 +139,8 @@ def measure(quick: bool) -> Results:
         found_cliffs = cliffs.sweep((*blobs, *filled))
     with part("streams"):
         found_streams = streams.measure(quick)
+    with part("images"):
+        found_images = images.measure(quick)
     with part("explorer"):
         sizes = explore.ROWS[: 1 if quick else None]
         found_changes = {str(n_rows): explore.change_seconds(n_rows) for n_rows in sizes}
@@ -152,6 +165,7 @@ def measure(quick: bool) -> Results:
         "curves": found_curves,
         "cliffs": found_cliffs,
         "streams": found_streams,
+        "images": found_images,
         "explorer": found_changes,
     }
 

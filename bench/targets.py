@@ -1,9 +1,11 @@
 """The targets that ``python -m bench.report --check`` holds a full run to."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bench.cliffs import nearest_race
+from bench.images import WINDOWS
 from bench.process import FIRST_FITS
 
 # What report.py writes to results.json.
@@ -79,6 +81,22 @@ def _estimate(key: str) -> Callable[[Results], float]:
         return float(results["basins"][key] / results["basins"]["plain_s"])
 
     return figure
+
+
+def _over_opencv(window: str) -> Callable[[Results], float]:
+    """Read how many times longer OpenCV takes for a window on the photograph."""
+
+    def figure(results: Results) -> float:
+        found = results["images"]["windows"][window]
+        return float(found["opencv_s"] / found["seconds"])
+
+    return figure
+
+
+def _over_orfeo(results: Results) -> float:
+    """Read Orfeo's processor time over ours; infinite where it is not installed."""
+    found = results["images"]["orfeo"]
+    return float(found["orfeo_processor_s"] / found["processor_s"]) if found else math.inf
 
 
 def _two_threads(results: Results) -> float:
@@ -169,6 +187,41 @@ TARGETS = (
     ),
     Target("T13", "token embeddings, over NumPy's products", ratio("embeddings", "NumPy"), 10),
     Target("T13", "token embeddings, over scikit-learn", ratio("embeddings", "scikit-learn"), 60),
+    *(
+        Target(
+            "T17",
+            f"photograph, ({space}, {band}), over OpenCV",
+            _over_opencv(f"{space}, {band}"),
+            wanted,
+        )
+        for (space, band), wanted in WINDOWS.items()
+    ),
+    Target("T17", "photograph, joint, over Orfeo's processor time", _over_orfeo, 10),
+    Target(
+        "T17",
+        "16 photographs at (8, 16), over one",
+        lambda results: (
+            results["images"]["large"]["seconds"] / results["images"]["large"]["once_s"]
+        ),
+        16,
+        at_least=False,
+    ),
+    Target(
+        "images",
+        "memory beside the image",
+        lambda results: max(results["images"]["memory"].values()),
+        80,
+        "bytes a pixel",
+        at_least=False,
+    ),
+    Target(
+        "images",
+        "100M pixels through Dask, peak memory of the process",
+        lambda results: results["images"]["raster"]["peak_bytes"] / 1e6,
+        2000,
+        "MB",
+        at_least=False,
+    ),
     Target(
         "T18",
         "1M x 2, the explorer's picture after a change of the bandwidth",

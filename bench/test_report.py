@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import agreement, basins, cliffs, report, streams
+from bench import agreement, basins, cliffs, images, report, streams
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import nearest_race
 from bench.plots import draw_curves
-from bench.targets import Results, Target
+from bench.targets import TARGETS, Results, Target
 from bench.workloads import WORKLOADS, Settings, Workload, blobs
 
 SMALL = Workload("blobs", blobs, 400, 300, Settings(1.5, bin_seeding=True), "small")
@@ -154,3 +154,49 @@ def test_a_picture_of_less_than_a_decade_has_numbers_beside_it(tmp_path: Path) -
         path = tmp_path / f"{name}.svg"
         draw_curves({"meanshift_fast": {"1": 20.9, "2": seconds}}, path, title="t", axis="threads")
         assert path.read_text().count('id="ytick_') >= 2
+
+
+def found_images(orfeo: Results) -> Results:
+    """Results of images, with or without Orfeo."""
+    window = {"seconds": 2.0, "processor_s": 3.0, "opencv_s": 5.0, "opencv_processor_s": 9.0}
+    return {
+        "date": "2026-01-02",
+        "windows": dict.fromkeys(("8, 16", "16, 32", "32, 32"), window | {"apart": 0.5}),
+        "orfeo": orfeo,
+        "large": {"pixels": 4_372_480, "once_s": 2.0, "seconds": 30.0},
+        "memory": {"mean_shift_filter": 64.4, "mean_shift_segment": 79.8},
+        "raster": {"pixels": 10**8, "seconds": 300.0, "peak_bytes": 1.5e9},
+    }
+
+
+def test_tables_of_images_say_ratios_and_memory() -> None:
+    orfeo = {"processor_s": 2.0, "orfeo_processor_s": 30.0}
+    text = "\n".join(images.tables(found_images(orfeo)))
+    assert "| (16, 32) | 2.00 s | 5.00 s (2.50 x) | 0.50 of 255 |" in text
+    assert "| 2.00 s, 30.0 s (15.0 x) |" in text
+    assert "| 4,372,480 pixels at (8, 16) | 30.0 s, 15.0 x the photograph |" in text
+    assert "`mean_shift_segment` beside the image, of 4,372,480 pixels | 80 bytes a pixel |" in text
+    assert "peak memory of the process | 1,500 MB, 300 s |" in text
+    assert "Orfeo" not in "\n".join(images.tables(found_images({})))
+    assert list(images.tables({})) == []
+
+
+def test_targets_of_images_are_read_with_and_without_orfeo() -> None:
+    targets = [target for target in TARGETS if target.name in ("T17", "images")]
+    slow = {"processor_s": 2.0, "orfeo_processor_s": 10.0}
+    for orfeo, n_missed in ((slow, 3), ({}, 2)):
+        results = {"images": found_images(orfeo)}
+        missed = [line for target in targets if (line := target.shortfall(results))]
+        assert len(missed) == n_missed, missed  # (16, 32) and (32, 32); Orfeo's
+
+
+def test_photographs_beside_each_other_are_of_different_brightness() -> None:
+    large, once = images.photographs(2), images.photographs(1)
+    assert large.shape == (854, 1280, 3)
+    np.testing.assert_array_equal(large[:427, :640], once)
+    means = [
+        large[rows : rows + 427, left : left + 640].mean() for rows in (0, 427) for left in (0, 640)
+    ]
+    assert len(set(means)) == 4
+    raster = images.raster(500)
+    np.testing.assert_array_equal(raster[300:500, :200].compute(), raster.compute()[300:, :200])

@@ -371,3 +371,18 @@ def test_a_prominence_that_is_no_share_is_an_error_that_names_it(least):
 def test_connectivity_is_at_most_the_number_of_axes():
     with pytest.raises(ValueError, match="number of axes in space, 2, got 3"):
         mean_shift_segment(GREY, 2, 3, connectivity=3, channel_axis=None)
+
+
+@pytest.mark.parametrize("convert2lab", [False, True])
+@pytest.mark.parametrize("function", [mean_shift_filter, mean_shift_segment])
+def test_at_most_80_bytes_a_pixel_beside_the_image(function, convert2lab):
+    rows, columns = np.mgrid[:1500, :1500]
+    image = np.stack([rows // 100, columns // 100, rows * columns // 90_000], axis=-1)
+    image = (10 * image % 255).astype(np.uint8)
+    tracemalloc.start()
+    try:
+        function(image, 2.5, 4, convert2lab=convert2lab, n_jobs=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / rows.size < (80 if function is mean_shift_segment else 68)

@@ -8,8 +8,8 @@ import pytest
 from meanshift_fast.image import mean_shift_filter, mean_shift_segment
 from test_image import hole_in, steps_and_noise
 
-PICTURE = steps_and_noise((74, 130), 3, np.float64)
-CHUNKS = {"tiles": (37, 41), "wide tiles": (50, 100), "rows": (1, 130), "whole": (74, 130)}
+PICTURE = steps_and_noise((104, 150), 3, np.float64)
+CHUNKS = {"37 x 41": (37, 41), "100 x 130": (100, 130), "one row": (1, 150), "whole": (104, 150)}
 EVERYTHING = {"return_filtered": True, "return_positions": True}
 
 
@@ -23,20 +23,25 @@ def assert_same_bits(found, expected):
         assert computed.tobytes() == array.tobytes()
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("window", ["product", "joint"])
 @pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
-def test_chunks_change_no_bit(chunks, window):
-    image = PICTURE if chunks != (1, 130) else PICTURE[:15]
+def test_chunks_and_threads_change_no_bit(chunks, window, n_jobs):
+    image = PICTURE if chunks[0] > 1 else PICTURE[:15]
     how = {"window": window, "min_size": 9, "connectivity": 2, **EVERYTHING}
-    lazy = da.from_array(image, chunks=(*chunks, 2))
+    whole = mean_shift_segment(image, 4, 24, n_jobs=1, **how)
     assert_same_bits(
-        mean_shift_segment(lazy, 4, 24, **how), mean_shift_segment(image, 4, 24, **how)
+        mean_shift_segment(da.from_array(image, (*chunks, 2)), 4, 24, n_jobs=n_jobs, **how), whole
     )
+    for found, array in zip(
+        mean_shift_segment(image, 4, 24, n_jobs=n_jobs, **how), whole, strict=True
+    ):
+        assert found.tobytes() == array.tobytes()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_chunks_of_colours_change_no_bit(dtype):
-    image = (PICTURE[:40, :60] / PICTURE.max()).clip(0, 1)
+    image = (PICTURE[:40, :60] / PICTURE[:40, :60].max()).clip(0, 1)
     image = (255 * image).astype(np.uint8) if dtype == np.uint8 else image
     lazy = da.from_array(image, chunks=(17, 19, 3))
     assert_same_bits(
@@ -48,7 +53,7 @@ def test_chunks_of_colours_change_no_bit(dtype):
 @pytest.mark.parametrize("window", ["product", "joint"])
 @pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
 def test_chunks_change_no_region_merged_by_prominence(chunks, window):
-    image = PICTURE if chunks != (1, 130) else PICTURE[:15]
+    image = PICTURE if chunks[0] > 1 else PICTURE[:15]
     how = {"window": window, "min_size": 5, "merge": 0.3, "connectivity": 2}
     labels = mean_shift_segment(image, 4, 30, min_prominence=0.2, **how)
     lazy = mean_shift_segment(da.from_array(image, (*chunks, 2)), 4, 30, min_prominence=0.2, **how)

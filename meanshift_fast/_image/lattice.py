@@ -90,6 +90,11 @@ class Lattice(NamedTuple):
         planes, rows, columns = (self.frame[3:6] - self.frame[:3] + 1).tolist()
         return planes, rows, columns
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all pixels of the image are in memory."""
+        return self.shape == tuple(self.frame[6:].tolist())
+
 
 def lattice_of(
     bands: NDArray[Any],

@@ -18,6 +18,7 @@ from meanshift_fast._image.colours import from_lab, to_lab
 from meanshift_fast._image.lattice import BLOCK_PIXELS, Lattice, Window, lattice_of
 from meanshift_fast._image.prominence import Density, densities_of, heights_of, merge_shallow
 from meanshift_fast._image.regions import (
+    Graph,
     Joining,
     half_of_neighbors,
     merge_small,
@@ -68,7 +69,8 @@ def run(
     found: list[NDArray[Any]] = []
     with borrowed_threads(n_jobs), reporting(progress) as report:
         lattice, numbers = arranged(picture, how)
-        endpoints = endpoints_of(picture, lattice, numbers, how, report)
+        has_places = wanted.joining is not None or wanted.positions
+        endpoints = endpoints_of(picture, lattice, numbers, how, has_places, report)
         density = None
         if wanted.joining is not None and wanted.joining.min_prominence > 0.0:
             moves = half_of_neighbors(picture.n_space, wanted.joining.connectivity)
@@ -77,7 +79,10 @@ def run(
             )
         del lattice
         if wanted.joining is not None:
-            found.append(labels_of(picture, endpoints, density, wanted.joining, report))
+            joined = joined_of(picture, endpoints, density, wanted.joining, report)
+            if not (wanted.filtered or wanted.positions):
+                del endpoints  # the largest array that is left
+            found.append(labels_of(picture, *joined, wanted.joining, report))
     positions = [positions_of(picture, endpoints)] if wanted.positions else []
     if wanted.filtered:
         found.append(filtered_of(picture, endpoints))
@@ -124,11 +129,15 @@ def endpoints_of(
     lattice: Lattice,
     numbers: NDArray[np.uint32],
     how: Ascending,
+    has_places: bool,
     report: Report,
 ) -> NDArray[np.float64]:
-    """Follow all pixels that count, shape (n_pixels, n_space + n_bands); 0 for the others."""
-    n_pixels = picture.bands[..., 0].size
-    endpoints = np.empty((n_pixels, picture.n_space + picture.bands.shape[3]))
+    """Follow all pixels that count, shape (n_pixels, n_space + n_bands); 0 for the others.
+
+    Without their places the columns are the bands alone.
+    """
+    n_pixels, n_bands = picture.bands[..., 0].size, picture.bands.shape[3]
+    endpoints = np.empty((n_pixels, (picture.n_space if has_places else 0) + n_bands))
     if picture.mask is not None:
         endpoints[~picture.mask.ravel()] = 0.0
     follow(
@@ -136,20 +145,20 @@ def endpoints_of(
         report=report,
     )  # fmt: skip
     if how.window.is_joint:
-        endpoints[:, picture.n_space :] *= how.window.range_radius
+        endpoints[:, -n_bands:] *= how.window.range_radius
     return endpoints
 
 
-def labels_of(
+def joined_of(
     picture: Picture,
     endpoints: NDArray[np.float64],
     density: Density | None,
     joining: Joining,
     report: Report,
-) -> NDArray[np.int32]:
-    """Label the pixels by their regions, once the small ones are merged; 0 where masked.
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, Graph]:
+    """The regions of the pixels, what each is part of, if not itself, and the graph of these.
 
-    With their density the less prominent ones are merged before.
+    With their density the less prominent ones are merged.
     """
     report(0, 1, "labels")
     regions, graph = regions_of(endpoints, picture.shape, picture.mask, picture.n_space, joining)
@@ -158,6 +167,18 @@ def labels_of(
         moves = half_of_neighbors(picture.n_space, joining.connectivity)
         heights = heights_of(regions, len(graph.sizes), density, picture.shape, moves)
         joined, graph = merge_shallow(graph, heights, joining.min_prominence, joining.min_size)
+    return regions, joined, graph
+
+
+def labels_of(
+    picture: Picture,
+    regions: NDArray[np.int64],
+    joined: NDArray[np.int64] | None,
+    graph: Graph,
+    joining: Joining,
+    report: Report,
+) -> NDArray[np.int32]:
+    """Label the pixels by their regions, once the small ones are merged; 0 where masked."""
     merged = merge_small(graph, joining.min_size)
     labels = np.append(merged if joined is None else merged[joined], 0).astype(np.int32)
     report(1, 1, "labels")
@@ -166,7 +187,7 @@ def labels_of(
 
 def filtered_of(picture: Picture, endpoints: NDArray[np.float64]) -> NDArray[np.float64]:
     """The bands of the endpoints, in the space and the axes of the image; overwrites them."""
-    bands = endpoints[:, picture.n_space :]
+    bands = endpoints[:, -picture.bands.shape[3] :]
     if picture.lab_scale:
         for start in range(0, len(bands), BLOCK_PIXELS):
             block = bands[start : start + BLOCK_PIXELS]

@@ -414,7 +414,7 @@ def merge_small(graph: Graph, min_size: int) -> NDArray[np.int64]:
     Parameters
     ----------
     graph : Graph
-        The regions; left as it is.
+        The regions; its sizes and sums are overwritten.
     min_size : int
         Regions of fewer pixels are small. One that nothing touches stays.
 
@@ -424,7 +424,7 @@ def merge_small(graph: Graph, min_size: int) -> NDArray[np.int64]:
         The label of each region, from 1, in raster order of the first pixels.
     """
     n_regions = len(graph.sizes)
-    links, sizes, sums = np.arange(n_regions), graph.sizes.copy(), graph.sums.copy()
+    links, sizes, sums = np.arange(n_regions), graph.sizes, graph.sums
     first, last = np.full(n_regions, -1), np.full(n_regions, -1)
     following = np.full(2 * len(graph.pairs), -1)
     _list_neighbors(graph.pairs, first, last, following)

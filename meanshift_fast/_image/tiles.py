@@ -157,6 +157,14 @@ def _numbers(box: Box, outer: Box) -> NDArray[np.uint32]:
     return np.arange(np.prod(shape), dtype=NUMBER).reshape(shape)[inner]
 
 
+def _numbers_in_image(
+    pixels: NDArray[np.int64], box: Box, whole: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """The numbers in the image of some pixels of a box, from those in the box."""
+    places = zip(np.unravel_index(pixels, _sides(box)), box, strict=True)
+    return np.ravel_multi_index([axis + first for axis, (first, _) in places], whole)
+
+
 def _arranged(
     source: Source, box: Box, halo: NDArray[np.int64]
 ) -> tuple[Picture, Lattice, NDArray[np.uint32]]:
@@ -222,7 +230,8 @@ def _of_tile(
     box: Box = tuple(map(tuple, block_info[0]["array-location"][:3]))
     n_space = source.picture.n_space
     flat = endpoints.reshape(-1, endpoints.shape[3]).copy()
-    part = source.picture._replace(bands=np.empty((*endpoints.shape[:3], 0)), channel_axis=-1)
+    bands = np.empty((*endpoints.shape[:3], endpoints.shape[3] - n_space))  # read where masked
+    part = source.picture._replace(bands=bands, channel_axis=-1)
     if source.picture.mask is not None:
         part = source.load(box)._replace(channel_axis=-1)
     if filtered:
@@ -300,19 +309,19 @@ def _tile_of(endpoints: NDArray[np.float64], box: Box, source: Source, joining: 
     mask = None if source.picture.mask is None else source.load(box).mask
     flat = np.ascontiguousarray(endpoints.reshape(-1, endpoints.shape[3]))
     regions, graph = regions_of(flat, shape, mask, source.picture.n_space, joining)
-    places = np.arange(np.prod(whole)).reshape(whole)[tuple(slice(*sides) for sides in box)].ravel()
     is_rim = np.ones(shape, dtype=bool)
     is_rim[tuple(slice(1, -1) if n > 1 else slice(None) for n in whole)] = False
     rim = np.flatnonzero(is_rim.ravel() & (regions >= 0))
     packed = zlib.compress(regions.astype(np.int32).tobytes(), 1)
-    graph = graph._replace(firsts=places[graph.firsts])
+    graph = graph._replace(firsts=_numbers_in_image(graph.firsts, box, whole))
     heights = density = None
     if joining.min_prominence > 0.0:
         moves = half_of_neighbors(source.picture.n_space, joining.connectivity)
         density = _densities_of_tile(source, box, moves)
         heights = heights_of(regions, len(graph.sizes), density, shape, moves)
         density = density.of(rim)
-    return Tile(packed, graph, heights, Rim(places[rim], regions[rim], flat[rim], density))
+    pixels = _numbers_in_image(rim, box, whole)
+    return Tile(packed, graph, heights, Rim(pixels, regions[rim], flat[rim], density))
 
 
 def _labels_of_tiles(
