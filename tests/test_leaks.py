@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -63,47 +62,17 @@ def test_a_model_does_not_change_with_the_table_it_was_fitted_on():
     np.testing.assert_array_equal(model.predict(rows), labels)
 
 
+# One process imports the package; each task is a fork of it, two at a time.
+#
 # Where Linux joins pages into huge ones, it does so as time goes by, and a process then holds what
 # was free between them: 16 MB more after 100 s in which no fit ran, and 0 where it does not. (200
 # fits once held 27 MB more on a busy machine.) So the script asks for none, by PR_SET_THP_DISABLE.
-LEAK = """
-import ctypes, json
+# Pages of libraries come and go as Linux sees fit; what leaks is anonymous. And Numba makes an arena
+# of TBB for each parallel loop, which is freed late where processors are busy: 7 kB a loop, on and on
+# (numba issues 10225 and 10556), in a bare `prange` too, and none with another threading layer.
+TASKS = """
+import ctypes, json, multiprocessing, sys
 ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
-import numpy as np, psutil
-from meanshift_fast import MeanShift
-
-rng = np.random.default_rng(0)
-X = rng.uniform(0, 10, (5, 2))[rng.integers(5, size=300)] + rng.normal(size=(300, 2))
-settings = [
-    {"kernel": kernel, "assign": assign, "n_jobs": n_jobs}
-    for kernel in ("flat", "gaussian") for assign in ("nearest", "basin") for n_jobs in (1, 2)
-]
-kept, process = [], psutil.Process()
-
-def fit(number):
-    model = MeanShift(bandwidth=1.0, coalesce=0.1, bin_seeding=True, **settings[number % 8])
-    model.fit(X).predict(X[:100] + 0.5)
-
-def floors(leaks):
-    # The least that is held in each of three times 80 fits.
-    held = []
-    for number in range(240):
-        fit(number)
-        if leaks:
-            kept.append(np.ones(50_000))
-        held.append(process.memory_info().rss)
-    return [min(held[first:first + 80]) for first in (0, 80, 160)]
-
-# The first fits load kernels and start threads. A leak goes on: the least that is held grows from
-# 80 fits to the next, and from these to the last. What comes late comes once.
-for number in range(40):
-    fit(number)
-for leaks in (False, True):
-    print(json.dumps(min(np.diff(floors(leaks)).tolist())))
-"""
-
-PEAKS = """
-import json, sys
 import numpy as np
 from meanshift_fast import MeanShift
 from meanshift_fast._index import moment_tree as tree
@@ -112,24 +81,59 @@ def resident(name):
     lines = dict(line.split(":") for line in open("/proc/self/status"))
     return 1024 * int(lines[name].split()[0])
 
+def growths():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 10, (5, 2))[rng.integers(5, size=300)] + rng.normal(size=(300, 2))
+    settings = [
+        {"kernel": kernel, "assign": assign, "n_jobs": n_jobs}
+        for kernel in ("flat", "gaussian") for assign in ("nearest", "basin") for n_jobs in (1, 2)
+    ]
+    kept = []
+
+    def fit(number):
+        model = MeanShift(bandwidth=1.0, coalesce=0.1, bin_seeding=True, **settings[number % 8])
+        model.fit(X).predict(X[:100] + 0.5)
+
+    def floors(leaks):
+        # The least that is held in each of three times 80 fits.
+        held = []
+        for number in range(240):
+            fit(number)
+            if leaks:
+                kept.append(np.ones(50_000))
+            held.append(resident("RssAnon"))
+        return [min(held[first:first + 80]) for first in (0, 80, 160)]
+
+    # The first fits load kernels and start threads. A leak goes on: the least that is held grows
+    # from 80 fits to the next, and from these to the last. What comes late comes once.
+    for number in range(40):
+        fit(number)
+    return [min(np.diff(floors(leaks)).tolist()) for leaks in (False, True)]
+
 def drawn(n, d):
     rng = np.random.default_rng(3)
     centers = rng.uniform(0, 40, (20, d))
     return centers[rng.integers(20, size=n)] + rng.standard_normal((n, d))
 
-n, d, params = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-if params.pop("few"):
-    params["seeds"] = drawn(50, d)
-weighted = params.pop("weighted", False)
-# The small tables compile all that the large one needs.
-medians = tree.MAX_MEDIAN_ROWS
-small = drawn(6000, d)
-for table, tree.MAX_MEDIAN_ROWS in ((small, 0), (small, medians), (drawn(n, d), medians)):
-    weights = np.linspace(0.5, 2.0, len(table)) if weighted else None
-    open("/proc/self/clear_refs", "w").write("5")
-    before = resident("VmRSS")
-    MeanShift(**({"max_iter": 2} | params)).fit(table, sample_weight=weights)
-print(json.dumps(resident("VmHWM") - before))
+def peak(n, d, params):
+    if params.pop("few"):
+        params["seeds"] = drawn(50, d)
+    weighted = params.pop("weighted", False)
+    # The small tables compile all that the large one needs.
+    medians = tree.MAX_MEDIAN_ROWS
+    small = drawn(6000, d)
+    for table, tree.MAX_MEDIAN_ROWS in ((small, 0), (small, medians), (drawn(n, d), medians)):
+        weights = np.linspace(0.5, 2.0, len(table)) if weighted else None
+        open("/proc/self/clear_refs", "w").write("5")
+        before = resident("VmRSS")
+        MeanShift(**({"max_iter": 2} | params)).fit(table, sample_weight=weights)
+    return resident("VmHWM") - before
+
+def run(task):
+    return peak(*task) if task else growths()
+
+with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+    print(json.dumps(pool.map(run, json.load(sys.stdin), chunksize=1)))
 """
 
 ROWS, COLUMNS, SEEDS, MEMO = 10, 9, 30, 200  # the manual's bytes a column
@@ -165,30 +169,24 @@ PEAK_CASES = {
 }  # fmt: skip
 
 
-def run(script, *arguments):
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments],
+@pytest.fixture(scope="module")
+def told():
+    """What the tasks say of the two leaks and of each peak."""
+    tasks = [
+        (n, d, {"bandwidth": 1.5 if d == 2 else 6.0} | params)
+        for n, d, params, _ in PEAK_CASES.values()
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", TASKS],
+        input=json.dumps([None, *tasks]),
         cwd=Path(__file__).parent.parent,
-        env=os.environ | {"MALLOC_ARENA_MAX": "2"},
+        env=os.environ | {"MALLOC_ARENA_MAX": "2", "NUMBA_THREADING_LAYER": "workqueue"},
         capture_output=True,
         text=True,
     )
-
-
-@pytest.fixture(scope="module")
-def told():
-    """What the scripts say of the two leaks and of each peak; two processes at a time."""
-    scripts = [(LEAK,)]
-    for n, d, params, _ in PEAK_CASES.values():
-        params = {"bandwidth": 1.5 if d == 2 else 6.0} | params
-        scripts.append((PEAKS, str(n), str(d), json.dumps(params)))
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda script: run(*script), scripts))
-    for one in done:
-        assert one.returncode == 0, one.stderr
-    lines = [line for one in done for line in one.stdout.splitlines()]
-    names = ["as it is", "with a leak", *PEAK_CASES]
-    return dict(zip(names, map(json.loads, lines), strict=True))
+    assert done.returncode == 0, done.stderr
+    growths, *peaks = json.loads(done.stdout)
+    return dict(zip(["as it is", "with a leak", *PEAK_CASES], [*growths, *peaks], strict=True))
 
 
 @pytest.mark.parametrize("leaks", [False, True], ids=["as it is", "with a leak of 400 kB a fit"])
