@@ -1,14 +1,17 @@
 """What test_layers.py runs in a process of its own, under one of Numba's threading layers.
 
-A main module, because spawned children import it. Each step prints a line of JSON.
+A main module, because spawned children import it. Its arguments are the kinds of children that it
+starts. Each step prints a line of JSON.
 """
 
 import hashlib
 import json
 import multiprocessing
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numba
@@ -69,6 +72,14 @@ def in_a_child(method, target=child):
     return [process.exitcode, None if queue.empty() else queue.get()]
 
 
+KINDS_OF_CHILDREN = {
+    "fork": ("fork",),
+    "fork, twice": ("fork", grandchild),
+    "forkserver": ("forkserver",),
+    "spawn": ("spawn",),
+}
+
+
 def threads_that_run(me):
     """How many threads of this process run now, one of them not counted."""
     states = [
@@ -109,15 +120,12 @@ def running():
     return max(seen)
 
 
-def main():
+def main(children):
     steps = {
         "here": digests,
         "layer": numba.threading_layer,
         "at once": at_once,
-        "fork": lambda: in_a_child("fork"),
-        "fork, twice": lambda: in_a_child("fork", grandchild),
-        "forkserver": lambda: in_a_child("forkserver"),
-        "spawn": lambda: in_a_child("spawn"),
+        **{name: partial(in_a_child, *KINDS_OF_CHILDREN[name]) for name in children},
         "here, after": digests,
     }
     if os.path.isdir("/proc/self/task"):
@@ -127,4 +135,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

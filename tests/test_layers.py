@@ -19,15 +19,17 @@ import meanshift_fast
 PROCESSORS = 8  # as Numba is told
 TBB = sys.platform == "linux" and platform.machine() == "x86_64"  # where the extra `test` has it
 LAYERS = ["omp", "workqueue", *["tbb"] * TBB]
-CHILDREN = ["fork", "fork, twice", "forkserver", "spawn"]
+FORKED = ["fork", "fork, twice"]
+FRESH = ["forkserver", "spawn"]  # import everything anew, whatever layer the parent runs
+CHILDREN = {layer: [*FORKED, *(FRESH if layer == "omp" else [])] for layer in LAYERS}
 
 
-def start(layer, script=layers):
+def start(layer, script=layers, arguments=()):
     # pip puts TBB into the environment's lib, where Numba's look-up does not go by itself.
     paths = [str(Path(sys.prefix, "lib")), os.environ.get("LD_LIBRARY_PATH", "")]
     places = [str(Path(meanshift_fast.__file__).parents[1]), str(Path(__file__).parent)]
     return subprocess.Popen(
-        [sys.executable, script.__file__],
+        [sys.executable, script.__file__, *arguments],
         env=os.environ
         | {
             "NUMBA_THREADING_LAYER": layer,
@@ -47,7 +49,7 @@ def said():
     """For each layer what its script said, step by step."""
     said = {}
     for at_once in (LAYERS[:1], LAYERS[1:]):  # what the first compiles the others load
-        runs = {layer: start(layer) for layer in at_once}
+        runs = {layer: start(layer, arguments=CHILDREN[layer]) for layer in at_once}
         for layer, run in runs.items():
             out, err = run.communicate(timeout=1800)
             assert run.returncode == 0, f"{layer}: {out}\n{err}"
@@ -73,8 +75,9 @@ def test_four_fits_at_once_answer_as_one_after_the_other(said, layer):
     assert said[layer]["at once"] == said[layer]["here"] | {"threads": PROCESSORS}
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("method", CHILDREN)
+@pytest.mark.parametrize(
+    ("layer", "method"), [(layer, method) for layer in LAYERS for method in CHILDREN[layer]]
+)
 def test_children_of_a_process_that_has_fitted_fit_and_predict(said, layer, method):
     # Numba ends a forked child under "omp" at its first parallel kernel.
     exitcode, (one_by_one, at_once) = said[layer][method]
