@@ -67,8 +67,8 @@ def test_a_model_does_not_change_with_the_table_it_was_fitted_on():
 # Where Linux joins pages into huge ones, it does so as time goes by, and a process then holds what
 # was free between them: 16 MB more after 100 s in which no fit ran, and 0 where it does not. (200
 # fits once held 27 MB more on a busy machine.) So the script asks for none, by PR_SET_THP_DISABLE.
-# Pages of libraries come and go as Linux sees fit; what leaks is anonymous. And Numba makes an arena
-# of TBB for each parallel loop, which is freed late where processors are busy: 7 kB a loop, on and on
+# Pages of libraries come and go as Linux sees fit; what leaks is anonymous. And Numba makes an
+# arena of TBB for each parallel loop, which stays where processors are busy: 7 kB a loop, on and on
 # (numba issues 10225 and 10556), in a bare `prange` too, and none with another threading layer.
 TASKS = """
 import ctypes, json, multiprocessing, sys
