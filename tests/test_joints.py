@@ -7,6 +7,7 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import meanshift_fast
 from meanshift_fast import MeanShift
@@ -125,36 +126,11 @@ for name, breakage in broken():
         from meanshift_fast._jit import joints
         model = meanshift_fast.MeanShift(bandwidth=2.0, n_jobs=1).fit(X)
         assert not joints.work(), name
-    print(name, flush=True)
     np.savez(os.path.join(sys.argv[2], name), centers=model.cluster_centers_, labels=model.labels_)
     messages = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
     assert len(messages) == 1 and numba.__version__ in messages[0], (name, messages)
     assert joints.TRIED_VERSIONS in messages[0]
 """
-
-
-def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(tmp_path):
-    X = np.random.RandomState(0).uniform(0, 10, (60, 2))
-    np.save(tmp_path / "X.npy", X)
-    cache = tmp_path / "cache"
-    run = subprocess.run(
-        [sys.executable, "-c", BREAKAGES, tmp_path / "X.npy", tmp_path],
-        env=os.environ | {"PYTHONPATH": PLACE, "NUMBA_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    expected = MeanShift(bandwidth=2.0).fit(X)
-    results = sorted(tmp_path.glob("*.npz"))
-    assert len(results) == len(run.stdout.splitlines()) == 14
-    for path in results:
-        found = np.load(path)
-        assert np.array_equal(found["centers"], expected.cluster_centers_), path.stem
-        assert np.array_equal(found["labels"], expected.labels_), path.stem
-    # One set of files, which all but the first have loaded.
-    assert len(list(cache.rglob("*.nbc"))) == len(list(cache.rglob("*.nbi"))) > 0
-
 
 # Serial kernels are compiled as ever, and parallel loops are not.
 LOOPS_BROKEN = """
@@ -172,33 +148,58 @@ X = np.load(sys.argv[1])
 with warnings.catch_warnings(record=True) as caught, \
         mock.patch.object(parfor_lowering, "_lower_parfor_parallel", broken):
     warnings.simplefilter("always")
-    models = [meanshift_fast.MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=bins).fit(X)
-              for bins in (False, True)]
+    model = meanshift_fast.MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=True).fit(X)
 assert joints.work() and not joints.loops_spread()
 messages = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
 assert len(messages) == 1 and joints.TRIED_VERSIONS in messages[0], messages
 assert messages[0].endswith("fits run on one thread"), messages
-np.savez(sys.argv[2], *(model.labels_ for model in models),
-         *(model.cluster_centers_ for model in models))
+np.savez(sys.argv[2] + "/found.npz", labels=model.labels_, centers=model.cluster_centers_)
 """
 
+TABLES = {
+    "interfaces": np.random.RandomState(0).uniform(0, 10, (60, 2)),
+    "loops": np.random.RandomState(0).uniform(0, 100, (20_000, 2)),
+}
 
-def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_warning(tmp_path):
-    X = np.random.RandomState(0).uniform(0, 100, (20_000, 2))
-    np.save(tmp_path / "X.npy", X)
-    run = subprocess.run(
-        [sys.executable, "-c", LOOPS_BROKEN, tmp_path / "X.npy", tmp_path / "found.npz"],
-        env=os.environ | {"PYTHONPATH": PLACE, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    expected = [MeanShift(bandwidth=2.0, bin_seeding=bins).fit(X) for bins in (False, True)]
-    found = list(np.load(tmp_path / "found.npz").values())
-    for model, labels, centers in zip(expected, found[:2], found[2:], strict=True):
-        assert np.array_equal(labels, model.labels_)
-        assert np.array_equal(centers, model.cluster_centers_)
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """The folders of the two scripts, which run at once and compile all that they need."""
+    runs = {}
+    for name, script in {"interfaces": BREAKAGES, "loops": LOOPS_BROKEN}.items():
+        folder = tmp_path_factory.mktemp(name)
+        np.save(folder / "X.npy", TABLES[name])
+        runs[folder] = subprocess.Popen(
+            [sys.executable, "-c", script, folder / "X.npy", folder],
+            env=os.environ | {"PYTHONPATH": PLACE, "NUMBA_CACHE_DIR": str(folder / "cache")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    said = [run.communicate(timeout=1800) for run in runs.values()]
+    for run, (out, err) in zip(runs.values(), said, strict=True):
+        assert run.returncode == 0, out + err
+    return dict(zip(TABLES, runs, strict=True))
+
+
+def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(broken):
+    folder, expected = broken["interfaces"], MeanShift(bandwidth=2.0).fit(TABLES["interfaces"])
+    results = sorted(folder.glob("*.npz"))
+    assert len(results) == 14
+    for path in results:
+        found = np.load(path)
+        assert np.array_equal(found["centers"], expected.cluster_centers_), path.stem
+        assert np.array_equal(found["labels"], expected.labels_), path.stem
+    # One set of files, which all but the first have loaded.
+    code, indexes = (list((folder / "cache").rglob(f"*.{ending}")) for ending in ("nbc", "nbi"))
+    assert len(code) == len(indexes) > 0
+
+
+def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_warning(broken):
+    expected = MeanShift(bandwidth=2.0, bin_seeding=True).fit(TABLES["loops"])
+    found = np.load(broken["loops"] / "found.npz")
+    assert np.array_equal(found["labels"], expected.labels_)
+    assert np.array_equal(found["centers"], expected.cluster_centers_)
 
 
 def _twice(value):
