@@ -18,6 +18,7 @@ References
 
 import warnings
 from collections import Counter
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -416,6 +417,18 @@ def merge_by_prominence(density, found, min_prominence):
         if i != j and max(1 - saddle / density[j], 0) < min_prominence:
             heads = [i if head == j else head for head in heads]
     return np.array(heads)
+
+
+def is_merged_by_gap(density, prominence, kernel, n_features):
+    """Which modes "auto" merges: of less contrast than the middle of the widest gap."""
+    share = 2 ** (-n_features / 2) if kernel == "gaussian" else 4 / (n_features + 4)
+    saddle = density * (1 - prominence)
+    error = np.sqrt(share * (density + saddle))
+    contrast = prominence * (density - saddle) / error
+    values = sorted([0.25, 4.5, *(min(max(c, 0.25), 4.5) for c in contrast[prominence < 1])])
+    gaps = [high / low for low, high in pairwise(values)]
+    widest = int(np.argmax(gaps))
+    return (prominence < 1) & (contrast**2 <= values[widest] * values[widest + 1])
 
 
 def nearest_labels(points, modes, bandwidth, cluster_all=True):
