@@ -76,17 +76,32 @@ def endpoint(places, values, start, radii, spacing, window, max_iter, tol):
     return here
 
 
+_found = {}  # tests of the filter, of labels and of prominence follow the same pixels
+
+
 def endpoints(
     image, spatial_radius, range_radius, window="product", spacing=None, mask=None,
     max_iter=100, tol=1e-3,
 ):  # fmt: skip
     """Where each pixel's trajectory ends: an array of shape (*space, n_space + n_bands).
 
-    ``image`` has its bands last, always. Masked pixels stay where and what they are.
+    ``image`` has its bands last, always. Masked pixels stay where and what they are. What was
+    found before is not computed again.
     """
     shape, n_space = image.shape[:-1], image.ndim - 1
     spacing = np.ones(n_space) if spacing is None else np.broadcast_to(spacing, n_space) * 1.0
     mask = np.ones(shape, bool) if mask is None else mask
+    arrays = [(array.shape, array.dtype.str, array.tobytes()) for array in (image, spacing, mask)]
+    key = (*arrays, spatial_radius, range_radius, window, max_iter, tol)
+    if key not in _found:
+        _found[key] = _endpoints(
+            image, spatial_radius, range_radius, window, spacing, mask, max_iter, tol
+        )
+    return _found[key].copy()
+
+
+def _endpoints(image, spatial_radius, range_radius, window, spacing, mask, max_iter, tol):
+    shape = mask.shape
     places = np.argwhere(mask).astype(float)
     values = image[mask].astype(float)
     ends = np.concatenate([np.moveaxis(np.indices(shape), 0, -1), image.astype(float)], axis=-1)

@@ -56,13 +56,25 @@ def batches_of(table, weights, n_batches=7):
     return [(table[part], weights[part]) for part in parts]
 
 
+def settings_of(bandwidth, assign):
+    coalesce = 0.01 if assign == "basin" else 0.0
+    return {
+        "bandwidth": bandwidth, "bin_seeding": True, "assign": assign, "coalesce": coalesce
+    }  # fmt: skip
+
+
+@cache
+def in_memory(name, assign):
+    """The fit of one of the tables, which several tests compare with."""
+    table, weights, bandwidth = TABLES[name]()
+    return MeanShift(**settings_of(bandwidth, assign)).fit(table, sample_weight=weights)
+
+
 @pytest.mark.parametrize("assign", ["nearest", "basin"])
 @pytest.mark.parametrize("name", TABLES)
 def test_a_stream_finds_what_a_fit_in_memory_finds(name, assign):
     table, weights, bandwidth = TABLES[name]()
-    settings = {"bandwidth": bandwidth, "bin_seeding": True, "assign": assign}
-    settings |= {"coalesce": 0.01} if assign == "basin" else {}
-    whole = MeanShift(**settings).fit(table, sample_weight=weights)
+    settings, whole = settings_of(bandwidth, assign), in_memory(name, assign)
     streamed = fit_batches(batches_of(table, weights), **settings)
     assert len(streamed.cluster_centers_) == len(whole.cluster_centers_)
     away = np.linalg.norm(streamed.cluster_centers_ - whole.cluster_centers_, axis=1)
@@ -79,11 +91,9 @@ OVERLAPPING = {
 }
 
 
-def wide_cells(table, weights, **settings):
+def wide_cells(whole, table, weights):
     """How far the farthest centre is, in bandwidths, and the ARI, where cells stay a 16th wide."""
-    settings |= {"bin_seeding": True}
-    settings |= {"coalesce": 0.01} if settings["assign"] == "basin" else {}
-    whole = MeanShift(**settings).fit(table, sample_weight=weights)
+    settings = settings_of(whole.bandwidth, whole.assign)
     streamed = fit_batches(batches_of(table, weights), n_fine=1, **settings)
     apart = np.linalg.norm(streamed.cluster_centers_[:, None] - whole.cluster_centers_, axis=2)
     farthest = max(apart.min(axis=0).max(), apart.min(axis=1).max()) / settings["bandwidth"]
@@ -94,7 +104,8 @@ def wide_cells(table, weights, **settings):
 @pytest.mark.parametrize("name", OVERLAPPING)
 def test_cells_as_wide_as_they_may_be_serve_blobs(name, assign):
     table, bandwidth = OVERLAPPING[name]()
-    farthest, agreement = wide_cells(table, None, bandwidth=bandwidth, assign=assign)
+    whole = MeanShift(**settings_of(bandwidth, assign)).fit(table)
+    farthest, agreement = wide_cells(whole, table, None)
     assert farthest <= 0.05
     assert agreement >= 0.998
 
@@ -104,8 +115,8 @@ def test_cells_as_wide_as_they_may_be_serve_blobs(name, assign):
 )
 def test_wide_cells_serve_real_tables_less(name, least):
     """Peaks of a few rows come and go there, and plateaus of some colours end elsewhere."""
-    table, weights, bandwidth = TABLES[name]()
-    _, agreement = wide_cells(table, weights, bandwidth=bandwidth, assign="nearest")
+    table, weights, _ = TABLES[name]()
+    _, agreement = wide_cells(in_memory(name, "nearest"), table, weights)
     assert agreement >= least
 
 
