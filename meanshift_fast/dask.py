@@ -30,6 +30,7 @@ from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import Metric, metric_of
+from meanshift_fast._input.scaling import CELL_WIDTH, FINE_CELLS
 from meanshift_fast._jit.threads import borrowed_threads, task_threads
 from meanshift_fast._summaries import tasks
 from meanshift_fast._summaries.grid_cells import Condensed
@@ -106,7 +107,7 @@ class MeanShift(estimator.MeanShift):
     _weight_column: str | None
 
     def __init__(
-        self, *, resolution: float = 1 / 16, n_fine: int = 1 << 19, **parameters: Any
+        self, *, resolution: float = CELL_WIDTH, n_fine: int = FINE_CELLS, **parameters: Any
     ) -> None:
         super().__init__(**parameters)
         self.resolution = resolution

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.weights import checked_weights
-from meanshift_fast._pictures.axes import bandwidth_label
 from meanshift_fast._pictures.charts import draw_history
 from meanshift_fast._pictures.fit import draw_fit
 from meanshift_fast._pictures.projection import Field, Page, field_of
@@ -187,8 +186,8 @@ class MeanShiftDisplay:
             centers=page.lay(centers),
             names=page.names,
             ball=page.ball(),
-            bandwidth=bandwidth_label(estimator.bandwidth_, metric.name),
-            hill=page.hill(),
+            bandwidth=metric.bandwidth_text(estimator.bandwidth_),
+            hill=page.density_curve(),
             paths=() if starts is None else _paths(page, starts, estimator),
             basins=field_of(page, centers, _without_names(estimator).predict) if basins else None,
             contours=field_of(page, centers, page.density) if contours else None,

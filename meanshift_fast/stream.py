@@ -22,6 +22,7 @@ from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
+from meanshift_fast._input.scaling import CELL_WIDTH, FINE_CELLS
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.partitions import (
     Partition,
@@ -144,8 +145,8 @@ def fit_batches(
     make_batches: MakeBatches,
     *,
     bandwidth: float | str | ArrayLike | None = None,
-    resolution: float = 1 / 16,
-    n_fine: int = 1 << 19,
+    resolution: float = CELL_WIDTH,
+    n_fine: int = FINE_CELLS,
     **parameters: Any,
 ) -> MeanShift:
     """Fit mean shift to batches of rows that need not fit in memory together.

@@ -16,7 +16,7 @@ import meanshift_fast
 from meanshift_fast._index import flat, soft_cells, stopping, traversal
 from meanshift_fast._input import extent as bounds
 from meanshift_fast._jit import disk_cache as cache
-from meanshift_fast._jit import joints, sealing
+from meanshift_fast._jit import numba_interfaces, sealing
 
 KERNELS = """
 from numba import prange
@@ -188,7 +188,7 @@ def test_an_edited_file_never_runs_as_it_was(
     kernels, file, old, new, answer, cache_of, monkeypatch
 ):
     if cache_of == "numba":  # where the sealed cache does not work
-        monkeypatch.setattr(joints, "_errors", [RuntimeError()])
+        monkeypatch.setattr(numba_interfaces, "_errors", [RuntimeError()])
     # The size and the time are the same, as where a package manager sets the times of what it
     # installs; where a constant changes, so is the byte code.
     load(kernels).shifted(2)

@@ -10,11 +10,8 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any
-
-from sklearn.utils._param_validation import Interval
 
 import meanshift_fast
 from meanshift_fast import MeanShift
@@ -44,6 +41,7 @@ from meanshift_fast._cli.places import clash as clash_of_metrics
 from meanshift_fast._files.atomic import real_path
 from meanshift_fast._files.formats import READABLE, UNNAMED
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.scaling import CELL_WIDTH, CELL_WIDTHS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -164,8 +162,8 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resolution",
-        type=number("resolution", [Interval(Real, 1e-9, 1, closed="both")]),
-        default=1 / 16,
+        type=number("resolution", [CELL_WIDTHS]),
+        default=CELL_WIDTH,
         metavar="X",
         help="in a stream, no cell is wider than so many bandwidths (default: %(default)s)",
     )

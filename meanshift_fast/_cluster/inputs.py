@@ -13,7 +13,7 @@ from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import without_weightless
-from meanshift_fast._jit.threads import no_threads
+from meanshift_fast._jit.threads import no_threads_error
 
 BANDWIDTH_RULES = ("scott", "silverman", "stable", "fine")
 CHOICES = {"kernel": tuple(KERNELS), "assign": ("nearest", "basin")}
@@ -44,7 +44,7 @@ class Settings(NamedTuple):
     def are_plain(self) -> bool:
         """Whether a fit is the flat kernel's from bins, with labels by the nearest of all modes."""
         return (
-            self.metric is EUCLIDEAN
+            self.metric.is_plain
             and self.bin_seeding
             and self.seeds is None
             and KERNELS[self.kernel].is_ball
@@ -78,7 +78,7 @@ class Settings(NamedTuple):
         if self.min_bin_freq < 1:
             raise ValueError(f"min_bin_freq must be at least 1, got {self.min_bin_freq}")
         if self.n_jobs == 0:
-            raise no_threads()
+            raise no_threads_error()
         return self
 
     def _check_bandwidth(self) -> None:

@@ -29,7 +29,7 @@ from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.extent import extremes
-from meanshift_fast._input.messages import bandwidth_text, no_point_within, no_support_left
+from meanshift_fast._input.messages import bandwidth_text, no_point_error, no_support_error
 from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import Units, readonly_table
@@ -265,7 +265,7 @@ def _merge(
     endpoints, support = ascent.endpoints, ascent.support
     n_reached = np.count_nonzero(support)
     if n_reached == 0:
-        raise no_point_within(bandwidth, units.leave(endpoints))
+        raise no_point_error(bandwidth, units.leave(endpoints))
     if n_reached < len(support):
         endpoints, support = endpoints[support > 0.0], support[support > 0.0]
     dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
@@ -288,7 +288,7 @@ def _with_support(modes: Modes, min_support: float, units: Units) -> Modes:
         return modes
     n_kept = count_supported(modes.support, min_support)
     if n_kept == 0:
-        raise no_support_left(min_support, modes.support[0])
+        raise no_support_error(min_support, modes.support[0])
     return Modes(
         modes.centers[:n_kept], modes.support[:n_kept], modes.merged.without(n_kept, units.period)
     )

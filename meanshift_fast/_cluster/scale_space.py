@@ -39,12 +39,10 @@ from meanshift_fast._cluster.seeding import centers_of, find_bins
 from meanshift_fast._index import choice
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.base import Index
-from meanshift_fast._index.exact import ExactIndex
-from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.extent import bounds_of
-from meanshift_fast._input.messages import no_point_within
+from meanshift_fast._input.messages import no_point_error
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table
@@ -169,10 +167,7 @@ class _Arranged(NamedTuple):
 
     def shifting(self) -> Index:
         """The index that shifts positions."""
-        if self.units.radius == 0.0:
-            return ExactIndex(self.tree)
-        index = FlatIndex(self.tree, self.units.radius)
-        return choice.in_space(index, self.units, self.entered, self.weights)
+        return choice.balls_on(self.tree, self.units, self.entered, self.weights)
 
 
 def _arrange(
@@ -257,7 +252,7 @@ def count_clusters(
         rows = rows.at(bandwidth)
         seeds, support = _modes(rows, seeds)
         if len(support) == 0:
-            raise no_point_within(bandwidth, rows.table)
+            raise no_point_error(bandwidth, rows.table)
         rungs.append((bandwidth, counting.clusters(support), len(seeds)))
         report(len(rungs), 0 if ladder is None else len(ladder), "bandwidth")
         if _is_last(seeds, bandwidth, most) if ladder is None else len(rungs) == len(ladder):

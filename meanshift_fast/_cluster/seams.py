@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meanshift_fast._cluster.modes import merge_modes, merging_radius
-from meanshift_fast._index.torus import short_way
+from meanshift_fast._input.metrics import short_way
 from meanshift_fast._input.scaling import Units
 
 # Of the radius of a query, whose answers are measured anew: a tree's distances round otherwise.

@@ -21,7 +21,7 @@ from meanshift_fast._cluster.prominence import (
 )
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.nearest import nearest_labels
-from meanshift_fast._input.messages import no_support_left
+from meanshift_fast._input.messages import no_support_error
 from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
 
 
@@ -126,7 +126,7 @@ def cut(
     heads = np.flatnonzero(~is_merged)
     n_kept = count_supported(support[heads], settings.min_support)
     if n_kept == 0:
-        raise no_support_left(settings.min_support, support[heads[0]])
+        raise no_support_error(settings.min_support, support[heads[0]])
     nearest = np.searchsorted(heads, of_modes)
     dropped = nearest >= n_kept
     if dropped.any():

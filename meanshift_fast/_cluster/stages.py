@@ -14,7 +14,7 @@ logger = logging.getLogger("meanshift_fast")
 
 
 def log_remarks(table: NDArray[Any], model: Any) -> None:
-    """Log at INFO what is likely not meant of a table and of a model's parameters."""
+    """Log at INFO what in a table and a model's parameters is probably a mistake."""
     if not logger.isEnabledFor(logging.INFO):
         return
     found = remarks(

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._pictures.colours import COLOURS
+from meanshift_fast._pictures.colours import COLOURS, farthest_colour
 
 MAX_COLOURED_APART = 200  # centres with colours unlike their neighbours'; the others cycle
 
@@ -43,10 +43,6 @@ def coloured(
         taken[keeps] = colours[nearest[keeps]]
     for i in np.flatnonzero(taken < 0):
         others = np.flatnonzero(taken >= 0)
-        away_from = np.full(len(COLOURS), np.inf)
-        np.minimum.at(
-            away_from, taken[others], np.linalg.norm(centers[others] - centers[i], axis=1)
-        )
-        taken[i] = away_from.argmax()
+        taken[i] = farthest_colour(taken[others], centers[others] - centers[i])
     chosen[:n_apart] = taken
     return chosen.astype(np.uint8)

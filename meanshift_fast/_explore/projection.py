@@ -176,7 +176,7 @@ def project(
     Projection
     """
     n_features = len(names)
-    if metric.name == "haversine":
+    if metric.page == "map":
         globe = page_in(metric, points[:1], np.empty(0), 1.0, "flat", names)
         found = _bounded(names[1], names[0], globe.names, np.zeros(2), np.eye(2), globe.lay(points))
         return found._replace(globe=globe)

@@ -6,6 +6,8 @@ server would redraw the figures sixty times.
 
 from typing import Any, NamedTuple
 
+from meanshift_fast._pictures.colours import COLOURS
+
 
 class Theme(NamedTuple):
     """Colours of a page; those of clusters suit both."""
@@ -78,7 +80,7 @@ WIDGETS = """\
 .bk-btn.bk-active { font-weight: 600; border-color: var(--ink) !important; }
 .bk-slider-title, label, .bk-clearfix, p { color: var(--ink); }
 .noUi-target { background: var(--faint); border-color: var(--faint); box-shadow: none; }
-.noUi-connect { background: #485ab4 !important; }
+.noUi-connect { background: ACCENT !important; }
 .noUi-handle { background: var(--paper) !important; border-color: var(--ink) !important; }
 .bk-tab { color: var(--ink) !important; background: var(--paper) !important;
   border-color: var(--faint) !important; }
@@ -86,7 +88,7 @@ WIDGETS = """\
 .bk-header { border-color: var(--faint) !important; }
 pre { color: var(--ink); font: 12px/1.45 ui-monospace, monospace; margin: 0;
   white-space: pre-wrap; overflow-wrap: anywhere; }
-"""
+""".replace("ACCENT", COLOURS[0])
 
 
 def styles_of(figure: Any, theme: Theme) -> list[tuple[Any, dict[str, Any]]]:

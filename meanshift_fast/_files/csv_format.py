@@ -15,7 +15,7 @@ from meanshift_fast._files.arrow import batch_of
 from meanshift_fast._files.dialect import Dialect, are_column_numbers
 from meanshift_fast._files.tables import Batch, Choice, import_pyarrow
 from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, open_lines
-from meanshift_fast._input.messages import cut, no_number, quoted
+from meanshift_fast._input.messages import cut, number_text, quoted
 
 _BLOCK_BYTES = 1 << 23
 # Rows that are searched for what a column holds: it may begin with empty cells.
@@ -148,7 +148,7 @@ class Csv:
                 if not (cell in missing or is_nan or self.dialect.is_number(cell)):
                     is_comma = _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]
                     value = quoted(cell) if cell.strip() else "an empty cell"
-                    message = f"{no_number(self.path, name, value, row)}, line {line}"
+                    message = f"{number_text(self.path, name, value, row)}, line {line}"
                     remedy = "; --decimal , reads decimal commas" if is_comma else ""
                     raise ValueError(message + remedy)
 

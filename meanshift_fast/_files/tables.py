@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._input.messages import no_number, quoted
+from meanshift_fast._input.messages import number_text, quoted
 
 # Values that a batch may hold: 32 MiB as float64. Larger ones gain no time.
 MAX_BATCH_VALUES = 1 << 22
@@ -148,4 +148,4 @@ def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
 
 def refuse_value(path: Path, name: str, value: object, row: int) -> NoReturn:
     """Raise the error of a value that is no finite number."""
-    raise ValueError(no_number(path, name, value, row))
+    raise ValueError(number_text(path, name, value, row))

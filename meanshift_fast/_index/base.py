@@ -4,8 +4,7 @@
     positions --walk---> some steps of each, with the same fields for each step
 
 An index arranges the rows for one kernel and one bandwidth. The ascent, the modes and the basins
-use nothing else of it, and never its class: what differs between kernels is an attribute or a
-method here. `choice.py` builds one.
+use nothing else of it, and never its class. `choice.py` builds one.
 
 A kernel is a class in a module of its own, as `flat_kernel.py`, and a line of `kernels.py`: nothing
 else looks for it by name.
@@ -129,8 +128,12 @@ class Index(Protocol):
         """
         return False
 
+    def with_accuracy(self, accuracy: float) -> Self:
+        """The same with shifts off by at most so many bandwidths; itself where exact."""
+        return self
+
     def refined(self) -> Self:
-        """The same rows with a stricter bound on the error of a shift; itself where exact."""
+        """The same with a hundredth of the error; itself where exact."""
         return self
 
     def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

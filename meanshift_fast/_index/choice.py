@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 from meanshift_fast._index import product_choice, projected
 from meanshift_fast._index.base import Index, Request
 from meanshift_fast._index.exact import ExactIndex
+from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.kernels import KERNELS
+from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.moment_tree import build as build_tree
 from meanshift_fast._index.product_levels import table_of
 from meanshift_fast._index.products import ProductIndex
@@ -92,6 +94,18 @@ def build(
     if radius == 0.0:  # positions never move
         return index
     return in_space(index, space, *given, is_whole=is_whole, accuracy=accuracy)
+
+
+def balls_on(
+    tree: MomentTree, space: Units, points: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Index:
+    """The index of balls on a tree that is there already, whichever other would pay.
+
+    ``points`` and ``weights`` are the rows without images; the radius is that of the space's units.
+    """
+    if space.radius == 0.0:
+        return ExactIndex(tree)
+    return in_space(FlatIndex(tree, space.radius), space, points, weights)
 
 
 def in_space(

@@ -8,6 +8,7 @@ value    a  b  a  c  b  a          first rows   0  1  3
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial
 from meanshift_fast._jit.hashing import find_row_slot
@@ -98,6 +99,15 @@ def find_repeats(rows: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
     """
     firsts, numbers, _ = _numbered(rows)
     return firsts, numbers
+
+
+def distinct_rows(
+    rows: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The distinct rows in order of appearance, and how much each weighs; both read-only."""
+    firsts, numbers = find_repeats(rows)
+    together = np.bincount(numbers, weights if weights.size else None).astype(np.float64)
+    return readonly(rows.take(firsts, axis=0)), readonly(together)
 
 
 def equal_rows(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -44,9 +44,13 @@ class GaussianIndex(Index):
         """Groups of neighbours share their sums; without coalescing they stay in order."""
         return coalescing and self.tree.points.shape[1] <= MAX_GROUPED_FEATURES
 
+    def with_accuracy(self, accuracy: float) -> Self:
+        """The same with another error."""
+        return replace(self, accuracy=accuracy)
+
     def refined(self) -> Self:
         """The same with a hundredth of the error."""
-        return replace(self, accuracy=self.accuracy / 100.0)
+        return self.with_accuracy(self.accuracy / 100.0)
 
     def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move modes to where the density is stationary, by Newton's steps."""

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import kth_products, product_choice
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._index.equal_rows import find_repeats, may_repeat
+from meanshift_fast._index.equal_rows import distinct_rows, may_repeat
 from meanshift_fast._index.kth_search import search_all
 from meanshift_fast._index.kth_select import kth_sq
-from meanshift_fast._index.torus import repeated, short_way
-from meanshift_fast._input.metrics import EUCLIDEAN, Metric
+from meanshift_fast._index.torus import repeated
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric, short_way
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
@@ -26,7 +26,7 @@ from meanshift_fast._jit.threads import available_threads
 
 # Rows, and values, up to which one thread measures all pairs: 20 x 2 rows take 0.07 ms (with a tree
 # 0.45), 300 take 0.7 (0.8), 1,000 take 3.5 (1.7, with two threads). Besides, a first fit of so few
-# rows, mostly compilation, takes 13.4 s and not 19.1: medians of three, by turns.
+# rows, mostly compilation, takes two thirds of the time.
 MAX_PAIRS_ROWS = 1024
 MAX_PAIRS_VALUES = 1 << 14
 # Ranks that a thread searches at a time; the first of them without a prediction, by a dozen counts.
@@ -131,13 +131,8 @@ def _rows_once(
     """Make of equal rows one of their weight. 200,000 rows of ten binary columns are 1,024."""
     if not may_repeat(points):
         return points, weights
-    firsts, numbers = find_repeats(points)
-    if len(firsts) == len(points):
-        return points, weights
-    rows = points.take(firsts, axis=0)
-    together = np.bincount(numbers, weights if weights.size else None).astype(np.float64)
-    rows.flags.writeable = together.flags.writeable = False
-    return rows, together
+    rows, together = distinct_rows(points, weights)
+    return (points, weights) if len(rows) == len(points) else (rows, together)
 
 
 def _with_unit_weights(

@@ -19,7 +19,7 @@ References
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numba import prange
@@ -88,7 +88,7 @@ class SphereIndex(Index):
         The largest error of a smooth shift, in bandwidths along the sphere; 0 for others.
     """
 
-    inner: Any
+    inner: Index
     divisor: float
     radius: float
     accuracy: float = 0.0
@@ -107,7 +107,7 @@ class SphereIndex(Index):
     @property
     def order(self) -> NDArray[np.signedinteger]:
         """The rows in an order of neighbourhood."""
-        return self.inner.order  # type: ignore[no-any-return]
+        return self.inner.order
 
     def shift(
         self, positions: NDArray[np.float64]
@@ -141,7 +141,7 @@ class SphereIndex(Index):
         """Find those means again, more exactly, whose directions may be off by too much."""
         bandwidth = self.radius * self.divisor  # an angle
         promised = math.sin(min(self.accuracy * bandwidth, 0.5 * math.pi))
-        error, which = self.inner.accuracy, np.arange(len(means))
+        error, which = FIRST_ACCURACY_SHARE * self.accuracy, np.arange(len(means))
         while error > 0.0:
             lengths = np.linalg.norm(means[which] * self.divisor, axis=1)
             which = which[error * bandwidth > lengths * promised]
@@ -149,12 +149,12 @@ class SphereIndex(Index):
                 break
             error = error / MORE_EXACTLY if error > LEAST_ACCURACY else 0.0
             again = begun[which]
-            replace(self.inner, accuracy=error).shift(again)
+            self.inner.with_accuracy(error).shift(again)
             means[which] = again
 
     def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """As the inner index does."""
-        return self.inner.sorts(scattered=scattered, coalescing=coalescing)  # type: ignore[no-any-return]
+        return self.inner.sorts(scattered=scattered, coalescing=coalescing)
 
     def refined(self) -> Self:
         """The same with a hundredth of the error."""
@@ -162,7 +162,7 @@ class SphereIndex(Index):
 
     def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move modes to where the density is stationary along the sphere."""
-        exact = replace(self, inner=replace(self.inner, accuracy=POLISH_ACCURACY), accuracy=0.0)
+        exact = replace(self, inner=self.inner.with_accuracy(POLISH_ACCURACY), accuracy=0.0)
         return fixed_points(exact.shift, modes, exact.on_sphere)
 
     def on_sphere(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,13 +173,13 @@ class SphereIndex(Index):
 
     def boxes(self) -> MomentTree | None:
         """The tree of the inner index."""
-        return self.inner.boxes()  # type: ignore[no-any-return]
+        return self.inner.boxes()
 
     @property
     def reach(self) -> float:
         """That of the inner index."""
-        return self.inner.reach  # type: ignore[no-any-return]
+        return self.inner.reach
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """As the inner index measures it, by chords."""
-        return self.inner.density(places)  # type: ignore[no-any-return]
+        return self.inner.density(places)

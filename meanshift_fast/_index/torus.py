@@ -12,13 +12,13 @@ says how far images matter.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index
-from meanshift_fast._index.equal_rows import equal_rows, find_repeats
+from meanshift_fast._index.equal_rows import distinct_rows, equal_rows
 from meanshift_fast._input.metrics import wrapped
 from meanshift_fast._input.scaling import readonly, readonly_table
 
@@ -79,14 +79,6 @@ def repeated(
     return Repeated(readonly_table(table), rows)
 
 
-def short_way(
-    points: NDArray[np.float64], position: NDArray[np.float64], period: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """How far points are from a position along each column, the short way round; at least 0."""
-    away = np.abs(points - position)
-    return np.minimum(away, np.abs(period - away))
-
-
 class _Opposite(NamedTuple):
     """The distinct rows and their weights; and the columns half of whose period is the bandwidth.
 
@@ -102,9 +94,7 @@ class _Opposite(NamedTuple):
         cls, points: NDArray[np.float64], weights: NDArray[np.float64], columns: NDArray[np.int64]
     ) -> "_Opposite":
         """Count equal rows as one."""
-        firsts, numbers = find_repeats(points)
-        together = np.bincount(numbers, weights if weights.size else None).astype(np.float64)
-        return cls(readonly_table(points[firsts]), together, columns)
+        return cls(*distinct_rows(points, weights), columns)
 
 
 @dataclass(frozen=True)
@@ -123,7 +113,7 @@ class TorusIndex(Index):
         For the flat kernel, where a bandwidth is half of a period.
     """
 
-    inner: Any
+    inner: Index
     period: NDArray[np.float64]
     n_rows: int
     radius: float
@@ -193,16 +183,16 @@ class TorusIndex(Index):
 
     def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """As the inner index does."""
-        return self.inner.sorts(scattered=scattered, coalescing=coalescing)  # type: ignore[no-any-return]
+        return self.inner.sorts(scattered=scattered, coalescing=coalescing)
 
     @property
     def reach(self) -> float:
         """That of the inner index."""
-        return self.inner.reach  # type: ignore[no-any-return]
+        return self.inner.reach
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of the rows and their images, at the places brought between the seams."""
-        return self.inner.density(wrapped(places.copy(), self.period))  # type: ignore[no-any-return]
+        return self.inner.density(wrapped(places.copy(), self.period))
 
     def refined(self) -> Self:
         """The same with a stricter bound on the error."""

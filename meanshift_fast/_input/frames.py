@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from meanshift_fast._input.messages import no_number, quoted
+from meanshift_fast._input.messages import number_text, quoted
 
 # As the types of times begin in pandas, polars and Arrow, in lower case.
 _TIMES = re.compile("date|time|duration|period")
@@ -33,7 +33,7 @@ def refuse_times(X: Any, name: str) -> None:
     for place, (column, kind) in enumerate(types):
         if _TIMES.match(kind.lower()):
             value = "" if _is_lazy(X) or not len(X) else f"{quoted(str(_column(X, place)[0]))} of "
-            raise ValueError(f"{no_number(name, column, f'{value}type {kind}', 0)}; {_COUNT}")
+            raise ValueError(f"{number_text(name, column, f'{value}type {kind}', 0)}; {_COUNT}")
     if _is_lazy(X):
         raise ValueError(
             f"{name} must hold rows, got a {type(X).__name__} of {len(types)} columns, which holds "
@@ -48,7 +48,7 @@ def refuse_column(X: Any, name: str) -> None:
         bad = _first_bad(values)
         if bad is not None:
             row, got, remedy = bad
-            raise ValueError(f"{no_number(name, column, got, row)}; {remedy}")
+            raise ValueError(f"{number_text(name, column, got, row)}; {remedy}")
 
 
 def _is_lazy(X: Any) -> bool:

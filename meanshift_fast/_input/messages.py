@@ -1,4 +1,4 @@
-"""How a value looks in a message: as `repr` shows it, but never long."""
+"""Messages: values, never long; the errors of several callers; the line that a warning is about."""
 
 import reprlib
 import sys
@@ -43,7 +43,7 @@ def cut(text: str, most: int = MAX_CHARACTERS) -> str:
     return f"{text[: most - 3 - end]}...{text[-end:]}"
 
 
-def no_number(source: object, column: str, value: object, row: int) -> str:
+def number_text(source: object, column: str, value: object, row: int) -> str:
     """The error of a value in a table that is no finite number; rows count from 0."""
     return f"{source}: column {quoted(column)} must hold finite numbers, got {value} at row {row}"
 
@@ -53,7 +53,7 @@ def bandwidth_text(bandwidth: float | NDArray[np.float64]) -> str:
     return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))
 
 
-def no_point_within(
+def no_point_error(
     bandwidth: float | NDArray[np.float64], endpoints: NDArray[np.float64]
 ) -> ValueError:
     """The error of an ascent in which every ball is empty, with a remedy.
@@ -95,7 +95,7 @@ def counted(count: float, noun: str) -> str:
     return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"
 
 
-def no_support_left(min_support: float, heaviest: float) -> ValueError:
+def no_support_error(min_support: float, heaviest: float) -> ValueError:
     """The error of a least support that no centre has."""
     return ValueError(
         f"min_support={min_support:g} leaves no centre: the heaviest has a support of "

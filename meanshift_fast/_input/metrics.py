@@ -11,9 +11,9 @@ serve as they are. A mean of unit vectors lies inside the sphere; the direction 
 shift leads, and `_index/sphere.py` brings it back. Angles come from chords and from arctan2: near 0
 the arccosine of a dot product has lost half of the digits.
 
-A metric is a class here, a word in `WORDS` and an entry of `_METRICS`. The engine does not know it
-by name: it sees the `Units` that a metric makes, whose ``angle`` or ``period`` say that the space
-is a sphere or wraps around. Pictures do, in `_pictures/spaces.py`.
+A metric is a class here and an entry of `_METRICS`. Nothing else knows it by name: the engine sees
+the `Units` that a metric makes, whose ``angle`` or ``period`` say that the space is a sphere or
+wraps around; pictures choose a page by its ``page`` (`_pictures/spaces.py`).
 """
 
 import math
@@ -27,7 +27,6 @@ from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import NO_PERIOD, Units, checked_lengths, overflows, units_of
 
 EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
-WORDS = ("euclidean", "haversine", "cosine")
 
 # Latitudes of float32 exceed pi / 2 by 4e-8, and some conversions round worse.
 MAX_LATITUDE_ROUNDING = 1e-6
@@ -42,6 +41,8 @@ class Metric:
     has_arcs = False  # whether a ball's radius in the engine is not the length along the space
     has_rules_of_thumb = True  # "scott" and "silverman", which measure the spread of columns
     period = NO_PERIOD  # infinite where a column does not wrap
+    page = "columns"  # of pictures: "columns", "map", "directions" or "wrapped"
+    move_unit = "the unit of the columns"
 
     @property
     def is_plain(self) -> bool:
@@ -53,7 +54,7 @@ class Metric:
         return n_features
 
     def n_features(self, n_columns: int) -> int:
-        """How many columns rows have that have so many in the engine."""
+        """The number of input columns, from that of engine columns."""
         return n_columns
 
     def dimension(self, n_columns: int) -> int:
@@ -103,7 +104,7 @@ class Metric:
         return bandwidth
 
     def lengths(self, distances: Any) -> Any:
-        """The lengths of ways along the space, from distances in the engine's columns."""
+        """Convert distances in the engine to lengths along the space: arcs on a sphere."""
         return distances
 
     def bandwidth_of(self, length: Any) -> Any:
@@ -113,6 +114,15 @@ class Metric:
     def length_of(self, bandwidth: Any) -> Any:
         """The radius of a ball, measured along the space."""
         return bandwidth
+
+    def bandwidth_text(self, bandwidth: Any) -> str:
+        """A bandwidth for the title of a picture."""
+        widths = np.atleast_1d(bandwidth)
+        if len(widths) == 1:
+            return f"bandwidth {widths[0]:.4g}"
+        if len(widths) > 3:
+            return f"bandwidths from {widths.min():.4g} to {widths.max():.4g}"
+        return f"bandwidths {', '.join(f'{width:.4g}' for width in widths)}"
 
     def max_length(self) -> float:
         """The largest radius."""
@@ -141,6 +151,8 @@ class Spherical(Metric):
 
     has_arcs = True
     has_rules_of_thumb = False
+    page = "directions"
+    move_unit = "radians"
     largest = 0.0  # bandwidth
     unit = ""  # of the bandwidth, in words
 
@@ -213,8 +225,14 @@ class Haversine(Spherical):
     """Latitudes and longitudes in radians; bandwidths are great-circle angles."""
 
     name = "haversine"
+    page = "map"
     largest = math.pi
     unit = "an angle in radians: kilometres / 6371.0088"
+
+    def bandwidth_text(self, bandwidth: Any) -> str:
+        """An angle in degrees, as a map is."""
+        kilometres = float(bandwidth) * EARTH_RADIUS_KM
+        return f"bandwidth {np.degrees(bandwidth):.4g} degrees ({kilometres:.4g} km on Earth)"
 
     def n_columns(self, n_features: int) -> int:
         """Three, as places are unit vectors."""
@@ -292,6 +310,7 @@ class Periodic(Metric):
     """Euclid's metric where some columns wrap around."""
 
     has_rules_of_thumb = False
+    page = "wrapped"
 
     def __init__(self, period: tuple[float, ...]) -> None:
         self.period = np.array(period)
@@ -337,8 +356,7 @@ class Periodic(Metric):
         self, points: NDArray[np.float64], position: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """The short way round."""
-        away = np.abs(points - position)
-        away = np.minimum(away, np.abs(self.period - away))
+        away = short_way(points, position, self.period)
         return super().distances(away, np.zeros(len(position)))
 
     def units(
@@ -364,6 +382,7 @@ class Periodic(Metric):
 
 EUCLIDEAN = Metric()
 _METRICS = {"euclidean": EUCLIDEAN, "haversine": Haversine(), "cosine": Cosine()}
+WORDS = tuple(_METRICS)
 
 
 def metric_of(metric: str = "euclidean", period: Any = None) -> Metric:
@@ -426,6 +445,14 @@ def wrapped(table: NDArray[Any], period: NDArray[np.float64]) -> NDArray[Any]:
         # What is just below 0 is rounded up to the period.
         table[:, column] = np.where(values < table.dtype.type(period[column]), values, 0.0)
     return table
+
+
+def short_way(
+    points: NDArray[np.float64], position: NDArray[np.float64], period: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far points are from a position along each column, the short way round; at least 0."""
+    away = np.abs(points - position)
+    return np.minimum(away, np.abs(period - away))
 
 
 def _of_length_one(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,7 +5,8 @@
            `--chunks of a kernel, compilations --------->'
 
 The stages are those of the pipeline: "bandwidth", "seeds", "tree", "climb" (trajectories at rest,
-of all), "modes", "labels"; of streams "sample" and "condense". A bar shows more than a callable
+of all), "modes", "density" (of the rows, for prominence), "labels"; of streams "sample" and
+"condense"; of a stable bandwidth "trial". A bar shows more than a callable
 receives: the round, how far trajectories still move, and the time that a long kernel has left.
 """
 

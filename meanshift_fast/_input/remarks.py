@@ -1,4 +1,4 @@
-"""Remarks on a table: what a fit takes at its word, and is likely not meant.
+"""Remarks on a table: valid input that is probably a mistake.
 
 a column of whole numbers that only counts the rows      an identifier among the features
 spreads more than a thousand times apart, one bandwidth  columns of different units

@@ -32,6 +32,8 @@ class Finite(Interval):
 POSITIVE = Finite(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Finite(Real, 0, None, closed="left")
 ANY_FINITE = Finite(Real, None, None, closed="neither")
+CELL_WIDTHS = Finite(Real, 1e-9, 1, closed="both")  # of the grid of a stream, in bandwidths
+CELL_WIDTH, FINE_CELLS = 1 / 16, 1 << 19  # that width, and up to how many cells are halved
 
 
 class Units(NamedTuple):

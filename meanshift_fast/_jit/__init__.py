@@ -1,6 +1,6 @@
 """How kernels are compiled, kept on disk, spread over threads and written in vectors.
 
-    compiler --> joints --> linking --> machine code <-- disk_cache <-- sealing
+    compiler --> numba_interfaces --> linking --> machine code <-- disk_cache <-- sealing
        |
     threads          simd, hashing     steps that kernels call, union_find too; simd_lowering
                                        compiles vectors

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._jit import joints, simd_lowering, threads  # noqa: F401 (registers vectors)
+from meanshift_fast._jit import numba_interfaces, simd_lowering, threads  # noqa: F401 (registers vectors)
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -29,7 +29,7 @@ def serial(function: Kernel) -> Kernel:
     """Compile ``function`` for one thread; it releases the global interpreter lock."""
     if numba.config.DISABLE_JIT:
         return _interpreted(function)
-    return joints.new_kernel(function, "serial")  # type: ignore[no-any-return]
+    return numba_interfaces.new_kernel(function, "serial")  # type: ignore[no-any-return]
 
 
 def step(function: Kernel) -> Kernel:
@@ -37,7 +37,7 @@ def step(function: Kernel) -> Kernel:
 
     It has no cache of its own: its code is part of the kernels'. Other files import it by its name.
     """
-    return joints.new_step(function)  # type: ignore[no-any-return]
+    return numba_interfaces.new_step(function)  # type: ignore[no-any-return]
 
 
 def as_step(kernel: Kernel) -> Kernel:
@@ -54,7 +54,7 @@ def inlined(function: Kernel) -> Kernel:
     For traversals: a constant trip count unrolls loops, and sums in an `accumulator` of simd.py
     stay in registers.
     """
-    return joints.new_step(function, forceinline=True)  # type: ignore[no-any-return]
+    return numba_interfaces.new_step(function, forceinline=True)  # type: ignore[no-any-return]
 
 
 @step
@@ -62,8 +62,7 @@ def empty_floats(n: int) -> NDArray[np.float64]:
     """Memory for ``n`` float64 values, for a task.
 
     One step for all kernels: Numba would compile `np.empty` anew for each kernel that calls it,
-    eleven times in a first fit. Compiled twice, and with no step compiled a second time for a
-    literal argument, a first fit that took 10.7 to 11.9 s takes 9.1 to 9.8 s.
+    eleven times in a first fit.
     """
     return np.empty(n)
 
@@ -90,14 +89,14 @@ class Parallel:
         update_wrapper(self, function)
         self._function = function
         self._alone: Any = None
-        self.spread: Any = joints.new_kernel(function, "parallel", parallel=True)
+        self.spread: Any = numba_interfaces.new_kernel(function, "parallel", parallel=True)
 
     @property
     def alone(self) -> Any:
         """The same source, compiled for one thread."""
         # Not `cached_property`: until Python 3.12 it has a lock, which a fork may leave held.
         if self._alone is None:
-            self._alone = joints.new_kernel(self._function, "alone")
+            self._alone = numba_interfaces.new_kernel(self._function, "alone")
         return self._alone
 
     def __call__(self, *args: Any) -> Any:
@@ -109,13 +108,13 @@ class Parallel:
 
     def _over_threads(self, args: tuple[Any, ...]) -> Any:
         """Run over threads; alone where Numba cannot compile parallel loops as it did."""
-        if joints.loops_spread():
+        if numba_interfaces.loops_spread():
             try:
                 return self.spread(*args)
             except Exception as error:
                 if self.spread.overloads or isinstance(error, MemoryError):
                     raise
-                joints.keep_loops_alone(error)
+                numba_interfaces.run_loops_on_one_thread(error)
         return self.alone(*args)
 
 

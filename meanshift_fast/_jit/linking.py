@@ -8,17 +8,15 @@ whole loop again:
     Numba    machine code    machine code              machine code         machine code
     here     LLVM code       LLVM code                 LLVM code            machine code
 
-Here a step stays LLVM code, and LLVM optimises the kernel with all its steps. With an empty cache a
-first fit takes 8.6 s and took 13.3 s on a quiet machine; the kernels run equally fast. Two more
-measures made 10.7 to 11.9 s of 11.6 to 13.2 s on a slower day: no function is optimised before it
-is linked into its kernel, where it would be optimised again, and Python's garbage collector is
-paused while the compiler allocates its millions of objects. Steps are linked once, into the kernel,
-and not into each other, which saves 8 % more: a first fit of 5,000 rows takes 6.3 times as long as
-type inference alone, and took 6.9 times.
+Here a step stays LLVM code, and LLVM optimises the kernel with all its steps: with an empty cache a
+first fit takes two thirds of the time, and the kernels run equally fast. No function is optimised
+before it is linked into its kernel, where it would be optimised again, and Python's garbage
+collector is paused while the compiler allocates its millions of objects: a tenth less. Steps are
+linked once, into the kernel, and not into each other: 8 % less.
 
 This depends on four interfaces inside Numba: `pipeline_class` of ``njit``, the passes of such a
 pipeline, a target context's `subtarget` with a code generator of its own, and the way in which a
-code library is finalised. joints.py checks whether they still work.
+code library is finalised. numba_interfaces.py checks whether they still work.
 """
 
 import gc
@@ -116,8 +114,8 @@ class _StepCodegen(JITCPUCodegen):
 
 
 # For closures, whole-array expressions and inlined overloads. Kernels have none of them; with any
-# they would compile to slower code, or not at all. Without these passes, without wrappers for C and
-# with two kernels less a first fit of 5,000 rows takes 16.6 s, and took 18.8 s (by turns, three).
+# they would compile to slower code, or not at all. Without these passes and wrappers for C a first
+# fit takes a tenth less.
 IDLE_PASSES = {InlineClosureLikes, NopythonRewrites, InlineOverloads}
 
 # Numba's own subroutines, compiled once and linked into whatever needs them again.

@@ -99,7 +99,7 @@ def thread_share() -> Iterator[bool]:
         numba.set_num_threads(before)
 
 
-def no_threads() -> ValueError:
+def no_threads_error() -> ValueError:
     """The error for ``n_jobs=0``."""
     return ValueError("n_jobs must not be 0, got 0; use None or -1 for all threads, 1 for one")
 
@@ -127,7 +127,7 @@ def thread_count(n_jobs: int | None) -> int:
     if n_jobs is None:
         return available_threads()
     if n_jobs == 0:
-        raise no_threads()
+        raise no_threads_error()
     wanted = n_jobs if n_jobs > 0 else most + 1 + n_jobs
     return int(min(max(wanted, 1), most))
 

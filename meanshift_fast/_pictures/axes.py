@@ -12,8 +12,6 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._input.metrics import EARTH_RADIUS_KM
-
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -50,19 +48,6 @@ def make_round(ax: "Axes", ball: _Floats) -> None:
     across, up = np.ptp(ax.get_xlim()) / width, np.ptp(ax.get_ylim()) / height
     if 1 / MAX_ASPECT <= across / up <= MAX_ASPECT:
         ax.set_aspect(width / height)
-
-
-def bandwidth_label(bandwidth: float | _Floats, metric: str = "euclidean") -> str:
-    """Write the bandwidth for a title; an angle in degrees, as a map is."""
-    widths = np.atleast_1d(bandwidth)
-    if metric == "haversine":
-        kilometres = widths[0] * EARTH_RADIUS_KM
-        return f"bandwidth {np.degrees(widths[0]):.4g} degrees ({kilometres:.4g} km on Earth)"
-    if len(widths) == 1:
-        return f"bandwidth {widths[0]:.4g}"
-    if len(widths) > 3:
-        return f"bandwidths from {widths.min():.4g} to {widths.max():.4g}"
-    return f"bandwidths {', '.join(f'{width:.4g}' for width in widths)}"
 
 
 def ball_label(is_projected: bool) -> str:

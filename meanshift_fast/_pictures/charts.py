@@ -25,7 +25,7 @@ def draw_history(estimator: Any, ax: "Axes | None" = None, *, legend: bool = Tru
     metric = metric_of(estimator.metric, estimator.period)
     length = 1.0 if each else metric.length_of(estimator.bandwidth_)
     rest = rest_of(estimator.tol, length)
-    unit = "bandwidths" if each else "radians" if metric.has_arcs else "the unit of the columns"
+    unit = "bandwidths" if each else metric.move_unit
     bars = ax.twinx()
     bars.bar(history["round"], history["n_active"], width=0.7, color=GREY, alpha=0.3)
     still = "still moving"

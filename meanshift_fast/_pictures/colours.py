@@ -54,10 +54,15 @@ def colours_apart(centers: _Floats) -> list[str]:
     """Choose the clusters' colours as on a map: one used twice is used far apart."""
     chosen = np.arange(len(centers)) % len(COLOURS)
     for i in range(len(COLOURS), min(len(centers), MAX_CENTERS_APART)):
-        away = np.full(len(COLOURS), np.inf)
-        np.minimum.at(away, chosen[:i], np.linalg.norm(centers[:i] - centers[i], axis=1))
-        chosen[i] = away.argmax()
+        chosen[i] = farthest_colour(chosen[:i], centers[:i] - centers[i])
     return [COLOURS[colour] for colour in chosen]
+
+
+def farthest_colour(taken: NDArray[np.int64], offsets: _Floats) -> int:
+    """The number of the colour whose nearest centre, of those so far apart, is farthest."""
+    away = np.full(len(COLOURS), np.inf)
+    np.minimum.at(away, taken, np.linalg.norm(offsets, axis=1))
+    return int(away.argmax())
 
 
 def rgb_of(colours: list[str]) -> _Floats:

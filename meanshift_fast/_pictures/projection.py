@@ -17,7 +17,7 @@ from meanshift_fast._input.scaling import Units, units_of
 
 _Floats = NDArray[np.float64]
 
-HILL_POSITIONS = 1000  # at which the density of one column is computed
+DENSITY_POSITIONS = 1000  # at which the density of one column is computed
 GRID_POSITIONS = 200  # a side, at which basins and contours are computed
 
 
@@ -97,16 +97,16 @@ class Page(NamedTuple):
         rows, at = self.units.enter(self.rows), self.units.enter(places)
         return density(self.kernel, rows, self.weights, at, self.units.radius)
 
-    def hill(self) -> _Floats | None:
+    def density_curve(self) -> _Floats | None:
         """Outline the density along the only column; None where there are more."""
         if self.rows.shape[1] > 1:
             return None
         reach = self.ball()[1, 0]
-        places = np.linspace(self.rows.min() - reach, self.rows.max() + reach, HILL_POSITIONS)
+        places = np.linspace(self.rows.min() - reach, self.rows.max() + reach, DENSITY_POSITIONS)
         return self.lay(places[:, None])
 
     def ball(self) -> _Floats:
-        """Outline a ball about 0: its projection, or its width where a hill is drawn."""
+        """Outline a ball about 0: its projection, or its width where a density is drawn."""
         widths = np.broadcast_to(self.units.divisor, len(self.origin)) * self.units.radius
         if len(widths) == 1:
             return np.array([[-widths[0], 0.0], [widths[0], 0.0]])

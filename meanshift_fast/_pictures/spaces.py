@@ -18,7 +18,7 @@ from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.metrics import Metric, metric_of, wrapped
 from meanshift_fast._input.scaling import readonly_table
-from meanshift_fast._pictures.projection import HILL_POSITIONS, Page, page_of
+from meanshift_fast._pictures.projection import DENSITY_POSITIONS, Page, page_of
 
 _Floats = NDArray[np.float64]
 
@@ -40,13 +40,13 @@ def page_in(
     entered = readonly_table(metric.enter(rows))
     in_bandwidths = KERNELS[kernel].in_bandwidths
     units = metric.units(bandwidth, entered, in_bandwidths=in_bandwidths)
-    if metric.name == "haversine":
+    if metric.page == "map":
         latitude, longitude = names or ["latitude", "longitude"]
         words = [f"{longitude}, degrees", f"{latitude}, degrees"]
         return _Globe(entered, weights, kernel, units, np.zeros(3), np.eye(3), words)
     width = metric.side(bandwidth) if metric.has_arcs else bandwidth
     page = page_of(entered, weights, width, kernel, names)._replace(units=units)
-    return (_Directions if metric.has_arcs else _Wheel)(*page)
+    return {"directions": _Directions, "wrapped": _WrappedPage}[metric.page](*page)
 
 
 class _Directions(Page):
@@ -61,15 +61,15 @@ class _Directions(Page):
         return super().density(metric_of("cosine").enter(places))
 
 
-class _Wheel(Page):
+class _WrappedPage(Page):
     """Rows whose columns wrap around."""
 
-    def _wheel(self) -> _Floats:
+    def _period(self) -> _Floats:
         """The period in the unit of the columns."""
         return self.units.period * self.units.divisor
 
     def _wrapped(self, rows: _Floats) -> _Floats:
-        return wrapped(np.array(rows, dtype=np.float64), self._wheel())
+        return wrapped(np.array(rows, dtype=np.float64), self._period())
 
     def lay(self, rows: _Floats) -> _Floats:
         """Lay rows onto the page, between 0 and the period."""
@@ -83,17 +83,17 @@ class _Wheel(Page):
         at = units.enter(readonly_table(self._wrapped(places)))
         return density(self.kernel, images.points, images.of(self.weights), at, units.radius)
 
-    def hill(self) -> _Floats | None:
+    def density_curve(self) -> _Floats | None:
         """Outline the density along the only column, from 0 to the period."""
         if self.rows.shape[1] > 1:
             return None
-        end = np.nextafter(float(self._wheel()[0]), 0.0)
-        return self.lay(np.linspace(0.0, end, HILL_POSITIONS)[:, None])
+        end = np.nextafter(float(self._period()[0]), 0.0)
+        return self.lay(np.linspace(0.0, end, DENSITY_POSITIONS)[:, None])
 
     def path(self, positions: _Floats) -> _Floats:
         """Lay a trajectory, cut where it goes over a seam."""
         rows, laid = self._wrapped(positions), self.lay(positions)
-        is_cut = (np.abs(np.diff(rows, axis=0)) > 0.5 * self._wheel()).any(axis=1)
+        is_cut = (np.abs(np.diff(rows, axis=0)) > 0.5 * self._period()).any(axis=1)
         return np.insert(laid, np.flatnonzero(is_cut) + 1, np.nan, axis=0)
 
 
@@ -124,7 +124,7 @@ class _Globe(Page):
         edge = np.array([HALF_TURN, HALF_TURN / 2])
         return np.maximum(low, -edge), np.minimum(high, edge)
 
-    def hill(self) -> None:
+    def density_curve(self) -> None:
         """A map has none."""
 
     def _angle(self) -> float:

@@ -9,7 +9,6 @@ from meanshift_fast._input.messages import counted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._pictures.axes import (
     ball_label,
-    bandwidth_label,
     finish,
     key,
     make_round,
@@ -55,7 +54,7 @@ def draw_trajectories(traced: Any, ax: "Axes | None" = None, *, legend: bool = T
             ax.scatter(x, y, s=size, marker=marker, color=colour, edgecolors=paper, zorder=4)
     steps = [len(shifts) for shifts in traced.shifts]
     count = counted(steps[0], "shift") if len(steps) == 1 else f"{len(steps):,} trajectories"
-    width = bandwidth_label(traced.bandwidth, traced.metric)
+    width = metric.bandwidth_text(traced.bandwidth)
     ax.set(
         xlabel=page.names[0], ylabel=page.names[1],
         title=f"{count} among {counted(len(points), 'row')}, {width}",

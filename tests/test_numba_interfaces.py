@@ -11,7 +11,7 @@ import pytest
 
 import meanshift_fast
 from meanshift_fast import MeanShift
-from meanshift_fast._jit import joints, linking
+from meanshift_fast._jit import linking, numba_interfaces
 from meanshift_fast._jit.compiler import serial
 from meanshift_fast._jit.disk_cache import SealedCache
 
@@ -123,13 +123,13 @@ for name, breakage in broken():
     with breakage, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         import meanshift_fast
-        from meanshift_fast._jit import joints
+        from meanshift_fast._jit import numba_interfaces
         model = meanshift_fast.MeanShift(bandwidth=2.0, n_jobs=1).fit(X)
-        assert not joints.work(), name
+        assert not numba_interfaces.are_usable(), name
     np.savez(os.path.join(sys.argv[2], name), centers=model.cluster_centers_, labels=model.labels_)
     messages = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
     assert len(messages) == 1 and numba.__version__ in messages[0], (name, messages)
-    assert joints.TRIED_VERSIONS in messages[0]
+    assert numba_interfaces.TRIED_VERSIONS in messages[0]
 """
 
 # Serial kernels are compiled as ever, and parallel loops are not.
@@ -139,7 +139,7 @@ from unittest import mock
 import numpy as np
 from numba.parfors import parfor_lowering
 import meanshift_fast
-from meanshift_fast._jit import joints
+from meanshift_fast._jit import numba_interfaces
 
 def broken(lowerer, parfor):
     raise AttributeError("'Lower' object has no attribute 'new_joint'")
@@ -149,9 +149,9 @@ with warnings.catch_warnings(record=True) as caught, \
         mock.patch.object(parfor_lowering, "_lower_parfor_parallel", broken):
     warnings.simplefilter("always")
     model = meanshift_fast.MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=True).fit(X)
-assert joints.work() and not joints.loops_spread()
+assert numba_interfaces.are_usable() and not numba_interfaces.loops_spread()
 messages = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
-assert len(messages) == 1 and joints.TRIED_VERSIONS in messages[0], messages
+assert len(messages) == 1 and numba_interfaces.TRIED_VERSIONS in messages[0], messages
 assert messages[0].endswith("fits run on one thread"), messages
 np.savez(sys.argv[2] + "/found.npz", labels=model.labels_, centers=model.cluster_centers_)
 """
@@ -208,8 +208,8 @@ def _twice(value):
 
 def test_a_numba_as_it_was_tried_uses_the_linker_and_the_sealed_cache(tmp_path, monkeypatch):
     monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
-    assert joints.work()
-    assert not joints._errors
+    assert numba_interfaces.are_usable()
+    assert not numba_interfaces._errors
     kernel, later = serial(_twice), serial(_twice)
     assert kernel(2) == later(2) == 4
     assert type(kernel._cache) is SealedCache
@@ -225,4 +225,4 @@ def test_a_numba_as_it_was_tried_uses_the_linker_and_the_sealed_cache(tmp_path, 
 
 def test_the_oldest_numba_that_is_allowed_is_the_oldest_that_was_tried():
     (need,) = (need for need in requires("meanshift_fast") if need.startswith("numba"))
-    assert need == f"numba>={joints.TRIED_VERSIONS.split()[0]}"
+    assert need == f"numba>={numba_interfaces.TRIED_VERSIONS.split()[0]}"

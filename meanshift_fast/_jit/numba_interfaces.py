@@ -34,7 +34,7 @@ TRIED_VERSIONS = "0.60 to 0.68"
 # The files whose text all kernels depend on: they choose the options, link, and lower vectors.
 _COMPILERS = [
     os.path.join(os.path.dirname(__file__), name)
-    for name in ("compiler.py", "joints.py", "linking.py", "simd.py", "simd_lowering.py")
+    for name in ("compiler.py", "numba_interfaces.py", "linking.py", "simd.py", "simd_lowering.py")
 ]
 
 _errors: list[Exception] = []  # the first is why the interfaces are not used
@@ -72,7 +72,7 @@ with _guarded():
     from meanshift_fast._jit.linking import KernelCompiler, StepCompiler
 
 
-def work() -> bool:
+def are_usable() -> bool:
     """Whether linker and sealed cache are used; the first call compiles or loads the trial kernel.
 
     It is made under the lock of Numba's compiler, before any other kernel.
@@ -91,17 +91,17 @@ def loops_spread() -> bool:
     return not _loop_errors
 
 
-def keep_loops_alone(error: Exception) -> None:
+def run_loops_on_one_thread(error: Exception) -> None:
     """Run parallel kernels on one thread from now on, because of an error of their compilation."""
     _note(error, _loop_errors, "fits run on one thread", stacklevel=4)
 
 
 def _kernel_compiler(*settings: Any) -> Any:
-    return (KernelCompiler if work() else Compiler)(*settings)
+    return (KernelCompiler if are_usable() else Compiler)(*settings)
 
 
 def _step_compiler(*settings: Any) -> Any:
-    return (StepCompiler if work() else Compiler)(*settings)
+    return (StepCompiler if are_usable() else Compiler)(*settings)
 
 
 def new_kernel(function: Callable[..., Any], form: str, **options: Any) -> Any:
@@ -168,7 +168,7 @@ class _FirstUse:
     def load_overload(self, *settings: Any) -> Any:
         """Load the code of one signature from the cache that is used from here on."""
         dispatcher = self._dispatcher
-        if work():
+        if are_usable():
             dispatcher._cache = self._sealed
         else:
             dispatcher._cache = self._none
