@@ -81,7 +81,7 @@ def mean_shift_filter(
     channel_axis : int or None, default=-1
         The axis of the bands; None: each pixel is one number.
     return_positions : bool, default=False
-        Whether to answer with the places of the ends too.
+        Whether to return the endpoints' positions too.
     n_jobs : int, default=None
         Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
     progress : "auto", bool or callable, default="auto"
@@ -202,7 +202,7 @@ def mean_shift_segment(
         saddle of two regions the highest, over pairs of touching pixels in them that lie in each
         other's window, of the lower density of the two. Regions with none keep apart.
     return_filtered : bool, default=False
-        Whether to answer with what :func:`mean_shift_filter` would.
+        Whether to return what :func:`mean_shift_filter` would.
     window : {"product", "joint"}, default="product"
         The kind of the window, as in :func:`mean_shift_filter`.
     spacing : float or array-like of shape (n_space,), default=None
@@ -218,7 +218,7 @@ def mean_shift_segment(
     channel_axis : int or None, default=-1
         The axis of the bands; None: each pixel is one number.
     return_positions : bool, default=False
-        Whether to answer with the places of the ends too.
+        Whether to return the endpoints' positions too.
     n_jobs : int, default=None
         Threads: None as many as Numba may use, -1 all. Of Dask, those of each tile; None: one.
     progress : "auto", bool or callable, default="auto"

@@ -23,7 +23,7 @@ from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.scaling import NO_PERIOD, readonly
 
 WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells
-MAX_PEAK_DISTANCE = 0.25  # bandwidths to the nearest mode; farther endpoints may be on a saddle
+MAX_MODE_DISTANCE_IN_BANDWIDTHS = 0.25  # farther endpoints may be on a saddle
 
 Ascend = Callable[..., Ascent]  # `ascend` on an index, with the settings of a fit
 
@@ -33,35 +33,37 @@ class MergedEndpoints(NamedTuple):
 
     Attributes
     ----------
-    places : read-only C-ordered float64 array of shape (n_merged, n_features)
+    endpoints : read-only C-ordered float64 array of shape (n_merged, n_features)
         The endpoints that are left where those within a bandwidth merge, in the unit of the index
         or of the columns.
-    modes : int64 array of shape (n_merged,)
+    mode_numbers : int64 array of shape (n_merged,)
         The mode that each belongs to. With the flat kernel the endpoints are the modes; with the
         Gaussian they move when they are polished, and may merge once more.
-    peaks : read-only C-ordered float64 array of shape (n_modes, n_features)
+    modes : read-only C-ordered float64 array of shape (n_modes, n_features)
         The modes themselves, in the same unit; those of too little support too.
     dropped : bool array of shape (n_merged,) or (0,)
-        Which endpoints had a mode of too little support; ``modes`` has the nearest that is left.
-        Empty where all have enough.
+        Which endpoints had a mode of too little support; ``mode_numbers`` has the nearest that is
+        left. Empty where all have enough.
     """
 
-    places: NDArray[np.float64]
-    modes: NDArray[np.int64]
-    peaks: NDArray[np.float64]
+    endpoints: NDArray[np.float64]
+    mode_numbers: NDArray[np.int64]
+    modes: NDArray[np.float64]
     dropped: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
     def without(self, n_kept: int, period: NDArray[np.float64] = NO_PERIOD) -> "MergedEndpoints":
         """The same where only the first modes are left; ``period`` as in `nearest_labels`."""
-        if n_kept == len(self.peaks):
+        if n_kept == len(self.modes):
             return self
-        nearest = nearest_labels(self.peaks, readonly(self.peaks[:n_kept]), period=period)
+        nearest = nearest_labels(self.modes, readonly(self.modes[:n_kept]), period=period)
         nearest[:n_kept] = np.arange(n_kept)
-        return self._replace(modes=nearest[self.modes], dropped=self.modes >= n_kept)
+        return self._replace(
+            mode_numbers=nearest[self.mode_numbers], dropped=self.mode_numbers >= n_kept
+        )
 
     def labels(self, *, every: bool) -> NDArray[np.int64]:
         """The label of each, and then -1 for none; -1 for those dropped, unless all get one."""
-        labels = np.append(self.modes, -1)
+        labels = np.append(self.mode_numbers, -1)
         if self.dropped.size and not every:
             labels[:-1][self.dropped] = -1
         return labels
@@ -70,8 +72,8 @@ class MergedEndpoints(NamedTuple):
         self, unit: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     ) -> "MergedEndpoints":
         """The same in another unit."""
-        places, peaks = (readonly(unit(table)) for table in (self.places, self.peaks))
-        return self._replace(places=places, peaks=peaks)
+        endpoints, modes = (readonly(unit(table)) for table in (self.endpoints, self.modes))
+        return self._replace(endpoints=endpoints, modes=modes)
 
 
 class Labelled(NamedTuple):
@@ -89,7 +91,8 @@ class Labelled(NamedTuple):
     labels : int64 array of shape (n_samples,)
         Their labels.
     places, modes, peaks, dropped : arrays
-        `MergedEndpoints` of their trajectories, in the unit of the columns.
+        The endpoints, mode numbers, modes and ``dropped`` of their `MergedEndpoints`, in the unit
+        of the columns.
     sizes : read-only float64 array of shape (n_features,) or (0,)
         The sides of the bins that cells are parts of; empty where the points are rows.
     n_parts : int
@@ -210,10 +213,11 @@ def label_endpoints(
        pp. 603-619, :doi:`10.1109/34.1000236`, section 4.
     """
     endpoints = readonly(ascent.endpoints)
-    found = nearest_labels(endpoints, merged.places, limit=limit, period=period)
+    found = nearest_labels(endpoints, merged.endpoints, limit=limit, period=period)
     labels = merged.labels(every=limit is None)[found]
     if refine:
-        away = nearest_labels(endpoints, merged.peaks, limit=MAX_PEAK_DISTANCE, period=period)
+        most = MAX_MODE_DISTANCE_IN_BANDWIDTHS
+        away = nearest_labels(endpoints, merged.modes, limit=most, period=period)
         is_far = away < 0
         if is_far.any():
             further = refine(readonly(endpoints[is_far]))

@@ -79,9 +79,10 @@ def label_rows_by_basin(
         ascend=ascending(index, settings, report, scattered=True),
         refine=refining(index, settings, report), period=units.period,
     )  # fmt: skip
+    own = merged.in_unit(units.leave)
     kept = Labelled(
         rows.points, rows.heavy_weights, labels, widths=rows.heavy_widths,
-        **merged.in_unit(units.leave)._asdict(),
+        places=own.endpoints, modes=own.mode_numbers, peaks=own.modes, dropped=own.dropped,
     )  # fmt: skip
     if not rows.all_weigh:
         every = readonly_table(rows.table)

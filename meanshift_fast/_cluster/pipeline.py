@@ -151,7 +151,7 @@ def _fit_by_stages(
     stages.begin("modes")
     modes = _merge(ascent, index, units, bandwidth, dtype, metric)
     if not seeds_are_rows and seeds.are_bins:
-        _check_bins(index, points, modes.merged.peaks, units, bandwidth, len(seeds.table), settings)
+        _check_bins(index, points, modes.merged.modes, units, bandwidth, len(seeds.table), settings)
     history = _history_in(units, ascent.history)
     if settings.min_prominence:
         if settings.assign == "basin" and not seeds_are_rows:
@@ -169,7 +169,7 @@ def _fit_by_stages(
     stages.begin("labels")
     if settings.assign == "nearest":
         boxes = index.boxes() if len(index.order) == len(rows.table) else None
-        del ascent, index  # its sums have served, at the peak of the fit's memory
+        del ascent, index  # frees the sums before labelling, where memory is largest
         labels = label_by_nearest(rows, points, modes.centers, units, settings, boxes)
         stages.end("nearest")
         return Fit(bandwidth, modes.centers, modes.support, history, labels, None)
@@ -356,9 +356,9 @@ def _merge_by_prominence(
         of_rows = label_by_nearest(rows, points, by_mode.centers, units, stays, None)
     stages.end("labels by mode")
     heavy = of_rows if rows.all_weigh else of_rows[rows.weights > 0.0]
-    tree = find_tree(index, points, heavy, merged.peaks, units.period)
-    clusters = cut(tree, by_mode.support, merged.peaks, settings, units.period)
-    stages.end("%d clusters of %d modes", len(clusters.heads), len(merged.peaks))
+    tree = find_tree(index, points, heavy, merged.modes, units.period)
+    clusters = cut(tree, by_mode.support, merged.modes, settings, units.period)
+    stages.end("%d clusters of %d modes", len(clusters.heads), len(merged.modes))
     if kept is None and not settings.cluster_all:
         within = label_by_nearest(rows, points, by_mode.centers, units, settings, None) >= 0
         of_rows = np.where(within, of_rows, -1)

@@ -38,6 +38,8 @@ class ExploredRows(NamedTuple):
         What was read of it.
     scales : tuple of float
         The least and the largest bandwidth to look at.
+    has_names : bool
+        Whether the columns have names of their own, which a model keeps.
     """
 
     table: NDArray[Any]
@@ -47,11 +49,7 @@ class ExploredRows(NamedTuple):
     source: Table | None
     batch: Batch | None
     scales: tuple[float, float]
-
-    @property
-    def has_names(self) -> bool:
-        """Whether the columns have names of their own, which a model keeps."""
-        return not all(name.startswith("feature ") or name.isdigit() for name in self.names)
+    has_names: bool
 
 
 def rows_of(X: ArrayLike | Table, sample_weight: ArrayLike | None = None) -> ExploredRows:
@@ -80,17 +78,19 @@ def rows_of(X: ArrayLike | Table, sample_weight: ArrayLike | None = None) -> Exp
     table = checked_table(checked_by, X)
     weights = checked_weights(sample_weight, len(table))
     if source is not None:
-        names = list(source.choice.features)
+        names, has_names = list(source.choice.features), source.has_names
     else:
+        has_names = hasattr(checked_by, "feature_names_in_")
         n_features = table.shape[1]
         counted = [f"feature {f}" for f in range(n_features)]
         names = [str(name) for name in getattr(checked_by, "feature_names_in_", counted)]
     points = readonly_table(table)
-    return ExploredRows(table, points, weights, names, source, batch, _scales(points, weights))
+    scales = _scales(points, weights)
+    return ExploredRows(table, points, weights, names, source, batch, scales, has_names)
 
 
 def scales_in(metric: Metric, rows: ExploredRows) -> tuple[float, float]:
-    """The same in a metric's space."""
+    """The least and the largest bandwidth in a metric's space."""
     if not metric.has_arcs:
         return rows.scales
     chords = _scales(readonly_table(metric.enter(rows.points)), rows.weights)

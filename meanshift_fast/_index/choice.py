@@ -119,22 +119,8 @@ def in_space(
 ) -> Index:
     """Bring what an index answers back to the space that rows lie in; itself where that is flat.
 
-    Parameters
-    ----------
-    index : Index
-        Of the rows, or of them and their images.
-    space : Units
-        Its ``angle``, ``sphere`` and ``period``.
-    points, weights
-        The rows without images.
-    is_whole : bool, default=True
-        Whether rows count whole or not at all.
-    accuracy : float, default=0
-        As in `build`.
-
-    Returns
-    -------
-    Index
+    ``points`` and ``weights`` are the rows without the images that the index has; ``is_whole`` says
+    whether rows count whole or not at all.
     """
     if space.period.size:
         return TorusIndex.of(index, space.period, points, weights, whole=is_whole)

@@ -19,23 +19,9 @@ def density(
 ) -> _Floats:
     """Measure the density at some places.
 
-    Parameters
-    ----------
-    kernel : str
-        A name of `KERNELS`.
-    points : float64 array of shape (n_samples, n_features)
-        The rows, in the engine's unit.
-    weights : float64 array of shape (n_samples,) or (0,)
-        Their weights; empty where each counts once.
-    places : float64 array of shape (n_places, n_features)
-        Where to measure.
-    radius : float
-        The bandwidth, in the engine's unit; of 0, the rows equal to the place count.
-
-    Returns
-    -------
-    float64 array of shape (n_places,)
-        A row at the place counts its weight.
+    ``points`` and ``places`` are in the engine's unit, as the bandwidth ``radius`` is; ``weights``
+    are empty where each row counts once. A row at the place counts its weight; of a bandwidth of 0,
+    only rows equal to the place count.
     """
     tree = build(readonly_table(points), weights)
     if radius == 0.0:

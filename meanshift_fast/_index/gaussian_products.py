@@ -118,11 +118,7 @@ class FilledGaussianIndex(GaussianIndex):
         n_samples, n_features = points.shape
         n_padded = -(-n_samples // LANES) * LANES
         middle = points.mean(axis=0)
-        away, shares, half = (
-            np.zeros((n_padded, n_features)),
-            np.zeros(n_padded),
-            np.zeros(n_padded),
-        )
+        away, shares, half = np.zeros((n_padded, n_features)), *np.zeros((2, n_padded))
         np.subtract(points, middle, out=away[:n_samples])
         half[:] = 0.5 * np.einsum("ij,ij->i", away, away)
         half[n_samples:] = np.inf

@@ -89,13 +89,6 @@ class _Opposite(NamedTuple):
     weights: NDArray[np.float64]
     columns: NDArray[np.int64]
 
-    @classmethod
-    def of(
-        cls, points: NDArray[np.float64], weights: NDArray[np.float64], columns: NDArray[np.int64]
-    ) -> "_Opposite":
-        """Count equal rows as one."""
-        return cls(*distinct_rows(points, weights), columns)
-
 
 @dataclass(frozen=True)
 class TorusIndex(Index):
@@ -133,7 +126,9 @@ class TorusIndex(Index):
     ) -> Self:
         """The index of rows, from that of their images; ``whole`` where they count or do not."""
         halves = np.flatnonzero(2.0 * inner.radius >= period)
-        opposite = _Opposite.of(points, weights, halves) if whole and halves.size else None
+        opposite = (
+            _Opposite(*distinct_rows(points, weights), halves) if whole and halves.size else None
+        )
         return cls(
             inner, period, len(points), inner.radius, opposite, inner.depends_on_position_alone,
             inner.is_smooth,

@@ -16,7 +16,11 @@ from sklearn.utils._param_validation import Interval
 from meanshift_fast._input.messages import quoted
 
 FLAT_MOST = float(np.finfo(np.float64).max)
-GAUSSIAN_MOST = 1e140  # whose squares, summed over the features, are numbers
+GAUSSIAN_MOST = 1e140  # bandwidths whose squares, summed over the features, are numbers
+MIN_MEASURE, MAX_MEASURE = 1e-100, 1e150  # of bandwidths whose squares are numbers
+MAX_COORDINATE, MAX_COORDINATE_EXPONENT = 1e280, 930  # whose sums over the rows are numbers; 2^930
+MAX_SCALE_EXPONENT = 1000  # of the power of two that scales
+MIN_RADIUS = 1e-150  # whose square is a number
 NO_PERIOD: NDArray[np.float64] = np.empty(0)
 NO_PERIOD.flags.writeable = False
 
@@ -116,28 +120,34 @@ def units_of(
     widths = np.atleast_1d(bandwidth)
     is_one = widths.size == 1 or bool((widths == widths[0]).all())
     if is_one and (widths[0] == 0.0 or not in_bandwidths):
-        width = float(widths[0])
-        largest = float(max(max(table.max(), -table.min()) for table in tables))
-        measure = width or largest
-        if in_bins and width > 0.0 and largest / width > FLAT_MOST:
-            raise _too_small(bandwidth, FLAT_MOST)
-        if measure == 0.0 or (1e-100 <= measure <= 1e150 and largest <= 1e280):
-            return Units(1.0, width)
-        # The bandwidth becomes about 1, as far as sums of the largest coordinate stay finite.
-        room = 930 - int(np.frexp(largest)[1])
-        exponent = max(min(-int(np.frexp(measure)[1]), room, 1000), -1000)
-        divisor = float(np.ldexp(1.0, -exponent))
-        if width == 0.0 or width / divisor >= 1e-150:  # its square is a number
-            return Units(divisor, width / divisor)
-        most = 1e280
-    else:
-        with np.errstate(over="ignore"):
-            largest = max(np.abs(table / widths).max() for table in tables)
-        most = GAUSSIAN_MOST if in_bandwidths else 1e280
-        if largest <= most:
-            each = float(widths[0]) if is_one else widths.astype(np.float64)
-            return Units(each, 1.0, GAUSSIAN_MOST if in_bandwidths else FLAT_MOST)
-    raise _too_small(bandwidth, most)
+        return _shared_unit(float(widths[0]), bandwidth, tables, in_bins=in_bins)
+    with np.errstate(over="ignore"):
+        largest = max(np.abs(table / widths).max() for table in tables)
+    most = GAUSSIAN_MOST if in_bandwidths else MAX_COORDINATE
+    if not largest <= most:
+        raise _too_small(bandwidth, most)
+    each = float(widths[0]) if is_one else widths.astype(np.float64)
+    return Units(each, 1.0, GAUSSIAN_MOST if in_bandwidths else FLAT_MOST)
+
+
+def _shared_unit(
+    width: float, bandwidth: Any, tables: tuple[NDArray[np.float64], ...], *, in_bins: bool
+) -> Units:
+    """The unit of columns that share one; that of the columns where no square leaves the floats."""
+    largest = float(max(max(table.max(), -table.min()) for table in tables))
+    measure = width or largest
+    if in_bins and width > 0.0 and largest / width > FLAT_MOST:
+        raise _too_small(bandwidth, FLAT_MOST)
+    is_usual = MIN_MEASURE <= measure <= MAX_MEASURE and largest <= MAX_COORDINATE
+    if measure == 0.0 or is_usual:
+        return Units(1.0, width)
+    # The bandwidth becomes about 1, as far as sums of the largest coordinate stay finite.
+    room = MAX_COORDINATE_EXPONENT - int(np.frexp(largest)[1])
+    exponent = max(min(-int(np.frexp(measure)[1]), room, MAX_SCALE_EXPONENT), -MAX_SCALE_EXPONENT)
+    divisor = float(np.ldexp(1.0, -exponent))
+    if width > 0.0 and width / divisor < MIN_RADIUS:
+        raise _too_small(bandwidth, MAX_COORDINATE)
+    return Units(divisor, width / divisor)
 
 
 def _too_small(bandwidth: float | NDArray[np.float64], most: float) -> ValueError:

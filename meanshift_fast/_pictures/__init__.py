@@ -10,5 +10,5 @@
     colours.py        the clusters' colours, the page's ink
     axes.py           figures, legends, titles
 
-Imports the wings below it, and matplotlib; no face.
+Imports the folders below, and matplotlib; no public module.
 """

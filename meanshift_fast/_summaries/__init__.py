@@ -4,5 +4,5 @@
                              `-------> priority_sample --> bandwidth
     tasks: the same as functions that Dask calls
 
-Imports the wings below it (`_cluster`, `_index`, `_input`, `_jit`).
+Imports the folders below (`_cluster`, `_index`, `_input`, `_jit`).
 """
