@@ -202,13 +202,9 @@ def _restored(words: dict[str, Any]) -> MeanShift:
     _require(centers.dtype in (np.float16, np.float32, np.float64), "centres are not numbers")
     _require(np.isfinite(centers).all(), "centres are not numbers")
     _require(np.shape(bandwidth) in ((), (n_features,)), "bandwidth of a wrong shape")
+    _require(np.asarray(bandwidth).dtype in (np.float64, np.int64), "no bandwidth of at least 0")
     _require(
-        np.asarray(bandwidth).dtype in (np.float64, np.int64),
-        "no bandwidth of at least 0",
-    )
-    _require(
-        (np.isfinite(bandwidth) & (np.asarray(bandwidth) >= 0)).all(),
-        "no bandwidth of at least 0",
+        (np.isfinite(bandwidth) & (np.asarray(bandwidth) >= 0)).all(), "no bandwidth of at least 0"
     )
     _check_record(state, n_modes)
     _require(len(feature_names) in (0, n_features), "names of other features")

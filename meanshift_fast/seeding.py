@@ -11,13 +11,7 @@ from meanshift_fast._input.checks import checked, plain_table
 from meanshift_fast._input.scaling import ANY_FINITE
 
 
-@checked(
-    {
-        "X": ["array-like"],
-        "bin_size": [ANY_FINITE],
-        "min_bin_freq": [ANY_FINITE],
-    },
-)
+@checked({"X": ["array-like"], "bin_size": [ANY_FINITE], "min_bin_freq": [ANY_FINITE]})
 def get_bin_seeds(X: ArrayLike, bin_size: float, min_bin_freq: float = 1) -> NDArray[Any]:
     """Find seeds for mean shift: the centres of the occupied bins of a grid.
 

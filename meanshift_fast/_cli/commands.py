@@ -185,10 +185,7 @@ def trace(arguments: Namespace) -> None:
         bandwidth = _estimated_bandwidth(arguments, rows)
     others = {name: getattr(arguments, name) for name in arguments.parameters}
     traced = meanshift_fast.trace(
-        rows.X,
-        rows.X[index],
-        sample_weight=rows.weights,
-        **(others | {"bandwidth": bandwidth}),
+        rows.X, rows.X[index], sample_weight=rows.weights, **(others | {"bandwidth": bandwidth})
     )
     facts = {
         "row": arguments.row,

@@ -91,11 +91,7 @@ class _Stepping:
         return memo.outcome(n_rounds)
 
     def _step(
-        self,
-        positions: NDArray[np.float64],
-        numbers: NDArray[np.int64] | None,
-        *,
-        is_sorting: bool,
+        self, positions: NDArray[np.float64], numbers: NDArray[np.int64] | None, *, is_sorting: bool
     ) -> Outcome:
         """Take one step of each trajectory, from the positions so numbered; None: one each."""
         shift = partial(_sorted_anew, self.index.shift) if is_sorting else self.index.shift

@@ -138,10 +138,7 @@ class Coalescing:
         self.n_cells = 0
 
     def link(
-        self,
-        positions: NDArray[np.float64],
-        live: NDArray[np.int64],
-        leaving: NDArray[np.bool_],
+        self, positions: NDArray[np.float64], live: NDArray[np.int64], leaving: NDArray[np.bool_]
     ) -> tuple[int, int]:
         """Move up those that continue; how many, and how many seeds come to rest by a link."""
         while 4 * (self.n_cells + len(live)) > len(self.slots):

@@ -184,10 +184,7 @@ class Memo:
     """
 
     def __init__(
-        self,
-        positions: NDArray[np.float64],
-        rest: float,
-        numbers: NDArray[np.int64] | None = None,
+        self, positions: NDArray[np.float64], rest: float, numbers: NDArray[np.int64] | None = None
     ) -> None:
         n_seeds, n_features = positions.shape
         self.rest = rest
@@ -237,10 +234,7 @@ class Memo:
         return self._places.take(self.live, axis=0)
 
     def record(
-        self,
-        places: NDArray[np.float64],
-        support: NDArray[np.float64],
-        moves: NDArray[np.float64],
+        self, places: NDArray[np.float64], support: NDArray[np.float64], moves: NDArray[np.float64]
     ) -> None:
         """Enter steps from the live places.
 

@@ -31,7 +31,6 @@ from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
-from meanshift_fast._index.density import log_norm, variance_share
 from meanshift_fast._index.equal_rows import find_repeats, may_repeat
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import build, order_of
@@ -86,7 +85,7 @@ class MergeTree(NamedTuple):
 
         The square of a standard error of a sum of kernel values is a share of the sum.
         """
-        share = variance_share(kernel, n_features)
+        share = KERNELS[kernel].variance_share(n_features)
         squares: _Floats = self.prominence * self.prominence
         return squares * np.sqrt(self.density / (share * (2.0 - self.prominence)))
 
@@ -116,7 +115,8 @@ class MergeTree(NamedTuple):
         """The saddle above which a mode of each density is merged."""
         if not isinstance(min_prominence, str):
             return density * (1.0 - min_prominence)
-        share, largest = variance_share(kernel, n_features), self.largest_merged(kernel, n_features)
+        share = KERNELS[kernel].variance_share(n_features)
+        largest = self.largest_merged(kernel, n_features)
         prominence = np.linspace(0.0, 1.0, N_STEPS_OF_PROMINENCE)
         of_them = prominence * prominence / np.sqrt(2.0 - prominence)
         least: _Floats = np.interp(largest * np.sqrt(share / density), of_them, prominence)
@@ -311,5 +311,5 @@ def log_density(
     total = rows.heavy_weights.sum() if rows.heavy_weights.size else float(len(rows.points))
     with np.errstate(divide="ignore"):
         found: _Floats = np.log(density_of(index, units.enter(places)) / total)
-    found -= log_norm(settings.kernel, len(widths)) + float(np.log(widths).sum())
+    found -= KERNELS[settings.kernel].log_norm(len(widths)) + float(np.log(widths).sum())
     return found

@@ -55,12 +55,7 @@ MIN_SUPPORT_SHARE = 0.05  # of the heaviest mode's, below which a mode may be an
 MAX_TRIED_SEEDS = 200_000  # rows: 12 s in all; a million would take 80
 
 PLATEAU_DTYPE = np.dtype(
-    [
-        ("n_clusters", np.int64),
-        ("low", np.float64),
-        ("high", np.float64),
-        ("stability", np.float64),
-    ]
+    [("n_clusters", np.int64), ("low", np.float64), ("high", np.float64), ("stability", np.float64)]
 )
 
 

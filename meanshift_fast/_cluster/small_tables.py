@@ -37,13 +37,7 @@ from meanshift_fast._index.nearest import limit_square
 from meanshift_fast._index.nearest_kernels import label_by_all
 from meanshift_fast._index.projected import max_seeds_without
 from meanshift_fast._index.stopping import is_at_rest, rest_of
-from meanshift_fast._index.traversal import (
-    STACK_BLOCKS,
-    Group,
-    move_to_mean,
-    sum_balls,
-    views_of,
-)
+from meanshift_fast._index.traversal import STACK_BLOCKS, Group, move_to_mean, sum_balls, views_of
 from meanshift_fast._index.tree_order import CHUNK_ROWS, ChunkMemory, split_into_leaves
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import as_step, empty_floats, empty_integers, serial, step

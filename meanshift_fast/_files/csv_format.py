@@ -31,12 +31,7 @@ class Csv:
     lines, reads again from the start. ``is_given`` says that the delimiter was given.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        dialect: Dialect,
-        is_given: bool,
-    ) -> None:
+    def __init__(self, path: Path, dialect: Dialect, is_given: bool) -> None:
         self.path, self.dialect = path, dialect
         self.has_names = dialect.header
         self.n_rows = guessed_lines(path)

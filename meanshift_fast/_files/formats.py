@@ -13,17 +13,9 @@ from meanshift_fast._files.tables import File
 class Format(NamedTuple):
     """How a format is read, and how it is written.
 
-    Attributes
-    ----------
-    open : callable
-        Opens a path; of a text with a `Dialect`, and whether its delimiter was given.
-    write : callable or None
-        Writes tables of pyarrow's, all with the columns of the first, into a file; arrays where
-        columns have no names.
-    delimiter : str
-        Of a text, where none is given.
-    has_names : bool
-        Whether the columns may have names, and are not called by their numbers.
+    ``open`` takes a path, of a text also a `Dialect` and whether its delimiter was given. ``write``
+    takes a file and tables of pyarrow's, all with the columns of the first, or arrays where columns
+    have no names.
     """
 
     open: Callable[..., File]

@@ -48,12 +48,6 @@ def empty_walk(positions: NDArray[np.float64], n_steps: int) -> Walk:
     return Walk(places, np.empty(shape), np.empty(shape))
 
 
-def without_sums(tree: MomentTree) -> MomentTree:
-    """The boxes of a tree, whose sums have served: 16 MB less of 10M x 2 rows."""
-    no_weights, no_sums = tree.weight[:0].copy(), tree.weighted_sum[:0].copy()
-    return tree._replace(weight=no_weights, weighted_sum=no_sums)
-
-
 class Index(Protocol):
     """Rows arranged for one kernel and one bandwidth; a base class with defaults.
 
@@ -169,6 +163,22 @@ class Index(Protocol):
     def boxes(self) -> MomentTree | None:
         """The tree of the table's rows without its sums, which labelling by boxes can use."""
         return None
+
+
+class TreeIndex(Index):
+    """An index on the tree of its rows."""
+
+    tree: MomentTree
+
+    @property
+    def order(self) -> NDArray[np.signedinteger]:
+        """The rows in the order of the tree."""
+        return self.tree.order
+
+    def boxes(self) -> MomentTree:
+        """The tree without its sums: 16 MB less of 10M x 2 rows."""
+        no_weight, no_sum = self.tree.weight[:0].copy(), self.tree.weighted_sum[:0].copy()
+        return self.tree._replace(weight=no_weight, weighted_sum=no_sum)
 
 
 class Request(NamedTuple):

@@ -33,13 +33,3 @@ def density(
     found = np.empty(len(places))
     found[order] = index.density(places[order])
     return found
-
-
-def log_norm(kernel: str, n_features: int) -> float:
-    """As `Kernel.log_norm`."""
-    return KERNELS[kernel].log_norm(n_features)
-
-
-def variance_share(kernel: str, n_features: int) -> float:
-    """As `Kernel.variance_share`."""
-    return KERNELS[kernel].variance_share(n_features)

@@ -6,21 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index import flat
-from meanshift_fast._index.base import Index, without_sums
+from meanshift_fast._index.base import TreeIndex
 from meanshift_fast._index.moment_tree import MomentTree
 
 
 @dataclass(frozen=True)
-class ExactIndex(Index):
+class ExactIndex(TreeIndex):
     """Rows in the balls of positions equal to them only, which never move."""
 
     tree: MomentTree
     radius: float = 0.0
-
-    @property
-    def order(self) -> NDArray[np.signedinteger]:
-        """The rows in the order of the tree."""
-        return self.tree.order
 
     def shift(
         self, positions: NDArray[np.float64]
@@ -28,10 +23,6 @@ class ExactIndex(Index):
         """Leave every position: the mean of equal rows need not be bit-equal to them."""
         support, _ = flat.shift(self.tree, positions.copy(), 0.0)
         return support, np.zeros(len(positions))
-
-    def boxes(self) -> MomentTree:
-        """The tree without its sums."""
-        return without_sums(self.tree)
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weigh the rows that equal each place."""

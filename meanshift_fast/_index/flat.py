@@ -14,7 +14,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index.base import Index, Walk, empty_walk, without_sums
+from meanshift_fast._index.base import TreeIndex, Walk, empty_walk
 from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.stopping import is_at_rest
@@ -177,11 +177,7 @@ def shift(
 
 
 def next_steps(
-    tree: MomentTree,
-    positions: NDArray[np.float64],
-    n_steps: int,
-    rest: float,
-    bandwidth: float,
+    tree: MomentTree, positions: NDArray[np.float64], n_steps: int, rest: float, bandwidth: float
 ) -> Walk:
     """Take the next steps of trajectories: one of many, some of a few.
 
@@ -223,17 +219,12 @@ def next_steps(
 
 
 @dataclass(frozen=True)
-class FlatIndex(Index):
+class FlatIndex(TreeIndex):
     """Rows that count whole in the closed ball, and not at all beyond it."""
 
     tree: MomentTree
     radius: float
     depends_on_position_alone = True
-
-    @property
-    def order(self) -> NDArray[np.signedinteger]:
-        """The rows in the order of the tree."""
-        return self.tree.order
 
     def shift(
         self, positions: NDArray[np.float64]
@@ -248,10 +239,6 @@ class FlatIndex(Index):
     def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """Scattered positions gain, where groups share a traversal; those of all rows stay so."""
         return scattered and self.tree.points.shape[1] <= MAX_GROUPED_FEATURES
-
-    def boxes(self) -> MomentTree:
-        """The tree without its sums."""
-        return without_sums(self.tree)
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum the shadow of the kernel, Epanechnikov's."""

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index.base import Index, without_sums
+from meanshift_fast._index.base import TreeIndex
 from meanshift_fast._index.gaussian import MAX_GROUPED_FEATURES, gaussian_shift
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.newton import polish
@@ -15,7 +15,7 @@ from meanshift_fast._index.sigma_points import SigmaPoints, find_sigma_points
 
 
 @dataclass(frozen=True)
-class GaussianIndex(Index):
+class GaussianIndex(TreeIndex):
     """Rows that all count, by their distance; positions are in bandwidths."""
 
     tree: MomentTree
@@ -28,11 +28,6 @@ class GaussianIndex(Index):
     def of(cls, tree: MomentTree, radius: float, accuracy: float) -> Self:
         """The index on a tree of rows."""
         return cls(tree, find_sigma_points(tree), accuracy, radius)
-
-    @property
-    def order(self) -> NDArray[np.signedinteger]:
-        """The rows in the order of the tree."""
-        return self.tree.order
 
     def shift(
         self, positions: NDArray[np.float64]
@@ -55,10 +50,6 @@ class GaussianIndex(Index):
     def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move modes to where the density is stationary, by Newton's steps."""
         return polish(self.tree, self.sigma_points, modes)
-
-    def boxes(self) -> MomentTree:
-        """The tree without its sums."""
-        return without_sums(self.tree)
 
     @property
     def reach(self) -> float:

@@ -174,10 +174,7 @@ def _kth_in_order(
 
 
 def _kth_across_seams(
-    points: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    k: float,
-    period: NDArray[np.float64],
+    points: NDArray[np.float64], weights: NDArray[np.float64], k: float, period: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The same the short way round; balls that may hold a row twice are measured row by row."""
     images = repeated(points, period, np.minimum(0.5 * period, 1e300))

@@ -15,20 +15,16 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._index.traversal import STACK_BLOCKS, gap_and_span, push_children
+from meanshift_fast._index.traversal import (
+    STACK_BLOCKS,
+    distances_sq,
+    gap_and_span,
+    gaps_sq,
+    push_children,
+)
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, step
-from meanshift_fast._jit.simd import (
-    LANES,
-    bits,
-    flat,
-    full,
-    item,
-    load,
-    lowest,
-    put,
-    store,
-)
+from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, store
 
 MIXED, ABSENT = -1.0, -2.0  # labels of nodes: of several basins, and where there is no child
 TASK_LEAVES = 16
@@ -119,31 +115,9 @@ def _mark_leaves(tree, of_children, first, n_leaves, is_beside):
 
 
 @step
-def _gaps_sq(tree, block, n_features, place):
-    """Squared distances of a place to the boxes of a block's children."""
-    gap_sq = full(0.0)
-    for f in range(n_features):
-        gap, _ = gap_and_span(
-            load(flat(tree.lower), block * n_features + f),
-            load(flat(tree.upper), block * n_features + f), item(place, f), item(place, f),
-        )  # fmt: skip
-        gap_sq = gap_sq + gap * gap
-    return gap_sq
-
-
-@step
-def _distances_sq(tree, leaf, n_features, place):
-    distance_sq = full(0.0)
-    for f in range(n_features):
-        away = load(flat(tree.points), leaf * n_features + f) - item(place, f)
-        distance_sq = distance_sq + away * away
-    return distance_sq
-
-
-@step
 def _keep_nearest(tree, leaf, own_lane, n_features, place, k, nearest_sq, scratch):
     """Enter the rows of a leaf into the ascending list of the k smallest squared distances."""
-    distance_sq = _distances_sq(tree, leaf, n_features, place)
+    distance_sq = distances_sq(flat(tree.points), leaf, n_features, place, 0)
     near = bits(distance_sq < item(nearest_sq, k - 1))
     if own_lane >= 0:
         near &= ~(1 << own_lane)
@@ -172,7 +146,7 @@ def _kth_sq(tree, leaf, lane, n_features, place, k, most_sq, nearest_sq, scratch
     while waiting > 0:
         waiting -= 1
         block = item(stack, waiting)
-        gap_sq = _gaps_sq(tree, block, n_features, place)
+        gap_sq = gaps_sq(flat(tree.lower), flat(tree.upper), block, n_features, place, 0)
         near = bits(gap_sq < item(nearest_sq, k - 1))
         child = item(flat(tree.first_child), block)
         if block < tree.n_upper:
@@ -197,7 +171,8 @@ def _list_across(tree, of_rows, of_children, own, n_features, place, reach_sq, s
     while waiting > 0:
         waiting -= 1
         block = item(stack, waiting)
-        others = bits(_gaps_sq(tree, block, n_features, place) <= reach_sq)
+        gap_sq = gaps_sq(flat(tree.lower), flat(tree.upper), block, n_features, place, 0)
+        others = bits(gap_sq <= reach_sq)
         others &= ~_equals(flat(of_children), block, own)
         child = item(flat(tree.first_child), block)
         if block < tree.n_upper:
@@ -206,7 +181,8 @@ def _list_across(tree, of_rows, of_children, own, n_features, place, reach_sq, s
         while others != 0:
             leaf = child + lowest(others)
             others &= others - 1
-            rows = bits(_distances_sq(tree, leaf, n_features, place) <= reach_sq)
+            distance_sq = distances_sq(flat(tree.points), leaf, n_features, place, 0)
+            rows = bits(distance_sq <= reach_sq)
             rows &= ~_equals(flat(of_rows), leaf, own)
             while rows != 0:
                 if n < found.shape[0]:
@@ -279,8 +255,11 @@ def pairs_across(
     is_beside = np.empty(n_leaves, dtype=np.bool_)
     for start, stop in chunks(n_leaves, first=FIRST_CHUNK_LEAVES):
         _mark_leaves(tree, of_children, start, stop - start, is_beside[start:stop])
-    if len(tree.order) % LANES or k >= LANES:
-        is_beside[-1 if k < LANES else slice(None)] = True  # too few rows for the bound
+    # Where a leaf has no more than k rows, its width is no bound of the distance to the k-th.
+    if k >= LANES:
+        is_beside[:] = True
+    elif len(tree.order) % LANES:
+        is_beside[-1] = True
     leaves = np.flatnonzero(is_beside)
     most_sq = min(reach * reach, float(np.finfo(np.float64).max))
     size = LANES * len(leaves)

@@ -17,13 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.ball_sums import sum_all
-from meanshift_fast._index.singles import (
-    ROUNDING,
-    Singles,
-    error_of,
-    is_single,
-    singles_of,
-)
+from meanshift_fast._index.singles import ROUNDING, Singles, error_of, is_single, singles_of
 from meanshift_fast._jit.blas import blas_alone
 
 HEAD_AXES = (16, 64)

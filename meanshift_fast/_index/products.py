@@ -28,12 +28,7 @@ from meanshift_fast._index.base import Index
 from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.equal_rows import find_repeats
 from meanshift_fast._index.moment_tree import build
-from meanshift_fast._index.product_levels import (
-    MAX_MEASURED_SHARE,
-    Level,
-    ProductTable,
-    heads,
-)
+from meanshift_fast._index.product_levels import MAX_MEASURED_SHARE, Level, ProductTable, heads
 from meanshift_fast._index.singles import ROUNDING, VANISHING, error_of, scale_of
 from meanshift_fast._input.scaling import FLAT_MOST, readonly
 from meanshift_fast._jit.blas import run_tasks
@@ -52,11 +47,7 @@ MAX_REACH_IN_RADII = 1e3  # of a table whose sums outside are subtracted from th
 
 
 def _thresholds(
-    norms: NDArray[np.float64],
-    radius: float,
-    most: float,
-    error: float,
-    vanishing: float,
+    norms: NDArray[np.float64], radius: float, most: float, error: float, vanishing: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The least and the largest product that leaves a row of norm ``most`` on the sphere open.
 
@@ -191,10 +182,7 @@ def _settle_level(
 
 
 def _settle_places(
-    table: ProductTable,
-    places: NDArray[np.float64],
-    radius: float,
-    masks: NDArray[np.uint16],
+    table: ProductTable, places: NDArray[np.float64], radius: float, masks: NDArray[np.uint16]
 ) -> None:
     """Write the bits of positions' balls."""
     singles = table.singles

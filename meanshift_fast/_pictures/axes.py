@@ -63,12 +63,7 @@ def key(label: str, **style: Any) -> "Artist":
 
 
 def finish(
-    ax: "Axes",
-    entries: list["Artist"],
-    *,
-    is_new: bool,
-    legend: bool,
-    away: float = 1.01,
+    ax: "Axes", entries: list["Artist"], *, is_new: bool, legend: bool, away: float = 1.01
 ) -> None:
     """Set the legend, and fit what is written about axes that the caller gave.
 

@@ -7,13 +7,7 @@ import numpy as np
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.metrics import metric_of
-from meanshift_fast._pictures.axes import (
-    ball_label,
-    finish,
-    key,
-    make_round,
-    new_axes,
-)
+from meanshift_fast._pictures.axes import ball_label, finish, key, make_round, new_axes
 from meanshift_fast._pictures.colours import COLOURS, GREY, ink_of, rgb_of
 from meanshift_fast._pictures.rasters import draw_rows
 from meanshift_fast._pictures.spaces import page_in
