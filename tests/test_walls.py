@@ -70,6 +70,14 @@ def test_no_face_imports_the_command_line(path):
     assert "_cli" not in {names[0] for names in imported(path)} or path.stem == "__main__"
 
 
+@pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
+def test_no_branch_compares_with_the_name_of_a_kernel(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare):
+            for side in (node.left, *node.comparators):
+                assert getattr(side, "value", None) not in ("flat", "gaussian")
+
+
 def test_there_are_no_circles():
     graph = {}
     for path in [*MODULES, *FACES]:

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._input.metrics import Metric, metric_of
-from meanshift_fast._input.scaling import units_of
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
-from meanshift_fast._pictures.projection import Page, page_of
+from meanshift_fast._pictures.projection import Page, ball_outline, components_of
 from meanshift_fast._pictures.rasters import MAX_MARKERS, opacity
 from meanshift_fast._pictures.spaces import page_in
 
@@ -96,9 +95,7 @@ class Projection(NamedTuple):
 
     def ball(self, bandwidth: float) -> _Floats:
         """Outline a ball about 0."""
-        empty = np.empty(0)
-        units = units_of(bandwidth, self.origin[None] + bandwidth)
-        ball = Page(empty, empty, "flat", units, self.origin, self.axes, self.names).ball()
+        ball = ball_outline(np.full(len(self.origin), bandwidth), self.axes)
         if len(self.origin) > 1:
             return ball
         height = 0.02 * (self.high[1] - self.low[1])
@@ -192,13 +189,13 @@ def project(
         laid = points[:, [names.index(across), names.index(up)]]
         return _bounded(across, up, [across, up], origin, axes, laid)
     padded = points if n_features > 2 else np.pad(points, ((0, 0), (0, 1)))
-    page = page_of(padded, np.empty(0), 1.0, "flat")
-    origin, components = page.origin[:n_features], page.axes[:n_features]
+    mean, components, titles = components_of(padded)
+    origin = mean[:n_features]
     axes, named = np.zeros((n_features, 2)), ["", ""]
     for k, chosen in enumerate((across, up)):
         if chosen in COMPONENTS:
             which = COMPONENTS.index(chosen)
-            axes[:, k], named[k] = components[:, which], page.names[which]
+            axes[:, k], named[k] = components[:n_features, which], titles[which]
         else:
             axes[names.index(chosen), k], named[k] = 1.0, f"{chosen}, from its mean"
     return _bounded(across, up, named, origin, axes, (points - origin) @ axes)

@@ -108,15 +108,20 @@ class Page(NamedTuple):
     def ball(self) -> _Floats:
         """Outline a ball about 0: its projection, or its width where a density is drawn."""
         widths = np.broadcast_to(self.units.divisor, len(self.origin)) * self.units.radius
-        if len(widths) == 1:
-            return np.array([[-widths[0], 0.0], [widths[0], 0.0]])
-        angle = np.linspace(0, 2 * np.pi, 73)
-        # The projection of an ellipsoid is an ellipse; a square root of its matrix outlines it.
-        ellipse = (self.axes * widths[:, None] ** 2).T @ self.axes
-        shares, directions = np.linalg.eigh(ellipse)
-        outline: _Floats = np.column_stack([np.cos(angle), np.sin(angle)]) * np.sqrt(shares)
-        turned: _Floats = outline @ directions.T
-        return turned
+        return ball_outline(widths, self.axes)
+
+
+def ball_outline(widths: _Floats, axes: _Floats) -> _Floats:
+    """Outline the projection of an ellipsoid about 0, or its width where there is one column."""
+    if len(widths) == 1:
+        return np.array([[-widths[0], 0.0], [widths[0], 0.0]])
+    angle = np.linspace(0, 2 * np.pi, 73)
+    # The projection of an ellipsoid is an ellipse; a square root of its matrix outlines it.
+    ellipse = (axes * widths[:, None] ** 2).T @ axes
+    shares, directions = np.linalg.eigh(ellipse)
+    outline: _Floats = np.column_stack([np.cos(angle), np.sin(angle)]) * np.sqrt(shares)
+    turned: _Floats = outline @ directions.T
+    return turned
 
 
 def page_of(
@@ -137,9 +142,19 @@ def page_of(
         if n_features == 1:
             names = [names[0], "density: rows, the nearer the more"]
         return Page(rows, weights, kernel, units, np.zeros(n_features), np.eye(n_features), names)
+    return Page(rows, weights, kernel, units, *components_of(rows, units.divisor))
+
+
+def components_of(
+    rows: _Floats, divisor: float | _Floats = 1.0
+) -> tuple[_Floats, _Floats, list[str]]:
+    """The mean of rows, the axes of their first two principal components, and their names.
+
+    ``divisor`` as in `Units`: components are those of the columns in it, where each has its own.
+    """
     mean = rows.mean(axis=0)
-    own = np.ndim(units.divisor) == 1
-    lengths = np.broadcast_to(units.divisor if own else 1.0, n_features)
+    own = np.ndim(divisor) == 1
+    lengths = np.broadcast_to(divisor if own else 1.0, rows.shape[1])
     away = (rows - mean) / lengths
     variances, axes = _principal_axes(away)
     # A component has no sign of its own: its largest loading is made positive.
@@ -149,7 +164,7 @@ def page_of(
         f"principal component {i + 1} ({share:.0%} of variance{', in bandwidths' if own else ''})"
         for i, share in enumerate(shares)
     ]
-    return Page(rows, weights, kernel, units, mean, axes / lengths[:, None], names)
+    return mean, axes / lengths[:, None], names
 
 
 def _principal_axes(away: _Floats) -> tuple[_Floats, _Floats]:
