@@ -28,11 +28,7 @@ from meanshift_fast._index.nearest import labels_take_one_thread, nearest_labels
 from meanshift_fast._input.checks import check_parameters, checked_table
 from meanshift_fast._input.metrics import WORDS as METRICS
 from meanshift_fast._input.progress import Report, reporting
-from meanshift_fast._input.scaling import (
-    NOT_NEGATIVE,
-    POSITIVE,
-    readonly_table,
-)
+from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE, readonly_table
 from meanshift_fast._input.weights import checked_weights
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast.shapes import ShapesMixin

@@ -326,9 +326,8 @@ def _check_bins_of_small(
     n_bins, units = int(history["n_active"][0]), Units(1.0, float(bandwidth))
     modes = readonly_table(centers)
     if shared_bins.may_miss_modes(rows.points, modes, units.radius, n_bins):
-        with borrowed_threads(
-            settings.n_jobs, alone=settings.fit_takes_one_thread(rows.points.size)
-        ):
+        alone = settings.fit_takes_one_thread(rows.points.size)
+        with borrowed_threads(settings.n_jobs, alone=alone):
             index = choice.build(rows.points, radius=units.radius, n_seeds=shared_bins.MANY_ROWS)
             _check_bins(index, rows.points, modes, units, bandwidth, n_bins, settings)
 
