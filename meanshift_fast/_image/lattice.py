@@ -68,8 +68,8 @@ class Lattice(NamedTuple):
     boxes : read-only float32 array of shape (2 * n_bands, n_planes, n_down, n_across + 16)
         Of each block the least and the largest of each narrow band; the largest is infinite where
         a pixel does not count. Sixteen blocks of nothing end each row.
-    sums : read-only float64 array of shape (n_planes, n_down, n_across, n_bands)
-        Of each block.
+    sums : read-only float64 array of shape (n_bands, n_planes, n_down, n_across + 16)
+        Of each block; sixteen blocks of nothing end each row.
     filter : read-only float64 array of shape (3 + n_bands,)
         Squared distances in float32 up to which a pixel is surely inside, and from which it is
         surely outside, in units of the radii; what narrow bands were multiplied by; their middles.
@@ -194,7 +194,9 @@ def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any
             narrow[z, down] = np.where(counts, np.clip(part, -FARTHEST, FARTHEST), np.inf)
             boxes[:n_bands, z, down, :n_across] = narrow[z, down].min(axis=2).T
             boxes[n_bands:, z, down, :n_across] = narrow[z, down].max(axis=2).T
-    return narrow, boxes, sums.reshape(blocks.shape[:4]), np.array([*limits, scale, *middles])
+    by_band = np.zeros((n_bands, n_planes, n_down, n_across + LANES))
+    by_band[..., :n_across] = np.moveaxis(sums.reshape(blocks.shape[:4]), 3, 0)
+    return narrow, boxes, by_band, np.array([*limits, scale, *middles])
 
 
 def _ordered_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@
 Whether a pixel is inside is decided by one expression in float64, the squares summed axis by axis
 and then band by band, as the plain twin of the tests does. A filter in float32 decides nearly
 all pixels, by an error bound that holds for each: `Lattice.filter` has its limits, between which
-the expression decides. A block whose sixteen pixels are all inside adds its sums, whichever test
-found that, so the order of a sum depends on the position alone. Whole numbers, as pixels have them,
-are summed exactly.
+the expression decides. A block whose sixteen pixels are all inside adds its sums, to the same lane
+whichever test found that, so the order of a sum depends on the position alone. Whole numbers, as
+pixels have them, are summed exactly.
 """
 
 from typing import Any, NamedTuple
@@ -73,12 +73,12 @@ def pixels_of(lattice):
 @step
 def center_at(n_bands):
     """The index of the position in a thread's room; the mean follows its 3 + n_bands values."""
-    return LANES * (2 + n_bands)
+    return LANES * (2 + 2 * n_bands)
 
 
 def room_of(n_bands: int) -> NDArray[np.float64]:
-    """Make the room of a thread: columns, rows, sums of the lanes; position, mean, whole sums."""
-    room = np.zeros(LANES * (2 + n_bands) + 2 * (3 + n_bands) + n_bands)
+    """Make the room of a thread: columns, rows, sums of pixels and of blocks; position, mean."""
+    room = np.zeros(LANES * (2 + 2 * n_bands) + 2 * (3 + n_bands))
     room[: 2 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4)]
     return room
 
@@ -131,18 +131,29 @@ def _narrow_distances_sq(narrow, at, down_sq, left, unit, is_within, is_joint, n
 
 
 @inlined
-def _add_block(pixels, block, inside, n_bands, room, center):
-    """Add the bands of the lanes of a block that are inside; its sums where all are."""
-    whole = center + 2 * (3 + n_bands)
+def _add_block(pixels, block, at, k, inside, n_bands, room):
+    """Add the bands of the lanes of block k of sixteen that are inside; its sums where all are."""
     if inside == ALL_LANES:
         for band in range(n_bands):
-            value = item(pixels.sums, block * n_bands + band)
-            put(room, whole + band, item(room, whole + band) + value)
+            lane = LANES * (2 + n_bands + band) + k
+            put(room, lane, item(room, lane) + item(pixels.sums, band * pixels.stride + at + k))
     elif inside != 0:
         for band in range(n_bands):
             values = load_from(pixels.blocks, (block * n_bands + band) * LANES)
             values = where(mask_of(inside), values, full(0.0))
             store(room, 2 + band, load(room, 2 + band) + values)
+
+
+@inlined
+def _add_whole(pixels, at, whole, n_bands, room):
+    """Add the sums of those of sixteen blocks that are inside; how many, and their indices' sum."""
+    if whole != 0:
+        for band in range(n_bands):
+            values = load_from(pixels.sums, band * pixels.stride + at)
+            values = where(mask_of(whole), values, full(0.0))
+            store(room, 2 + n_bands + band, load(room, 2 + n_bands + band) + values)
+    indices = n_set(whole & 0xAAAA) + 2 * n_set(whole & 0xCCCC)
+    return n_set(whole), indices + 4 * n_set(whole & 0xF0F0) + 8 * n_set(whole & 0xFF00)
 
 
 @inlined
@@ -244,21 +255,28 @@ def _add_blocks(pixels, z, down, plane_sq, lengths, is_joint, n_bands, rooms):
             near_sq, far_sq = _bounds_across(
                 px - 4.0 * across, narrow_unit, near_sq + near_y, far_sq + far_y, scaled
             )
-        open_blocks, whole = _open_and_whole(
-            pixels, row * (pixels.n_across + LANES) + first, near_sq, far_sq, n_bands, scaled
-        )
+        at = row * (pixels.n_across + LANES) + first
+        open_blocks, whole = _open_and_whole(pixels, at, near_sq, far_sq, n_bands, scaled)
         open_blocks &= (2 << min(last - across, LANES - 1)) - 1
+        whole &= open_blocks
+        if not is_joint:
+            low, high = max(first_within - across, 0), min(last_within - across, LANES - 1)
+            whole &= (2 << high) - (1 << low) if high >= low else 0
+        n_whole, indices = _add_whole(pixels, at, whole, n_bands, room)
+        n += 16 * n_whole
+        rows += n_whole * (64 * down + 24)
+        columns += n_whole * (64 * across + 24) + 64 * indices
+        open_blocks &= ~whole
         while open_blocks != 0:
             k = lowest(open_blocks)
             open_blocks &= open_blocks - 1
-            block, x, inside = row * pixels.n_across + first + k, 4 * (across + k), ALL_LANES
+            block, x = row * pixels.n_across + first + k, 4 * (across + k)
             is_within = first_within <= across + k <= last_within
-            if not ((is_within or is_joint) and (whole >> k) & 1):
-                inside = _inside(
-                    pixels, block, (y, float(x)), plane_sq, down_sq, is_within, lengths, is_joint,
-                    n_bands, rooms,
-                )  # fmt: skip
-            _add_block(pixels, block, inside, n_bands, room, center)
+            inside = _inside(
+                pixels, block, (y, float(x)), plane_sq, down_sq, is_within, lengths, is_joint,
+                n_bands, rooms,
+            )  # fmt: skip
+            _add_block(pixels, block, at, k, inside, n_bands, room)
             n_here = n_set(inside)
             n += n_here
             rows += n_here * 4 * down + 2 * n_set(inside & ROWS_2) + n_set(inside & ROWS_1)
@@ -273,7 +291,7 @@ def _scan(pixels, lengths, is_joint, n_bands, room, scaled, center):
     frame, filter = pixels.frame, pixels.filter
     for band in range(n_bands):
         store(room, 2 + band, full(0.0))
-        put(room, center + 2 * (3 + n_bands) + band, 0.0)
+        store(room, 2 + n_bands + band, full(0.0))
         value = (item(room, center + 3 + band) - item(filter, 3 + band)) * item(filter, 2)
         put(scaled, 4 * LANES + band, value)
     unit = item(lengths, 2) / (1.0 if is_joint else np.sqrt(item(lengths, 3)))
@@ -339,6 +357,6 @@ def mean_of_window(pixels, lengths, is_joint, room, scaled):
         for axis in range(3):
             put(room, mean + axis, found[1 + axis] / n)
         for band in range(n_bands):
-            value = total(load(room, 2 + band)) + item(room, mean + 3 + n_bands + band)
+            value = total(load(room, 2 + band)) + total(load(room, 2 + n_bands + band))
             put(room, mean + 3 + band, value / n)
     return float(n)
