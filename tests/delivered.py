@@ -7,12 +7,14 @@ in a folder of its own and gets its signal after a share of the time that the co
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,23 +84,29 @@ def trial(folder, command, after, number):
     return os.waitstatus_to_exitcode(status), time.perf_counter() - start
 
 
+def trials_of(root, n_moments, name):
+    """What each trial of a command did."""
+    command, folder = COMMANDS[name], name.replace(" ", "_")
+    trial(root / f"{folder}_first", command, 0.0, None)  # may compile
+    code, seconds = trial(root / f"{folder}_whole", command, 0.0, None)
+    found = [{"name": name, "number": None, "after": 0.0, "code": code, "place": f"{folder}_whole"}]
+    for moment in range(n_moments):
+        number = (signal.SIGINT, signal.SIGTERM)[moment % 2]
+        after, place = seconds * (moment + 0.5) / n_moments, f"{folder}_{moment}"
+        code, _ = trial(root / place, command, after, number)
+        found.append({"name": name, "number": number, "after": after, "code": code, "place": place})
+    return found
+
+
 def sweep(root, n_moments):
-    """Yield what each trial did."""
+    """What the trials of all commands did, of two commands at a time."""
     prepare(root / "model")
     made = "cluster t.npy --model ../old.model --bandwidth 1 --bin-seeding"
     os.waitpid(begun(root / "model", made), 0)
-    for name, command in COMMANDS.items():
-        trial(root / f"{name.replace(' ', '_')}_first", command, 0.0, None)  # may compile
-        code, seconds = trial(root / f"{name.replace(' ', '_')}_whole", command, 0.0, None)
-        yield {"name": name, "number": None, "after": 0.0, "code": code, "place": f"{name}_whole"}
-        for moment in range(n_moments):
-            number = (signal.SIGINT, signal.SIGTERM)[moment % 2]
-            after = seconds * (moment + 0.5) / n_moments
-            place = f"{name}_{moment}"
-            code, _ = trial(root / place.replace(" ", "_"), command, after, number)
-            yield {"name": name, "number": number, "after": after, "code": code, "place": place}
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map(partial(trials_of, root, n_moments), COMMANDS, chunksize=1)
 
 
 if __name__ == "__main__":
-    trials = list(sweep(Path(sys.argv[1]).resolve(), int(sys.argv[2])))
-    print(json.dumps([found | {"place": found["place"].replace(" ", "_")} for found in trials]))
+    trials = sweep(Path(sys.argv[1]).resolve(), int(sys.argv[2]))
+    print(json.dumps([found for of_command in trials for found in of_command]))
