@@ -2,7 +2,8 @@
 
 ``python -m bench.shapes [FAMILY ...] [--public] [--seeds N] [--picture FILE]`` prints the mean
 adjusted Rand index of each family, or of each kind of public table (`shape_tables.py`); rows of
-noise are not counted. ``pip install gudhi`` for Tomato's column.
+noise are not counted. ``--write`` puts the table into the manual. ``pip install gudhi`` for the
+column of Tomato.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from meanshift_fast import MeanShift
 Floats = NDArray[np.float64]
 Table = tuple[Floats, NDArray[np.int64]]
 NOISE = -1
+MARKERS = "<!-- shapes:begin -->", "<!-- shapes:end -->"
 
 SETTING: dict[str, Any] = {
     "kernel": "gaussian",
@@ -225,16 +227,23 @@ def main() -> None:
     parser.add_argument("families", nargs="*", choices=[[], *every_name], metavar="FAMILY")
     parser.add_argument("--public", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("--picture")
     asked = parser.parse_args()
     names = asked.families or list(PUBLIC_KINDS if asked.public else FAMILIES)
     warnings.simplefilter("ignore")
-    print("| family | meanshift_fast | HDBSCAN | Tomato |\n| --- | --- | --- | --- |")
     every = []
+    lines = ["| family | meanshift_fast | HDBSCAN | Tomato |", "| --- | ---: | ---: | ---: |"]
     for name in names:
         every.append(np.mean([scores_of(name, seed) for seed in range(asked.seeds)], axis=0))
-        print(f"| {name} | {' | '.join(f'{score:.2f}' for score in every[-1])} |", flush=True)
-    print(f"| mean | {' | '.join(f'{score:.3f}' for score in np.mean(every, axis=0))} |")
+        lines.append(f"| {name} | {' | '.join(f'{score:.2f}' for score in every[-1])} |")
+        print(lines[-1], flush=True)
+    lines.append(f"| mean | {' | '.join(f'{score:.3f}' for score in np.mean(every, axis=0))} |")
+    print(lines[-1])
+    if asked.write:
+        from bench.report import MANUAL, rewritten
+
+        MANUAL.write_text(rewritten(MANUAL.read_text(), "\n".join(lines), *MARKERS))
     if asked.picture:
         draw(names, asked.picture)
 
