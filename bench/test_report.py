@@ -175,7 +175,7 @@ def test_tables_of_images_say_ratios_and_memory() -> None:
     assert "| (16, 32) | 2.00 s | 5.00 s (2.50 x) | 0.50 of 255 |" in text
     assert "| 2.00 s, 30.0 s (15.0 x) |" in text
     assert "| 4,372,480 pixels at (8, 16) | 30.0 s, 15.0 x the photograph |" in text
-    assert "`mean_shift_segment` beside the image, of 4,372,480 pixels | 80 bytes a pixel |" in text
+    assert "`mean_shift_segment` beside a large image | 79.8 bytes a pixel |" in text
     assert "peak memory of the process | 1,500 MB, 300 s |" in text
     assert "Orfeo" not in "\n".join(images.tables(found_images({})))
     assert list(images.tables({})) == []
