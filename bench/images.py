@@ -55,8 +55,8 @@ run(large, 3, 16, **how)
 print(1024 * (kilobytes("VmHWM") - before) / large[..., 0].size)
 """
 
-# The labels are counted tile by tile, and the peak of the whole process is printed. The graph of all
-# regions counts most: 0.28 regions and 0.72 pairs a pixel here, 3.4 GB for 25 million pixels.
+# The labels are counted tile by tile, and the peak of the whole process is printed. The graph of
+# all regions counts most: 0.28 regions and 0.72 pairs a pixel, 3.4 GB for 25 million pixels.
 _RASTER = """
 import sys
 import dask
