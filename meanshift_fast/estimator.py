@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib import metadata
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -222,6 +223,15 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
     array([1, 0])
     """
 
+    _doc_link_module = "meanshift_fast"
+
+    @property
+    def _doc_link_template(self) -> str:
+        """The manual's page, for the HTML representation; without an address of it, no link."""
+        address = _manual_address()
+        module = type(self).__module__.removesuffix(".estimator")
+        return address and f"{address}/reference/{module}.{{estimator_name}}.html"
+
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 (scikit-learn's convention)
         "bandwidth": [
             POSITIVE,
@@ -414,3 +424,13 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
                 period=units.period,
             )  # fmt: skip
         return labels if shapes is None else np.append(shapes.labels, -1)[labels]
+
+
+def _manual_address() -> str:
+    """The address that the package's metadata call "Documentation"; empty where they have none."""
+    try:
+        lines = metadata.metadata("meanshift_fast").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    addresses = dict(line.split(", ", 1) for line in lines)
+    return addresses.get("Documentation", "").rstrip("/")

@@ -3,6 +3,10 @@
 import copy
 import inspect
 import pickle
+import re
+from email.message import Message
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 import meanshift_fast
 import samples
 from meanshift_fast import MeanShift, bandwidth_curve, get_bin_seeds, mean_shift
+from meanshift_fast.dask import MeanShift as DaskMeanShift
 
 CENTRES = np.array([[0.0, 0.0], [5.0, 5.0]])
 
@@ -103,8 +108,37 @@ def test_routed_weights_are_requested_or_declined_as_by_any_weighted_estimator()
             assert len(fitted[-1].cluster_centers_) == 4
 
 
-def test_the_html_of_an_estimator_links_no_page_of_scikit_learn():
-    assert "scikit-learn.org" not in MeanShift()._get_doc_link()
+def linked(model):
+    """Pages; the parameters are places on them."""
+    return {link.partition("#")[0] for link in re.findall(r'href="([^"]+)"', model._repr_html_())}
+
+
+def test_the_html_of_an_estimator_has_no_link_while_the_package_names_no_address(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "metadata", lambda name: Message())
+    assert linked(MeanShift()) == set()
+    monkeypatch.setattr(metadata, "metadata", missing)
+    assert linked(MeanShift()) == set()
+
+
+def test_the_html_of_an_estimator_links_the_manual_at_the_address_of_the_package(monkeypatch):
+    entries = Message()
+    entries["Project-URL"] = "Changelog, https://example.org/changes"
+    entries["Project-URL"] = "Documentation, https://example.org/manual/"
+    monkeypatch.setattr(metadata, "metadata", lambda name: entries)
+    reference = (Path(__file__).parents[1] / "docs/reference.md").read_text()
+    pages = {MeanShift: "MeanShift", DaskMeanShift: "dask.MeanShift"}
+    for kind, page in pages.items():
+        address = f"https://example.org/manual/reference/meanshift_fast.{page}.html"
+        assert linked(kind(bandwidth=1.0)) == {address}
+        assert f"\n   {page}\n" in reference
+
+    class Mine(MeanShift):
+        """A class of another package has no page there."""
+
+    assert linked(Mine()) == set()
 
 
 def test_extended_precision_is_clustered_in_float64():
