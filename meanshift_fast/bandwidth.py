@@ -262,7 +262,8 @@ class BandwidthCurve:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+            Where to draw; the legend then lies where it hides no data, inside, beside or below, or
+            is left out. None: a new figure, the legend beside.
         legend : bool, default=True
             Whether to draw a legend.
 

@@ -432,5 +432,5 @@ def _manual_address() -> str:
         lines = metadata.metadata("meanshift_fast").get_all("Project-URL") or []
     except metadata.PackageNotFoundError:
         return ""
-    addresses = dict(line.split(", ", 1) for line in lines)
+    addresses: dict[str, str] = dict(line.split(", ", 1) for line in lines)
     return addresses.get("Documentation", "").rstrip("/")

@@ -144,7 +144,8 @@ class MeanShiftDisplay:
             Whether to draw lines of equal density; two columns only. It is the density that the
             trajectories ascend: a row counts the more the nearer it is, up to one bandwidth.
         ax : matplotlib Axes, default=None
-            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+            Where to draw; the legend then lies where it hides no data, inside, beside or below, or
+            is left out. None: a new figure, the legend beside.
         legend : bool, default=True
             Whether to draw a legend.
 
@@ -203,7 +204,8 @@ class MeanShiftDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+            Where to draw; the legend then lies where it hides no data, inside, beside or below, or
+            is left out. None: a new figure, the legend beside.
         legend : bool, default=True
             Whether to draw a legend.
 
@@ -225,7 +227,8 @@ class MeanShiftDisplay:
         estimator : MeanShift
             Fitted.
         ax : matplotlib Axes, default=None
-            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+            Where to draw; the legend then lies where it hides no data, inside, beside or below, or
+            is left out. None: a new figure, the legend beside.
         legend : bool, default=True
             Whether to draw a legend.
 
@@ -247,7 +250,8 @@ class MeanShiftDisplay:
         estimator : MeanShift
             Fitted with ``min_prominence`` above 0.
         ax : matplotlib Axes, default=None
-            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+            Where to draw; the legend then lies where it hides no data, inside, beside or below, or
+            is left out. None: a new figure, the legend beside.
         legend : bool, default=True
             Whether to draw a legend.
 

@@ -143,7 +143,8 @@ class Trace:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; the legend then lies inside. None: a new figure, the legend beside.
+            Where to draw; the legend then lies where it hides no data, inside, beside or below, or
+            is left out. None: a new figure, the legend beside.
         legend : bool, default=True
             Whether to draw a legend.
 

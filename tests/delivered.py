@@ -3,7 +3,8 @@
 The package is imported once, as the command imports it; each trial is a fork, which runs a command
 in a folder of its own and gets its signal after a share of the time that the command takes.
 
-    meanshift-fast FOLDER N_MOMENTS
+    meanshift-fast FOLDER N_MOMENTS            moments of each command, one signal by turns
+    meanshift-fast FOLDER --every SECONDS      a moment so often, both signals, all commands
 """
 
 import json
@@ -33,6 +34,12 @@ COMMANDS = {
     "info": "info --json",
     "warmup": "warmup",
 }
+# What takes long is tried at night only: the demo, and a command that a signal alone ends.
+LONG_COMMANDS = {
+    "demo": "demo --output o.png",
+    "explore": "explore t.npy --no-browser --bandwidth 1",
+}
+EXPLORE_SECONDS = 3.0  # of its life; its page is served by then
 OUTPUTS = ("o.npy", "o.csv", "o.parquet", "o.png", "c.csv", "m.model")
 
 
@@ -84,29 +91,41 @@ def trial(folder, command, after, number):
     return os.waitstatus_to_exitcode(status), time.perf_counter() - start
 
 
-def trials_of(root, n_moments, name):
-    """What each trial of a command did."""
-    command, folder = COMMANDS[name], name.replace(" ", "_")
-    trial(root / f"{folder}_first", command, 0.0, None)  # may compile
-    code, seconds = trial(root / f"{folder}_whole", command, 0.0, None)
-    found = [{"name": name, "number": None, "after": 0.0, "code": code, "place": f"{folder}_whole"}]
-    for moment in range(n_moments):
-        number = (signal.SIGINT, signal.SIGTERM)[moment % 2]
-        after, place = seconds * (moment + 0.5) / n_moments, f"{folder}_{moment}"
+def moments(seconds, n_moments, every):
+    """The moments of a command, each with a signal."""
+    both = (signal.SIGINT, signal.SIGTERM)
+    if every is None:
+        return [(seconds * (i + 0.5) / n_moments, both[i % 2]) for i in range(n_moments)]
+    return [(after, number) for after in np.arange(every, seconds, every) for number in both]
+
+
+def trials_of(root, n_moments, every, name):
+    """What each trial of a command did; the first has no signal where it ends without one."""
+    command, folder = (COMMANDS | LONG_COMMANDS)[name], name.replace(" ", "_")
+    after, number = (EXPLORE_SECONDS, signal.SIGINT) if name == "explore" else (0.0, None)
+    trial(root / f"{folder}_first", command, after, number)  # may compile
+    place = f"{folder}_whole"
+    code, seconds = trial(root / place, command, after, number)
+    found = [{"name": name, "number": number, "after": after, "code": code, "place": place}]
+    for moment, (after, number) in enumerate(moments(seconds, n_moments, every)):
+        place = f"{folder}_{moment}"
         code, _ = trial(root / place, command, after, number)
         found.append({"name": name, "number": number, "after": after, "code": code, "place": place})
     return found
 
 
-def sweep(root, n_moments):
+def sweep(root, n_moments=None, every=None):
     """What the trials of all commands did, of two commands at a time."""
     prepare(root / "model")
     made = "cluster t.npy --model ../old.model --bandwidth 1 --bin-seeding"
     os.waitpid(begun(root / "model", made), 0)
+    names = list(COMMANDS) if every is None else [*COMMANDS, *LONG_COMMANDS]
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        return pool.map(partial(trials_of, root, n_moments), COMMANDS, chunksize=1)
+        return pool.map(partial(trials_of, root, n_moments, every), names, chunksize=1)
 
 
 if __name__ == "__main__":
-    trials = sweep(Path(sys.argv[1]).resolve(), int(sys.argv[2]))
+    every = float(sys.argv[3]) if sys.argv[2] == "--every" else None
+    n_moments = int(sys.argv[2]) if every is None else None
+    trials = sweep(Path(sys.argv[1]).resolve(), n_moments, every)
     print(json.dumps([found for of_command in trials for found in of_command]))

@@ -25,19 +25,41 @@ READERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def trials(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trials")
+def tried(folder, *how, timeout):
+    """Run the script, and return what its trials did."""
     script = folder / "meanshift-fast"  # a process of that name is the command
     shutil.copy(Path(delivered.__file__), script)
     run = subprocess.run(
-        [sys.executable, script, folder, str(N_MOMENTS)],
-        capture_output=True,
-        text=True,
-        timeout=1200,
+        [sys.executable, script, folder, *how], capture_output=True, text=True, timeout=timeout
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    return folder, json.loads(run.stdout.splitlines()[-1])
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def check(folder, trial):
+    """Check a trial's exit code, its line, and that its files are whole or as they were."""
+    place = folder / trial["place"]
+    shown = place.with_suffix(".stderr").read_text()
+    assert "Traceback" not in shown, (trial, shown)
+    assert trial["code"] in {2: (130, 0), 15: (143, 0), None: (0,)}[trial["number"]], (trial, shown)
+    what = {130: "interrupted", 143: "terminated"}.get(trial["code"])
+    if what:
+        assert shown.endswith(f"meanshift-fast: {what}\n"), (trial, shown)
+    others = {path.name for path in place.iterdir()} - {"t.npy", "t.csv", "t.png", "old.model"}
+    assert others == set(delivered.OUTPUTS), trial
+    written = [path for path in map(place.joinpath, others) if path.read_bytes() != b"old"]
+    for path in written:
+        READERS[path.suffix](path)
+    if trial["code"] == 0:
+        command = (delivered.COMMANDS | delivered.LONG_COMMANDS)[trial["name"]]
+        named = {word for word in command.split() if word in others}
+        assert {path.name for path in written} == named, trial
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trials")
+    return folder, tried(folder, str(N_MOMENTS), timeout=1200)
 
 
 @pytest.mark.parametrize("name", delivered.COMMANDS)
@@ -47,18 +69,18 @@ def test_a_signal_at_any_moment_leaves_whole_files_or_the_old_and_one_line(name,
     assert len(mine) == N_MOMENTS + 1
     assert mine[0]["code"] == 0
     for trial in mine:
-        place = folder / trial["place"]
-        shown = place.with_suffix(".stderr").read_text()
-        assert "Traceback" not in shown, (trial, shown)
-        assert trial["code"] in {2: (130, 0), 15: (143, 0), None: (0,)}[trial["number"]], trial
-        what = {130: "interrupted", 143: "terminated"}.get(trial["code"])
-        if what:
-            assert shown.endswith(f"meanshift-fast: {what}\n"), (trial, shown)
-        others = {path.name for path in place.iterdir()} - {"t.npy", "t.csv", "t.png", "old.model"}
-        assert others == set(delivered.OUTPUTS), trial
-        written = [path for path in map(place.joinpath, others) if path.read_bytes() != b"old"]
-        for path in written:
-            READERS[path.suffix](path)
-        if trial["code"] == 0:
-            named = {word for word in delivered.COMMANDS[name].split() if word in others}
-            assert {path.name for path in written} == named, trial
+        check(folder, trial)
+
+
+@pytest.mark.nightly
+def test_a_signal_every_50_ms_of_every_command_does_too(tmp_path):
+    found = tried(tmp_path, "--every", "0.05", timeout=3600)
+    faults = []
+    for trial in found:
+        try:
+            check(tmp_path, trial)
+        except AssertionError as fault:
+            faults.append(str(fault))
+    assert not faults, "\n".join(faults)
+    assert {trial["name"] for trial in found} == {*delivered.COMMANDS, *delivered.LONG_COMMANDS}
+    assert len(found) > 100

@@ -201,7 +201,21 @@ def trace(arguments: Namespace) -> None:
 def print_line(line: str = "", end: str = "\n") -> None:
     """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+    with stdout_named():
+        print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+
+
+@contextmanager
+def stdout_named() -> Iterator[None]:
+    """Name standard output in an error of writing to it; a reader that has left is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno is None or error.filename is not None:  # of the input, which names itself
+            raise
+        raise OSError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def print_note(message: str, before: str = "") -> None:
@@ -374,8 +388,9 @@ def _written(
         deque(counting(), maxlen=0)
     elif str(arguments.output) == "-":
         write_whole(others)
-        write_labels(sys.stdout.buffer, ".csv", counting())
-        sys.stdout.buffer.flush()
+        with stdout_named():
+            write_labels(sys.stdout.buffer, ".csv", counting())
+            sys.stdout.buffer.flush()
     else:
         form = arguments.output.suffix.lower()
         labels = {arguments.output: lambda part: write_labels(part, form, counting())}

@@ -32,6 +32,10 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"{self.prog} has no option {quoted(name)}{_nearest(name, options)}")
         return super().parse_known_args(args, namespace)
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help and version at once: argparse drops the error of a full disk."""
+        print_line(message, end="")
+
     def error(self, message: str) -> NoReturn:
         """Print one line, and end with code 2."""
         if wrong := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._files.npy_format import write_npy
+
 RASTERS = (".tif", ".tiff")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 LABELS = (*RASTERS, ".png", ".npy")
@@ -203,7 +205,7 @@ def write_labels_image(
     note(slice(0, labels.shape[0]), slice(0, labels.shape[1]), labels)
     if form == ".npy":
         with part.open("wb") as file:
-            np.save(file, labels)
+            write_npy(file, [labels])
     elif form == ".png":
         if labels.max() > 65535:
             raise ValueError(
@@ -221,24 +223,39 @@ def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -
     layout = {"driver": "GTiff", "count": 1, "dtype": "int32", "nodata": 0, "compress": "deflate"}
     size = {"height": labels.shape[0], "width": labels.shape[1], "BIGTIFF": "IF_SAFER"}
     with _quietly(rasterio), rasterio.open(part, "w", **layout, **size, **profile) as raster:
-        target = _RasterTarget(raster, rasterio.windows.Window.from_slices, note)
+        target = _RasterTarget(raster, rasterio, note)
         if isinstance(labels, np.ndarray):
             target[: labels.shape[0], : labels.shape[1]] = labels
         else:
             import dask.array as da
 
             da.store(labels, target, lock=True)
+    # What GDAL writes last it does not check: on a full disk the file may end too early.
+    with _quietly(rasterio), _full_disk_named(rasterio), rasterio.open(part) as raster:
+        for _, window in raster.block_windows(1):
+            raster.read(1, window=window)
+
+
+@contextmanager
+def _full_disk_named(rasterio: Any) -> Iterator[None]:
+    """Name the likely reason of an error of GDAL's, which prints its own."""
+    try:
+        yield
+    except rasterio.errors.RasterioIOError as error:
+        raise OSError("it was not written whole; is the disk full?") from error
 
 
 class _RasterTarget:
     """The raster that Dask stores windows in."""
 
-    def __init__(self, raster: Any, window_of: Any, note: Any) -> None:
-        self._raster, self._window_of, self._note = raster, window_of, note
+    def __init__(self, raster: Any, rasterio: Any, note: Any) -> None:
+        self._raster, self._rasterio, self._note = raster, rasterio, note
 
     def __setitem__(self, window: tuple[slice, slice], labels: NDArray[np.int32]) -> None:
         rows, columns = (slice(side.start or 0, side.stop) for side in window)
-        self._raster.write(labels, 1, window=self._window_of(rows, columns))
+        where = self._rasterio.windows.Window.from_slices(rows, columns)
+        with _full_disk_named(self._rasterio):
+            self._raster.write(labels, 1, window=where)
         self._note(rows, columns, labels)
 
 

@@ -105,7 +105,10 @@ def _checked(path: Path, rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def write_npy(file: IO[bytes], batches: Iterable[NDArray[Any]]) -> None:
-    """Write an array batch by batch; the header again once the rows are counted."""
+    """Write an array batch by batch; the header again once the rows are counted.
+
+    By the file's own ``write``: where a disk is full, `np.save` does not say so.
+    """
     n_rows = 0
     for batch in batches:
         if n_rows == 0:

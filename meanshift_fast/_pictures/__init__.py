@@ -8,7 +8,9 @@
     spaces.py         the same of other metrics: a map in degrees, directions, columns that wrap
     rasters.py        rows as markers or as a raster
     colours.py        the clusters' colours, the page's ink
-    axes.py           figures, legends, titles
+    axes.py           figures, titles
+    legends.py        where a legend hides no data
+    slots.py          the room of axes in a grid
 
 Imports the folders below, and matplotlib; no public module.
 """

@@ -1,31 +1,29 @@
 """Axes: a new figure, equal bandwidths across and up, legends, and words in titles.
 
 A new figure has its legend beside the axes. Axes that the caller gives may have neighbours, so
-that nothing leaves their room: the legend lies inside, and what is written about them is as small
-as it must be.
+that nothing leaves their room: legends.py finds a place for the legend, and what is written about
+the axes is as small as it must be.
 """
 
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._pictures.legends import ROOM_USED, put_legend
+from meanshift_fast._pictures.slots import keep_in_slot, lay_out, settle, twins_of
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.gridspec import SubplotSpec
     from matplotlib.text import Text
 
 _Floats = NDArray[np.float64]
 
 MAX_ASPECT = 3.0  # a page longer than that in bandwidths is stretched
 TEXT_SIZES = (12, 11, 10, 9, 8, 7, 6)  # points, of titles and labels that must fit
-LEGEND_SIZES = (8, 7, 6, 5)  # points, of a legend inside the axes
-MAX_LEGEND_SHARE = 0.3  # of the axes' area
-ROOM_USED = 0.87  # of the axes' width and height, by words and legend
-GAP = 0.01  # of the figure, to the neighbours' axes
+N_SIZES_BESIDE = 4  # of these, in a figure of its own; its lines are broken then
 
 
 def new_axes() -> "Axes":
@@ -82,63 +80,36 @@ def finish(
     """
     if is_new:
         if legend:
+            ax.set_anchor("W")  # of axes made slim the layout sees then how far the legend reaches
             ax.legend(handles=entries, loc="upper left", bbox_to_anchor=(away, 1), frameon=False)
+        settle(ax)
+        _shrink(ax.title, float(ax.get_window_extent().width), TEXT_SIZES[:N_SIZES_BESIDE])
+        settle(ax)
         return
-    _lay_out(ax)
+    lay_out(ax)
+    _fit_words(ax)
+    keep_in_slot(ax)
+    if legend:
+        put_legend(ax, entries)
+        _fit_words(ax)
+        keep_in_slot(ax)
+
+
+def _fit_words(ax: "Axes") -> None:
+    """Make what is written about axes no longer than they are."""
     width, height = ROOM_USED * np.asarray(ax.get_window_extent().size)
     _shrink(ax.title, width)
     _shrink(ax.xaxis.label, width)
-    _shrink(ax.yaxis.label, height, upright=True)
-    spec = ax.get_subplotspec()
-    if spec is not None and ax.figure.get_layout_engine() is None:
-        _keep_in_slot(ax, spec)
-    if legend:
-        _put_inside(ax, entries)
+    for twin in twins_of(ax):
+        _shrink(twin.yaxis.label, height, upright=True)
 
 
-def _lay_out(ax: "Axes") -> None:
-    """Lay out the figure as it stands; axes that are drawn later may take some of the room."""
-    figure = ax.figure.canvas.figure
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        with catch_warnings():
-            simplefilter("ignore")  # of a figure too small to be laid out; drawing warns of it
-            engine.execute(figure)
-    ax.apply_aspect()
-
-
-def _keep_in_slot(ax: "Axes", spec: "SubplotSpec") -> None:
-    """Make axes smaller until what is written about them is in their slot of a grid.
-
-    A slot has the gaps on the left of its axes and below, and the figure's edges where it is at
-    them.
-    """
-    from matplotlib.transforms import Bbox
-
-    figure: Any = ax.figure
-    _, tops, _, rights = spec.get_gridspec().get_grid_positions(figure)
-    rows, columns = spec.rowspan, spec.colspan
-    slot = np.array([
-        [rights[columns.start - 1] + GAP if columns.start else 0.0,
-         tops[rows.stop] + GAP if rows.stop < len(tops) else 0.0],
-        [rights[columns.stop - 1] if columns.stop < len(rights) else 1.0,
-         tops[rows.start] if rows.start else 1.0],
-    ])  # fmt: skip
-    everything: Any = ax.get_tightbbox()
-    written = everything.transformed(figure.transSubfigure.inverted()).get_points()
-    given = ax.get_position(original=True).get_points()
-    low = given[0] + np.maximum(slot[0] - written[0], 0.0)
-    high = given[1] - np.maximum(written[1] - slot[1], 0.0)
-    if (low < high).all():
-        ax.set_position(Bbox([low, high]))
-        ax.set_in_layout(True)
-        ax.apply_aspect()
-
-
-def _shrink(text: "Text", length: float, *, upright: bool = False) -> None:
+def _shrink(
+    text: "Text", length: float, sizes: tuple[int, ...] = TEXT_SIZES, *, upright: bool = False
+) -> None:
     """Make letters smaller until a line is no longer than the axes, and break it if need be."""
     words = text.get_text()
-    for size in TEXT_SIZES:
+    for size in sizes:
         if size < float(text.get_fontsize()):
             text.set_fontsize(size)
         box = text.get_window_extent()
@@ -146,21 +117,3 @@ def _shrink(text: "Text", length: float, *, upright: bool = False) -> None:
             return
     excess = (box.height if upright else box.width) / length
     text.set_text("\n".join(wrap(words, max(int(len(words) / excess), 10))))
-
-
-def _put_inside(ax: "Axes", entries: list["Artist"]) -> None:
-    """Set a legend inside the axes; where they are too small, without the first entries, or none.
-
-    Clusters are the first: their colours are seen on the rows.
-    """
-    room = ROOM_USED * np.asarray(ax.get_window_extent().size)
-    for first in (0, *(i for i in (len(entries) - 6, len(entries) - 3) if i > 0)):
-        for size in LEGEND_SIZES:
-            legend = ax.legend(
-                handles=entries[first:], loc="best", fontsize=size, framealpha=0.8,
-                handlelength=1.5, borderpad=0.3, labelspacing=0.3, borderaxespad=0.3,
-            )  # fmt: skip
-            box = legend.get_window_extent()
-            if box.width * box.height <= MAX_LEGEND_SHARE * room.prod() and (box.size < room).all():
-                return
-    legend.remove()

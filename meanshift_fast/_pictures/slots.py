@@ -1,0 +1,79 @@
+"""Slots: the room of axes in a grid of them, as it is or as a layout of matplotlib's makes it."""
+
+from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GAP = 0.01  # of the figure, to the neighbours' axes
+MAX_STEPS = 12  # of making axes smaller
+MAX_LAYOUTS = 40  # of a figure of one axes; most need one, by steps of some pixels ten
+TOLERANCE = 0.0001  # of the figure, by which words may reach out of a slot
+
+
+def twins_of(ax: "Axes") -> list[Any]:
+    """Axes, and others that lie in the same place and have another scale."""
+    return [other for other in ax.figure.axes if other.bbox.bounds == ax.bbox.bounds]
+
+
+def lay_out(ax: "Axes") -> None:
+    """Lay out the figure as it stands; axes that are drawn later may take some of the room."""
+    figure = ax.figure.canvas.figure
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        with catch_warnings():
+            simplefilter("ignore")  # of a figure too small to be laid out; drawing warns of it
+            engine.execute(figure)
+    ax.apply_aspect()
+
+
+def settle(ax: "Axes") -> None:
+    """Lay out the figure until nothing of its only axes reaches over its right edge.
+
+    A layout makes the room of axes smaller by what reaches out of it. Axes of equal bandwidths do
+    not fill their room, and become smaller only when it is as slim as they are.
+    """
+    for _ in range(MAX_LAYOUTS):
+        lay_out(ax)
+        everything: Any = ax.get_tightbbox()
+        if everything.x1 <= ax.figure.bbox.x1:
+            return
+
+
+def keep_in_slot(ax: "Axes") -> None:
+    """Make axes smaller until what is written about them is in their slot of a grid.
+
+    A slot has the gaps on the left of its axes and below, and the figure's edges where it is at
+    them. A layout of matplotlib's does the same.
+    """
+    from matplotlib.transforms import Bbox
+
+    figure: Any = ax.figure
+    spec = ax.get_subplotspec()
+    if figure.get_layout_engine() is not None:
+        lay_out(ax)
+        return
+    if spec is None:
+        return
+    _, tops, _, rights = spec.get_gridspec().get_grid_positions(figure)
+    rows, columns = spec.rowspan, spec.colspan
+    slot = np.array([
+        [rights[columns.start - 1] + GAP if columns.start else 0.0,
+         tops[rows.stop] + GAP if rows.stop < len(tops) else 0.0],
+        [rights[columns.stop - 1] if columns.stop < len(rights) else 1.0,
+         tops[rows.start] if rows.start else 1.0],
+    ])  # fmt: skip
+    for _ in range(MAX_STEPS):  # axes of equal bandwidths move by a half of what their room does
+        everything: Any = ax.get_tightbbox()
+        written = everything.transformed(figure.transSubfigure.inverted()).get_points()
+        given = ax.get_position(original=True).get_points()
+        low = given[0] + np.maximum(slot[0] - written[0], 0.0)
+        high = given[1] - np.maximum(written[1] - slot[1], 0.0)
+        if (low >= high).any() or np.abs([low, high] - given).max() < TOLERANCE:
+            return
+        ax.set_position(Bbox([low, high]))
+        ax.set_in_layout(True)
+        ax.apply_aspect()
