@@ -50,7 +50,7 @@ from meanshift_fast._image.regions import (
     merge_small,
     regions_of,
 )
-from meanshift_fast._jit.threads import borrowed_threads
+from meanshift_fast._jit.threads import borrowed_threads, task_threads
 
 HALO_REACHES = 2.0  # spatial radii around a tile, at first
 Box = tuple[tuple[int, int], ...]  # first and beyond the last pixel, along each axis
@@ -71,7 +71,7 @@ class Source:
 
     def __init__(self, picture: Picture, how: Ascending, n_jobs: int | None) -> None:
         self.picture, self.how = picture, how
-        self.n_jobs = 1 if n_jobs is None else n_jobs
+        self.n_jobs = task_threads(n_jobs)
 
     def __dask_tokenize__(self) -> Any:
         """A token of the image and the settings."""
