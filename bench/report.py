@@ -1,8 +1,9 @@
 """Run the bench, write its results, draw its plots, and put its tables into README and manual.
 
 ``python -m bench.report`` takes about half an hour, ``--quick`` less than 3 minutes on fewer rows.
-``--check`` ends with status 1 and a list if the run misses a target. ``--again`` measures nothing,
-and writes plots and tables from ``bench/results.json``.
+``--check`` ends with status 1 and a list if the run misses a target. ``--parts NAME ...`` measures
+some parts anew and takes the others from ``bench/results.json``; without a name it measures
+nothing, and writes plots and tables from there.
 """
 
 import argparse
@@ -12,12 +13,14 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
+
+from cpuinfo import get_cpu_info
 
 from bench import basins, cliffs, curves, explore, images, process, streams
 from bench.plots import draw_curves
@@ -47,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows, less than 3 minutes")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
-    parser.add_argument("--again", action="store_true", help="from the results of the last run")
+    parser.add_argument(
+        "--parts", nargs="*", choices=PARTS, metavar="PART",
+        help=f"measure these anew, of {', '.join(PARTS)}; the others are as they were",
+    )  # fmt: skip
     chosen = parser.parse_args(arguments)
     if chosen.quick and chosen.check:
         parser.error("--check needs the full sizes that the targets speak of; leave out --quick")
@@ -58,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rewritten(pages[path], "", *BENCH)
     for markers in (STREAMS, IMAGES):
         rewritten(pages[MANUAL], "", *markers)
-    results = json.loads(RESULTS.read_text()) if chosen.again else measure(chosen.quick)
+    if chosen.parts is None:
+        results = measure(PARTS, chosen.quick)
+    else:
+        results = measure(chosen.parts, chosen.quick, json.loads(RESULTS.read_text()))
     write(results, pages)
 
     if not chosen.check:
@@ -81,14 +90,6 @@ def write(results: Results, pages: dict[Path, str]) -> None:
     MANUAL.write_text(rewritten(text, "\n".join(images.tables(results["images"])), *IMAGES))
 
 
-def write_images(found: Results) -> None:
-    """Write what was measured of images alone into the results and the manual."""
-    results = json.loads(RESULTS.read_text()) | {"images": found}
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    text = "\n".join(images.tables(found))
-    MANUAL.write_text(rewritten(MANUAL.read_text(), text, *IMAGES))
-
-
 @contextmanager
 def part(name: str) -> Iterator[None]:
     """Tell on stderr how long a part of the run took."""
@@ -97,77 +98,91 @@ def part(name: str) -> Iterator[None]:
     print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
 
 
-def measure(quick: bool) -> Results:
-    """Run everything, in about the order of the manual's tables."""
-    with part("speed"):
-        speed, cpu = measure_speed(quick)
-    with part("processes"):
-        repeats = 1 if quick else 7
-        import_s, sklearn_import_s = process.import_seconds(
-            "meanshift_fast", "sklearn.cluster", repeats=repeats
-        )
-        first_fits = {
-            str(rows): dict(
-                zip(("cold_s", "later_s"), process.first_fit_seconds(rows, repeats), strict=True)
-            )
-            for rows in process.FIRST_FITS[: 1 if quick else None]
-        }
-        points_bytes, peak_bytes = process.peak_memory(10**6 if quick else 10**7)
+def measure(names: Iterable[str], quick: bool, results: Results | None = None) -> Results:
+    """Run some parts; the others are those of older results, if there are any."""
+    results = dict(results or {})
+    for name in names:
+        with part(name):
+            results |= PARTS[name](quick)
+        results["runs"] = results.get("runs", {}) | {name: run_now(quick)}
+    return results
 
-    warm_up()
-    own_rows = 20_000 if quick else 10**6
-    with part("floor, basins, Gaussian shifts"):
-        fit_s, labelling_s = curves.floor(10**6)
-        once_s, tenfold_s = curves.tenfold(10**5 if quick else 10**6)
-        found_basins, found_shifts = basins.basins(own_rows), basins.gaussian_shifts(own_rows)
-    with part("curves"):
-        found_curves = {
-            "rows": curves.against_rows(10**power for power in range(3, 5 if quick else 8)),
-            "features": curves.against_features(
-                (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128), 500 if quick else 2_000
-            ),
-            "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
-        }
-    with part("cliffs"):
-        blobs = cliffs.cells(
-            [10**power for power in range(3, 4 if quick else 7)],
-            (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
-        )
-        filled = cliffs.filled_cells(
-            (1000,) if quick else (1000, 4000, 20_000), (64,) if quick else (64, 256, 1024)
-        )
-        found_cliffs = cliffs.sweep((*blobs, *filled))
-    with part("streams"):
-        found_streams = streams.measure(quick)
-    with part("images"):
-        found_images = images.measure(quick)
-    with part("explorer"):
-        sizes = explore.ROWS[: 1 if quick else None]
-        found_changes = {str(n_rows): explore.change_seconds(n_rows) for n_rows in sizes}
 
+def run_now(quick: bool) -> Results:
+    """Say when, with what and on what a part was measured."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "quick": quick,
-        "machine": {"cpu": cpu, "cores": os.cpu_count(), "system": platform.system()},
-        "versions": versions(),
-        "speed": speed,
+        "machine": f"{get_cpu_info()['brand_raw']}, {os.cpu_count()} cores, {platform.system()}",
+        "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+    }
+
+
+def measure_processes(quick: bool) -> Results:
+    """Imports, first fits and memory, in processes of their own."""
+    repeats = 1 if quick else 7
+    import_s, sklearn_import_s = process.import_seconds(
+        "meanshift_fast", "sklearn.cluster", repeats=repeats
+    )
+    first_fits = {
+        str(rows): dict(
+            zip(("cold_s", "later_s"), process.first_fit_seconds(rows, repeats), strict=True)
+        )
+        for rows in process.FIRST_FITS[: 1 if quick else None]
+    }
+    points_bytes, peak_bytes = process.peak_memory(10**6 if quick else 10**7)
+    return {
         "import_s": import_s,
         "sklearn_import_s": sklearn_import_s,
         "first_fits": first_fits,
         "points_bytes": points_bytes,
         "peak_bytes": peak_bytes,
+    }
+
+
+def measure_fits(quick: bool) -> Results:
+    """Fits beside their own plain way."""
+    warm_up()
+    n_rows = 20_000 if quick else 10**6
+    fit_s, labelling_s = curves.floor(10**6)
+    once_s, tenfold_s = curves.tenfold(10**5 if quick else 10**6)
+    return {
         "fit_s": fit_s,
         "labelling_s": labelling_s,
         "once_s": once_s,
         "tenfold_s": tenfold_s,
-        "basins": found_basins,
-        "gaussian": found_shifts,
-        "curves": found_curves,
-        "cliffs": found_cliffs,
-        "streams": found_streams,
-        "images": found_images,
-        "explorer": found_changes,
+        "basins": basins.basins(n_rows),
+        "gaussian": basins.gaussian_shifts(n_rows),
     }
+
+
+def measure_curves(quick: bool) -> Results:
+    """Seconds against rows, features and threads."""
+    features = (1, 8, 64) if quick else (1, 2, 4, 8, 16, 32, 64, 128)
+    found = {
+        "rows": curves.against_rows(10**power for power in range(3, 5 if quick else 8)),
+        "features": curves.against_features(features, 500 if quick else 2_000),
+        "threads": {"meanshift_fast": curves.against_threads(50_000 if quick else 10**6)},
+    }
+    return {"curves": found}
+
+
+def measure_cliffs(quick: bool) -> Results:
+    """The sweep of shapes."""
+    blobs = cliffs.cells(
+        [10**power for power in range(3, 4 if quick else 7)],
+        (2, 32) if quick else (1, 2, 4, 8, 16, 32, 64),
+    )
+    filled = cliffs.filled_cells(
+        (1000,) if quick else (1000, 4000, 20_000), (64,) if quick else (64, 256, 1024)
+    )
+    return {"cliffs": cliffs.sweep((*blobs, *filled))}
+
+
+def measure_explorer(quick: bool) -> Results:
+    """Changes of the explorer's bandwidth, through a browser."""
+    sizes = explore.ROWS[: 1 if quick else None]
+    return {"explorer": {str(n_rows): explore.change_seconds(n_rows) for n_rows in sizes}}
 
 
 def versions() -> dict[str, str]:
@@ -176,16 +191,14 @@ def versions() -> dict[str, str]:
     return {"meanshift_fast": __version__, "python": platform.python_version(), **others}
 
 
-def measure_speed(quick: bool) -> tuple[Results, str]:
+def measure_speed(quick: bool) -> Results:
     """Run test_speed.py.
 
     Returns
     -------
-    speed : dict
-        Workload -> library -> its figures. "seconds" is the median of the rounds or, where only a
-        sample of the seeds was climbed, what all of them would take.
-    cpu : str
-        The processor, in words.
+    dict
+        ``speed``: workload -> library -> its figures. "seconds" is the median of the rounds or,
+        where only a sample of the seeds was moved, what all of them would take.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "speed.json")
@@ -203,7 +216,34 @@ def measure_speed(quick: bool) -> tuple[Results, str]:
         workload, library = info.pop("workload"), info.pop("library")
         rounds = benchmark["stats"]["rounds"]
         speed.setdefault(workload, {})[library] = info | {"seconds": seconds, "rounds": rounds}
-    return speed, found["machine_info"]["cpu"]["brand_raw"]
+    return {"speed": speed}
+
+
+# In about the order of the manual's tables.
+PARTS: dict[str, Callable[[bool], Results]] = {
+    "speed": measure_speed,
+    "processes": measure_processes,
+    "fits": measure_fits,
+    "curves": measure_curves,
+    "cliffs": measure_cliffs,
+    "streams": lambda quick: {"streams": streams.measure(quick)},
+    "images": lambda quick: {"images": images.measure(quick)},
+    "explorer": measure_explorer,
+}
+
+
+def measured(results: Results, names: Iterable[str]) -> str:
+    """Say when and on what some parts were measured, those of one run together."""
+    runs: dict[str, list[str]] = {}
+    for name in names:
+        if name in results["runs"]:
+            run = results["runs"][name]
+            quick = " --quick" if run["quick"] else ""
+            words = f"`python -m bench.report{quick}` on {run['date']}: {run['machine']}"
+            runs.setdefault(f"{words}; {run['versions']}", []).append(name)
+    if len(runs) == 1:
+        return next(iter(runs))
+    return "; ".join(f"{', '.join(parts)} by {words}" for words, parts in runs.items())
 
 
 def rewritten(page: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
@@ -223,11 +263,11 @@ def rewritten(page: str, tables: str, begin: str = BEGIN, end: str = END) -> str
 
 def short_tables(results: Results) -> Iterator[str]:
     """Write the lines of the README's part."""
-    machine = results["machine"]
+    run = results["runs"]["speed"]
     yield from speed_rows(results, CHOSEN)
     yield ""
     yield (
-        f"Medians of warm fits on {machine['cpu']}, {machine['cores']} cores, {results['date']}; ~ "
+        f"Medians of warm fits on {run['machine']}, {run['date']}; ~ "
         "is a sample of the seeds, scaled. [Performance](docs/performance.md) has the versions, "
         "more rows, first fits, memory, streams and Dask, and how it was measured."
     )
@@ -243,13 +283,10 @@ def speed_rows(results: Results, names: Iterable[str]) -> Iterator[str]:
 
 def tables(results: Results) -> Iterator[str]:
     """Write the lines of the manual's part."""
-    machine, named = results["machine"], results["versions"]
+    others = [name for name in PARTS if name not in ("streams", "images")]
     yield (
-        f"Medians of warm fits, all sides in one run of `python -m bench.report"
-        f"{' --quick' if results['quick'] else ''}` on {results['date']}: {machine['cpu']}, "
-        f"{machine['cores']} cores, {machine['system']}; "
-        + ", ".join(f"{name} {number}" for name, number in named.items())
-        + ". In brackets, how many times longer than meanshift_fast."
+        f"Medians of warm fits, all sides of a part in one run: {measured(results, others)}. In "
+        "brackets, how many times longer than meanshift_fast."
     )
     yield ""
     yield from speed_rows(results, results["speed"])

@@ -200,3 +200,19 @@ def test_photographs_beside_each_other_are_of_different_brightness() -> None:
     assert len(set(means)) == 4
     raster = images.raster(500)
     np.testing.assert_array_equal(raster[300:500, :200].compute(), raster.compute()[300:, :200])
+
+
+def test_parts_that_are_not_measured_anew_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "PARTS", {"one": lambda quick: {"a": 1}, "two": lambda q: {"b": 2}})
+    run = {"date": "2000-01-01", "quick": True, "machine": "an abacus", "versions": "none"}
+    old = {"runs": {"one": run, "two": run}, "a": 10, "b": 20}
+    found = report.measure(["two"], False, old)
+    assert (found["a"], found["b"]) == (10, 2)
+    assert found["runs"]["one"] == run
+    assert report.measured(old, ["one", "two"]) == (
+        "`python -m bench.report --quick` on 2000-01-01: an abacus; none"
+    )
+    both = report.measured(found, ["one", "two"])
+    assert "one by" in both
+    assert "an abacus" in both
+    assert f"two by `python -m bench.report` on {found['runs']['two']['date']}" in both
