@@ -3,8 +3,8 @@
 OpenCV's `pyrMeanShiftFiltering` at `maxLevel=0` with 100 rounds: a square window, positions and
 colours rounded in each round. The agreement is the median difference of colours. Orfeo's
 `MeanShiftSmoothing` (otb-bin of Debian), where it is installed, has the joint window, and its
-processor time counts. Wall clock needs a quiet machine. `--large` measures the raster of Dask too,
-`--write` puts the figures into `bench/results.json` and the manual.
+processor time counts. Wall clock needs a quiet machine. `--large` measures the raster of Dask too;
+`python -m bench.report --parts images` puts all into the manual.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from shutil import which
@@ -188,7 +187,6 @@ def measure(quick: bool, *, rounds: int = 3, raster_pixels: int = RASTER_PIXELS)
     rounds, side = (1, 2) if quick else (rounds, LARGE_SIDE)
     mean_shift_filter(photographs(1)[:40, :40], 8, 16, convert2lab=False)  # compiles
     return {
-        "date": datetime.now(UTC).date().isoformat(),
         "windows": {
             f"{space}, {band}": against_opencv(space, band, rounds)
             for space, band in list(WINDOWS)[: 1 if quick else None]
@@ -203,11 +201,7 @@ def measure(quick: bool, *, rounds: int = 3, raster_pixels: int = RASTER_PIXELS)
 
 
 def tables(results: Results) -> Iterator[str]:
-    """Write the lines of the manual's part; nothing for results that are older than it."""
-    if not results:
-        return
-    yield f"Measured by `python -m bench.images --write` on {results['date']}."
-    yield ""
+    """Write the lines of the manual's part."""
     yield "| photograph, 273,280 pixels, window | meanshift_fast | OpenCV | median difference |"
     yield "| --- | ---: | ---: | ---: |"
     for window, found in results["windows"].items():
@@ -253,7 +247,7 @@ def lines(results: Results) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print; perhaps write."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.images", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="of each (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="one window, few pixels")
@@ -261,14 +255,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--large", type=int, nargs="?", const=RASTER_PIXELS, default=0, metavar="N",
         help="the raster of Dask too, N x N pixels (default: %(const)s)",
     )  # fmt: skip
-    parser.add_argument("--write", action="store_true", help="into results and manual")
     chosen = parser.parse_args(arguments)
     found = measure(chosen.quick, rounds=chosen.rounds, raster_pixels=chosen.large)
     print("\n".join(lines(found)))
-    if chosen.write:
-        from bench import report  # which imports this file
-
-        report.write_images(found)
 
 
 if __name__ == "__main__":

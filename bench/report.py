@@ -87,7 +87,7 @@ def write(results: Results, pages: dict[Path, str]) -> None:
     README.write_text(rewritten(pages[README], "\n".join(short_tables(results)), *BENCH))
     text = rewritten(pages[MANUAL], "\n".join(tables(results)), *BENCH)
     text = rewritten(text, "\n".join(streams.tables(results["streams"])), *STREAMS)
-    MANUAL.write_text(rewritten(text, "\n".join(images.tables(results["images"])), *IMAGES))
+    MANUAL.write_text(rewritten(text, "\n".join(image_tables(results)), *IMAGES))
 
 
 @contextmanager
@@ -320,6 +320,14 @@ def tables(results: Results) -> Iterator[str]:
         f"A sweep over {len(results['cliffs'])} shapes of data looks for one on which another "
         f"library is faster. The nearest race: {nearest:.2g} x ({where})."
     )
+
+
+def image_tables(results: Results) -> Iterator[str]:
+    """Write the lines on images; nothing for results that are older than they."""
+    if "images" in results:
+        yield f"Measured by {measured(results, ['images'])}."
+        yield ""
+        yield from images.tables(results["images"])
 
 
 def speed_row(name: str, libraries: Results) -> str:

@@ -160,7 +160,6 @@ def found_images(orfeo: Results) -> Results:
     """Results of images, with or without Orfeo."""
     window = {"seconds": 2.0, "processor_s": 3.0, "opencv_s": 5.0, "opencv_processor_s": 9.0}
     return {
-        "date": "2026-01-02",
         "windows": dict.fromkeys(("8, 16", "16, 32", "32, 32"), window | {"apart": 0.5}),
         "orfeo": orfeo,
         "large": {"pixels": 4_372_480, "once_s": 2.0, "seconds": 30.0},
@@ -178,7 +177,7 @@ def test_tables_of_images_say_ratios_and_memory() -> None:
     assert "`mean_shift_segment` beside a large image | 79.8 bytes a pixel |" in text
     assert "peak memory of the process | 1,500 MB, 300 s |" in text
     assert "Orfeo" not in "\n".join(images.tables(found_images({})))
-    assert list(images.tables({})) == []
+    assert list(report.image_tables({})) == []
 
 
 def test_targets_of_images_are_read_with_and_without_orfeo() -> None:
