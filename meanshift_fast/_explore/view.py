@@ -24,6 +24,9 @@ from meanshift_fast._input.messages import counted
 
 STATUS_MILLISECONDS = 150  # between updates of the status line
 STEP_MILLISECONDS = 150  # for which a step of a trajectory is shown
+# From the picture of an answer to its facts: the browser draws what it has within one frame, and
+# a frame with the charts, the code and the picture takes longer than one with the picture.
+FACTS_MILLISECONDS = 100
 
 FOLLOW_BROWSER = "dark.active = matchMedia('(prefers-color-scheme: dark)').matches"
 SWITCH_THEME = """\
@@ -51,6 +54,7 @@ class View:
         self.session = Session(rows, parameters, self._note)
         self._document, self._is_setting, self._error = document, False, ""
         self._stepping: Any = None
+        self._facts: Any = None  # the callback that will show them
         self._projection: Projection | None = None  # the one that is drawn
         self.controls = Controls(
             choices_of(rows.names), self.session.parameters, self.session.limits
@@ -96,9 +100,7 @@ class View:
     def _slide(self, attribute: str, old: float, new: float) -> None:
         """Request the bandwidth of the slider."""
         if not self._is_setting:
-            bandwidth = rounded(10.0**new)
-            self._set(exact=bandwidth)
-            self._request(bandwidth=bandwidth)
+            self._request(bandwidth=rounded(10.0**new))
 
     def _type_bandwidth(self, attribute: str, old: float, new: float | None) -> None:
         if not self._is_setting and new is not None and 0.0 < new < math.inf:
@@ -129,7 +131,6 @@ class View:
         """Request the answer for other parameters."""
         self._error = ""
         self.session.change(**parameters)
-        self.curve.place.location = self.session.parameters["bandwidth"]
 
     def _set(
         self,
@@ -186,17 +187,28 @@ class View:
         if self._projection is None or answer is not self.session.answer:
             return
         self.map.draw(answer, self._projection)
-        # The browser gets the picture before all else.
-        self._document.add_next_tick_callback(partial(self._show_facts, answer))
+        self._show_facts_later()
 
-    def _show_facts(self, answer: Answer) -> None:
+    def _show_facts_later(self) -> None:
+        """Show the facts when the browser has had a frame for the picture."""
+        if self._facts is not None:
+            self._document.remove_timeout_callback(self._facts)
+        self._facts = self._document.add_timeout_callback(self._show_facts, FACTS_MILLISECONDS)
+
+    def _show_facts(self) -> None:
         """Draw sizes, rounds and code of the newest answer."""
-        if answer is not self.session.answer:
-            return
+        self._facts, answer = None, self.session.answer
         self.sizes.draw(answer)
         self.history.draw(answer)
         self.controls.python.text, self.controls.command.text = self.session.code()
+        self._show_bandwidth()
         self._show_status()
+
+    def _show_bandwidth(self) -> None:
+        """Write the bandwidth that is requested, and mark it on the curve."""
+        bandwidth = self.session.parameters["bandwidth"]
+        self._set(exact=bandwidth)
+        self.curve.place.location = bandwidth
 
     def _show_projection(self, projection: Projection) -> None:
         self._projection = projection
@@ -250,6 +262,7 @@ class View:
 
     def _show_error(self, text: str) -> None:
         self._error = text
+        self._show_bandwidth()
         self.controls.saved.text = ""
         self._show_status()
 
@@ -263,6 +276,7 @@ class View:
                 f" at bandwidth {answer.model.bandwidth_:.4g}, in {1e3 * answer.seconds:,.0f} ms"
             )
         if stage is not None and seconds_of(stage) > STATUS_MILLISECONDS / 1e3:
+            self._show_bandwidth()
             what = {"fit": "the fit", "curve": "the curve"}.get(stage[0], f"the {stage[0]}")
             text += f" &middot; <b>computing</b> {what}: {escape(stage[2])}, "
             text += f"{seconds_of(stage):.0f} s"
