@@ -187,17 +187,19 @@ class View:
         if self._projection is None or answer is not self.session.answer:
             return
         self.map.draw(answer, self._projection)
-        self._show_facts_later()
+        self._show_facts_later(answer)
 
-    def _show_facts_later(self) -> None:
+    def _show_facts_later(self, answer: Answer) -> None:
         """Show the facts when the browser has had a frame for the picture."""
         if self._facts is not None:
             self._document.remove_timeout_callback(self._facts)
-        self._facts = self._document.add_timeout_callback(self._show_facts, FACTS_MILLISECONDS)
+        self._facts = self._document.add_timeout_callback(
+            partial(self._show_facts, answer), FACTS_MILLISECONDS
+        )
 
-    def _show_facts(self) -> None:
-        """Draw sizes, rounds and code of the newest answer."""
-        self._facts, answer = None, self.session.answer
+    def _show_facts(self, answer: Answer) -> None:
+        """Draw sizes, rounds and code of an answer."""
+        self._facts = None
         self.sizes.draw(answer)
         self.history.draw(answer)
         self.controls.python.text, self.controls.command.text = self.session.code()
