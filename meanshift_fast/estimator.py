@@ -432,5 +432,6 @@ def _manual_address() -> str:
         lines = metadata.metadata("meanshift_fast").get_all("Project-URL") or []
     except metadata.PackageNotFoundError:
         return ""
-    addresses: dict[str, str] = dict(line.split(", ", 1) for line in lines)
+    parts = (line.partition(",") for line in lines)
+    addresses: dict[str, str] = {name.strip(): address.strip() for name, _, address in parts}
     return addresses.get("Documentation", "").rstrip("/")

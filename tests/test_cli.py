@@ -21,6 +21,7 @@ import pytest
 from meanshift_fast import __version__
 from meanshift_fast._cli import demo
 from meanshift_fast._cli.main import main
+from meanshift_fast._cli.parser import Parser
 
 MODULE = [sys.executable, "-m", "meanshift_fast"]
 COMMAND = [
@@ -65,6 +66,23 @@ def test_wrong_usage_of_the_package_is_that_of_the_command(monkeypatch, capsys):
 @pytest.mark.jitless
 def test_importing_the_module_of_the_command_runs_nothing():
     assert importlib.import_module("meanshift_fast.__main__").main is main
+
+
+@pytest.mark.jitless
+def test_what_argparse_sends_to_stderr_goes_there(capsys):
+    with pytest.raises(SystemExit) as end:
+        Parser(prog="meanshift-fast").exit(3, "a deprecated option\n")
+    printed = capsys.readouterr()
+    assert (end.value.code, printed.out, printed.err) == (3, "", "a deprecated option\n")
+
+
+@pytest.mark.jitless
+def test_the_manual_lists_all_commands(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    page = (Path(__file__).parents[1] / "docs/guides/command_line.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == commands
 
 
 @pytest.mark.jitless

@@ -1,5 +1,6 @@
 """The commands on files: what they answer, where it goes, and what they do when things go wrong."""
 
+import errno
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from PIL import Image
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, trace
 from meanshift_fast._cli.main import main
 from meanshift_fast._files.formats import FORMATS
+from meanshift_fast._files.npy_format import Npy
 from meanshift_fast._input import progress
 from meanshift_fast.io import open_table
 from meanshift_fast.models import load_model, save_model
@@ -612,6 +614,19 @@ def test_labels_go_to_stdout_and_the_answer_to_stderr(folder, capsys):
     assert printed.out == (folder / "o.csv").read_text()
     facts = json.loads(printed.err.removeprefix("meanshift-fast: "))
     assert (facts["rows"], facts["clusters"]) == (500, 4)
+
+
+def test_an_input_that_cannot_be_read_on_is_no_error_of_stdout(folder, capsys, monkeypatch):
+    def unreadable(table, choice, most_values):
+        yield from parts(table, choice, 100)
+        raise OSError(errno.EIO, "Input/output error")
+
+    save_model(MODEL, "m.model")
+    parts = Npy.parts
+    monkeypatch.setattr(Npy, "parts", unreadable)
+    printed = run("predict m.model t.npy -o -", capsys, code=1)
+    assert printed.out.startswith("label\n")
+    assert printed.err == "meanshift-fast: [Errno 5] Input/output error\n"
 
 
 @pytest.mark.parametrize("stream", ["", "--stream"])

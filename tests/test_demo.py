@@ -292,6 +292,20 @@ def test_the_segments_are_drawn_in_their_mean_colours_with_outlines(crop, tmp_pa
 
 
 @pytest.mark.jitless
+@pytest.mark.parametrize(("n_panels", "n_rows"), [(1, 2), (2, 2), (3, 2), (4, 3), (5, 3)])
+def test_all_panels_and_the_palette_lie_within_the_picture(n_panels, n_rows, tmp_path):
+    (panel,), black = BLACK
+    red = np.full((2, 4, 3), (255, 0, 0), np.uint8)
+    picture = tmp_path / "demo.png"
+    demo_picture.draw([panel._replace(image=red)] * n_panels, black, picture)
+    with Image.open(picture) as image:
+        assert image.size == (2800, n_rows * (200 + 640) + 80)
+    for place in (0, 1, 2, 4, 5)[:n_panels]:
+        np.testing.assert_array_equal(shown_in(picture, red.shape, *divmod(place, 2)), red)
+    np.testing.assert_array_equal(shown_in(picture, red.shape, 1, 1)[:, 1:3], 0)
+
+
+@pytest.mark.jitless
 def test_the_picture_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     picture = tmp_path / "demo.png"
     picture.write_bytes(b"yesterday's")

@@ -125,7 +125,8 @@ def test_the_html_of_an_estimator_has_no_link_while_the_package_names_no_address
 
 def test_the_html_of_an_estimator_links_the_manual_at_the_address_of_the_package(monkeypatch):
     entries = Message()
-    entries["Project-URL"] = "Changelog, https://example.org/changes"
+    entries["Project-URL"] = "https://example.org/without-a-name"
+    entries["Project-URL"] = "Changelog,https://example.org/changes"
     entries["Project-URL"] = "Documentation, https://example.org/manual/"
     monkeypatch.setattr(metadata, "metadata", lambda name: entries)
     reference = (Path(__file__).parents[1] / "docs/reference.md").read_text()

@@ -30,7 +30,7 @@ WINDOW = "--spatial-radius 1 --range-radius 2"
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """A folder of inputs, and beside them a disk with room for a file of four letters."""
+    """A folder of inputs, and beside them a disk of 8,192 bytes."""
     folder = tmp_path_factory.mktemp("tables")
     for form in (".npy", ".csv"):
         save(folder / f"t{form}", named(X))
@@ -128,9 +128,9 @@ def test_a_model_is_saved_whole_or_not_at_all(name, disk):
     ("what", "name"), [("labels", "old.npy"), ("labels", "o.csv"), ("model", "m")]
 )
 def test_the_explorer_says_that_its_file_was_not_saved(what, name, disk):
-    heard = []
+    events = []
     given = {"bandwidth": 1.0, "assign": "basin", "bin_seeding": True}
-    session = Session(rows_of(X), given, lambda *what: heard.append(what))
+    session = Session(rows_of(X), given, lambda *event: events.append(event))
     try:
         session.change(bandwidth=1.0)
         session.worker.wait()
@@ -138,8 +138,8 @@ def test_the_explorer_says_that_its_file_was_not_saved(what, name, disk):
         session.worker.wait()
     finally:
         session.close()
-    (said,) = [said for kind, said in heard if kind == "error"]
-    assert said == f"cannot write disk/{name}: {disk}"
+    (text,) = [text for kind, text in events if kind == "error"]
+    assert text == f"cannot write disk/{name}: {disk}"
 
 
 @pytest.mark.parametrize(

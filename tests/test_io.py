@@ -528,7 +528,7 @@ def test_targets_are_checked_before_the_work(unprivileged):
 @pytest.mark.parametrize("form", FORMATS)
 def test_labels_come_back_as_they_were_from_one_piece_or_many(form, tmp_path):
     labels = np.arange(-1, 99)
-    for cuts in ([], [1], [30, 60]):
+    for cuts in ([], [1], [30, 60], [0, 0, 40]):
         pieces = [(piece, None) for piece in np.split(labels, cuts)]
         path = tmp_path / f"labels{form}"
         write_whole({path: lambda part, p=pieces: write_labels(part, form, p)})

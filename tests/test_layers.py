@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ import meanshift_fast
 
 PROCESSORS = 8  # as Numba is told
 TBB = sys.platform == "linux" and platform.machine() == "x86_64"  # where the extra `test` has it
-LAYERS = ["omp", "workqueue", *["tbb"] * TBB]
+OMP = find_spec("numba.np.ufunc.omppool") is not None  # not where Numba was built without
+LAYERS = [*["omp"] * OMP, "workqueue", *["tbb"] * TBB]
 FORKED = ["fork", "fork, twice"]
 FRESH = ["forkserver", "spawn"]  # import everything anew, whatever layer the parent runs
-CHILDREN = {layer: [*FORKED, *(FRESH if layer == "omp" else [])] for layer in LAYERS}
+CHILDREN = {layer: [*FORKED, *(FRESH if layer == LAYERS[0] else [])] for layer in LAYERS}
 
 
 def start(layer, script=layers, arguments=()):

@@ -20,6 +20,7 @@ import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve, trace
 from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart, contrast, ink_of
+from meanshift_fast._pictures.legends import marks_of
 from meanshift_fast._pictures.projection import page_of
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.plot import MeanShiftDisplay
@@ -367,7 +368,7 @@ def n_hidden(ax):
     box = ax.get_legend().get_window_extent()
     points = [np.empty((0, 2))]
     points += [c.get_offsets() for c in ax.collections if isinstance(c, PathCollection)]
-    points += [line.get_xydata() for line in ax.lines if len(line.get_xydata()) > 2]
+    points += [line.get_xydata() for line in ax.lines if line.get_transform() is ax.transData]
     shown = ax.transData.transform(np.concatenate(points))
     texts = sum(box.overlaps(text.get_window_extent()) for text in ax.texts)
     return texts + np.count_nonzero(((shown > box.min) & (shown < box.max)).all(axis=1))
@@ -387,6 +388,24 @@ def test_the_legend_of_small_axes_hides_no_data_or_is_left_out(name):
     tiny = plt.figure(figsize=(1, 1)).add_subplot()
     DRAWN[name](ax=tiny)
     assert tiny.get_legend() is None
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_caller_may_have_drawn_an_image_of_four_columns(name):
+    ax = plt.figure().add_subplot()
+    ax.imshow(np.zeros((3, 4)), extent=(0, 1, 0, 1))
+    DRAWN[name](ax=ax)
+    assert np.shape(ax.images[0].get_array()) == (3, 4)
+
+
+def test_a_line_of_two_points_is_data_and_one_from_end_to_end_is_not():
+    ax = plt.figure().add_subplot()
+    ax.axhline(0.25)
+    ax.axvline(0.25)
+    assert marks_of(ax).paths == []
+    ax.plot([0, 1], [0, 1])
+    (path,) = marks_of(ax).paths
+    np.testing.assert_allclose(path.vertices, ax.transData.transform([[0, 0], [1, 1]]))
 
 
 @pytest.mark.parametrize("name", DRAWN)

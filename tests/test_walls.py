@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import meanshift_fast
+from meanshift_fast._index.kernels import KERNELS
 
 PACKAGE = Path(meanshift_fast.__file__).parent
 # What each folder may import of the package, besides itself. The faces are the modules on top.
@@ -70,12 +71,29 @@ def test_no_face_imports_the_command_line(path):
     assert "_cli" not in {names[0] for names in imported(path)} or path.stem == "__main__"
 
 
+def kernels_compared(text):
+    """The names of kernels with which a text compares, or which it matches."""
+    branches = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Compare | ast.MatchValue)]
+    parts = [part for branch in branches for part in ast.walk(branch)]
+    return {part.value for part in parts if isinstance(part, ast.Constant)} & {*KERNELS}
+
+
 @pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
 def test_no_branch_compares_with_the_name_of_a_kernel(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Compare):
-            for side in (node.left, *node.comparators):
-                assert getattr(side, "value", None) not in ("flat", "gaussian")
+    assert kernels_compared(path.read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    "branch",
+    [
+        'if kernel == "flat": ...',
+        'if "flat" != kernel: ...',
+        'if kernel in ("flat", None): ...',
+        'match kernel:\n    case None | "flat": ...',
+    ],
+)
+def test_every_form_of_such_a_branch_is_noticed(branch):
+    assert kernels_compared(branch) == {"flat"}
 
 
 def test_there_are_no_circles():

@@ -213,9 +213,23 @@ def stdout_named() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        if error.errno is None or error.filename is not None:  # of the input, which names itself
-            raise
-        raise OSError(f"cannot write to standard output: {error.strerror}") from error
+        raise OSError(f"cannot write to standard output: {error.strerror or error}") from error
+
+
+class _Stdout:
+    """The bytes of standard output, which errors of writing them name; reading has its own."""
+
+    closed = False  # as pyarrow demands of a file
+
+    def write(self, data: Any) -> int:
+        """Write bytes."""
+        with stdout_named():
+            return sys.stdout.buffer.write(data)
+
+    def flush(self) -> None:
+        """Flush what is buffered."""
+        with stdout_named():
+            sys.stdout.buffer.flush()
 
 
 def print_note(message: str, before: str = "") -> None:
@@ -388,9 +402,9 @@ def _written(
         deque(counting(), maxlen=0)
     elif str(arguments.output) == "-":
         write_whole(others)
-        with stdout_named():
-            write_labels(sys.stdout.buffer, ".csv", counting())
-            sys.stdout.buffer.flush()
+        stdout: Any = _Stdout()
+        write_labels(stdout, ".csv", counting())
+        stdout.flush()
     else:
         form = arguments.output.suffix.lower()
         labels = {arguments.output: lambda part: write_labels(part, form, counting())}

@@ -39,8 +39,8 @@ def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> No
     """Print all stages on the table, then cluster and segment the photograph and draw it as PNG.
 
     With ``compare`` scikit-learn runs on the same pixels too, which takes about half a minute, and
-    OpenCV's filter where it is installed. An
-    ImportError names a missing package after the table and before the photograph.
+    OpenCV's filter where it is installed. An ImportError names a missing package after the table
+    and before the photograph.
     """
     if not output.parent.is_dir():
         raise NotADirectoryError(

@@ -56,9 +56,8 @@ def draw(panels: Sequence[Panel], palette: Palette, output: Path) -> None:
     n_rows, n_columns = panels[0].image.shape[:2]
     height = _SIDE * n_rows / n_columns
     full_width = 2 * _SIDE + 3 * _MARGIN
-    full_height = (1 + len(panels)) // 2 * (height + _HEAD) + _MARGIN
-    if len(panels) % 2 == 0:
-        full_height += height + _HEAD
+    n_rows_of_panels = max(len(panels) // 2 + 1, 2)
+    full_height = n_rows_of_panels * (height + _HEAD) + _MARGIN
     figure = Figure(figsize=(full_width, full_height), dpi=_DOTS, facecolor="white")
 
     def axes_at(place: int, title: str, note: str) -> "Axes":

@@ -34,7 +34,10 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print help and version at once: argparse drops the error of a full disk."""
-        print_line(message, end="")
+        if file is sys.stdout:
+            print_line(message, end="")
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         """Print one line, and end with code 2."""

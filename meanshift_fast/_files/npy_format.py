@@ -109,10 +109,11 @@ def write_npy(file: IO[bytes], batches: Iterable[NDArray[Any]]) -> None:
 
     By the file's own ``write``: where a disk is full, `np.save` does not say so.
     """
-    n_rows = 0
+    n_rows, is_first = 0, True
     for batch in batches:
-        if n_rows == 0:
+        if is_first:
             _npy_header(file, batch, 0)
+            is_first = False
         file.write(np.ascontiguousarray(batch).data)
         n_rows += len(batch)
     file.seek(0)

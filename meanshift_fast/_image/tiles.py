@@ -230,7 +230,7 @@ def _of_tile(
     box: Box = tuple(map(tuple, block_info[0]["array-location"][:3]))
     n_space = source.picture.n_space
     flat = endpoints.reshape(-1, endpoints.shape[3]).copy()
-    bands = np.empty((*endpoints.shape[:3], endpoints.shape[3] - n_space))  # read where masked
+    bands = np.empty((*endpoints.shape[:3], endpoints.shape[3] - n_space))  # only its shape is read
     part = source.picture._replace(bands=bands, channel_axis=-1)
     if source.picture.mask is not None:
         part = source.load(box)._replace(channel_axis=-1)

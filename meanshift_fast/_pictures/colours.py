@@ -59,7 +59,10 @@ def colours_apart(centers: _Floats) -> list[str]:
 
 
 def farthest_colour(taken: NDArray[np.int64], offsets: _Floats) -> int:
-    """The number of the colour whose nearest centre, of those so far apart, is farthest."""
+    """The number of the colour whose nearest centre is farthest away.
+
+    ``offsets``: from each centre so far.
+    """
     away = np.full(len(COLOURS), np.inf)
     np.minimum.at(away, taken, np.linalg.norm(offsets, axis=1))
     return int(away.argmax())

@@ -83,7 +83,8 @@ def marks_of(ax: "Axes") -> Marks:
             points.append(drawn.get_offset_transform().transform(drawn.get_offsets()))
     for image in ax.images:
         pixels = np.asarray(image.get_array())
-        if pixels.shape[-1] == 4:  # a raster of rows; basins have no opacity
+        # A raster of rows; basins have no opacity.
+        if pixels.ndim == 3 and pixels.shape[2] == 4:
             left, right, bottom, top = image.get_extent()
             up, across = np.nonzero(pixels[:, :, 3])
             share = np.column_stack([across + 0.5, up + 0.5]) / pixels.shape[1::-1]
@@ -91,7 +92,8 @@ def marks_of(ax: "Axes") -> Marks:
                 ax.transData.transform(share * [right - left, top - bottom] + [left, bottom])
             )
     for line in ax.lines:
-        if len(np.asarray(line.get_path().vertices)) > 2:
+        # Between 0 and 1 the transform of the axes equals that of the data.
+        if line.get_transform() is ax.transData:
             paths.append(line.get_transform().transform_path(line.get_path()))
     for artist in (*ax.texts, *(bar for twin in twins_of(ax) for bar in twin.patches)):
         boxes.append(artist.get_window_extent().get_points())

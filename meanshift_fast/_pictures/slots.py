@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 GAP = 0.01  # of the figure, to the neighbours' axes
 MAX_STEPS = 12  # of making axes smaller
-MAX_LAYOUTS = 40  # of a figure of one axes; most need one, by steps of some pixels ten
+# Of a figure of one axes. Most figures need one layout; one that shrinks by some pixels at a time
+# needs ten.
+MAX_LAYOUTS = 40
 TOLERANCE = 0.0001  # of the figure, by which words may reach out of a slot
 
 
