@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"measure these anew, of {', '.join(PARTS)}; the others are as they were",
     )  # fmt: skip
     chosen = parser.parse_args(arguments)
-    if chosen.quick and chosen.check:
-        parser.error("--check needs the full sizes that the targets speak of; leave out --quick")
+    if chosen.quick and (chosen.check or chosen.parts is not None):
+        parser.error("--check and --parts need the full sizes; leave out --quick")
 
     # Half an hour before the last line is the time to fail.
     pages = {path: path.read_text() for path in (README, MANUAL)}
@@ -86,7 +86,7 @@ def write(results: Results, pages: dict[Path, str]) -> None:
         )
     README.write_text(rewritten(pages[README], "\n".join(short_tables(results)), *BENCH))
     text = rewritten(pages[MANUAL], "\n".join(tables(results)), *BENCH)
-    text = rewritten(text, "\n".join(streams.tables(results["streams"])), *STREAMS)
+    text = rewritten(text, "\n".join(stream_tables(results)), *STREAMS)
     MANUAL.write_text(rewritten(text, "\n".join(image_tables(results)), *IMAGES))
 
 
@@ -320,6 +320,13 @@ def tables(results: Results) -> Iterator[str]:
         f"A sweep over {len(results['cliffs'])} shapes of data looks for one on which another "
         f"library is faster. The nearest race: {nearest:.2g} x ({where})."
     )
+
+
+def stream_tables(results: Results) -> Iterator[str]:
+    """Write the lines on streams."""
+    yield f"Measured by {measured(results, ['streams'])}."
+    yield ""
+    yield from streams.tables(results["streams"])
 
 
 def image_tables(results: Results) -> Iterator[str]:

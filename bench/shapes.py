@@ -225,11 +225,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     every_name = [*FAMILIES, *PUBLIC_KINDS]
     parser.add_argument("families", nargs="*", choices=[[], *every_name], metavar="FAMILY")
-    parser.add_argument("--public", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--write", action="store_true")
-    parser.add_argument("--picture")
+    parser.add_argument("--public", action="store_true", help="the kinds of public suites")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="tables of each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="put the families' table in the manual"
+    )
+    parser.add_argument("--picture", metavar="FILE", help="draw the first table of each")
     asked = parser.parse_args()
+    if asked.write and (asked.public or asked.families):
+        parser.error("--write is of all families; leave out --public and names")
     names = asked.families or list(PUBLIC_KINDS if asked.public else FAMILIES)
     warnings.simplefilter("ignore")
     every = []

@@ -37,8 +37,11 @@ class Target(NamedTuple):
     at_least: bool = True
 
     def shortfall(self, results: Results) -> str | None:
-        """Tell how the figure misses the bound; None if it does not."""
-        figure = self.figure(results)
+        """Say how the figure misses the bound; None if it does not."""
+        try:
+            figure = self.figure(results)
+        except KeyError:
+            return f"{self.name} {self.work}: not measured"
         if figure >= self.bound if self.at_least else figure <= self.bound:
             return None
         word = "at least" if self.at_least else "at most"

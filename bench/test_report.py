@@ -42,6 +42,7 @@ def test_a_page_without_its_markers_is_refused(page: str) -> None:
 def test_a_target_tells_how_it_is_missed() -> None:
     most = Target("T8", "time", lambda results: results["time"], 12, "s", at_least=False)
     assert most.shortfall({"time": 12.0}) is None
+    assert most.shortfall({}) == "T8 time: not measured"
     assert most.shortfall({"time": 12.5}) == "T8 time: 12.5 s, must be at most 12 s"
     least = most._replace(at_least=True)
     assert least.shortfall({"time": 12.0}) is None

@@ -185,14 +185,15 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
     ascend by itself, whatever ``coalesce`` is.
 
     The saddle of two basins is the highest value, over pairs of neighbouring rows in them, of the
-    lower density of the two. Rows are neighbours where one is among the seven nearest distinct
-    rows of the other, ties included, and no farther than two radii of the ball, which is
-    ``2 * sqrt(n_features + 2)`` bandwidths of the Gaussian. Basins join in the order of falling
-    saddles, the less dense to the denser [3]_. "auto" measures a mode's *contrast*,
-    its prominence times its height above the saddle in standard errors, merges below the widest gap
-    of the contrasts between 0.25 and 4.5, by ratios and with these two among them, and no mode that
-    has no saddle. A sum of kernel values has a variance of ``2**(-n_features / 2)`` times itself,
-    ``4 / (n_features + 4)`` with the flat kernel.
+    lower density of the two. Rows are neighbours where one is among the seven nearest distinct rows
+    of the other, ties included, and no farther than two radii of the ball, of the Gaussian
+    ``2 * sqrt(n_features + 2)`` bandwidths. Basins join in the order of falling saddles,
+    the less dense to the denser [3]_. "auto" measures a mode's *contrast*, its prominence times its
+    height above the saddle in standard errors, and merges the modes whose contrast is at most the
+    geometric middle of the widest gap, by ratio, between the sorted contrasts: clipped to 0.25 and
+    4.5, these two included. A mode without a saddle is not merged. A sum of kernel values has a
+    variance of ``2**(-n_features / 2)`` times itself, ``4 / (n_features + 4)`` with the flat
+    kernel.
 
     Differs from :class:`sklearn.cluster.MeanShift` where that is better: all threads by default;
     ``predict`` honours ``cluster_all``; an estimated bandwidth of zero gives each distinct row

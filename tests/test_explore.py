@@ -22,6 +22,7 @@ from tornado.websocket import websocket_connect
 import meanshift_fast.explore
 from meanshift_fast import MeanShift
 from meanshift_fast._cli.main import main
+from meanshift_fast._explore.figures import MAX_BARS
 from meanshift_fast._explore.rows import rows_of
 from meanshift_fast._explore.themes import DARK, LIGHT, TEMPLATE
 from meanshift_fast._explore.view import View
@@ -92,6 +93,20 @@ def test_an_exact_bandwidth_moves_the_slider(shown):
     settled(view)
     assert view.session.answer.model.bandwidth_ == 1.2345678
     assert view.controls.bandwidth.value == pytest.approx(np.log10(1.2345678))
+
+
+def test_the_facts_of_two_quick_answers_are_the_second_s(shown):
+    view = shown(demo_table())
+    first = view.session.answer
+    view.controls.bandwidth.value = 0.0
+    view.session.worker.wait()
+    second = view.session.answer
+    assert len(second.colours) != len(first.colours)
+    for answer in (first, second):  # as if each had been the newest when it came
+        view.session.answer = answer
+        view._show_answer(answer)
+    settled(view)
+    assert len(view.sizes.bars.data["x"]) == min(len(second.colours), MAX_BARS)
 
 
 def test_a_click_on_the_curve_goes_there(shown):

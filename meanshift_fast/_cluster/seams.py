@@ -8,8 +8,9 @@ from meanshift_fast._cluster.modes import merge_modes, merging_radius
 from meanshift_fast._input.metrics import short_way
 from meanshift_fast._input.scaling import Units
 
-# Of the radius of a query, whose answers are measured anew: a tree's distances round otherwise.
-WITHIN_ROUNDING = 1.0 + 1e-9
+# A query's ball is larger by so much of the radius, and by so much of the largest period: positions
+# are brought between the seams, and a tree's distances round otherwise. Answers are measured anew.
+RADIUS_ROUNDING, PERIOD_ROUNDING = 1e-9, 1e-15
 
 
 def merge_in(
@@ -41,10 +42,12 @@ def merge_in(
     kept = np.zeros(len(waiting), dtype=bool)
     is_waiting = np.ones(len(waiting), dtype=bool)
     tree = _periodic_tree(waiting, units.period)
+    longest = float(units.period[np.isfinite(units.period)].max())
+    reach = radius * (1.0 + RADIUS_ROUNDING) + longest * PERIOD_ROUNDING
     for mode in range(len(waiting)):  # the heaviest first
         if is_waiting[mode]:
             kept[mode] = True
-            near = tree.query_ball_point(tree.data[mode], radius * WITHIN_ROUNDING)
+            near = tree.query_ball_point(tree.data[mode], reach)
             away = short_way(waiting[near], waiting[mode], units.period)
             is_within = np.einsum("rf,rf->r", away, away) <= radius * radius
             is_waiting[np.array(near)[is_within]] = False

@@ -265,11 +265,12 @@ def fit(
     history = np.empty((len(totals), HISTORY_DTYPE.itemsize // 8))
     labels, order = np.empty(n_rows, dtype=np.int64), np.arange(n_rows, dtype=np.int32)
     slots = np.zeros((2, 1 << (2 * n_rows).bit_length()), dtype=np.int32)
+    merging = merging_radius(radius)
     # Python's numbers: for others `_fit` would compile anew, for 8 s.
     n_modes, n_rounds = _fit(
         points, radius, float(min(settings.min_bin_freq, n_rows + 1)),
         (_SINGLES * bandwidth).dtype == np.float32, rest_of(settings.tol, radius),
-        merging_radius(radius) ** 2, limit_square(settings.limit(radius)), order, slots, positions,
+        merging * merging, limit_square(settings.limit(radius)), order, slots, positions,
         support, kept, totals, history, history.view(np.int64), labels,
     )  # fmt: skip
     kept, rounds = kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]

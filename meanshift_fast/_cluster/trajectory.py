@@ -1,6 +1,6 @@
 """The trajectory of one point: the mean of its neighbours, again and again.
 
-    in the plane                                 a kernel's mean in plain NumPy   \
+    Euclidean                                    a kernel's mean in plain NumPy   \
                                                                                    > trajectory
     on a sphere, or where columns wrap           an index without any error       /
 
@@ -58,7 +58,8 @@ def trajectories(
         """As `step`, in the engine's columns."""
         mean = position[None].copy()
         support, moves = index.shift(mean)
-        return mean[0], float(support[0]), float(moves[0])
+        # A fit's trajectory rests where its neighbourhood weighs nothing.
+        return mean[0], float(support[0]), float(moves[0]) if support[0] else 0.0
 
     found = []
     for start, origin in zip(units.enter(begun), starts, strict=True):

@@ -54,7 +54,7 @@ class View:
         self.session = Session(rows, parameters, self._note)
         self._document, self._is_setting, self._error = document, False, ""
         self._stepping: Any = None
-        self._facts: Any = None  # the callback that will show them
+        self._drawn: Answer | None = None  # the newest, while its facts wait for its picture
         self._projection: Projection | None = None  # the one that is drawn
         self.controls = Controls(
             choices_of(rows.names), self.session.parameters, self.session.limits
@@ -187,21 +187,16 @@ class View:
         if self._projection is None or answer is not self.session.answer:
             return
         self.map.draw(answer, self._projection)
-        self._show_facts_later(answer)
+        if self._drawn is None:
+            self._document.add_timeout_callback(self._show_facts, FACTS_MILLISECONDS)
+        self._drawn = answer
 
-    def _show_facts_later(self, answer: Answer) -> None:
-        """Show the facts when the browser has had a frame for the picture."""
-        if self._facts is not None:
-            self._document.remove_timeout_callback(self._facts)
-        self._facts = self._document.add_timeout_callback(
-            partial(self._show_facts, answer), FACTS_MILLISECONDS
-        )
-
-    def _show_facts(self, answer: Answer) -> None:
-        """Draw sizes, rounds and code of an answer."""
-        self._facts = None
-        self.sizes.draw(answer)
-        self.history.draw(answer)
+    def _show_facts(self) -> None:
+        """Draw sizes, rounds and code of the answer that is drawn."""
+        answer, self._drawn = self._drawn, None
+        if answer is not None:
+            self.sizes.draw(answer)
+            self.history.draw(answer)
         self.controls.python.text, self.controls.command.text = self.session.code()
         self._show_bandwidth()
         self._show_status()

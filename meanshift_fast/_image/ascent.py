@@ -40,7 +40,7 @@ ON_PATH = -2  # on the trajectory that is followed at present
 GONE = -3  # the endpoint lies beyond what is in memory
 # More steps than this would not fit in a memo.
 MAX_ITERATIONS = 1 << 16
-MIN_MEMO_POSITIONS = 1 << 14  # of a thread: 1.3 MB; 1 << 16 is no faster, (8, 16) 15 % slower
+MIN_MEMO_POSITIONS = 1 << 14  # of a thread: 1.3 MB; with 1 << 16 (8, 16) is 15 % slower
 TAKEN_PIXELS = 256  # pixels that a thread takes at a time
 BLOCK_SIDE = 32  # pixels: trajectories of neighbours share positions in the memo
 NUMBER = np.uint32  # the numbers of pixels: half the memory of int64

@@ -193,7 +193,7 @@ class Request(NamedTuple):
 
 
 class Kernel(Protocol):
-    """How rows count, and all that the rest of the package has to know of it.
+    """How rows count, and all that the rest of the package uses of it.
 
     Attributes
     ----------

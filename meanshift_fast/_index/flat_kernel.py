@@ -25,7 +25,7 @@ class FlatKernel(Kernel):
     title = "flat"
 
     def index(self, tree: MomentTree, request: Request) -> tuple[Index, str]:
-        """Soft cells, or rows; `choice.py` knows other indexes of balls, which need no tree."""
+        """Soft cells, or rows; `choice.py` has the indexes of balls that need no tree."""
         if request.widths.size:
             cells = soft_cells.with_widths(tree, request.widths * request.radius)
             return soft_cells.SoftCellIndex(cells, request.radius), "the rows are wide cells"

@@ -14,7 +14,7 @@ TASK_LEAVES = 256  # those of a block of blocks
 
 
 class PackedModes(NamedTuple):
-    """PackedModes in lanes, and their numbers.
+    """Modes in lanes, and their numbers.
 
     Attributes
     ----------

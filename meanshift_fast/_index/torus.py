@@ -189,6 +189,10 @@ class TorusIndex(Index):
         """Of the rows and their images, at the places brought between the seams."""
         return self.inner.density(wrapped(places.copy(), self.period))
 
+    def with_accuracy(self, accuracy: float) -> Self:
+        """The same with another error."""
+        return replace(self, inner=self.inner.with_accuracy(accuracy))
+
     def refined(self) -> Self:
         """The same with a stricter bound on the error."""
         return replace(self, inner=self.inner.refined())

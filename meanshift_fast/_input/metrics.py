@@ -11,9 +11,9 @@ serve as they are. A mean of unit vectors lies inside the sphere; the direction 
 shift leads, and `_index/sphere.py` brings it back. Angles come from chords and from arctan2: near 0
 the arccosine of a dot product has lost half of the digits.
 
-A metric is a class here and an entry of `_METRICS`. The engine does not know it by name: it sees the
-`Units` that a metric makes, whose ``angle`` or ``period`` say that the space is a sphere or wraps
-around. Pictures choose a page by its ``page`` (`_pictures/spaces.py`).
+A metric is a class here and an entry of `_METRICS`. The engine does not know it by name: it sees
+the `Units` that a metric makes, whose ``angle`` or ``period`` say that the space is a sphere or
+wraps around. Pictures choose a page by its ``page`` (`_pictures/spaces.py`).
 """
 
 import math
