@@ -157,7 +157,7 @@ def test_rows_in_parts_fall_into_the_same_bins(far, bin_size, monkeypatch):
     np.testing.assert_array_equal(counts, often[np.argsort(first)])
     monkeypatch.setattr(thresholds, "MIN_PARALLEL_BIN_ROWS", 100)
     for n_parts in (2, 3, 7):
-        monkeypatch.setattr(seeding, "available_threads", lambda n=n_parts: n)
+        monkeypatch.setattr(seeding, "part_count", lambda n=n_parts: n)
         found = seeding.find_bins(X, bin_size, everywhere)
         np.testing.assert_array_equal(found[0], rows, strict=True)
         np.testing.assert_array_equal(found[1], counts, strict=True)
