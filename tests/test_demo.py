@@ -16,9 +16,9 @@ from sklearn.datasets import load_sample_image
 
 from meanshift_fast import MeanShift, estimate_bandwidth, trace
 from meanshift_fast._cli import demo, demo_picture
-from meanshift_fast._cli.commands import print_line
 from meanshift_fast._cli.demo_picture import OUTLINE, Palette, Panel, outlined
 from meanshift_fast._cli.main import main
+from meanshift_fast._cli.output import print_line
 from meanshift_fast.datasets import china_pixels, demo_table
 from meanshift_fast.image import mean_shift_filter, mean_shift_segment
 

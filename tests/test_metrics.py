@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import naive_metrics as naive
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, mean_shift, trace
-from meanshift_fast._input.metrics import metric_of, wrapped
+from meanshift_fast._input.metrics import metric_of
+from meanshift_fast._input.wrapping import wrapped
 from meanshift_fast.models import load_model, save_model
 from meanshift_fast.stream import fit_batches
 

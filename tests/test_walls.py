@@ -53,6 +53,22 @@ def test_a_folder_imports_what_lies_below_it(path):
     assert found <= BELOW[wing]
 
 
+def lines_of(node):
+    """How many lines a function has besides its docstring."""
+    first = node.body[0]
+    documented = ast.get_docstring(node) is not None
+    n_documented = first.end_lineno - first.lineno + 1 if documented else 0
+    return node.end_lineno - node.lineno + 1 - n_documented
+
+
+@pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
+def test_a_module_and_its_functions_fit_in_the_head(path):
+    text = path.read_text()
+    assert text.count("\n") <= 450
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    assert max(map(lines_of, functions), default=0) <= 60
+
+
 @pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
 def test_no_private_name_of_a_face_is_imported(path):
     for names in imported(path):

@@ -2,7 +2,7 @@
 
     signals      arguments, image_options, parser -> main -> commands, segment, explore, info, demo
                                                                 |
-                                                          places, memory
+                                                          places, memory, output
 
 Imports the public faces, `_input` (messages, progress, metrics, remarks) and `_files`, and none of
 the engine's folders.

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 import meanshift_fast
 from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._cli.memory import free_memory
+from meanshift_fast._cli.output import Stdout, print_line, print_note
 from meanshift_fast._cli.places import (
     bandwidth_text,
     in_engine_units,
@@ -198,46 +199,6 @@ def trace(arguments: Namespace) -> None:
     print_answer(arguments, facts, traced_text(arguments, traced))
 
 
-def print_line(line: str = "", end: str = "\n") -> None:
-    """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    with stdout_named():
-        print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
-
-
-@contextmanager
-def stdout_named() -> Iterator[None]:
-    """Name standard output in an error of writing to it; a reader that has left is none."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OSError(f"cannot write to standard output: {error.strerror or error}") from error
-
-
-class _Stdout:
-    """The bytes of standard output, which errors of writing them name; reading has its own."""
-
-    closed = False  # as pyarrow demands of a file
-
-    def write(self, data: Any) -> int:
-        """Write bytes."""
-        with stdout_named():
-            return sys.stdout.buffer.write(data)
-
-    def flush(self) -> None:
-        """Flush what is buffered."""
-        with stdout_named():
-            sys.stdout.buffer.flush()
-
-
-def print_note(message: str, before: str = "") -> None:
-    """Print one line on stderr, where there is one: `print` to None writes to stdout."""
-    if sys.stderr is not None:
-        print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
-
-
 def opened(arguments: Namespace) -> Table:
     """Open the input by the options for it; columns that are left out are listed on stderr."""
     options = ("columns", "exclude", "format", "delimiter", "decimal", "header", "comment")
@@ -402,7 +363,7 @@ def _written(
         deque(counting(), maxlen=0)
     elif str(arguments.output) == "-":
         write_whole(others)
-        stdout: Any = _Stdout()
+        stdout: Any = Stdout()
         write_labels(stdout, ".csv", counting())
         stdout.flush()
     else:

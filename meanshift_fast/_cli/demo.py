@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 import meanshift_fast
-from meanshift_fast._cli.commands import print_line
 from meanshift_fast._cli.demo_picture import Palette, Panel, draw, outlined, require_matplotlib
+from meanshift_fast._cli.output import print_line
 from meanshift_fast._files.atomic import check_target
 from meanshift_fast._input.messages import quoted
 from meanshift_fast.datasets import china_pixels, demo_table

@@ -6,7 +6,7 @@ import platform
 from argparse import Namespace
 
 import meanshift_fast
-from meanshift_fast._cli.commands import print_line
+from meanshift_fast._cli.output import print_line
 from meanshift_fast.warmup import cache_folders, threads_and_layer
 
 PACKAGES = (

@@ -32,9 +32,9 @@ from meanshift_fast._cli.arguments import (
     table_file,
     whole,
 )
-from meanshift_fast._cli.commands import print_note
 from meanshift_fast._cli.image_options import add_segment
 from meanshift_fast._cli.info import info
+from meanshift_fast._cli.output import print_note
 from meanshift_fast._cli.parser import SHELLS, Parser, PrintCompletion
 from meanshift_fast._cli.places import add_degrees
 from meanshift_fast._cli.places import clash as clash_of_metrics

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from meanshift_fast._cli.commands import print_line, print_note
+from meanshift_fast._cli.output import print_line, print_note
 from meanshift_fast._input.messages import quoted
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cli.commands import print_line
+from meanshift_fast._cli.output import print_line
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.images import (
     ImageFile,

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meanshift_fast._cluster.modes import merge_modes, merging_radius
-from meanshift_fast._input.metrics import short_way
 from meanshift_fast._input.scaling import Units
+from meanshift_fast._input.wrapping import short_way
 
 # A query's ball is larger by so much of the radius, and by so much of the largest period: positions
 # are brought between the seams, and a tree's distances round otherwise. Answers are measured anew.

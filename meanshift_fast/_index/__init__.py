@@ -12,6 +12,7 @@
     choice (which index), exact (a bandwidth of 0), equal_rows, stopping, thresholds
     gaussian_products --> gaussian_index: shifts of rows that fill many columns, by matrix products
     gaussian_index --> gaussian --> gaussian_sums, error_bounds, series; newton polishes modes
+    box_distances: of positions to boxes and leaves, for traversal, gaussian, nearest, neighbours
     kth_neighbors --> kth_search, kth_products, kth_select; nearest --> nearest_kernels
     projected --> neighbour_list, of rows near a position while it moves little
     singles --> product_levels --> products         rows that fill many columns, by matrix products

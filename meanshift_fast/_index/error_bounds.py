@@ -11,8 +11,9 @@ docs/explanations/gaussian_promise.md derives every bound; its sections are name
 import math
 from typing import Any, NamedTuple
 
+from meanshift_fast._index.box_distances import distances_sq, gaps_sq
 from meanshift_fast._index.sigma_points import HUGE
-from meanshift_fast._index.traversal import distances_sq, gaps_sq, push_children
+from meanshift_fast._index.traversal import push_children
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import (
     LANES,

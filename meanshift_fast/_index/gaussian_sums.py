@@ -15,9 +15,10 @@ added up. How many a pass takes is its ``depth``:
 
 import math
 
+from meanshift_fast._index.box_distances import distances_sq, gaps_sq
 from meanshift_fast._index.error_bounds import Center, choose_reference, limits_of, summable
 from meanshift_fast._index.sigma_points import HUGE
-from meanshift_fast._index.traversal import distances_sq, gaps_sq, push_children
+from meanshift_fast._index.traversal import push_children
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import bits, exp, full, item, load, lowest, mask_of, put, store, where
 

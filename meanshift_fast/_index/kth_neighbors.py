@@ -17,8 +17,9 @@ from meanshift_fast._index.equal_rows import distinct_rows, may_repeat
 from meanshift_fast._index.kth_search import search_all
 from meanshift_fast._index.kth_select import kth_sq
 from meanshift_fast._index.torus import repeated
-from meanshift_fast._input.metrics import EUCLIDEAN, Metric, short_way
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.weights import UNWEIGHTED
+from meanshift_fast._input.wrapping import short_way
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, load, store

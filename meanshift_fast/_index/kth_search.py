@@ -26,8 +26,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._index.box_distances import gap_and_span
 from meanshift_fast._index.kth_select import kth_sq
-from meanshift_fast._index.traversal import STACK_BLOCKS, gap_and_span, push_children
+from meanshift_fast._index.traversal import STACK_BLOCKS, push_children
 from meanshift_fast._jit.compiler import empty_floats, empty_integers, inlined, parallel, step
 from meanshift_fast._jit.simd import (
     LANES,

@@ -6,7 +6,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index.traversal import distances_sq, gap_and_span, gaps_sq
+from meanshift_fast._index.box_distances import distances_sq, gap_and_span, gaps_sq
 from meanshift_fast._jit.compiler import empty_floats, parallel, serial, step
 from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, store, where
 

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index.traversal import FEATURES_A_CHECK, gap_and_span, push_children
+from meanshift_fast._index.box_distances import gap_and_span
+from meanshift_fast._index.traversal import FEATURES_A_CHECK, push_children
 from meanshift_fast._jit.compiler import step
 from meanshift_fast._jit.simd import LANES, bits, full, fused, item, load, lowest, put, store, total
 

@@ -14,14 +14,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._index.box_distances import distances_sq, gap_and_span, gaps_sq
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._index.traversal import (
-    STACK_BLOCKS,
-    distances_sq,
-    gap_and_span,
-    gaps_sq,
-    push_children,
-)
+from meanshift_fast._index.traversal import STACK_BLOCKS, push_children
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, step
 from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, store

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.equal_rows import distinct_rows, equal_rows
-from meanshift_fast._input.metrics import wrapped
 from meanshift_fast._input.scaling import readonly, readonly_table
+from meanshift_fast._input.wrapping import wrapped
 
 MARGIN = 1.0 + 1e-9  # times the reach: an image may be rounded
 

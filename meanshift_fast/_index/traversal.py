@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._index.box_distances import gap_and_span
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -91,43 +92,9 @@ class Group(NamedTuple):
     scratch: NDArray[np.float64]
 
 
-# The steps of every traversal of the tree: its box test, and its depth-first walk. Other walks are
-# those of labels (`nearest_kernels.py`: the nearest node first) and of modes (`_cluster/modes.py`:
-# the stack says which blocks are in the ball as a whole).
-
-
-@step
-def gap_and_span(low_edge, high_edge, low, high):
-    """Along one feature: the least and the largest distance of a box from sixteen others.
-
-    One expression for the kernels that must agree with the test of a row. The span may be negative:
-    its square is used. A NaN stays one, and is near nothing.
-    """
-    below, above = low_edge - high, low - high_edge
-    gap = where(below > above, below, above)
-    return where(gap < 0.0, full(0.0), gap), where(below > above, above, below)
-
-
-@step
-def gaps_sq(lower, upper, block, n_features, values, at):
-    """Squared distances of a position, the values from ``at`` on, to a block's sixteen boxes."""
-    gap_sq = full(0.0)
-    for f in range(n_features):
-        edges = load(lower, block * n_features + f), load(upper, block * n_features + f)
-        value = item(values, at + f)
-        gap, _ = gap_and_span(edges[0], edges[1], value, value)
-        gap_sq = gap_sq + gap * gap
-    return gap_sq
-
-
-@step
-def distances_sq(points, leaf, n_features, values, at):
-    """Squared distances of such a position to sixteen points; infinite to what fills up a leaf."""
-    distance_sq = full(0.0)
-    for f in range(n_features):
-        away = load(points, leaf * n_features + f) - item(values, at + f)
-        distance_sq = distance_sq + away * away
-    return distance_sq
+# The depth-first walk of every traversal of the tree. Other walks are those of labels
+# (`nearest_kernels.py`: the nearest node first) and of modes (`_cluster/modes.py`: the stack says
+# which blocks are in the ball as a whole).
 
 
 @step

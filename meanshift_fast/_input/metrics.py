@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.scaling import NO_PERIOD, Units, checked_lengths, overflows, units_of
+from meanshift_fast._input.wrapping import short_way, wrapped
 
 EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
 
@@ -436,23 +437,6 @@ def _listed(period: Any) -> list[Any]:
                 f"{quoted(length)} among {quoted(period)}"
             )
     return list(period)
-
-
-def wrapped(table: NDArray[Any], period: NDArray[np.float64]) -> NDArray[Any]:
-    """Wrap the columns of a table, in place, to [0, period); those of infinite period stay."""
-    for column in np.flatnonzero(period < math.inf):
-        values = np.mod(table[:, column], period[column])
-        # What is just below 0 is rounded up to the period.
-        table[:, column] = np.where(values < table.dtype.type(period[column]), values, 0.0)
-    return table
-
-
-def short_way(
-    points: NDArray[np.float64], position: NDArray[np.float64], period: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """How far points are from a position along each column, the short way round; at least 0."""
-    away = np.abs(points - position)
-    return np.minimum(away, np.abs(period - away))
 
 
 def _of_length_one(rows: NDArray[np.float64]) -> NDArray[np.float64]:

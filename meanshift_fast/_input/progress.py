@@ -174,12 +174,13 @@ def _listening_to_compilations(on_compile: Callable[[], None]) -> AbstractContex
 
     class Compilations(event.Listener):
         def on_start(self, happening: Any) -> None:
+            """Call the function, where the kernel is of this package."""
             function = happening.data["dispatcher"].py_func
             if function.__module__.startswith("meanshift_fast."):
                 on_compile()
 
         def on_end(self, happening: Any) -> None:
-            pass
+            """Nothing: a listener has to have both."""
 
     listening: AbstractContextManager[Any] = event.install_listener("numba:compile", Compilations())
     return listening

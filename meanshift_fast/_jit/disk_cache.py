@@ -34,9 +34,11 @@ class _SealedFiles(IndexDataCacheFile):
     is_used = False  # whether Numba has read or written here
 
     def save(self, key: Any, data: Any) -> None:
+        """Write data, and the key beside them: names of files are used again."""
         super().save(key, (key, data))
 
     def load(self, key: Any) -> Any:
+        """The data of a key; None where the file is another key's."""
         owner, data = super().load(key) or (None, None)
         return data if owner == key else None
 

@@ -81,7 +81,8 @@ class _StepLibrary(_KernelLibrary):
         return module
 
     def get_pointer_to_function(self, name: str) -> int:
-        return 0  # as Numba marks a function that Python cannot call
+        """No address, as Numba marks a function that Python cannot call."""
+        return 0
 
 
 class _OwnModule:

@@ -144,6 +144,7 @@ def _widen(context, builder, kind, value, vector=VectorType):
 @type_callable(flat)
 def _type_flat(context):
     def typer(array):
+        """A pointer to a C-ordered array's values."""
         if isinstance(array, types.Array) and array.layout == "C":
             return FlatType(array.dtype)
         return None
@@ -283,23 +284,19 @@ def _fold(function, emit):
 
     @type_callable(function)
     def type_fold(context):
+        """A number, of a vector."""
         return lambda values: types.float64 if isinstance(values, VectorType) else None
 
     @lower_builtin(function, VectorType)
     def lower_fold(context, builder, sig, args):
+        """Fold halves until one lane is left."""
         (values,) = args
         size = LANES
         while size > 1:
             size //= 2
-            halves = [
-                builder.shuffle_vector(
-                    values,
-                    values,
-                    ir.Constant(ir.VectorType(_I32, size), list(range(first, first + size))),
-                )
-                for first in (0, size)
-            ]
-            values = emit(builder, *halves)
+            lanes = ir.VectorType(_I32, size)
+            sides = [ir.Constant(lanes, [*range(first, first + size)]) for first in (0, size)]
+            values = emit(builder, *(builder.shuffle_vector(values, values, k) for k in sides))
         return builder.extract_element(values, ir.Constant(_I32, 0))
 
 
@@ -391,6 +388,7 @@ def _lower_exp(context, builder, sig, args):
     """Write x as n log 2 + r: the bits of a rounded sum hold n, and r is small."""
 
     def splat(number):
+        """A vector of one number."""
         return ir.Constant(_VECTOR, [number] * LANES)
 
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
@@ -422,7 +420,10 @@ def _operator_on(function, emit, result, vector):
 
     @type_callable(function)
     def type_operator(context):
+        """The typing rule."""
+
         def typer(left, right):
+            """The answer of vectors, and of a vector and a number."""
             others = {type(side) for side in (left, right)} - {vector}
             is_on_vectors = vector in (type(left), type(right))
             are_numbers = all(issubclass(kind, types.Number) for kind in others)
@@ -434,6 +435,7 @@ def _operator_on(function, emit, result, vector):
 
         @lower_builtin(function, left, right)
         def lower_operator(context, builder, sig, args):
+            """Widen both sides, and write the instruction."""
             sides = zip(sig.args, args, strict=True)
             return emit(builder, *(_widen(context, builder, *side, vector) for side in sides))
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from meanshift_fast._index.density import density
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.torus import repeated
-from meanshift_fast._input.metrics import Metric, metric_of, wrapped
+from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._input.wrapping import wrapped
 from meanshift_fast._pictures.projection import DENSITY_POSITIONS, Page, page_of
 
 _Floats = NDArray[np.float64]
