@@ -390,3 +390,11 @@ def test_a_batch_in_degrees_is_named():
     rows = naive.places(on_globe(0))
     with pytest.raises(ValueError, match=r"batch 1 .* at row"):
         fit_batches([rows, np.degrees(rows)], **HAVERSINE)
+
+
+def test_a_trace_ends_where_the_weight_of_all_images_vanishes():
+    rows = np.zeros((3, 1))
+    found = trace(rows, [[50.0]], bandwidth=1.0, kernel="gaussian", period=(100,))
+    assert len(found.shifts[0]) == 0
+    with pytest.raises(ValueError, match="No point was within"):
+        MeanShift(bandwidth=1.0, kernel="gaussian", period=(100,), seeds=[[50.0]]).fit(rows)
