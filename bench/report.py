@@ -1,6 +1,6 @@
 """Run the bench, write its results, draw its plots, and put its tables into README and manual.
 
-``python -m bench.report`` takes about half an hour, ``--quick`` less than 3 minutes on fewer rows.
+``python -m bench.report`` takes more than an hour, ``--quick`` some minutes on fewer rows.
 ``--check`` ends with status 1 and a list if the run misses a target. ``--parts NAME ...`` measures
 some parts anew and takes the others from ``bench/results.json``; without a name it measures
 nothing, and writes plots and tables from there.
@@ -48,7 +48,7 @@ PICTURES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; give its exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rows, less than 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer rows, some minutes")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     parser.add_argument(
         "--parts", nargs="*", choices=PARTS, metavar="PART",
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.quick and (chosen.check or chosen.parts is not None):
         parser.error("--check and --parts need the full sizes; leave out --quick")
 
-    # Half an hour before the last line is the time to fail.
+    # An hour before the last line is the time to fail.
     pages = {path: path.read_text() for path in (README, MANUAL)}
     for path in pages:
         rewritten(pages[path], "", *BENCH)
