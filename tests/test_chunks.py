@@ -14,7 +14,7 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
-from meanshift_fast._cluster import coalescing, modes, seeding
+from meanshift_fast._cluster import ball_removal, coalescing, modes, seeding
 from meanshift_fast._index import (
     equal_rows,
     flat,
@@ -77,7 +77,7 @@ CUTS = {
     "roots written": (coalescing, "_write_roots", {"FIRST_CHUNK_POSITIONS": 1}),
     "equal ends": (modes, "collapse", {"FIRST_CHUNK_ENDPOINTS": 1}),
     "few modes": (modes, "sweep", {"MAX_CALL_VISITS": 1}),
-    "many modes": (modes, "_sift", {"MAX_CALL_VISITS": 1}),
+    "many modes": (ball_removal, "_sift", {"MAX_CALL_VISITS": 1}),
     "labels": (labels, "label_all_by_all", {"FIRST_CHUNK_VALUES": 1}),
     "labels, block by block": (labels, "label_all_by_blocks", {"FIRST_CHUNK_VALUES": 1}),
     "basins": (equal_rows, "_look_up", {"FIRST_CHUNK_ROWS": 1}),

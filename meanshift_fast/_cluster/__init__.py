@@ -4,7 +4,8 @@
 
     bandwidth_rules --> scale_space
     seeds, of seeding and grid --> ascent (coalescing, memo, history) --> modes --> basins
-    labelling, by mode; prominence and shapes: modes merged across shallow saddles
+    ball_removal: of many modes; labelling, by mode
+    prominence and shapes: modes merged across shallow saddles
     small_tables: the same steps in one call
     shared_bins: a warning where a bin holds several clusters
     trajectory: of a few points, in NumPy
