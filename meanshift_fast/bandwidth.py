@@ -410,7 +410,8 @@ def _checked_ladder(bandwidths: ArrayLike) -> NDArray[np.float64]:
     ladder = np.asarray(bandwidths, dtype=np.float64)
     if ladder.ndim != 1 or ladder.size == 0:
         raise ValueError(f"bandwidths must be a list of numbers, got shape {ladder.shape}")
-    if not (np.isfinite(ladder).all() and ladder[0] > 0 and (np.diff(ladder) > 0).all()):
+    fits = np.isfinite(ladder).all() and ladder[0] > 0 and (np.diff(ladder) > 0).all()
+    if np.ma.is_masked(bandwidths) or not fits:
         raise ValueError(
             f"bandwidths must be positive, finite and ascending, got {quoted(bandwidths)}; sort "
             "them"

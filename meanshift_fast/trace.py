@@ -337,7 +337,7 @@ def _checked_table(table: npt.ArrayLike, name: str) -> _Floats:
 
 
 def _checked_starts(start: npt.ArrayLike, n_features: int) -> _Floats:
-    table = np.asarray(start)
+    table = np.asanyarray(start)  # with its mask, which is refused
     starts = _checked_table(table[np.newaxis] if table.ndim == 1 else table, "start")
     if starts.shape[1] != n_features:
         raise ValueError(

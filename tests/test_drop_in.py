@@ -19,8 +19,17 @@ from sklearn.preprocessing import StandardScaler
 
 import meanshift_fast
 import samples
-from meanshift_fast import MeanShift, bandwidth_curve, get_bin_seeds, mean_shift
+from meanshift_fast import (
+    MeanShift,
+    bandwidth_curve,
+    condense,
+    estimate_bandwidth,
+    get_bin_seeds,
+    mean_shift,
+    trace,
+)
 from meanshift_fast.dask import MeanShift as DaskMeanShift
+from meanshift_fast.image import mean_shift_filter
 
 CENTRES = np.array([[0.0, 0.0], [5.0, 5.0]])
 
@@ -194,13 +203,50 @@ def test_without_validation_what_would_be_wrong_is_refused(params, words):
         Bare(**params).fit(X)
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda X: estimate_bandwidth(X, quantile=2.0), "quantile"),
+        (lambda X: estimate_bandwidth(X, n_samples=-3), "n_samples"),
+        (lambda X: estimate_bandwidth(X, method="nope"), "method"),
+        (lambda X: get_bin_seeds(X, np.nan), "bin_size"),
+        (lambda X: mean_shift_filter(X, -1.0, 2.0, channel_axis=None), "spatial_radius"),
+        (lambda X: mean_shift_filter(X, 1.0, 2.0, window="nope", channel_axis=None), "window"),
+    ],
+)
+def test_functions_refuse_it_too(call, name):
+    with (
+        sklearn.config_context(skip_parameter_validation=True),
+        pytest.raises(ValueError, match=f"The '{name}' parameter of"),
+    ):
+        call(samples.blobs(60, 2))
+
+
 def test_masked_values_are_refused_with_the_remedy():
     X = np.ma.masked_greater(np.array([[1.0, 2.0], [1.1, 999.0], [0.9, 2.1]]), 100.0)
-    for call in (MeanShift(bandwidth=1.0).fit, mean_shift, bandwidth_curve):
+    model = MeanShift(bandwidth=1.0, assign="basin").fit(X.filled(2.0))
+    for call in (
+        MeanShift(bandwidth=1.0).fit,
+        model.predict,
+        model.score_samples,
+        mean_shift,
+        bandwidth_curve,
+        estimate_bandwidth,
+        lambda X: get_bin_seeds(X, 1.0),
+        lambda X: condense(X, 1.0),
+        lambda X: trace(X, [1.0, 2.0], bandwidth=1.0),
+    ):
         with pytest.raises(
             ValueError, match=r"X must have no masked values, got one at row 1.*fill"
         ):
             call(X)
+    with pytest.raises(ValueError, match="start must have no masked values, got one at row 0"):
+        trace(X.filled(2.0), X[1], bandwidth=1.0)
+    lengths = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(ValueError, match="bandwidth must be positive and finite, got masked_array"):
+        MeanShift(bandwidth=lengths).fit(X.filled(2.0))
+    with pytest.raises(ValueError, match=r"bandwidths must be positive.*, got masked_array"):
+        bandwidth_curve(X.filled(2.0), lengths)
     weights = np.ma.array([1.0, 1.0, 5.0], mask=[False, False, True])
     with pytest.raises(ValueError, match=r"sample_weight must have no masked values.*weight 0"):
         MeanShift(bandwidth=1.0).fit(X.filled(2.0), sample_weight=weights)

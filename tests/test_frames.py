@@ -1,7 +1,10 @@
 """A DataFrame's error names the column and the row, in Python and in the command line alike."""
 
 import datetime
+import re
 
+import dask
+import dask.dataframe
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -11,6 +14,8 @@ import pytest
 
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, get_bin_seeds, trace
 from meanshift_fast._cli.main import main
+from meanshift_fast.dask import MeanShift as DaskMeanShift
+from meanshift_fast.stream import fit_batches
 
 NUMBERS = [1.0, 2.0, 3.0]
 DAYS = [datetime.date(2020, 1, day) for day in (1, 2, 3)]
@@ -58,6 +63,30 @@ def test_an_error_about_a_frame_of_polars_names_column_row_and_remedy(name):
     said = complaint(pl.DataFrame({"a": NUMBERS, "b": column}))
     assert said.startswith(f"X: column 'b' must hold finite numbers, got {value}")
     assert f" at row {row}; {remedy}" in said
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_batch_and_a_partition_have_the_same_words(name):
+    column, value, row, _ = COLUMNS[name]
+    good = pd.DataFrame({"a": NUMBERS, "b": NUMBERS})
+    bad = good.assign(b=column)
+    said = rf"1: column 'b' must hold finite numbers, got {re.escape(value)}.* at row {row}; "
+    with pytest.raises(ValueError, match=f"batch {said}"):
+        fit_batches([good, bad], bandwidth=1.0)
+    parts = dask.dataframe.from_delayed([dask.delayed(good), dask.delayed(bad)], meta=good[:0],
+                                        verify_meta=False)  # fmt: skip
+    with dask.config.set(scheduler="sync"), pytest.raises(ValueError, match=f"partition {said}"):
+        DaskMeanShift(bandwidth=1.0).fit(parts)
+
+
+def test_a_batch_of_polars_has_them_too():
+    good = pl.DataFrame({"a": NUMBERS, "b": NUMBERS})
+    for column, value, row, _ in POLARS.values():
+        said = rf"batch 0: column 'b' must hold finite numbers, got {value}.* at row {row}; "
+        with pytest.raises(ValueError, match=said):
+            fit_batches([good.with_columns(column.alias("b"))], bandwidth=1.0)
+    with pytest.raises(ValueError, match=r"batch 0 must hold rows, got a LazyFrame .* its collect"):
+        fit_batches([good.lazy()], bandwidth=1.0)
 
 
 def test_an_arrow_table_has_the_same_errors():

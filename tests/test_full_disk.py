@@ -17,6 +17,7 @@ from meanshift_fast._explore.rows import rows_of
 from meanshift_fast._explore.session import Session
 from meanshift_fast._files.atomic import write_whole
 from meanshift_fast._files.images import write_labels_image
+from meanshift_fast.io import open_table
 from meanshift_fast.models import save_model
 from test_io import full_disk, named, save
 
@@ -115,6 +116,29 @@ def test_a_raster_that_ends_too_early_takes_no_name(shape, disk):
         write_whole(
             {path: lambda part: write_labels_image(part, ".tif", labels, None, lambda *_: None)}
         )
+
+
+@pytest.mark.parametrize("form", [".csv", ".parquet"])
+def test_an_input_that_is_gone_while_labels_are_written_is_no_error_of_the_output(
+    form, tables, tmp_path, monkeypatch, capsys
+):
+    kind = type(open_table(save(tmp_path / f"t{form}", named(X)))._file)
+    parts = kind.parts
+
+    def parts_of_what_is_gone(file, *settings):
+        file.path.unlink()
+        return parts(file, *settings)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kind, "parts", parts_of_what_is_gone)
+    Path("old.npy").write_text("old")
+    model = tables[0] / "m.model"
+    assert main(["predict", str(model), f"t{form}", "-o", "old.npy", "--columns", "x,y"]) == 1
+    assert capsys.readouterr().err == (
+        f"meanshift-fast: cannot open t{form}: No such file or directory\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["old.npy"]
+    assert Path("old.npy").read_text() == "old"
 
 
 @pytest.mark.parametrize("name", ["m.model", "old.npy"])

@@ -4,8 +4,11 @@ import dask
 import dask.dataframe
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
-from hypothesis import given
+import sklearn.cluster
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meanshift_fast import MeanShift
@@ -35,6 +38,54 @@ def test_the_order_of_the_rows_changes_no_cluster(fit, drawn, seed, kernel, assi
     np.testing.assert_allclose(np.sort(there.mode_weight_), np.sort(here.mode_weight_), rtol=1e-3)
     pairs = {*zip(here.predict(X).tolist(), there.predict(X).tolist(), strict=True)}
     assert len(pairs) == len(here.cluster_centers_)
+
+
+@st.composite
+def whole_tables(draw):
+    """Few or many rows of whole numbers, whose sums are exact in any order, and whole weights."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_samples = draw(st.sampled_from([5, 12, 30, 2000]))
+    X = rng.integers(0, 9, (n_samples, draw(st.integers(1, 3)))).astype(float)
+    weights = rng.integers(1, 4, n_samples).astype(float) if draw(st.booleans()) else None
+    return X, weights, rng.permutation(n_samples)
+
+
+@pytest.mark.filterwarnings("ignore:Binning data failed")
+@settings(max_examples=40)
+@given(
+    drawn=whole_tables(),
+    bandwidth=st.sampled_from([1.0, 1.5, 2.0]),
+    assign=st.sampled_from(["nearest", "basin"]),
+    bin_seeding=st.booleans(),
+    cluster_all=st.booleans(),
+)
+def test_labels_move_with_rows_whose_sums_are_exact(drawn, bandwidth, **params):
+    X, weights, order = drawn
+    moved = None if weights is None else weights[order]
+    here = MeanShift(bandwidth=bandwidth, **params).fit(X, sample_weight=weights)
+    there = MeanShift(bandwidth=bandwidth, **params).fit(X[order], sample_weight=moved)
+    np.testing.assert_array_equal(there.cluster_centers_, here.cluster_centers_)
+    np.testing.assert_array_equal(there.mode_weight_, here.mode_weight_)
+    np.testing.assert_array_equal(there.labels_, here.labels_[order])
+
+
+@pytest.mark.filterwarnings("ignore:Binning data failed")
+@settings(max_examples=40)
+@given(
+    drawn=tables_and_offsets(),
+    seed=st.integers(0, 2**32 - 1),
+    assign=st.sampled_from(["nearest", "basin"]),
+    bin_seeding=st.booleans(),
+)
+def test_labels_by_the_gaussian_kernel_move_with_the_rows(drawn, seed, **params):
+    X, bandwidth, _ = drawn
+    rng = np.random.default_rng(seed)
+    order, weights = rng.permutation(len(X)), rng.uniform(0.5, 2.0, len(X))
+    model = MeanShift(bandwidth=bandwidth, kernel="gaussian", **params)
+    here = model.fit(X, sample_weight=weights).labels_[order]
+    there = model.fit(X[order], sample_weight=weights[order]).labels_
+    pairs = {*zip(here.tolist(), there.tolist(), strict=True)}
+    assert len(pairs) == len(model.cluster_centers_)
 
 
 def grid_of(n_clusters, n_features, per=4):
@@ -89,6 +140,17 @@ OTHERS = {
 }
 
 
+@pytest.mark.parametrize("kind", [pl.from_pandas, pa.Table.from_pandas])
+@pytest.mark.parametrize("table", OTHERS.values(), ids=OTHERS)
+def test_frames_of_other_libraries_are_refused_in_scikit_learn_s_words(kind, table):
+    errors = []
+    for model in (MeanShift(bandwidth=1.0), sklearn.cluster.MeanShift(bandwidth=1.0)):
+        with pytest.raises(ValueError, match="feature names should match") as caught:
+            model.fit(kind(FRAME)).predict(kind(table))
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+
+
 @pytest.mark.parametrize("table", OTHERS.values(), ids=OTHERS)
 def test_columns_in_another_order_or_of_other_names_are_not_predicted(table, tmp_path):
     fitted = MeanShift(bandwidth=1.0).fit(FRAME)
@@ -108,5 +170,7 @@ def test_columns_in_another_order_or_of_other_names_are_not_predicted(table, tmp
         for model in models:
             with pytest.raises(ValueError, match="feature names should match"):
                 model.predict(table)
+        with pytest.raises(ValueError, match="feature names should match"):
+            models[1].score_samples(table)
         with pytest.raises(ValueError, match="feature names should match"):
             by_columns.predict(lazily)

@@ -1,6 +1,7 @@
 """`segment` on files: pictures, rasters with nodata and a georeference, outlines, tables."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -157,6 +158,8 @@ def test_files_are_whole_or_not_there(folder, capsys, monkeypatch):
     ("command", "message"),
     [
         ("nothing.png -o a.npy", "no such file"),
+        ("folder.png -o a.npy", "cannot open folder.png: it is a folder; name a file"),
+        ("pipe.tif -o a.npy", "cannot open pipe.tif: it is a pipe or a device; name a file"),
         ("notes.txt -o a.npy", "must be an image by its name"),
         ("broken.png -o a.npy", "does not know what it is"),
         ("photo.png -o nowhere/a.npy", "there is no folder"),
@@ -166,6 +169,8 @@ def test_files_are_whole_or_not_there(folder, capsys, monkeypatch):
 def test_bad_files_are_one_line_and_code_1(command, message, folder, capsys):
     (folder / "notes.txt").write_text("x")
     (folder / "broken.png").write_text("x")
+    (folder / "folder.png").mkdir()
+    os.mkfifo(folder / "pipe.tif")
     printed = run(f"segment {command} {RADII}", capsys, 1)
     assert message in printed.err
     assert printed.err.count("\n") == 1

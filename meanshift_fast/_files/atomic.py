@@ -34,17 +34,18 @@ def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     """Write files, all of them or none.
 
     For each file, ``write(part)`` writes to another name in the same folder. A link stays a link:
-    its target is replaced. An OSError begins with "cannot write ...".
+    its target is replaced. An OSError begins with "cannot write ..."; one that names another file,
+    such as an input that is read meanwhile and is gone, stays as it is.
     """
     targets = {path: real_path(path) for path in writers}
     parts = {path: to.with_name(f".{to.name}.{os.getpid()}.part") for path, to in targets.items()}
     try:
         for path, write in writers.items():
-            with _named_in_errors(path):
+            with _named_in_errors(path, parts[path]):
                 write(parts[path])
         with _signals_deferred():
             for path, target in targets.items():
-                with _named_in_errors(path):
+                with _named_in_errors(path, parts[path]):
                     os.replace(parts[path], target)
     finally:
         for part in parts.values():
@@ -72,11 +73,13 @@ def _signals_deferred() -> Iterator[None]:
 
 
 @contextmanager
-def _named_in_errors(path: Path) -> Iterator[None]:
-    """Name the file in an OSError."""
+def _named_in_errors(path: Path, part: Path) -> Iterator[None]:
+    """Name the file in an OSError, unless it names a file other than the part."""
     try:
         yield
     except OSError as error:
+        if error.filename is not None and Path(error.filename) != part:
+            raise
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
 
 

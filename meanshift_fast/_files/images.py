@@ -63,8 +63,11 @@ def open_image(path: Path) -> ImageFile:
         raise ValueError(
             f"{path} must be an image by its name, one of {', '.join((*PICTURES, *RASTERS))}"
         )
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(2, "no such file", str(path))
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise OSError(f"cannot open {path}: it is {kind}; name a file")
     if path.suffix.lower() in RASTERS and _rasterio() is not None:
         return _open_raster(path)
     return _open_picture(path)

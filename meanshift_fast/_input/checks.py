@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
@@ -137,7 +136,8 @@ def check_parameters(estimator: BaseEstimator) -> None:
 def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]:
     """Check the parameters of a function first, by the constraints of scikit-learn's decorator.
 
-    What it calls may be an estimator that checks its own; the error names the function.
+    What it calls may be an estimator that checks its own; the error names the function. Validation
+    cannot be switched off here: functions check nothing else, and would answer wrongly.
     """
 
     def decorated(function: Function) -> Function:
@@ -148,9 +148,8 @@ def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]
         @wraps(function)
         def checking(*args: Any, **kwargs: Any) -> Any:
             """Check the arguments that are given, and call the function."""
-            if not get_config()["skip_parameter_validation"]:
-                # What is not given has its default, and `bind` takes 20 us.
-                _check(constraints, dict(zip(names, args, strict=False)) | kwargs, name)
+            # What is not given has its default, and `bind` takes 20 us.
+            _check(constraints, dict(zip(names, args, strict=False)) | kwargs, name)
             try:
                 return function(*args, **kwargs)
             except InvalidParameterError as error:

@@ -218,7 +218,7 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
         )
     fits = given.dtype.kind != "O" or given.item() in POSITIVE
     checked = np.broadcast_to(given if fits else np.inf, n_features).astype(np.float64)
-    if not ((checked > 0.0) & np.isfinite(checked)).all():
+    if np.ma.is_masked(lengths) or not ((checked > 0.0) & np.isfinite(checked)).all():
         raise ValueError(
             f"{name} must be positive and finite, got {quoted(lengths)}; it is a length in the "
             "unit of the columns of X. Leave out columns that shall not count"

@@ -21,6 +21,7 @@ from meanshift_fast._cluster.seeds import checked_seeds
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.soft_cells import widths_of
 from meanshift_fast._input.checks import check_parameters, refuse_masked
+from meanshift_fast._input.frames import is_frame, refuse_column, refuse_times
 from meanshift_fast._input.messages import cut, quoted
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric, metric_of
 from meanshift_fast._input.scaling import CELL_WIDTHS, checked_lengths, readonly_table
@@ -91,7 +92,30 @@ def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) ->
 
     ``name`` is what an error calls the rows.
     """
+    array = _numbers(table, name)
+    try:
+        return Partition(array, checked_weights(weights, len(array), part=True), name)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _numbers(table: ArrayLike, name: str) -> NDArray[Any]:
+    """Make an array of numbers of a table; an error about a frame names column and row."""
     refuse_masked(table, name)
+    if not is_frame(table):
+        return _array(table, name)
+    refuse_times(table, name)
+    try:
+        array = _array(table, name)
+    except ValueError:
+        refuse_column(table, name)
+        raise
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        refuse_column(table, name)
+    return array
+
+
+def _array(table: ArrayLike, name: str) -> NDArray[Any]:
     array = np.asarray(table)
     if array.ndim != 2 or array.shape[1] == 0:
         hint = "; a single table is a list of one batch: [table]" if array.ndim == 1 else ""
@@ -101,16 +125,13 @@ def checked_partition(table: ArrayLike, weights: ArrayLike | None, name: str) ->
     if array.dtype.kind == "O":
         try:
             array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{name} must be numbers, got {cut(str(error))}; convert its columns"
             ) from None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, got dtype {array.dtype}; convert its columns")
-    try:
-        return Partition(array, checked_weights(weights, len(array), part=True), name)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    return array
 
 
 def condense_partition(cells: Cells, partition: Partition, metric: Metric = EUCLIDEAN) -> None:
