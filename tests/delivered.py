@@ -4,7 +4,7 @@ The package is imported once, as the command imports it; each trial is a fork, w
 in a folder of its own and gets its signal after a share of the time that the command takes.
 
     meanshift-fast FOLDER N_MOMENTS            moments of each command, one signal by turns
-    meanshift-fast FOLDER --every SECONDS      a moment so often, both signals, all commands
+    meanshift-fast FOLDER --every SECONDS NAME one command, a moment so often, both signals
 """
 
 import json
@@ -39,6 +39,7 @@ LONG_COMMANDS = {
     "demo": "demo --output o.png",
     "explore": "explore t.npy --no-browser --bandwidth 1",
 }
+MAX_TRIALS_SECONDS = 240.0  # of one command; where it takes more than 3.5 s, moments are rarer
 EXPLORE_SECONDS = 3.0  # of its life; its page is served by then
 OUTPUTS = ("o.npy", "o.csv", "o.parquet", "o.png", "c.csv", "m.model")
 
@@ -96,7 +97,8 @@ def moments(seconds, n_moments, every):
     both = (signal.SIGINT, signal.SIGTERM)
     if every is None:
         return [(seconds * (i + 0.5) / n_moments, both[i % 2]) for i in range(n_moments)]
-    return [(after, number) for after in np.arange(every, seconds, every) for number in both]
+    apart = max(every, seconds**2 / MAX_TRIALS_SECONDS)  # n moments, twice, take n * seconds
+    return [(after, number) for after in np.arange(apart, seconds, apart) for number in both]
 
 
 def trials_of(root, n_moments, every, name):
@@ -114,18 +116,19 @@ def trials_of(root, n_moments, every, name):
     return found
 
 
-def sweep(root, n_moments=None, every=None):
-    """What the trials of all commands did, of two commands at a time."""
+def sweep(root, names, n_moments=None, every=None):
+    """What the trials of some commands did, of two commands at a time."""
     prepare(root / "model")
     made = "cluster t.npy --model ../old.model --bandwidth 1 --bin-seeding"
     os.waitpid(begun(root / "model", made), 0)
-    names = list(COMMANDS) if every is None else [*COMMANDS, *LONG_COMMANDS]
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return pool.map(partial(trials_of, root, n_moments, every), names, chunksize=1)
 
 
 if __name__ == "__main__":
-    every = float(sys.argv[3]) if sys.argv[2] == "--every" else None
-    n_moments = int(sys.argv[2]) if every is None else None
-    trials = sweep(Path(sys.argv[1]).resolve(), n_moments, every)
+    root, *how = sys.argv[1:]
+    if how[0] == "--every":
+        trials = sweep(Path(root).resolve(), how[2:], every=float(how[1]))
+    else:
+        trials = sweep(Path(root).resolve(), list(COMMANDS), n_moments=int(how[0]))
     print(json.dumps([found for of_command in trials for found in of_command]))

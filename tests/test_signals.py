@@ -73,8 +73,9 @@ def test_a_signal_at_any_moment_leaves_whole_files_or_the_old_and_one_line(name,
 
 
 @pytest.mark.nightly
-def test_a_signal_every_50_ms_of_every_command_does_too(tmp_path):
-    found = tried(tmp_path, "--every", "0.05", timeout=3600)
+@pytest.mark.parametrize("name", [*delivered.COMMANDS, *delivered.LONG_COMMANDS])
+def test_a_signal_every_50_ms_of_a_command_does_too(name, tmp_path):
+    found = tried(tmp_path, "--every", "0.05", name, timeout=1200)
     faults = []
     for trial in found:
         try:
@@ -82,5 +83,5 @@ def test_a_signal_every_50_ms_of_every_command_does_too(tmp_path):
         except AssertionError as fault:
             faults.append(str(fault))
     assert not faults, "\n".join(faults)
-    assert {trial["name"] for trial in found} == {*delivered.COMMANDS, *delivered.LONG_COMMANDS}
-    assert len(found) > 100
+    assert {trial["name"] for trial in found} == {name}
+    assert len(found) > 6
