@@ -19,6 +19,7 @@ import naive
 import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve, trace
+from meanshift_fast._pictures.axes import _broken
 from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart, contrast, ink_of
 from meanshift_fast._pictures.legends import marks_of
 from meanshift_fast._pictures.projection import page_of
@@ -358,8 +359,10 @@ def test_nothing_leaves_the_slot_of_given_axes(shape, names, style, layout):
         assert (everything.max <= figure.bbox.max + half + 0.1).all()
         core = everything.padded(-half - 0.1)
         assert not any(core.overlaps(other) for _, other in boxes if other != everything)
-        if layout is None:  # a layout may change axes when later ones are drawn
-            assert ax.get_legend() is None or not n_hidden(ax)
+        if (legend := ax.get_legend()) is not None:
+            assert not n_hidden(ax)
+            named = [t for text in legend.get_texts() if "cluster " in (t := text.get_text())]
+            assert not named or named[0].startswith("cluster 0:")  # all of them or none
     assert sum(ax.get_legend() is not None for ax in axes.flat) > len(names) / 2
 
 
@@ -498,10 +501,19 @@ def test_the_start_of_a_trace_is_smaller_than_its_end():
 
 def test_plateaus_have_their_numbers_written_on_the_curve():
     curve = bandwidth_curve(blobs(3000, 2))
-    ax = curve.plot()
-    ax.figure.canvas.draw()
     levels = [curve.stable["n_clusters"], *curve.runners_up["n_clusters"]]
-    assert [text.get_text() for text in ax.texts] == [str(level) for level in levels]
-    room = ax.get_window_extent()
-    for text in ax.texts:
-        assert text.get_window_extent().y1 < room.y1
+    for ax in (curve.plot(), curve.plot(plt.subplots(2, 2)[1][0, 0])):
+        ax.figure.canvas.draw()
+        assert [text.get_text() for text in ax.texts] == [str(level) for level in levels]
+        room = ax.get_window_extent()
+        for text in ax.texts:
+            box = text.get_window_extent()
+            assert room.y0 < box.y0 < box.y1 < room.y1
+
+
+def test_long_words_break_at_commas_and_brackets():
+    lines = _broken("3 clusters of 400 rows, bandwidth 14 degrees (1593 km on Earth)", 25)
+    assert lines == ["3 clusters of 400 rows,", "bandwidth 14 degrees", "(1593 km on Earth)"]
+    assert _broken("principal component 2 (24% of variance)", 30)[1] == "(24% of variance)"
+    assert _broken("a very long name, b", 10) == ["a very", "long name,", "b"]
+    assert _broken("unbreakable", 10) == ["unbreakable"]

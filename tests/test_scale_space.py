@@ -240,6 +240,9 @@ def test_a_weak_plateau_names_the_next_two():
     assert (curve.runners_up["stability"] <= curve.stable["stability"]).all()
     for plateau in curve.runners_up:
         assert f"{plateau['n_clusters']} clusters last, {plateau['low']:.4g} to" in repr(curve)
+    said = [text.get_text() for text in curve.plot().get_legend().get_texts()]
+    for plateau in (curve.stable, *curve.runners_up):
+        assert any(f"{plateau['low']:.3g} to {plateau['high']:.3g}" in text for text in said)
     strong = bandwidth_curve(demo_table())
     assert strong.stable["stability"] > 1.0
     assert len(strong.runners_up) == 0

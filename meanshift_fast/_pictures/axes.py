@@ -5,6 +5,7 @@ that nothing leaves their room: legends.py finds a place for the legend, and wha
 the axes is as small as it must be.
 """
 
+import re
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ _Floats = NDArray[np.float64]
 
 MAX_ASPECT = 3.0  # a page longer than that in bandwidths is stretched
 TEXT_SIZES = (12, 11, 10, 9, 8, 7, 6)  # points, of titles and labels that must fit
+MIN_LINE_CHARACTERS = 20  # of broken ones, however slim the axes
 N_SIZES_BESIDE = 4  # of these, in a figure of its own; its lines are broken then
 
 
@@ -61,7 +63,13 @@ def key(label: str, **style: Any) -> "Artist":
 
 
 def finish(
-    ax: "Axes", entries: list["Artist"], *, is_new: bool, legend: bool, away: float = 1.01
+    ax: "Axes",
+    entries: list["Artist"],
+    *,
+    is_new: bool,
+    legend: bool,
+    n_spare: int = 0,
+    away: float = 1.01,
 ) -> None:
     """Set the legend, and fit what is written about axes that the caller gave.
 
@@ -70,11 +78,13 @@ def finish(
     ax : Axes
         Drawn.
     entries : list of Artist
-        The legend's, those that may be left out first.
+        The legend's, those that matter least first.
     is_new : bool
         Whether the axes stand in a figure of their own.
     legend : bool
         Whether there is a legend.
+    n_spare : int, default=0
+        How many of the first entries are left out together where there is little room.
     away : float, default=1.01
         How far to the right a legend beside the axes begins, in widths of theirs.
     """
@@ -90,7 +100,7 @@ def finish(
     _fit_words(ax)
     keep_in_slot(ax)
     if legend:
-        put_legend(ax, entries)
+        put_legend(ax, entries, n_spare)
         _fit_words(ax)
         keep_in_slot(ax)
 
@@ -108,7 +118,7 @@ def _shrink(
     text: "Text", length: float, sizes: tuple[int, ...] = TEXT_SIZES, *, upright: bool = False
 ) -> None:
     """Make letters smaller until a line is no longer than the axes, and break it if need be."""
-    words = text.get_text()
+    lines = text.get_text().split("\n")
     for size in sizes:
         if size < float(text.get_fontsize()):
             text.set_fontsize(size)
@@ -116,4 +126,13 @@ def _shrink(
         if (box.height if upright else box.width) <= length:
             return
     excess = (box.height if upright else box.width) / length
-    text.set_text("\n".join(wrap(words, max(int(len(words) / excess), 10))))
+    most = max(int(max(map(len, lines)) / excess), MIN_LINE_CHARACTERS)
+    text.set_text("\n".join(_broken(" ".join(lines), most)))
+
+
+def _broken(words: str, most: int) -> list[str]:
+    """Break a text into lines of at most so many characters, at commas and brackets if they fit."""
+    phrases = wrap(re.sub(r"(?<!,) (?!\()", "\u00a0", words), most, break_long_words=False)
+    if max(map(len, phrases)) <= most:
+        return [line.replace("\u00a0", " ") for line in phrases]
+    return wrap(words, most, break_long_words=False)

@@ -21,6 +21,8 @@ def draw_history(estimator: Any, ax: "Axes | None" = None, *, legend: bool = Tru
     legend says how high the highest is.
     """
     is_new, ax = ax is None, new_axes() if ax is None else ax
+    from matplotlib.patches import Patch
+
     history, each = estimator.history_, np.ndim(estimator.bandwidth_) == 1
     metric = metric_of(estimator.metric, estimator.period)
     length = 1.0 if each else metric.length_of(estimator.bandwidth_)
@@ -55,7 +57,7 @@ def draw_history(estimator: Any, ax: "Axes | None" = None, *, legend: bool = Tru
         key("largest step", color=COLOURS[1], marker="o"),
         key("mean step", color=COLOURS[0], marker="o"),
         key("a step this short is rest", color=ink_of(ax)[0], linestyle="--", linewidth=1),
-        key(still, color=GREY, alpha=0.3, linewidth=8),
+        Patch(label=still, color=GREY, alpha=0.3, linewidth=0),
     ]
     finish(ax, entries, is_new=is_new, legend=legend, away=1.2)
     return ax
@@ -85,11 +87,7 @@ def draw_curve(curve: Any, ax: "Axes | None" = None, *, legend: bool = True) -> 
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         axis.set_minor_formatter(NullFormatter())
-    entries = [
-        key("clusters at each bandwidth", color=ink, linewidth=1.5),
-        key(f"longest plateau, {low:.3g} to {high:.3g}", color=COLOURS[1], linewidth=4),
-        key(f"bandwidth to use, {curve.bandwidth:.3g}", color=ink, linestyle="--"),
-    ]
+    entries = [key("clusters at each bandwidth", color=ink, linewidth=1.5)]
     numbers = [(low, count)]
     for plateau in curve.runners_up:
         level, start, end = (plateau[name] for name in ("n_clusters", "low", "high"))
@@ -97,12 +95,17 @@ def draw_curve(curve: Any, ax: "Axes | None" = None, *, legend: bool = True) -> 
         text = f"{counted(level, 'cluster')}, {start:.3g} to {end:.3g}"
         entries.append(key(text, color=COLOURS[2], linewidth=4))
         numbers.append((start, level))
+    n_spare = len(entries)
+    entries += [
+        key(f"longest plateau, {low:.3g} to {high:.3g}", color=COLOURS[1], linewidth=4),
+        key(f"bandwidth to use, {curve.bandwidth:.3g}", color=ink, linestyle="--"),
+    ]
     box = {"facecolor": paper, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
     for start, level in numbers:
+        is_high = level * level > curve.n_clusters.max()  # half way up a logarithmic scale
         ax.annotate(
-            f"{level:,}", (start, level), xytext=(3, 5), textcoords="offset points", color=ink,
-            bbox=box, zorder=4,
+            f"{level:,}", (start, level), xytext=(3, -5 if is_high else 5), color=ink, bbox=box,
+            textcoords="offset points", va="top" if is_high else "bottom", zorder=4,
         )  # fmt: skip
-    ax.margins(y=0.12)  # the number stands inside the axes
-    finish(ax, entries, is_new=is_new, legend=legend)
+    finish(ax, entries, is_new=is_new, legend=legend, n_spare=n_spare)
     return ax

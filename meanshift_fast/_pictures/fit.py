@@ -43,7 +43,8 @@ def draw_fit(display: Any, ax: "Axes | None" = None, *, legend: bool = True) -> 
         ylabel=display.names[1],
         title=f"{n_clusters} of {n_rows}, {display.bandwidth}",
     )
-    finish(ax, _entries(ax, display, colours), is_new=is_new, legend=legend)
+    entries, n_spare = _entries(ax, display, colours)
+    finish(ax, entries, is_new=is_new, legend=legend, n_spare=n_spare)
     return ax
 
 
@@ -86,20 +87,21 @@ def _draw_foreground(ax: "Axes", display: Any) -> None:
     ax.scatter(x, y, marker="X", s=size, color=ink, edgecolors=paper, zorder=4)
 
 
-def _entries(ax: "Axes", display: Any, colours: list[str]) -> list["Artist"]:
-    """The entries of the legend; many clusters are not named."""
+def _entries(ax: "Axes", display: Any, colours: list[str]) -> tuple[list["Artist"], int]:
+    """The entries of the legend, and how many are clusters; many clusters are not named."""
     ink, _ = ink_of(ax)
     sizes = np.bincount(display.labels + 1, minlength=len(colours) + 1)
     dot: dict[str, Any] = {"marker": "o", "linestyle": ""}
-    entries = []
+    entries: list[Artist] = []
     if len(colours) <= MAX_NAMED_CLUSTERS:
         for label, (colour, size) in enumerate(zip(colours, sizes[1:], strict=True)):
             entries.append(key(f"cluster {label}: {counted(size, 'row')}", color=colour, **dot))
+    n_named = len(entries)
     if sizes[0]:
         entries.append(key(f"orphans: {counted(sizes[0], 'row')}", color=GREY, **dot))
-    entries.append(key("centre", color=ink, marker="X", linestyle=""))
+    entries.append(key("centre", color=ink, marker="X", markersize=9, linestyle=""))
     if display.lesser is not None:
-        entries.append(key("merged mode", color=ink, marker="X", linestyle="", markersize=4))
+        entries.append(key("merged mode", color=ink, marker="X", markersize=6, linestyle=""))
     entries.append(key(ball_label(display.projected), color=ink, linewidth=1.1, linestyle="--"))
     if display.paths:
         entries.append(key("trajectory", color=ink, marker=".", linewidth=1.8))
@@ -107,4 +109,4 @@ def _entries(ax: "Axes", display: Any, colours: list[str]) -> list["Artist"]:
         entries.append(key("equal density", color=ink, linewidth=0.6))
     if display.hill is not None:
         entries.append(key("density", color=ink, linewidth=0.6))
-    return entries
+    return entries, n_named

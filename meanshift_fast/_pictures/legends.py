@@ -1,12 +1,12 @@
 """Legends of axes that the caller gave: they hide no data, and stay in the room of the axes.
 
-    inside      where no row, line, bar or number lies
+    inside      where no row, line, bar or number lies; not where a layout may yet move the axes
     beside      in the room that equal bandwidths across and up leave free
     below       under the label, where the axes keep most of their height
     none        elsewhere
 
-All entries are tried in each place, and then the last ones: clusters are the first, and their
-colours are seen on the rows.
+All entries are tried in each place, and then the last ones: clusters are left out together, and
+their colours are seen on the rows.
 """
 
 from itertools import product
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.path import Path
 
-LEGEND_SIZES = (8, 7, 6, 5)  # points
+LEGEND_SIZES = (8, 7, 6)  # points; smaller ones are not legible on a screen
+MARKER_POINTS = 10.0  # of a legend whose markers have their own size
 MAX_LEGEND_SHARE = 0.3  # of the axes' area, inside
 ROOM_USED = 0.87  # of the axes' width and height, by words and legend
 MIN_HEIGHT_LEFT = 0.6  # of the axes' height, above a legend
 MAX_WIDTH_BESIDE = 0.9  # of the axes' room, by axes with a legend beside them
 MIN_SIDE_INCHES = 0.8  # of axes; smaller ones have no legend
 MARKER_INCHES = 0.06  # how far a marker reaches from its row
+N_LAST_ENTRIES = 3  # that small axes have
 PAD_INCHES = 0.04  # between a legend and what is next to it
 # Where matplotlib puts them: its name of the place, and how far right and up that is.
 CORNERS: dict[Any, tuple[float, float]] = {
@@ -100,15 +102,26 @@ def marks_of(ax: "Axes") -> Marks:
     return Marks(np.concatenate(points), paths, np.reshape(boxes, (-1, 2, 2)))
 
 
-def put_legend(ax: "Axes", entries: "list[Artist]") -> None:
-    """Set the legend of axes that were laid out, where it hides no data; or none."""
+def put_legend(ax: "Axes", entries: "list[Artist]", n_spare: int) -> None:
+    """Set the legend of axes that were laid out, where it hides no data; or none.
+
+    Without room for all entries, the first ``n_spare`` are left out, and then all but the last.
+    """
     if min(ax.get_window_extent().size) < MIN_SIDE_INCHES * ax.figure.dpi:
         return
-    fewer = [entries[-n_last:] for n_last in (6, 3) if n_last < len(entries)]
-    for listed, put in product([entries, *fewer], (_put_inside, _put_beside, _put_below)):
+    fewer = entries[n_spare:]
+    tried = [entries, fewer, fewer[-N_LAST_ENTRIES:]]
+    places = [_put_inside, _put_beside, _put_below]
+    for listed, put in product(tried, places[1:] if _may_move(ax) else places):
         if put(ax, listed):
             return
     _take_away(ax)
+
+
+def _may_move(ax: "Axes") -> bool:
+    """Whether axes are laid out anew when their neighbours are drawn."""
+    figure: Any = ax.figure.canvas.figure
+    return figure.get_layout_engine() is not None and len(figure.axes) > len(twins_of(ax))
 
 
 def _take_away(ax: "Axes") -> None:
@@ -117,12 +130,17 @@ def _take_away(ax: "Axes") -> None:
         legend.remove()
 
 
+def _style(size: int) -> dict[str, Any]:
+    """The style of a legend in letters of so many points; markers become smaller with them."""
+    return {**STYLE, "fontsize": size, "markerscale": size / MARKER_POINTS}
+
+
 def _put_inside(ax: "Axes", entries: "list[Artist]") -> bool:
     """Set a legend in a corner, or in the middle of a side, without data."""
     marks, room = marks_of(ax), np.asarray(ax.get_window_extent().get_points())
     width, margin = room[1] - room[0], MARKER_INCHES * ax.figure.dpi
     for size in LEGEND_SIZES:
-        legend = ax.legend(handles=entries, fontsize=size, framealpha=0.8, loc="center", **STYLE)
+        legend = ax.legend(handles=entries, framealpha=0.8, loc="center", **_style(size))
         box = np.asarray(legend.get_window_extent().size)
         pad = 2.0 * STYLE["borderaxespad"] * size * ax.figure.dpi / 72.0
         if box.prod() > MAX_LEGEND_SHARE * width.prod() or (box > ROOM_USED * width).any():
@@ -148,8 +166,8 @@ def _put_beside(ax: "Axes", entries: "list[Artist]") -> bool:
     free = 0.95 * (_room(ax).x1 - inside.x1) - PAD_INCHES * ax.figure.dpi
     for size in LEGEND_SIZES:
         legend = ax.legend(
-            handles=entries, fontsize=size, loc="upper left", bbox_to_anchor=(1, 1), frameon=False,
-            **STYLE,
+            handles=entries, loc="upper left", bbox_to_anchor=(1, 1), frameon=False,
+            **_style(size),
         )  # fmt: skip
         box = legend.get_window_extent()
         if box.width <= free and box.height <= inside.height:
@@ -170,10 +188,10 @@ def _put_below(ax: "Axes", entries: "list[Artist]") -> bool:
     label: Any = ax.xaxis.get_tightbbox()
     down = (inside.y0 - label.y0) / dpi + PAD_INCHES
     under = ax.transAxes + ScaledTranslation(0, -down, ax.figure.dpi_scale_trans)
-    for size, n_columns in product(LEGEND_SIZES[1:], (3, 2, 1)):
+    for size, n_columns in product(LEGEND_SIZES, (3, 2, 1)):
         legend = ax.legend(
-            handles=entries, fontsize=size, loc="upper center", bbox_to_anchor=(0.5, 0),
-            bbox_transform=under, ncols=n_columns, frameon=False, **STYLE,
+            handles=entries, loc="upper center", bbox_to_anchor=(0.5, 0),
+            bbox_transform=under, ncols=n_columns, frameon=False, **_style(size),
         )  # fmt: skip
         box = legend.get_window_extent()
         is_high = box.height > (1.0 - MIN_HEIGHT_LEFT) * room.height

@@ -33,16 +33,20 @@ def lay_out(ax: "Axes") -> None:
 
 
 def settle(ax: "Axes") -> None:
-    """Lay out the figure until nothing of its only axes reaches over its right edge.
+    """Lay out the figure until nothing of some axes reaches over its edges, or nothing changes.
 
     A layout makes the room of axes smaller by what reaches out of it. Axes of equal bandwidths do
     not fill their room, and become smaller only when it is as slim as they are.
     """
+    page, before = ax.figure.bbox, None
     for _ in range(MAX_LAYOUTS):
         lay_out(ax)
         everything: Any = ax.get_tightbbox()
-        if everything.x1 <= ax.figure.bbox.x1:
+        is_in = (everything.min >= page.min).all() and (everything.max <= page.max).all()
+        room = ax.get_position(original=True).bounds
+        if is_in or (everything.bounds, room) == before:
             return
+        before = everything.bounds, room
 
 
 def keep_in_slot(ax: "Axes") -> None:
@@ -56,7 +60,7 @@ def keep_in_slot(ax: "Axes") -> None:
     figure: Any = ax.figure
     spec = ax.get_subplotspec()
     if figure.get_layout_engine() is not None:
-        lay_out(ax)
+        settle(ax)
         return
     if spec is None:
         return
