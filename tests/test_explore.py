@@ -26,6 +26,7 @@ from meanshift_fast._explore.figures import MAX_BARS
 from meanshift_fast._explore.rows import rows_of
 from meanshift_fast._explore.themes import DARK, LIGHT, TEMPLATE
 from meanshift_fast._explore.view import View
+from meanshift_fast._input import remarks
 from meanshift_fast._pictures.colours import COLOURS, GREY
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.explore import explore
@@ -93,6 +94,19 @@ def test_an_exact_bandwidth_moves_the_slider(shown):
     settled(view)
     assert view.session.answer.model.bandwidth_ == 1.2345678
     assert view.controls.bandwidth.value == pytest.approx(np.log10(1.2345678))
+
+
+@pytest.mark.parametrize("bandwidth", [1e-3, 50.0])
+def test_the_slider_reaches_the_bandwidth_that_is_given(bandwidth, shown):
+    slider = shown(demo_table(), bandwidth=bandwidth).controls.bandwidth
+    assert slider.value == pytest.approx(np.log10(bandwidth))
+    assert slider.start <= slider.value <= slider.end
+
+
+def test_the_curve_has_ticks_at_one_two_and_five_of_each_decade(shown):
+    view = shown(demo_table(), bandwidth=2.5)
+    assert view.curve.counts.ticks == [1, 2, 5, 10, 20, 50]
+    assert max(view.curve.curve.data["y"]) < 100
 
 
 def test_the_facts_of_two_quick_answers_are_the_second_s(shown):
@@ -272,6 +286,21 @@ def test_what_is_computed_is_said(shown, monkeypatch):
     view.session.worker.stage = None
     view._show_status()
     assert "computing" not in view.controls.status.text
+
+
+def test_what_is_probably_a_mistake_is_said_as_cluster_notes_it(shown, monkeypatch):
+    monkeypatch.setattr(remarks, "MAX_ROW_SEEDS", 299)
+    X = demo_table()
+    view = shown(np.column_stack([np.arange(300.0), X * [1.0, 5000.0]]), bandwidth=2.5)
+    counts, spreads = view.controls.status.text.split("<br>")[1:]
+    assert counts == "column 0 only counts the rows, and is among the features; leave it out"
+    assert spreads.startswith("the columns share one bandwidth, and column 1 spreads over ")
+    view = shown(X, bandwidth=2.5)
+    assert "<br>" not in view.controls.status.text
+    view.controls.switches["bin_seeding"].active = 1
+    settled(view)
+    note = "<br>all 300 rows are seeds; bin_seeding=True takes a second"
+    assert view.controls.status.text.endswith(note)
 
 
 def test_a_file_is_saved_and_named(shown, tmp_path):

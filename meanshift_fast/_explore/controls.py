@@ -45,7 +45,7 @@ class Controls:
         wide: dict[str, Any] = {"stylesheets": [self._style], "sizing_mode": "stretch_width"}
         self.status = Div(text="", name="status", **wide)
         self.dark = Switch(active=False, name="dark", stylesheets=[self._style])
-        low, high = limits
+        low, high = min(*limits, parameters["bandwidth"]), max(*limits, parameters["bandwidth"])
         self.bandwidth = Slider(
             title="Bandwidth", name="bandwidth", value=math.log10(parameters["bandwidth"]),
             start=math.log10(low), end=math.log10(high), **wide,

@@ -7,6 +7,7 @@ from bokeh.models import (
     BasicTicker,
     BoxAnnotation,
     ColumnDataSource,
+    FixedTicker,
     HoverTool,
     LinearColorMapper,
     NumeralTickFormatter,
@@ -57,6 +58,7 @@ class Map:
         )  # fmt: skip
         self.figure.toolbar.logo = None
         self.figure.axis.minor_tick_line_color = None
+        self.figure.grid.level = "image"  # below the rows
         self.inner = {"inner_width": 600, "inner_height": 450}  # until the browser reports its own
         self.image = _source("image", name="image")
         self.image.data = {"image": [np.zeros(RASTER_SHAPE, dtype=np.uint32)]}
@@ -73,11 +75,11 @@ class Map:
     def _draw_rows(self) -> None:
         """Add rows as a raster and as markers, of which one is visible."""
         self._raster = self.figure.image_rgba(
-            image="image", x=0, y=0, dw=1, dh=1, source=self.image, level="image"
+            image="image", x=0, y=0, dw=1, dh=1, source=self.image, level="underlay"
         )
         mapper = LinearColorMapper(palette=marker_palette(), low=-0.5, high=N_COLOURS - 0.5)
         self._markers = self.figure.scatter(
-            "x", "y", source=self.rows, size=4, line_color=None, level="image",
+            "x", "y", source=self.rows, size=4, line_color=None, level="underlay",
             fill_color={"field": "colour", "transform": mapper},
         )  # fmt: skip
 
@@ -209,6 +211,9 @@ class CurveChart:
         self.figure.add_layout(self.band)
         self.figure.add_layout(self.place)
         self.figure.yaxis.formatter = NumeralTickFormatter(format="0,0")
+        self.counts = FixedTicker(ticks=[])
+        self.figure.yaxis.ticker = self.counts
+        self.figure.ygrid.ticker = self.counts
 
     def styles(self, theme: Theme) -> list[Any]:
         """The parts of the figure, each with the colours that a theme gives it."""
@@ -220,6 +225,8 @@ class CurveChart:
         stable, usable = curve.stable, curve.bandwidths > 0.0
         x = curve.bandwidths[usable] * share
         self.curve.data = {"x": x, "y": curve.n_clusters[usable]}
+        decades = range(len(str(curve.n_clusters.max())))
+        self.counts.ticks = [digit * 10**decade for decade in decades for digit in (1, 2, 5)]
         low, high = stable["low"] * share, stable["high"] * share
         self.plateau.data = {"x": [low, high], "y": [int(stable["n_clusters"])] * 2}
         self.band.update(left=low, right=high, visible=True)
@@ -243,7 +250,7 @@ class SizesChart:
         self.figure.add_tools(HoverTool(renderers=[drawn], tooltips=about))
         self.figure.yaxis.formatter = NumeralTickFormatter(format="0,0")
         self.figure.xgrid.visible = False
-        self.figure.xaxis.ticker = BasicTicker(min_interval=1)
+        self.figure.axis.ticker = BasicTicker(min_interval=1)
 
     def styles(self, theme: Theme) -> list[Any]:
         """The parts of the figure, each with the colours that a theme gives it."""
@@ -288,8 +295,8 @@ class HistoryChart:
             "x", "y", source=self.rest, line_dash="dashed", legend_label="rest"
         )
         legend = self.figure.legend[0]
-        legend.orientation, legend.padding, legend.spacing = "horizontal", 2, 4
-        legend.location = "top_right"
+        legend.orientation, legend.padding, legend.spacing, legend.margin = "horizontal", 2, 12, 0
+        self.figure.add_layout(legend, "above")
 
     def styles(self, theme: Theme) -> list[Any]:
         """The parts of the figure, each with the colours that a theme gives it."""

@@ -30,6 +30,7 @@ from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.checks import check_parameters
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report
+from meanshift_fast._input.remarks import remarks, remarks_on_seeds
 from meanshift_fast.bandwidth import BandwidthCurve, bandwidth_curve, kernel_bandwidth
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.trace import Trace, trace
@@ -113,6 +114,8 @@ class Session:
         self.metric = metric_of(**self.space)
         self.metric.enter(rows.table)  # refuses rows that the metric does not cover
         self.scales = scales_in(self.metric, rows)
+        names = rows.names if rows.has_names else None
+        self._remarks = [*remarks(rows.table, names, one_bandwidth=True, rows_are_seeds=False)]
         bandwidth = self.parameters["bandwidth"]
         self._awaits_stable = bandwidth is None or (
             isinstance(bandwidth, str) and bandwidth == "stable"
@@ -141,6 +144,12 @@ class Session:
         """The least and the largest bandwidth to choose."""
         low, high = self.scales
         return self.bandwidth_of(low), self.bandwidth_of(high)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What in the table and the parameters is probably a mistake, as `cluster` notes it."""
+        seeds = () if self.parameters["bin_seeding"] else remarks_on_seeds(len(self.rows.table))
+        return [f"{remark.text}; {remark.in_python}" for remark in (*self._remarks, *seeds)]
 
     def change(self, **parameters: Any) -> None:
         """Request the answer for other parameters; it replaces a request that is at work."""

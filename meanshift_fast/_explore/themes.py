@@ -39,7 +39,7 @@ TEMPLATE = """\
     grid-template-areas: "head head head" "controls map curve" "controls map sizes"
       "controls words history";
   }
-  .controls { overflow: hidden auto; }
+  .controls { overflow: hidden auto; padding: 0 6px; }  /* a handle is wider than its slider */
   .page > div { min-width: 0; min-height: 0; display: flex; flex-direction: column; }
   .head { grid-area: head; } .controls { grid-area: controls; } .map { grid-area: map; }
   .curve { grid-area: curve; } .sizes { grid-area: sizes; } .history { grid-area: history; }
@@ -74,6 +74,7 @@ for _name, _theme in (("LIGHT", LIGHT), ("DARK", DARK)):
 # Widgets lie in shadow roots, where the page's variables hold and its rules do not.
 WIDGETS = """\
 :host { color: var(--ink); font: inherit; }
+select { appearance: auto !important; background-image: none !important; }
 .bk-input, .bk-btn, select, input { background-color: var(--paper) !important;
   color: var(--ink) !important; border-color: var(--faint) !important; }
 .bk-btn.bk-active, .bk-btn:hover { background-color: var(--faint) !important; }

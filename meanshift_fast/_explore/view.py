@@ -281,5 +281,6 @@ class View:
             text += f" &middot; <b>no answer</b>: {escape(self._error)}"
         elif answer is not None and answer.remarks:
             text += f" &middot; {escape(answer.remarks[0])}"
+        text += "".join(f"<br>{escape(remark)}" for remark in self.session.remarks)
         if text != self.controls.status.text:
             self.controls.status.text = text

@@ -57,9 +57,15 @@ def remarks(
             )
     if one_bandwidth:
         yield from _unlike_spreads(spreads_of(table), named)
-    if rows_are_seeds and len(table) > MAX_ROW_SEEDS:
+    if rows_are_seeds:
+        yield from remarks_on_seeds(len(table))
+
+
+def remarks_on_seeds(n_rows: int) -> Iterator[Remark]:
+    """Remark on so many rows that all are seeds."""
+    if n_rows > MAX_ROW_SEEDS:
         yield Remark(
-            f"all {len(table):,} rows are seeds", "bin_seeding=True takes a second",
+            f"all {n_rows:,} rows are seeds", "bin_seeding=True takes a second",
             "--bin-seeding takes a second",
         )  # fmt: skip
 
