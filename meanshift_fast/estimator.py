@@ -339,7 +339,7 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
-            log_remarks(table, self)
+            log_remarks(table, self, getattr(self, "feature_names_in_", None))
             adopt(self, fitted(self, table, weights))
         except BaseException:
             # No model is left: the old centres, with another number of columns than `predict`

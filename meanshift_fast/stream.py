@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _get_feature_names
 
 from meanshift_fast._cluster.bandwidth_rules import Found
+from meanshift_fast._cluster.stages import log_remarks
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
@@ -238,6 +239,7 @@ def fit_batches(
                 if cells is None:
                     check_columns(model, found.bandwidth, partition.table.shape[1])
                     cells = cells_of(found.bandwidth, finest, partition.table.shape[1], metric)
+                    log_remarks(partition.table, model, passes.names, is_stream=True)
                 condense_partition(cells, partition, metric)
             assert cells is not None
             condensed = cells.condensed()

@@ -634,6 +634,9 @@ def test_labels_are_not_written_where_only_a_model_is_wanted(stream, folder, cap
     printed = run(f"cluster t.csv --model m.model --bandwidth 1 {stream}", capsys)
     assert printed.out.endswith(" s; no labels written, but m.model\n")
     assert len(load_model("m.model").cluster_centers_) == 4
+    printed = run(f"cluster t.csv --centers c.npy --bandwidth 1 {stream}", capsys)
+    assert printed.out.endswith(" s; no labels written, but c.npy\n")
+    assert np.load("c.npy").shape == (4, 2)
     assert "-o/--output, or --centers" in run_wrong("cluster t.csv --bandwidth 1", capsys)
 
 
@@ -654,6 +657,23 @@ def test_standard_input_is_a_table_of_the_format_named(command, folder, capsys, 
         printed = run(f"{command}{options} --format csv", capsys)
     assert printed.out == expected.out
     assert "- needs --format" in run_wrong(f"{command}{options}", capsys)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_standard_input_may_be_of_any_format(form, folder, capsys, monkeypatch):
+    expected = run(f"cluster t{form} -o - --bandwidth 1", capsys)
+    with open(f"t{form}", encoding="latin-1") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        printed = run(f"cluster - -o - --bandwidth 1 --format {form[1:]}", capsys)
+    assert printed.out == expected.out
+
+
+def test_an_error_in_standard_input_names_it(folder, capsys, monkeypatch):
+    path = text(folder / "bad.csv", "x,y\n1,2\n3,oops\n")
+    with open(path, encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        error = run("cluster - -o - --format csv", capsys, 1).err
+    assert error.startswith("meanshift-fast: standard input: column 'y' must hold finite numbers")
 
 
 def test_a_text_of_another_dialect_is_read_as_its_options_say(folder, capsys):

@@ -1,5 +1,6 @@
 """Tables in files: what goes in comes out, and what is wrong is shown with its place."""
 
+import gzip
 import os
 import re
 import resource
@@ -745,6 +746,13 @@ def test_compressed_texts_are_read_in_batches(suffix, codec, tmp_path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match=rf"t\.csv\{suffix}"):
         open_table(path).read()
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("t.tsv.gz", "\t"), ("T.TXT.GZ", ",")])
+def test_compressed_texts_have_the_delimiter_of_their_format(name, delimiter, tmp_path):
+    with gzip.open(tmp_path / name, "wt") as file:
+        file.write(PLAIN.replace(",", delimiter))
+    np.testing.assert_array_equal(open_table(tmp_path / name).read().X, ROWS)
 
 
 @pytest.mark.parametrize("name", ["t.feather", "t.arrow", "stream.arrow", "packed.feather"])

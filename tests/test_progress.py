@@ -10,6 +10,7 @@ import types
 
 import dask.array as da
 import numba
+import numpy as np
 import pytest
 
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, mean_shift
@@ -17,10 +18,12 @@ from meanshift_fast._input import progress
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast.dask import MeanShift as DaskMeanShift
+from meanshift_fast.image import mean_shift_segment
 from meanshift_fast.stream import fit_batches
 from samples import blobs
 
 X = blobs(200, 2)
+PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 STAGES = ["bandwidth", "seeds", "tree", "climb", "modes", "labels"]
 
 
@@ -187,8 +190,9 @@ def test_a_bar_estimates_what_a_long_kernel_has_left(terminal):
         lambda: bandwidth_curve(X),
         lambda: fit_batches([X, X], bandwidth=1.0).predict(X),
         lambda: DaskMeanShift(bandwidth=1.0).fit(da.from_array(X, chunks=(50, 2))),
+        lambda: mean_shift_segment(PICTURE, spatial_radius=4, range_radius=20),
     ],
-    ids=["fit", "predict", "basins", "function", "estimate", "curve", "stream", "Dask"],
+    ids=["fit", "predict", "basins", "function", "estimate", "curve", "stream", "Dask", "segment"],
 )
 def test_long_calls_show_a_bar_by_default_and_nothing_in_pipes(call, terminal, monkeypatch):
     monkeypatch.setattr(progress, "AUTO_SECONDS", 0.25)

@@ -9,6 +9,7 @@ from meanshift_fast import MeanShift
 from meanshift_fast._cli.main import main
 from meanshift_fast._input import remarks
 from meanshift_fast.io import Table
+from meanshift_fast.stream import fit_batches
 from samples import blobs
 from test_io import save
 
@@ -66,6 +67,13 @@ def test_more_than_so_many_rows_are_all_seeds(caplog, monkeypatch):
     assert heard(caplog, X, bin_seeding=False, seeds=X[:3]) == []
 
 
+def test_the_first_batch_of_a_stream_is_looked_over(caplog):
+    with caplog.at_level(logging.INFO, logger="meanshift_fast"):
+        fit_batches([COUNTED[:120], COUNTED[120:]], bandwidth=3.0)
+    (message,) = [record.message for record in caplog.records if record.levelno == logging.INFO]
+    assert message.startswith("column 0 only counts the rows")
+
+
 def test_nothing_is_looked_for_where_nobody_hears(monkeypatch):
     looked = []
     monkeypatch.setattr(remarks, "spreads_of", looked.append)
@@ -84,6 +92,17 @@ def test_the_command_line_names_the_option_once(stream, tmp_path, monkeypatch, c
         len(notes(capsys, f"cluster t.csv -o o.csv --exclude c0 --scale --bandwidth 3{stream}"))
         == 0
     )
+
+
+def test_the_command_line_names_bins_where_too_many_rows_are_seeds(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(remarks, "MAX_ROW_SEEDS", 199)
+    monkeypatch.chdir(tmp_path)
+    table_of(tmp_path / "t.csv", X)
+    command = "cluster t.csv -o o.csv --bandwidth 3"
+    (note,) = notes(capsys, command)
+    assert note == "meanshift-fast: all 200 rows are seeds; --bin-seeding takes a second"
+    for others in ("--bin-seeding", "--stream"):
+        assert notes(capsys, f"{command} {others}") == []
 
 
 @pytest.mark.parametrize(("stream", "n_passes"), [("", 1), (" --stream", 2)])

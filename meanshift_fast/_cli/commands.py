@@ -228,7 +228,11 @@ def spooled(arguments: Namespace) -> Iterator[None]:
         arguments.input = Path(folder) / f"stdin.{arguments.format}"
         with arguments.input.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        yield
+        try:
+            yield
+        except ValueError as error:
+            text = str(error).replace(str(arguments.input), "standard input")
+            raise ValueError(text) from error
 
 
 def _check_target(path: Path) -> None:

@@ -13,14 +13,13 @@ from meanshift_fast._input.remarks import remarks
 logger = logging.getLogger("meanshift_fast")
 
 
-def log_remarks(table: NDArray[Any], model: Any) -> None:
-    """Log at INFO what in a table and a model's parameters is probably a mistake."""
+def log_remarks(table: NDArray[Any], model: Any, names: Any, *, is_stream: bool = False) -> None:
+    """Log at INFO what in a table, or a stream's first batch, is probably a mistake."""
     if not logger.isEnabledFor(logging.INFO):
         return
     found = remarks(
-        table, getattr(model, "feature_names_in_", None),
-        one_bandwidth=isinstance(model.bandwidth, Real | str | None),
-        rows_are_seeds=model.seeds is None and not model.bin_seeding,
+        table, names, one_bandwidth=isinstance(model.bandwidth, Real | str | None),
+        rows_are_seeds=model.seeds is None and not model.bin_seeding and not is_stream,
     )  # fmt: skip
     for remark in found:
         logger.info("%s; %s", remark.text, remark.in_python)
