@@ -6,13 +6,16 @@ import sys
 from importlib.metadata import requires
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
+from numba.core.codegen import JITCodeLibrary
+from numba.parfors import parfor_lowering
 
 import meanshift_fast
 from meanshift_fast import MeanShift
 from meanshift_fast._jit import linking, numba_interfaces
-from meanshift_fast._jit.compiler import serial
+from meanshift_fast._jit.compiler import parallel, serial, step
 from meanshift_fast._jit.disk_cache import SealedCache
 
 PLACE = str(Path(meanshift_fast.__file__).parents[1])
@@ -200,6 +203,49 @@ def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_wa
     found = np.load(broken["loops"] / "found.npz")
     assert np.array_equal(found["labels"], expected.labels_)
     assert np.array_equal(found["centers"], expected.cluster_centers_)
+
+
+@step
+def _half(value):
+    return value / 2.0
+
+
+def _halves(values, results):
+    for i in numba.prange(len(values)):
+        results[i] = _half(values[i])
+
+
+def _quarters(values, results):
+    for i in numba.prange(len(values)):
+        results[i] = _half(_half(values[i]))
+
+
+@pytest.mark.parametrize("kind", [AttributeError, numba.TypingError])
+def test_plain_numba_compiles_parallel_loops_that_the_linker_alone_cannot(
+    kind, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(numba_interfaces, "_link_errors", [])
+    lower = parfor_lowering._lower_parfor_parallel
+
+    def lower_unless_linked(lowerer, parfor):
+        if isinstance(lowerer.library, linking._KernelLibrary):
+            raise kind("a new joint is missing")
+        lower(lowerer, parfor)
+
+    monkeypatch.setattr(parfor_lowering, "_lower_parfor_parallel", lower_unless_linked)
+    halves, quarters = parallel(_halves), parallel(_quarters)
+    values, results = np.arange(1000.0), np.empty(1000)
+    with pytest.warns(RuntimeWarning, match=f"{kind.__name__}: .*the first fit takes") as caught:
+        halves(values, results)
+    np.testing.assert_array_equal(results, values / 2.0)
+    quarters(values, results)
+    np.testing.assert_array_equal(results, values / 4.0)
+    assert len(caught) == 1
+    assert numba_interfaces.loops_spread()
+    for kernel in (halves, quarters):
+        (compiled,) = kernel.spread.overloads.values()
+        assert type(compiled.library) is JITCodeLibrary
 
 
 def _twice(value):

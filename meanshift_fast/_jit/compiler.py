@@ -89,7 +89,10 @@ class Parallel:
         update_wrapper(self, function)
         self._function = function
         self._alone: Any = None
-        self.spread: Any = numba_interfaces.new_kernel(function, "parallel", parallel=True)
+        self.spread: Any = self._new_spread()
+
+    def _new_spread(self) -> Any:
+        return numba_interfaces.new_kernel(self._function, "parallel", parallel=True)
 
     @property
     def alone(self) -> Any:
@@ -107,14 +110,29 @@ class Parallel:
             return self._over_threads(args) if may_spread else self.alone(*args)
 
     def _over_threads(self, args: tuple[Any, ...]) -> Any:
-        """Run over threads; alone where Numba cannot compile parallel loops as it did."""
+        """Run over threads; alone where Numba cannot compile parallel loops any more."""
         if numba_interfaces.loops_spread():
             try:
                 return self.spread(*args)
             except Exception as error:
                 if self.spread.overloads or isinstance(error, MemoryError):
                     raise
-                numba_interfaces.run_loops_on_one_thread(error)
+                return self._compiled_otherwise(args, error)
+        return self.alone(*args)
+
+    def _compiled_otherwise(self, args: tuple[Any, ...], error: Exception) -> Any:
+        """Run over threads what plain Numba compiles; alone where it cannot either."""
+        if numba_interfaces.unlink_loops(error):
+            self.spread = self._new_spread()  # a dispatcher raises an error of types again
+            try:
+                results = self.spread(*args)
+            except Exception:
+                if self.spread.overloads:
+                    raise
+            else:
+                numba_interfaces.warn_of_unlinked_loops(error)
+                return results
+        numba_interfaces.run_loops_on_one_thread(error)
         return self.alone(*args)
 
 

@@ -12,8 +12,8 @@ answers are the same. The trial kernel lies in the sealed cache, so that later p
 in some milliseconds.
 
 It has no parallel loop: loading one starts Numba's threads, which small fits and forked children do
-not need. The first parallel kernel that cannot be compiled shows what breaks such loops alone; from
-then on kernels run on one thread.
+not need. The first parallel kernel that cannot be compiled shows what breaks such loops alone. From
+then on plain Numba compiles them; where it cannot either, kernels run on one thread.
 
 Numba's own cache does not look at the files of steps. Here its files have the digest of all sources
 in their names, so that code of an older step is never loaded.
@@ -38,6 +38,7 @@ _COMPILERS = [
 ]
 
 _errors: list[Exception] = []  # the first is why the interfaces are not used
+_link_errors: list[Exception] = []  # the first is why plain Numba compiles parallel loops
 _loop_errors: list[Exception] = []  # the first is why parallel loops are not spread
 _trials: list[Any] = []  # the trial kernel, from import to the first use
 
@@ -48,21 +49,24 @@ def _guarded() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _note(error, _errors, "the first fit takes longer", stacklevel=4)
+        if not _errors:
+            _errors.append(error)
+            _warn(error, _SLOWER)
 
 
-def _note(error: Exception, errors: list[Exception], otherwise: str, stacklevel: int) -> None:
-    """Keep the first error, and warn of it."""
-    if not errors:
-        errors.append(error)
-        cause = [type(error).__name__, *str(error).strip().splitlines()[:1]]
-        warnings.warn(
-            f"Numba {numba.__version__} does not work as the versions {TRIED_VERSIONS} do, "
-            f"with which meanshift_fast was tried ({': '.join(cause)}): answers are the same, "
-            f"but {otherwise}",
-            RuntimeWarning,
-            stacklevel=stacklevel,
-        )
+_SLOWER, _ALONE = "the first fit takes longer", "fits run on one thread"
+
+
+def _warn(error: Exception, otherwise: str) -> None:
+    """Warn of an error of the interfaces, naming both versions."""
+    cause = [type(error).__name__, *str(error).strip().splitlines()[:1]]
+    warnings.warn(
+        f"Numba {numba.__version__} does not work as the versions {TRIED_VERSIONS} do, "
+        f"with which meanshift_fast was tried ({': '.join(cause)}): answers are the same, "
+        f"but {otherwise}",
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 with _guarded():
@@ -91,13 +95,32 @@ def loops_spread() -> bool:
     return not _loop_errors
 
 
+def unlink_loops(error: Exception) -> bool:
+    """Let plain Numba compile parallel loops from now on; False where it does already."""
+    if _errors or _link_errors:
+        return False
+    _link_errors.append(error)
+    return True
+
+
+def warn_of_unlinked_loops(error: Exception) -> None:
+    """Warn that plain Numba compiles parallel loops, because of an error of the linker."""
+    _warn(error, _SLOWER)
+
+
 def run_loops_on_one_thread(error: Exception) -> None:
     """Run parallel kernels on one thread from now on, because of an error of their compilation."""
-    _note(error, _loop_errors, "fits run on one thread", stacklevel=4)
+    if not _loop_errors:
+        _loop_errors.append(error)
+        _warn(error, _ALONE)
 
 
 def _kernel_compiler(*settings: Any) -> Any:
     return (KernelCompiler if are_usable() else Compiler)(*settings)
+
+
+def _loop_compiler(*settings: Any) -> Any:
+    return (Compiler if _link_errors else _kernel_compiler)(*settings)
 
 
 def _step_compiler(*settings: Any) -> Any:
@@ -111,7 +134,8 @@ def new_kernel(function: Callable[..., Any], form: str, **options: Any) -> Any:
     """
     # Without the wrapper for C, which is never called, a kernel of ten arrays compiles in 137 ms,
     # and in 150 ms with it.
-    linked = {"pipeline_class": _kernel_compiler, "no_cfunc_wrapper": True}
+    compiler = _loop_compiler if options.get("parallel") else _kernel_compiler
+    linked = {"pipeline_class": compiler, "no_cfunc_wrapper": True}
     dispatcher = _new_dispatcher(function, linked, options)
     digest = sealing.digest(function, _COMPILERS)
     if _errors:
