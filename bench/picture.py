@@ -64,9 +64,11 @@ def draw(page: str) -> Figure:
             MeanShiftDisplay.from_estimator(model, points, contours=True, starts=TIPS, ax=ax)
             ax.set(title=title, xlabel="", ylabel="", xticks=[], yticks=[])
         entries = panels[0].get_legend().legend_handles
+        shared = [entry for entry in entries if "cluster" not in entry.get_label()]
         for ax in panels:
             ax.get_legend().remove()
-        figure.legend(handles=entries[2:], loc="outside lower center", ncols=4, frameon=False)
+            ax.set_anchor("C")
+        figure.legend(handles=shared, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

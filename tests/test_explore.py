@@ -103,10 +103,15 @@ def test_the_slider_reaches_the_bandwidth_that_is_given(bandwidth, shown):
     assert slider.start <= slider.value <= slider.end
 
 
-def test_the_curve_has_ticks_at_one_two_and_five_of_each_decade(shown):
+def test_the_curve_has_ticks_at_round_numbers(shown):
     view = shown(demo_table(), bandwidth=2.5)
+    x, y = view.curve.curve.data["x"], view.curve.curve.data["y"]
     assert view.curve.counts.ticks == [1, 2, 5, 10, 20, 50]
-    assert max(view.curve.curve.data["y"]) < 100
+    assert max(y) < 100
+    assert view.curve.widths.ticks == [0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1, 1.5, 2, 3, 4, 6]
+    assert 0.1 < x[0] < x[-1] < 10
+    noisy = np.vstack([demo_table(), [[300.0, 300.0]]])
+    assert shown(noisy, bandwidth=2.5).curve.widths.ticks[:4] == [1, 2, 5, 10]
 
 
 def test_the_facts_of_two_quick_answers_are_the_second_s(shown):

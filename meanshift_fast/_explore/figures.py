@@ -1,5 +1,6 @@
 """The figures of the page: rows and centres, the curve, sizes of clusters, rounds of the ascent."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ _Floats = NDArray[np.float64]
 MAX_BALLS = 60  # heaviest centres that are drawn with their ball
 MAX_WRITTEN = 20  # centres with their support written beside them
 MAX_BARS = 40  # clusters in the chart of sizes
+WIDE_RATIO = 8.0  # of bandwidths, from which on an axis has three ticks a decade
 FEW_ROWS_SIZE, MANY_ROWS_SIZE = 7.0, 2.0  # of markers, in pixels
 
 
@@ -38,8 +40,16 @@ def _figure(name: str, **options: Any) -> Any:
     """A chart beside the map, without tools of its own."""
     plain = {"sizing_mode": "stretch_both", "toolbar_location": None, "min_height": 180}
     made = figure(name=name, **plain, **options)
-    made.axis.minor_tick_line_color = None
-    return made
+    return _plain(made)
+
+
+def _plain(figure: Any) -> Any:
+    """Leave out small ticks, and the border, through which the page is seen.
+
+    A border that is painted anew leaves half of its old colour on the canvas's edge.
+    """
+    figure.axis.minor_tick_line_color = figure.border_fill_color = None
+    return figure
 
 
 def _source(*names: str, name: str | None = None) -> Any:
@@ -56,8 +66,7 @@ class Map:
             tools="pan,wheel_zoom,box_zoom,reset,tap", active_scroll="wheel_zoom",
             x_range=Range1d(0, 1), y_range=Range1d(0, 1),
         )  # fmt: skip
-        self.figure.toolbar.logo = None
-        self.figure.axis.minor_tick_line_color = None
+        _plain(self.figure).toolbar.logo = None
         self.figure.grid.level = "image"  # below the rows
         self.inner = {"inner_width": 600, "inner_height": 450}  # until the browser reports its own
         self.image = _source("image", name="image")
@@ -192,6 +201,12 @@ class Map:
             source.data = {"x": places[:, 0], "y": places[:, 1]}
 
 
+def _ticks(low: float, high: float, digits: tuple[float, ...]) -> list[float]:
+    """Ticks of a logarithmic axis: these digits of each decade, from below one value to another."""
+    decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    return [float(f"{digit}e{decade}") for decade in decades for digit in digits]
+
+
 class CurveChart:
     """The number of clusters against the bandwidth, the plateau, and the bandwidth chosen."""
 
@@ -211,9 +226,9 @@ class CurveChart:
         self.figure.add_layout(self.band)
         self.figure.add_layout(self.place)
         self.figure.yaxis.formatter = NumeralTickFormatter(format="0,0")
-        self.counts = FixedTicker(ticks=[])
-        self.figure.yaxis.ticker = self.counts
-        self.figure.ygrid.ticker = self.counts
+        self.counts, self.widths = FixedTicker(ticks=[]), FixedTicker(ticks=[])
+        self.figure.yaxis.ticker = self.figure.ygrid.ticker = self.counts
+        self.figure.xaxis.ticker = self.figure.xgrid.ticker = self.widths
 
     def styles(self, theme: Theme) -> list[Any]:
         """The parts of the figure, each with the colours that a theme gives it."""
@@ -225,8 +240,10 @@ class CurveChart:
         stable, usable = curve.stable, curve.bandwidths > 0.0
         x = curve.bandwidths[usable] * share
         self.curve.data = {"x": x, "y": curve.n_clusters[usable]}
-        decades = range(len(str(curve.n_clusters.max())))
-        self.counts.ticks = [digit * 10**decade for decade in decades for digit in (1, 2, 5)]
+        self.counts.ticks = _ticks(1, curve.n_clusters.max(), (1, 2, 5))
+        if len(x):
+            is_wide = x[-1] > WIDE_RATIO * x[0]
+            self.widths.ticks = _ticks(x[0], x[-1], (1, 2, 5) if is_wide else (1, 1.5, 2, 3, 4, 6))
         low, high = stable["low"] * share, stable["high"] * share
         self.plateau.data = {"x": [low, high], "y": [int(stable["n_clusters"])] * 2}
         self.band.update(left=low, right=high, visible=True)

@@ -98,11 +98,9 @@ def styles_of(figure: Any, theme: Theme) -> list[tuple[Any, dict[str, Any]]]:
     axis = {f"{part}_color": ink for part in ("axis_line", "major_tick_line")}
     axis |= {"major_label_text_color": ink, "axis_label_text_color": ink}
     styles: list[tuple[Any, dict[str, Any]]] = [
-        (figure, {
-            "background_fill_color": paper, "border_fill_color": paper, "outline_line_color": faint
-        }),
+        (figure, {"background_fill_color": paper, "outline_line_color": faint}),
         (figure.title, {"text_color": ink}),
-    ]  # fmt: skip
+    ]
     styles += [(part, axis) for part in figure.axis]
     styles += [(part, {"grid_line_color": faint}) for part in figure.grid]
     legend = {"background_fill_color": paper, "label_text_color": ink, "border_line_color": faint}
