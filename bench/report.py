@@ -1,6 +1,7 @@
 """Run the bench, write its results, draw its plots, and put its tables into README and manual.
 
-``python -m bench.report`` takes more than an hour, ``--quick`` some minutes on fewer rows.
+``python -m bench.report`` takes more than an hour, ``--quick`` some minutes on fewer rows;
+``--large`` adds the raster of 100 million pixels to the part "images".
 ``--check`` ends with status 1 and a list if the run misses a target. ``--parts NAME ...`` measures
 some parts anew and takes the others from ``bench/results.json``; without a name it measures
 nothing, and writes plots and tables from there.
@@ -54,9 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--parts", nargs="*", choices=PARTS, metavar="PART",
         help=f"measure these anew, of {', '.join(PARTS)}; the others are as they were",
     )  # fmt: skip
+    parser.add_argument(
+        "--large", action="store_true", help="segment the raster of 100 million pixels too"
+    )
     chosen = parser.parse_args(arguments)
-    if chosen.quick and (chosen.check or chosen.parts is not None):
-        parser.error("--check and --parts need the full sizes; leave out --quick")
+    if chosen.quick and (chosen.check or chosen.large or chosen.parts is not None):
+        parser.error("--check, --large and --parts need the full sizes; leave out --quick")
 
     # An hour before the last line is the time to fail.
     pages = {path: path.read_text() for path in (README, MANUAL)}
@@ -64,10 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rewritten(pages[path], "", *BENCH)
     for markers in (STREAMS, IMAGES):
         rewritten(pages[MANUAL], "", *markers)
-    if chosen.parts is None:
-        results = measure(PARTS, chosen.quick)
-    else:
-        results = measure(chosen.parts, chosen.quick, json.loads(RESULTS.read_text()))
+    names = list(PARTS) if chosen.parts is None else chosen.parts
+    older = None if chosen.parts is None else json.loads(RESULTS.read_text())
+    results = measure(names, chosen.quick, older)
+    if chosen.large and "images" in names:
+        with part("raster"):
+            results["images"]["raster"] = images.large_raster()
     write(results, pages)
 
     if not chosen.check:

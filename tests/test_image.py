@@ -386,3 +386,15 @@ def test_at_most_80_bytes_a_pixel_beside_the_image(function, convert2lab):
     finally:
         tracemalloc.stop()
     assert peak / rows.size < (80 if function is mean_shift_segment else 68)
+
+
+def test_at_most_80_bytes_a_pixel_where_each_is_a_region_before_small_ones_merge():
+    image = np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        labels = mean_shift_segment(image, 0.6, 1, convert2lab=False, n_jobs=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert labels.max() > 50_000
+    assert peak / labels.size < 80

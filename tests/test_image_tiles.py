@@ -120,6 +120,24 @@ def test_a_tile_whose_pixels_are_all_masked_stays_as_it_is():
         np.testing.assert_array_equal(part.compute(), whole)
 
 
+@pytest.mark.parametrize("n_space", [2, 3])
+def test_random_regions_cut_at_random_are_merged_as_in_memory(n_space):
+    """The window holds a pixel alone, so that regions are touching pixels of equal values."""
+    rng = np.random.default_rng(n_space)
+    for _ in range(10):
+        shape = rng.integers(3, 30 if n_space == 2 else 11, n_space)
+        image = rng.normal(size=shape).cumsum(axis=int(rng.integers(n_space)))
+        image = np.rint(image / rng.choice([0.3, 1.0, 3.0]))
+        how = {
+            "mask": rng.random(shape) > 0.1, "channel_axis": None, "merge": 3,
+            "min_size": int(rng.choice([0, 2, 3, 5, 20])),
+            "connectivity": int(rng.integers(1, n_space + 1)),
+        }  # fmt: skip
+        lazy = da.from_array(image, tuple(rng.integers(1, shape + 1).tolist()))
+        found = mean_shift_segment(lazy, 0.6, 0.1, **how).compute(scheduler="synchronous")
+        np.testing.assert_array_equal(found, mean_shift_segment(image, 0.6, 0.1, **how))
+
+
 def test_one_computation_serves_labels_and_filtered():
     image = da.from_array(PICTURE[:20, :30], chunks=(10, 10, 3))
     labels, filtered = mean_shift_segment(image, 3, 24, return_filtered=True)

@@ -3,11 +3,11 @@
     checks --> colours --> lattice --> window --> ascent (memo) --> regions --> labels
 
     pipeline    these stages for an image in memory
-    tiles       the same for an image of Dask, tile by tile
+    tiles       the same for an image of Dask, tile by tile; `packed` keeps their regions
 
 A neighbourhood in space needs no tree on a lattice: `window` reads the blocks of pixels around a
-position. `ascent` follows each pixel to its endpoint, `regions` joins pixels and merges what is
-small, `prominence` before that what meets at a shallow saddle.
+position. `ascent` follows each pixel to its endpoint, `regions` joins pixels, `prominence` merges
+what meets at a shallow saddle, and `small_regions` what is small.
 
 Imports `_jit`, `_input`, `_index` and `_cluster`; scikit-image where colours are converted, Dask
 for tiles.

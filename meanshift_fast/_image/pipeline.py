@@ -17,13 +17,8 @@ from meanshift_fast._image.checks import (
 from meanshift_fast._image.colours import from_lab, to_lab
 from meanshift_fast._image.lattice import BLOCK_PIXELS, Lattice, Window, lattice_of
 from meanshift_fast._image.prominence import Density, densities_of, heights_of, merge_shallow
-from meanshift_fast._image.regions import (
-    Graph,
-    Joining,
-    half_of_neighbors,
-    merge_small,
-    regions_of,
-)
+from meanshift_fast._image.regions import MASKED, Joining, half_of_neighbors, regions_of
+from meanshift_fast._image.small_regions import Whole, contracted, merge_small
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -79,10 +74,14 @@ def run(
             )
         del lattice
         if wanted.joining is not None:
-            joined = joined_of(picture, endpoints, density, wanted.joining, report)
+            report(0, 1, "labels")
+            regions = regions_of(
+                endpoints, picture.shape, picture.mask, picture.n_space, wanted.joining
+            )
             if not (wanted.filtered or wanted.positions):
                 del endpoints  # the largest array that is left
-            found.append(labels_of(picture, *joined, wanted.joining, report))
+            found.append(labels_of(picture, *regions, density, wanted.joining))
+            report(1, 1, "labels")
     positions = [positions_of(picture, endpoints)] if wanted.positions else []
     if wanted.filtered:
         found.append(filtered_of(picture, endpoints))
@@ -149,40 +148,24 @@ def endpoints_of(
     return endpoints
 
 
-def joined_of(
-    picture: Picture,
-    endpoints: NDArray[np.float64],
-    density: Density | None,
-    joining: Joining,
-    report: Report,
-) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, Graph]:
-    """The regions of the pixels, what each is part of, if not itself, and the graph of these.
-
-    With their density the less prominent ones are merged.
-    """
-    report(0, 1, "labels")
-    regions, graph = regions_of(endpoints, picture.shape, picture.mask, picture.n_space, joining)
-    joined = None
-    if density is not None:
-        moves = half_of_neighbors(picture.n_space, joining.connectivity)
-        heights = heights_of(regions, len(graph.sizes), density, picture.shape, moves)
-        joined, graph = merge_shallow(graph, heights, joining.min_prominence, joining.min_size)
-    return regions, joined, graph
-
-
 def labels_of(
     picture: Picture,
-    regions: NDArray[np.int64],
-    joined: NDArray[np.int64] | None,
-    graph: Graph,
+    regions: NDArray[np.int32],
+    sizes: NDArray[Any],
+    sums: NDArray[np.int64],
+    density: Density | None,
     joining: Joining,
-    report: Report,
 ) -> NDArray[np.int32]:
-    """Label the pixels by their regions, once the small ones are merged; 0 where masked."""
-    merged = merge_small(graph, joining.min_size)
-    labels = np.append(merged if joined is None else merged[joined], 0).astype(np.int32)
-    report(1, 1, "labels")
-    return labels[regions].reshape(picture.shape[3 - picture.n_space :])  # MASKED is the last
+    """Merge shallow regions, where there is a density, and small ones; label pixels in place."""
+    moves = half_of_neighbors(picture.n_space, joining.connectivity)
+    slabs = Whole(regions, picture.shape)
+    if density is not None:
+        heights = heights_of(regions, len(sizes), density, picture.shape, moves)
+        groups = merge_shallow(heights, joining.min_prominence)
+        sizes, sums = contracted(slabs, groups, [sums], len(regions))
+    merge_small(slabs, sizes, sums, moves, joining.min_size)
+    regions -= MASKED  # from 1; 0 where masked
+    return regions.reshape(picture.shape[3 - picture.n_space :])
 
 
 def filtered_of(picture: Picture, endpoints: NDArray[np.float64]) -> NDArray[np.float64]:

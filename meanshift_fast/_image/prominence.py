@@ -26,7 +26,7 @@ from meanshift_fast._image.ascent import (
     place_of,
 )
 from meanshift_fast._image.lattice import Lattice, Window
-from meanshift_fast._image.regions import MASKED, Graph, contracted, neighbor_of
+from meanshift_fast._image.regions import MASKED, REGION, neighbor_of
 from meanshift_fast._image.window import mean_of_window, narrow_room_of, pixels_of, room_of
 from meanshift_fast._input.progress import Report
 from meanshift_fast._jit.chunks import chunks
@@ -231,7 +231,7 @@ def _highest(pairs: NDArray[np.int64], density: NDArray[np.float64]) -> Saddles:
 
 
 def heights_of(
-    regions: NDArray[np.int64],
+    regions: NDArray[np.int32],
     n_regions: int,
     density: Density,
     shape: tuple[int, ...],
@@ -241,7 +241,7 @@ def heights_of(
 
     Parameters
     ----------
-    regions : int64 array of shape (n_pixels,)
+    regions : int32 array of shape (n_pixels,)
         The region of each pixel, or MASKED.
     n_regions : int
         How many there are.
@@ -266,9 +266,9 @@ def heights_of(
 
 def join_heights(
     tiles: Sequence[Heights],
-    joined: NDArray[np.int64],
+    joined: NDArray[np.int32],
     pixels: NDArray[np.int64],
-    regions: NDArray[np.int64],
+    regions: NDArray[np.int32],
     density: Density,
     shape: tuple[int, ...],
     moves: NDArray[np.int64],
@@ -279,11 +279,12 @@ def join_heights(
     ----------
     tiles : sequence of Heights
         Of the regions of each tile.
-    joined : int64 array of shape (n,)
+    joined : int32 array of shape (n,)
         What each region of all tiles, tile after tile, is part of.
-    pixels, regions : int64 arrays of shape (n_pixels,)
-        The pixels at the tiles' sides, by their numbers in the image, sorted; and their regions
-        among those of all tiles.
+    pixels : int64 array of shape (n_pixels,)
+        The pixels at seams, by their numbers in the image, sorted.
+    regions : int32 array of shape (n_pixels,)
+        Their regions, among those of all tiles.
     density : Density
         Of these pixels.
     shape : tuple of int
@@ -314,31 +315,25 @@ def join_heights(
     return Heights(peaks, _highest(pairs[differ], saddles[differ]))
 
 
-def merge_shallow(
-    graph: Graph, heights: Heights, min_prominence: float, min_size: int
-) -> tuple[NDArray[np.int64], Graph]:
+def merge_shallow(heights: Heights, min_prominence: float) -> NDArray[np.int32]:
     """Let regions that are less prominent join the one across their highest saddle.
 
     Parameters
     ----------
-    graph : Graph
-        The regions.
     heights : Heights
-        Their peaks and saddles.
+        The peaks and saddles of the regions.
     min_prominence : float
         Of a region that stays, at least.
-    min_size : int
-        Regions of fewer pixels are small.
 
     Returns
     -------
-    joined : int64 array of shape (n_regions,)
-        What each region is part of, by raster order of the first pixels.
-    graph : Graph
-        The regions that are left.
+    int32 array of shape (n_regions,)
+        The group that each region joins, from 0.
     """
+    n_regions = len(heights.peaks)
     if not heights.saddles.density.size:
-        return np.arange(len(graph.sizes)), graph
+        return np.arange(n_regions, dtype=REGION)
     tree = merge_tree(heights.peaks, heights.saddles)
     roots = tree.representatives(tree.prominence < min_prominence)
-    return contracted(graph, roots, min_size)
+    groups: NDArray[np.int32] = np.cumsum(roots == np.arange(n_regions), dtype=REGION)[roots] - 1
+    return groups

@@ -2,17 +2,21 @@
 
     tile + halo --follow--> endpoints         pixels that reach the halo's rim again, with twice
         |                                     the halo, until none is left
-        `--join--> regions, rim --seams--> graph of all regions --merge small--> labels of each tile
+        `--join--> regions, rim --seams--> regions of the image --merge small--> labels of each tile
 
-A tile keeps its regions packed, their sizes and sums, and the pixels at its rim; no more is held
-of other tiles. Seams are joined by union-find over regions, and the small ones are merged on the
-graph of all. Sums are whole numbers, so their order changes nothing.
+A tile keeps the regions of its pixels and their sums, packed, and the pixels at its seams; no more
+is held of other tiles. Seams are joined by union-find over regions, and small ones are merged as in
+memory, over the packed regions of one row of tiles after another. Sums are whole numbers, so their
+order changes nothing.
+
+No tile merges its small regions alone. Which neighbour a region joins depends on what its
+neighbours have joined before, and those on theirs: from the seams of a tile of 1,024 x 1,024 pixels
+of photographs this reaches 284,849 of its 285,878 regions.
 """
 
-import zlib
+import math
 from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import dask
@@ -33,6 +37,7 @@ from meanshift_fast._image.checks import (
 )
 from meanshift_fast._image.colours import to_lab
 from meanshift_fast._image.lattice import SIDE, Lattice, lattice_of
+from meanshift_fast._image.packed import PackedSlabs, packed, unpacked
 from meanshift_fast._image.pipeline import Ascending, Wanted, filtered_of, positions_of
 from meanshift_fast._image.prominence import (
     Density,
@@ -43,13 +48,14 @@ from meanshift_fast._image.prominence import (
     merge_shallow,
 )
 from meanshift_fast._image.regions import (
-    Graph,
+    MASKED,
+    REGION,
     Joining,
     half_of_neighbors,
-    join_graphs,
-    merge_small,
+    joined_at_seams,
     regions_of,
 )
+from meanshift_fast._image.small_regions import contracted, merge_small
 from meanshift_fast._jit.threads import borrowed_threads, task_threads
 
 HALO_REACHES = 2.0  # spatial radii around a tile, at first
@@ -260,13 +266,13 @@ def _values_of(source: Source, endpoints: Any, *, filtered: bool) -> Any:
 
 
 class Rim(NamedTuple):
-    """The pixels at the sides of a tile.
+    """The pixels at the seams of a tile.
 
     Attributes
     ----------
     pixels : int64 array of shape (n,)
         Their numbers in the image.
-    regions : int64 array of shape (n,)
+    regions : int32 array of shape (n,)
         The regions of the tile that they belong to.
     endpoints : float64 array of shape (n, n_space + n_bands)
         Where they end.
@@ -275,16 +281,28 @@ class Rim(NamedTuple):
     """
 
     pixels: NDArray[np.int64]
-    regions: NDArray[np.int64]
+    regions: NDArray[np.int32]
     endpoints: NDArray[np.float64]
     density: Density | None
 
 
 class Tile(NamedTuple):
-    """What is kept of a tile: its regions, packed; their graph and heights; the rim."""
+    """What joining needs of a tile, beside the regions of its pixels.
 
-    packed: bytes
-    graph: Graph
+    Attributes
+    ----------
+    n_regions : int
+        How many regions it has.
+    sums : bytes
+        Their bands, packed.
+    heights : Heights or None
+        Their peaks and saddles, where they are merged by prominence.
+    rim : Rim
+        The pixels at the seams.
+    """
+
+    n_regions: int
+    sums: bytes
     heights: Heights | None
     rim: Rim
 
@@ -303,69 +321,77 @@ def _densities_of_tile(source: Source, box: Box, moves: NDArray[np.int64]) -> De
         )  # fmt: skip
 
 
-def _tile_of(endpoints: NDArray[np.float64], box: Box, source: Source, joining: Joining) -> Tile:
-    """Join the pixels of a tile."""
-    shape, whole = endpoints.shape[:3], source.picture.bands.shape[:3]
+def _is_rim(box: Box, whole: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which pixels of a tile lie at a seam: at a side where the image goes on."""
+    is_rim = np.zeros(_sides(box), dtype=bool)
+    for axis, ((first, stop), size) in enumerate(zip(box, whole, strict=True)):
+        layers = np.moveaxis(is_rim, axis, 0)
+        layers[:1] |= first > 0
+        layers[-1:] |= stop < size
+    return is_rim
+
+
+def _tile_of(
+    endpoints: NDArray[np.float64], box: Box, source: Source, joining: Joining
+) -> tuple[bytes, Tile]:
+    """Join the pixels of a tile; the region of each, packed, and what joining the tiles needs."""
+    shape, whole = _sides(box), source.picture.bands.shape[:3]
     mask = None if source.picture.mask is None else source.load(box).mask
     flat = np.ascontiguousarray(endpoints.reshape(-1, endpoints.shape[3]))
-    regions, graph = regions_of(flat, shape, mask, source.picture.n_space, joining)
-    is_rim = np.ones(shape, dtype=bool)
-    is_rim[tuple(slice(1, -1) if n > 1 else slice(None) for n in whole)] = False
-    rim = np.flatnonzero(is_rim.ravel() & (regions >= 0))
-    packed = zlib.compress(regions.astype(np.int32).tobytes(), 1)
-    graph = graph._replace(firsts=_numbers_in_image(graph.firsts, box, whole))
+    regions, sizes, sums = regions_of(flat, shape, mask, source.picture.n_space, joining)
+    rim = np.flatnonzero(_is_rim(box, whole).ravel() & (regions != MASKED))
     heights = density = None
     if joining.min_prominence > 0.0:
         moves = half_of_neighbors(source.picture.n_space, joining.connectivity)
         density = _densities_of_tile(source, box, moves)
-        heights = heights_of(regions, len(graph.sizes), density, shape, moves)
+        heights = heights_of(regions, len(sizes), density, shape, moves)
         density = density.of(rim)
-    pixels = _numbers_in_image(rim, box, whole)
-    return Tile(packed, graph, heights, Rim(pixels, regions[rim], flat[rim], density))
+    rims = Rim(_numbers_in_image(rim, box, whole), regions[rim], flat[rim], density)
+    return packed(regions), Tile(len(sizes), packed(sums), heights, rims)
 
 
 def _labels_of_tiles(
-    tiles: list[tuple[Graph, Heights | None, Rim]],
-    shape: tuple[int, ...],
+    regions_of_tiles: list[bytes],
+    tiles: list[Tile],
+    chunks: tuple[tuple[int, ...], ...],
     n_space: int,
     joining: Joining,
 ) -> list[NDArray[np.int32]]:
-    """Join regions across seams and merge them; the labels of each tile's regions."""
-    graphs, parts, rims = zip(*tiles, strict=True)
-    starts = np.cumsum([0, *(len(graph.sizes) for graph in graphs)])
+    """Join regions across seams and merge them; the labels of each tile's regions, 0 behind."""
+    shape = tuple(map(sum, chunks))
+    starts = np.cumsum([0, *(tile.n_regions for tile in tiles)]).tolist()
+    rims = [tile.rim for tile in tiles]
     pixels = np.concatenate([rim.pixels for rim in rims])
     regions = np.concatenate(
-        [rim.regions + start for rim, start in zip(rims, starts[:-1], strict=True)]
-    )
-    endpoints = np.concatenate([rim.endpoints for rim in rims])
-    graph = Graph(
-        np.concatenate([graph.sizes for graph in graphs]),
-        np.concatenate([graph.sums for graph in graphs]),
-        np.concatenate([graph.firsts for graph in graphs]),
-        np.concatenate([g.pairs + start for g, start in zip(graphs, starts[:-1], strict=True)]),
+        [rim.regions + start for rim, start in zip(rims, starts, strict=False)]
     )
     order = np.argsort(pixels)
-    moves = half_of_neighbors(n_space, joining.connectivity)
     pixels, regions = pixels[order], regions[order]
-    joined, graph = join_graphs(
-        graph, pixels, regions, endpoints[order], shape, n_space, moves, joining
-    )
+    endpoints = np.concatenate([rim.endpoints for rim in rims])[order]
+    groups = joined_at_seams(starts[-1], pixels, regions, endpoints, shape, n_space, joining)
+    slabs = PackedSlabs(regions_of_tiles, starts, chunks, n_space)
+    n_pixels, n_bands = math.prod(shape), endpoints.shape[1] - n_space
+    of_tiles = (unpacked(tile.sums, np.int64).reshape(-1, n_bands) for tile in tiles)
+    sizes, sums = contracted(slabs, groups, of_tiles, n_pixels)
+    moves = half_of_neighbors(n_space, joining.connectivity)
     if joining.min_prominence > 0.0:
         of_rims = zip(*(rim.density for rim in rims), strict=True)
         density = Density(*map(np.concatenate, of_rims)).of(order)
-        heights = join_heights(parts, joined, pixels, regions, density, shape, moves)
-        merged, graph = merge_shallow(graph, heights, joining.min_prominence, joining.min_size)
-        joined = merged[joined]
-    labels = merge_small(graph, joining.min_size).astype(np.int32)[joined]
-    return [labels[start:stop] for start, stop in pairwise(starts)]
+        parts = [tile.heights for tile in tiles if tile.heights]
+        heights = join_heights(parts, slabs.numbers, pixels, regions, density, shape, moves)
+        groups = merge_shallow(heights, joining.min_prominence)
+        sizes, sums = contracted(slabs, groups, [sums], n_pixels)
+    del groups  # as large as a band of the sums
+    merge_small(slabs, sizes, sums, moves, joining.min_size)
+    return [slabs.of_tile(tile) - MASKED for tile in range(len(tiles))]
 
 
 def _relabelled(
-    tile: Tile, labels: list[NDArray[np.int32]], number: int, shape: tuple[int, ...]
+    regions: bytes, labels: list[NDArray[np.int32]], number: int, shape: tuple[int, ...]
 ) -> NDArray[np.int32]:
-    """The labels of a tile's pixels."""
-    regions = np.frombuffer(zlib.decompress(tile.packed), dtype=np.int32)
-    return np.append(labels[number], np.int32(0))[regions].reshape(shape)
+    """The labels of a tile's pixels; MASKED is the last."""
+    of_pixels: NDArray[np.int32] = labels[number][unpacked(regions, REGION)]
+    return of_pixels.reshape(shape)
 
 
 def _labels_of(source: Source, endpoints: Any, joining: Joining) -> Any:
@@ -375,23 +401,20 @@ def _labels_of(source: Source, endpoints: Any, joining: Joining) -> Any:
     blocks = endpoints.to_delayed()[..., 0]
     ends = [np.cumsum([0, *sizes]).tolist() for sizes in chunks]
     held = delayed(source, traverse=False)
-    tiles, shapes = [], []
+    regions, tiles, shapes = [], [], []
     for place in np.ndindex(blocks.shape):
         box = tuple((ends[axis][k], ends[axis][k + 1]) for axis, k in enumerate(place))
-        tiles.append(delayed(_tile_of)(blocks[place], box, held, joining))
+        # Apart: a tile's regions wait for their labels, its sums are gone once tiles are joined.
+        of_pixels, tile = delayed(_tile_of, nout=2)(blocks[place], box, held, joining)
+        regions.append(of_pixels)
+        tiles.append(tile)
         shapes.append(_sides(box))
-    parts = [delayed(_part_of)(tile) for tile in tiles]
     labels = delayed(partial(_labels_of_tiles, joining=joining))(
-        parts, picture.bands.shape[:3], picture.n_space
+        regions, tiles, chunks, picture.n_space
     )
     images = np.empty(blocks.shape, dtype=object)
     for number, place in enumerate(np.ndindex(blocks.shape)):
-        image = delayed(_relabelled)(tiles[number], labels, number, shapes[number])
+        image = delayed(_relabelled)(regions[number], labels, number, shapes[number])
         images[place] = da.from_delayed(image, shapes[number], dtype=np.int32)
     whole = da.block(images.tolist())
     return whole if picture.n_space == 3 else whole[0]
-
-
-def _part_of(tile: Tile) -> tuple[Graph, Heights | None, Rim]:
-    """The parts of a tile that joining needs."""
-    return tile.graph, tile.heights, tile.rim
