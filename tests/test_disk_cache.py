@@ -290,6 +290,52 @@ for value in eval(sys.argv[1]):
     assert (later.shifted(2), later.shifted(2.5)) == (7, 8.5)
 
 
+SIGNALLED = """
+import signal, sys
+import numpy as np
+from numba.core.codegen import JITCodeLibrary
+
+signals = []
+
+def signalled(callback):
+    def called(cls, module, *code):
+        if len(signals) < 3 and hasattr(module, "_CPUCodeLibrary__library"):
+            signals.append(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return callback(cls, module, *code)
+    return classmethod(called)
+
+# LLVM calls one for code from the cache, the other with new code.
+for name in ("_object_getbuffer_hook", "_object_compiled_hook"):
+    setattr(JITCodeLibrary, name, signalled(getattr(JITCodeLibrary, name).__func__))
+
+from meanshift_fast._index import equal_rows
+from meanshift_fast._input.scaling import readonly
+
+for _ in range(9):
+    try:
+        _, numbers = equal_rows.find_repeats(readonly(np.zeros((3, 2))))
+    except KeyboardInterrupt:
+        continue
+    break
+print(numbers.tolist(), len(signals))
+"""
+
+
+def test_ctrl_c_while_a_kernel_is_compiled_or_loaded_is_raised_after_it(tmp_path):
+    place = str(Path(meanshift_fast.__file__).parents[1])
+    for _ in ("compiled", "loaded"):
+        run = subprocess.run(
+            [sys.executable, "-c", SIGNALLED],
+            env=os.environ | {"PYTHONPATH": place, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stdout == "[0, 0, 0] 3\n"
+
+
 WINGS = """
 import sys
 import numpy as np

@@ -5,11 +5,11 @@ disk, Ctrl-C or an error before that leaves an old file as it was, and no other 
 """
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from meanshift_fast._jit.deferral import deferred_signals
 
 
 def real_path(path: Path) -> Path:
@@ -43,33 +43,13 @@ def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
         for path, write in writers.items():
             with _named_in_errors(path, parts[path]):
                 write(parts[path])
-        with _signals_deferred():
+        with deferred_signals():
             for path, target in targets.items():
                 with _named_in_errors(path, parts[path]):
                     os.replace(parts[path], target)
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _signals_deferred() -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM, which Python handles in the main thread alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received: list[int] = []
-    before = {
-        number: signal.signal(number, lambda n, _: received.append(n))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-    for deferred in received:
-        signal.raise_signal(deferred)
 
 
 @contextmanager

@@ -6,6 +6,7 @@
                                        compiles vectors
                      chunks            interruptible blocks of work
                      blas              matrix products beside kernels, on the threads of a fit
+                     deferral          signals wait while LLVM calls back
 
 Imports nothing of the package outside this folder.
 """

@@ -24,6 +24,7 @@ from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from meanshift_fast._jit.deferral import deferred_signals
 from meanshift_fast._jit.linking import paused_collector
 from meanshift_fast._jit.sealing import SEAL_BYTES
 
@@ -112,8 +113,11 @@ class SealedCache(FunctionCache):
         The first load makes Numba fill its registries: 63,000 objects, few of them garbage. The
         first fit of a process, of 5,000 rows, takes 0.44 s, and 0.52 s with the garbage collector
         enabled (means of nine, by turns).
+
+        LLVM takes the code through a callback. Where Ctrl-C raised there, LLVM got no code, and
+        Numba wrote to address 0.
         """
-        with paused_collector():
+        with paused_collector(), deferred_signals():
             return super().load_overload(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:

@@ -29,6 +29,8 @@ from numba.core.compiler import Compiler
 from numba.core.typed_passes import InlineOverloads, NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
 
+from meanshift_fast._jit.deferral import deferred_signals
+
 
 def _all_libraries(libraries: list[Any]) -> list[Any]:
     """Libraries and all steps that they need, once each; of a step its own code alone."""
@@ -52,9 +54,10 @@ class _KernelLibrary(JITCodeLibrary):
         ll_module.data_layout = self._codegen._data_layout
 
     def finalize(self) -> None:
-        """Link all steps, and make machine code."""
+        """Link all steps, and make machine code, which LLVM gives to a callback for the cache."""
         self._linking_libraries = _all_libraries(self._linking_libraries)
-        super().finalize()
+        with deferred_signals():
+            super().finalize()
 
 
 class _StepLibrary(_KernelLibrary):
