@@ -74,7 +74,7 @@ def explore(
     begins with a random token: without it nothing is answered.
 
     Up to 20,000 rows are markers; more are a raster of 520 x 400 pixels, each in the mean colour of
-    its rows. Rows are checked and converted once. Memory beside them: 20 bytes a row for the page,
+    its rows. Rows are checked and converted once. Memory beside them: 21 bytes a row for the page,
     and what a fit takes.
 
     Examples

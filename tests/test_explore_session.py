@@ -368,7 +368,7 @@ def test_orphans_are_grey(explored):
     X = np.vstack([demo_table(), [[90.0, 90.0]]])
     parameters = {**BINS, "bandwidth": 2.5, "cluster_all": False, "min_support": 5.0}
     session = begun(explored(X, parameters))
-    colours = session.answer.row_colours()
+    colours = session.answer.row_colours
     assert colours[-1] == 0
     assert session.answer.sizes[0] == (colours == 0).sum() > 0
     assert GREY not in COLOURS

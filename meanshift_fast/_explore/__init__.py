@@ -2,6 +2,7 @@
 
     rows.py          the rows, checked once; the range of bandwidths; where they came from
     projection.py    rows laid on the page, their pixels, the picture of an answer
+    pixels.py        passes over all rows: sizes and colours of clusters, pixels
     colouring.py     the clusters' colours, kept from answer to answer
     worker.py        one thread of work, in which a newer request replaces an older one
     session.py       the model of a page: request -> answer, curve, trajectory; no Bokeh

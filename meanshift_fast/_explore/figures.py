@@ -74,7 +74,7 @@ class Map:
         self.rows = _source("x", "y", "colour", name="rows")
         self.centers = _source("x", "y", "label", "support", "rows")
         self.written = _source("x", "y", "text")
-        self.balls, self.path = _source("xs", "ys"), _source("x", "y", name="trajectory")
+        self.balls, self.path = _source("x", "y"), _source("x", "y", name="trajectory")
         self.reach, self.start = _source("x", "y"), _source("x", "y")
         self.end = _source("x", "y")
         self._draw_rows()
@@ -94,8 +94,8 @@ class Map:
 
     def _draw_centers(self) -> None:
         """Add balls, centres and their support."""
-        self._balls = self.figure.multi_line(
-            "xs", "ys", source=self.balls, line_dash="dashed", line_width=1.2
+        self._balls = self.figure.line(
+            "x", "y", source=self.balls, line_dash="dashed", line_width=1.2
         )
         self._centers = self.figure.scatter(
             "x", "y", source=self.centers, marker="x", size=11, line_width=3
@@ -162,7 +162,7 @@ class Map:
 
     def draw(self, answer: Answer, projection: Projection) -> None:
         """Draw an answer, the rows first."""
-        colours = answer.row_colours()
+        colours = answer.row_colours
         if projection.is_raster:
             self.image.data = {"image": [projection.picture(colours)]}
         else:
@@ -182,8 +182,11 @@ class Map:
         self.written.data = {"x": x[:n_written], "y": y[:n_written], "text": texts}
         heaviest = np.asarray(model.cluster_centers_[:MAX_BALLS], dtype=np.float64)
         metric = metric_of(model.metric, model.period)
-        balls = projection.balls(heaviest, metric, model.bandwidth_)
-        self.balls.data = {"xs": [b[:, 0] for b in balls], "ys": [b[:, 1] for b in balls]}
+        # One line with gaps: each array is a message of its own to the browser.
+        gap = np.full((1, 2), np.nan)
+        outlines = [(ball, gap) for ball in projection.balls(heaviest, metric, model.bandwidth_)]
+        x, y = np.concatenate([part for pair in outlines for part in pair]).T
+        self.balls.data = {"x": x, "y": y}
 
     def draw_step(self, found: Trajectory | None, projection: Projection, step: int) -> None:
         """Draw a trajectory up to a step, with the ball of that step; None: none."""

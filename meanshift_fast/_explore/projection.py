@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._explore.pixels import draw_pixels
 from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
 from meanshift_fast._pictures.projection import Page, ball_outline, components_of
@@ -51,8 +52,6 @@ class Projection(NamedTuple):
         rows are markers.
     pixel : int64 array of shape (n_pixels,) or (0,)
         Which pixels have rows.
-    shares : float32 array of shape (n_pixels, 1) or (0, 1)
-        What share of its pixel's rows a row is.
     alpha : uint32 array of shape (n_pixels,) or (0,)
         How opaque each pixel is, in the highest byte.
     globe : Page or None
@@ -69,7 +68,6 @@ class Projection(NamedTuple):
     high: _Floats
     place: NDArray[np.int32]
     pixel: NDArray[np.int64]
-    shares: NDArray[np.float32]
     alpha: NDArray[np.uint32]
     globe: Page | None = None
 
@@ -131,16 +129,15 @@ class Projection(NamedTuple):
         uint32 array of shape (n_up, n_across)
             From below.
         """
-        # Eight counters a pixel: one pass over the rows gives the mean of all three channels.
-        found = np.bincount(self.place + colours, minlength=len(self.pixel) * N_COLOURS)
-        mean = found.reshape(-1, N_COLOURS).astype(np.float32) @ _PALETTE * self.shares
-        red, green, blue = np.rint(mean.T).astype(np.uint32)
         image = np.zeros(RASTER_SHAPE, dtype=np.uint32)
-        image.reshape(-1)[self.pixel] = red | green << 8 | blue << 16 | self.alpha
+        counts = np.zeros(len(self.pixel) * N_COLOURS, dtype=np.int32)
+        draw_pixels(
+            self.place, colours, _PALETTE, self.pixel, self.alpha, counts, image.reshape(-1)
+        )
         return image
 
 
-_PALETTE = (255.0 * rgb_of(list(COLOURS))[[-1, *range(len(COLOURS))]]).astype(np.float32)
+_PALETTE = 255.0 * rgb_of(list(COLOURS))[[-1, *range(len(COLOURS))]]
 
 
 def choices_of(names: list[str]) -> list[str]:
@@ -226,12 +223,11 @@ def _bounded(
 
 
 _NO_RASTER = (
-    np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, 1), np.float32),
-    np.empty(0, np.uint32),
+    np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint32),
 )  # fmt: skip
 
 
-def _raster(laid: _Floats, low: _Floats, high: _Floats) -> tuple[Any, Any, Any, Any]:
+def _raster(laid: _Floats, low: _Floats, high: _Floats) -> tuple[Any, Any, Any]:
     """The pixels of rows, as `Projection` has them."""
     n_up, n_across = RASTER_SHAPE
     parts = (laid - low) / (high - low) * (n_across, n_up)
@@ -242,7 +238,7 @@ def _raster(laid: _Floats, low: _Floats, high: _Floats) -> tuple[Any, Any, Any, 
     numbers = np.zeros(len(counts), dtype=np.int32)
     numbers[pixel] = np.arange(len(pixel)) * N_COLOURS
     alpha = np.rint(255 * opacity(counts[pixel])).astype(np.uint32) << 24
-    return numbers[pixels], pixel, (1.0 / counts[pixel, None]).astype(np.float32), alpha
+    return numbers[pixels], pixel, alpha
 
 
 def marker_palette() -> list[str]:

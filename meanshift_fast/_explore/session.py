@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from meanshift_fast._cluster.model import adopt, fitted
 from meanshift_fast._explore.code import command_line, python_lines
 from meanshift_fast._explore.colouring import coloured
+from meanshift_fast._explore.pixels import coloured_rows
 from meanshift_fast._explore.projection import Projection, project
 from meanshift_fast._explore.rows import ExploredRows, scales_in
 from meanshift_fast._explore.saving import save
@@ -54,6 +55,8 @@ class Answer(NamedTuple):
         Fitted.
     colours : uint8 array of shape (n_modes,)
         The number of each cluster's colour.
+    row_colours : uint8 array of shape (n_samples,)
+        For each row 0 for an orphan, else one more than the number of its colour.
     sizes : int64 array of shape (n_modes + 1,)
         How many rows are orphans, and how many in each cluster.
     seconds : float
@@ -64,15 +67,10 @@ class Answer(NamedTuple):
 
     model: MeanShift
     colours: NDArray[np.uint8]
+    row_colours: NDArray[np.uint8]
     sizes: NDArray[np.int64]
     seconds: float
     remarks: list[str]
-
-    def row_colours(self) -> NDArray[np.uint8]:
-        """For each row 0 for an orphan, else one more than the number of its colour."""
-        numbers = np.zeros(len(self.colours) + 1, dtype=np.uint8)
-        numbers[:-1] = self.colours + 1
-        return numbers[self.model.labels_]
 
 
 class Trajectory(NamedTuple):
@@ -221,11 +219,9 @@ class Session:
         if self.answer is not None:
             former = np.asarray(self.answer.model.cluster_centers_, dtype=np.float64)
             before, reach = (former, self.answer.colours), float(model.bandwidth_)
-        sizes = np.bincount(model.labels_ + 1, minlength=len(centers) + 1)
-        self.answer = Answer(
-            model, coloured(centers, before, reach), sizes, seconds,
-            [str(warning.message) for warning in caught],
-        )  # fmt: skip
+        colours = coloured(centers, before, reach)
+        said = [str(warning.message) for warning in caught]
+        self.answer = Answer(model, colours, *coloured_rows(model.labels_, colours), seconds, said)
         self.on_change("answer", self.answer)
 
     def _project(self, across: str | None, up: str | None) -> None:
