@@ -1,5 +1,6 @@
 """The regions of an image of Dask: packed tiles, read as slabs of whole rows of tiles."""
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -54,31 +55,36 @@ class PackedSlabs:
         return np.append(self.numbers[start:stop], REGION(MASKED))
 
     def _slab(self, row: int) -> NDArray[np.int32]:
-        """The regions of a row of tiles."""
+        """The regions of a row of tiles, flat, with room for the layers that touch it."""
         chunks = list(self._chunks)
         chunks[self._axis] = chunks[self._axis][row : row + 1]
-        grid = tuple(map(len, chunks))
-        n_tiles = int(np.prod(grid))
-        parts = np.empty(grid, dtype=object)
-        for tile, place in enumerate(np.ndindex(grid), row * n_tiles):
-            sides = [sizes[k] for sizes, k in zip(chunks, place, strict=True)]
+        grid, sides = tuple(map(len, chunks)), tuple(map(sum, chunks))
+        layer = math.prod(sides) // sides[self._axis]
+        slab = np.empty(math.prod(sides) + 2 * layer, dtype=REGION)
+        own = slab[layer:-layer].reshape(sides)
+        stops = [np.cumsum(sizes).tolist() for sizes in chunks]
+        for tile, place in enumerate(np.ndindex(grid), row * math.prod(grid)):
+            box = tuple(
+                slice(stops[axis][k] - chunks[axis][k], stops[axis][k])
+                for axis, k in enumerate(place)
+            )
             regions = unpacked(self._tiles[tile], REGION)
-            parts[place] = self.of_tile(tile)[regions].reshape(sides)
-        return np.block(parts.tolist())
+            own[box] = self.of_tile(tile)[regions].reshape(own[box].shape)
+        return slab
 
     def blocks(self) -> Iterator[Block]:
         """All slabs, in raster order, each with the layers that touch it."""
         rows = [row for row, size in enumerate(self._chunks[self._axis]) if size]
-        last, here = slice(-1, None), self._slab(rows[0])
-        before = self._layer(here, slice(0))
-        for row in [*rows[1:], -1]:
-            after = self._layer(here, slice(0)) if row < 0 else self._slab(row)
-            parts = [before, here, self._layer(after, slice(1))]
-            block = np.concatenate(parts, axis=self._axis)
-            shape = np.array(block.shape, dtype=np.int64)
-            yield Block(block.ravel(), shape, before.size, before.size + here.size)
-            before, here = self._layer(here, last), after
-
-    def _layer(self, slab: NDArray[np.int32], layers: slice) -> NDArray[np.int32]:
-        """Some layers of a slab."""
-        return slab[layers] if self._axis == 0 else slab[:, layers]
+        sides = list(map(sum, self._chunks))
+        layer = math.prod(sides) // sides[self._axis]
+        here, start = self._slab(rows[0]), layer
+        for row in [*rows[1:], None]:
+            stop = end = len(here) - layer
+            after = here[:0]
+            if row is not None:
+                after, end = self._slab(row), len(here)
+                here[stop:], after[:layer] = after[layer : 2 * layer], here[stop - layer : stop]
+            sides[self._axis] = (end - start) // layer
+            shape = np.array(sides, dtype=np.int64)
+            yield Block(here[start:end], shape, layer - start, stop - start)
+            here, start = after, 0

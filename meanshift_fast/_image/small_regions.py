@@ -32,6 +32,8 @@ from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.simd import flat
 from meanshift_fast._jit.union_find import root_of
 
+RECENT_PAIRS = 1 << 16  # a power of two; with them 2.7 pairs a region are kept, of 4.1
+
 
 class Block(NamedTuple):
     """Some layers of an image, with a layer of each neighbouring slab.
@@ -109,6 +111,14 @@ def _add_up(groups, sums, group_sums):
             group_sums[groups[region], band] += sums[region, band]
 
 
+def _ranks_of(slabs: Slabs, sizes: NDArray[Any]) -> NDArray[np.int32]:
+    """The rank of each region's first pixel among those of all; adds up sizes by rank."""
+    ranks, n_ranks = np.full(len(sizes), -1, dtype=REGION), 0
+    for block in slabs.blocks():
+        n_ranks = _rank(block.regions, block.first, block.stop, ranks, n_ranks, sizes)
+    return ranks
+
+
 def contracted(
     slabs: Slabs, groups: NDArray[np.int32], sums: Iterable[NDArray[np.int64]], n_pixels: int
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -132,10 +142,8 @@ def contracted(
     """
     n_groups = int(groups.max(initial=-1)) + 1
     slabs.renumber(groups)
-    ranks = np.full(n_groups, -1, dtype=REGION)
-    sizes, n_ranks = np.zeros(n_groups, dtype=count_type(n_pixels)), 0
-    for block in slabs.blocks():
-        n_ranks = _rank(block.regions, block.first, block.stop, ranks, n_ranks, sizes)
+    sizes = np.zeros(n_groups, dtype=count_type(n_pixels))
+    ranks = _ranks_of(slabs, sizes)
     slabs.renumber(ranks)
     _renumber(groups, ranks)
     start, added = 0, None
@@ -210,13 +218,26 @@ def _pack(links, sizes, sums):
     return number_trees(links)
 
 
+def _without_single_pixels(
+    slabs: Slabs, sizes: NDArray[Any], sums: NDArray[np.int64], moves: NDArray[np.int64]
+) -> int:
+    """Merge the regions of one pixel, and number those that are left; how many."""
+    links, every_move = np.arange(len(sizes), dtype=REGION), np.concatenate([moves, -moves])
+    for block in slabs.blocks():
+        _merge_single_pixels(*block, every_move, links, sizes, sums)
+    n_left: int = _pack(links, sizes, sums)
+    slabs.renumber(links)
+    return n_left
+
+
 @serial
-def _touching(regions, shape, first, stop, moves, sizes, min_size, pairs):
+def _touching(regions, shape, first, stop, moves, sizes, min_size, recent, pairs):
     """Write the pairs of touching regions of which one is small; how many there are.
 
-    Each time that two pixels touch counts; equal pairs that follow one another are one.
+    Each time that two pixels touch counts, unless the pair is among recent ones: ``recent`` holds
+    one for each hash, and is overwritten.
     """
-    n_pairs, a, b = np.int64(0), np.int64(-1), np.int64(-1)
+    n_pairs, last_slot = np.int64(0), np.int64(recent.shape[0] - 1)
     for pixel in range(first, stop):
         here = np.int64(regions[pixel])
         if here == MASKED:
@@ -228,11 +249,14 @@ def _touching(regions, shape, first, stop, moves, sizes, min_size, pairs):
             there = np.int64(regions[other])
             if there in (MASKED, here) or min(sizes[here], sizes[there]) >= min_size:
                 continue
-            if here != a or there != b:
-                a, b = here, there
-                if n_pairs < pairs.shape[0]:
-                    pairs[n_pairs, 0], pairs[n_pairs, 1] = here, there
-                n_pairs += 1
+            a, b = min(here, there), max(here, there)
+            slot = (a * 31 + b) & last_slot
+            if recent[slot, 0] == a and recent[slot, 1] == b:
+                continue
+            recent[slot, 0], recent[slot, 1] = a, b
+            if n_pairs < pairs.shape[0]:
+                pairs[n_pairs, 0], pairs[n_pairs, 1] = a, b
+            n_pairs += 1
     return n_pairs
 
 
@@ -247,7 +271,8 @@ def _pairs_of(
     for _ in range(2):
         n_pairs = 0
         for block in slabs.blocks():
-            n_pairs += _touching(*block, moves, sizes, min_size, pairs[n_pairs:])
+            recent = np.full((RECENT_PAIRS, 2), -1, dtype=REGION)
+            n_pairs += _touching(*block, moves, sizes, min_size, recent, pairs[n_pairs:])
         if not len(pairs):
             pairs = np.empty((n_pairs, 2), dtype=REGION)
     return pairs
@@ -306,6 +331,21 @@ def _take_turns(size, pairs, entries, following, links, sizes, sums):
     return larger
 
 
+def _merge_larger(
+    pairs: NDArray[np.int32], sizes: NDArray[Any], sums: NDArray[np.int64], min_size: int
+) -> NDArray[np.int32]:
+    """Merge small regions of which the single pixels are gone; the new number of each."""
+    links = np.arange(len(sizes), dtype=REGION)
+    following = np.empty(2 * len(pairs), dtype=count_type(2 * len(pairs)))
+    entries = np.full(len(sizes), -1, dtype=following.dtype)
+    _list_neighbors(pairs, entries, following)
+    size = 1
+    while 0 < size < min_size:
+        size = _take_turns(size, pairs, entries, following, links, sizes, sums)
+    _pack(links, sizes, sums)
+    return links
+
+
 def merge_small(
     slabs: Slabs,
     sizes: NDArray[Any],
@@ -332,22 +372,7 @@ def merge_small(
     """
     if min_size < 2:
         return
-    links = np.arange(len(sizes), dtype=REGION)
-    every_move = np.concatenate([moves, -moves])
-    for block in slabs.blocks():
-        _merge_single_pixels(*block, every_move, links, sizes, sums)
-    n_left = _pack(links, sizes, sums)
-    slabs.renumber(links)
-    del links
+    n_left = _without_single_pixels(slabs, sizes, sums, moves)
     sizes.resize(n_left, refcheck=False)  # frees what is behind, of the caller's array too
     sums.resize((n_left, sums.shape[1]), refcheck=False)
-    pairs = _pairs_of(slabs, sizes, moves, min_size)
-    links = np.arange(n_left, dtype=REGION)
-    following = np.empty(2 * len(pairs), dtype=count_type(2 * len(pairs)))
-    entries = np.full(n_left, -1, dtype=following.dtype)
-    _list_neighbors(pairs, entries, following)
-    size = 1
-    while 0 < size < min_size:
-        size = _take_turns(size, pairs, entries, following, links, sizes, sums)
-    _pack(links, sizes, sums)
-    slabs.renumber(links)
+    slabs.renumber(_merge_larger(_pairs_of(slabs, sizes, moves, min_size), sizes, sums, min_size))
