@@ -1,5 +1,6 @@
 """Tables in files: what goes in comes out, and what is wrong is shown with its place."""
 
+import gc
 import gzip
 import os
 import re
@@ -22,6 +23,7 @@ from pyarrow import feather
 
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.formats import FORMATS
+from meanshift_fast._files.text import Utf8, _Block, _Lent
 from meanshift_fast._files.writers import write_centers, write_labels
 from meanshift_fast.io import open_table
 from meanshift_fast.models import load_model
@@ -858,3 +860,19 @@ def test_a_pipe_is_refused_and_not_waited_for(read, tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(OSError, match=r"pipe\.csv is a pipe or a device; save"):
         read(tmp_path / "pipe.csv")
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_threads_of_pyarrow_hold_no_file_after_an_error(tmp_path, monkeypatch):
+    """One that frees an object of Python's while Python ends would abort the process."""
+    path = text(tmp_path / "t.csv", "x,y\nword,1.0\n" + "2.0,3.0\n" * 5_000)
+    read = Utf8.read
+
+    def slowly(self, size=-1):
+        time.sleep(0.02)
+        return read(self, size)
+
+    monkeypatch.setattr(Utf8, "read", slowly)
+    with pytest.raises(ValueError, match="'word' at row 0, line 2"):
+        open_table(path, columns=["x", "y"]).read()
+    assert not [held for held in gc.get_objects() if isinstance(held, (_Lent, _Block))]

@@ -105,13 +105,10 @@ class Csv:
         }  # fmt: skip
         with Utf8(self.path, self.dialect) as file:
             try:
-                with arrow.csv.open_csv(file, **options) as blocks:
-                    for block in blocks:
-                        for first in range(0, block.num_rows, n_rows):
-                            rows = block.slice(first, n_rows)
-                            yield batch_of(
-                                rows, choice, np.float64, partial(self._complain, choice)
-                            )
+                for block in _blocks(arrow.csv.open_csv(file.lent(), **options)):
+                    for first in range(0, block.num_rows, n_rows):
+                        rows = block.slice(first, n_rows)
+                        yield batch_of(rows, choice, np.float64, partial(self._complain, choice))
             except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
                 self._find_fault(choice)
                 raise ValueError(f"{self.path}: {error}") from error
@@ -168,6 +165,15 @@ class Csv:
             if error.filename is not None:
                 raise
             raise ValueError(f"{self.path} is cut off or damaged: {error}") from error
+
+
+def _blocks(reader: Any) -> Iterator[Any]:
+    """The blocks of a reader; the end lets go of it."""
+    try:
+        with reader:
+            yield from reader
+    finally:
+        del reader  # which a traceback would hold, and through it the file
 
 
 def write_csv(file: IO[bytes], tables: Iterable[Any]) -> None:

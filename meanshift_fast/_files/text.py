@@ -6,15 +6,18 @@ file -> decompression -> bytes of UTF-8, as they are          plain
 
 import io
 import re
+import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self, cast
 
 from meanshift_fast._files.dialect import Dialect
 from meanshift_fast._files.tables import import_pyarrow
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}  # pyarrow's names, by suffix
 _RUN_OF_SPACES = re.compile(r'("(?:[^"]|"")*"?)| +(?=\r?\n?$)|^ +|  +')
+MAX_RELEASE_SECONDS = 5.0  # until pyarrow's threads have let go of a file
 COMPRESSION_RATIO = 4  # of text, for the guess of a number of rows
 
 
@@ -81,14 +84,35 @@ def _ends_quoted(line: str, delimiter: str, is_quoted: bool) -> bool:
         is_quoted, at = True, at + 1
 
 
-class Utf8(io.RawIOBase):
-    """The bytes of a text in UTF-8 for pyarrow; counts the double quotes that were read."""
+class Utf8:
+    """The bytes of a text in UTF-8 for pyarrow; counts the double quotes that were read.
+
+    Its threads read ahead. One that frees an object of Python's while Python ends aborts the
+    process; so the end of the context waits until they have freed all that they were lent.
+    """
 
     def __init__(self, path: Path, dialect: Dialect) -> None:
         self.n_quotes = 0
         self._file = open_bytes(path) if dialect.is_plain else None
         self._lines = open_lines(path, dialect)
         self._rest = b""
+        self._lease = _Lease()
+        self._is_free = threading.Event()
+        weakref.finalize(self._lease, self._is_free.set)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+        del self._lease
+        self._is_free.wait(MAX_RELEASE_SECONDS)
+        self._lines.close()  # type: ignore[attr-defined]
+
+    def lent(self) -> IO[bytes]:
+        """The file for pyarrow."""
+        return cast(IO[bytes], _Lent(self, self._lease))
 
     def read(self, size: int = -1) -> bytes:
         """Read up to so many bytes."""
@@ -109,16 +133,30 @@ class Utf8(io.RawIOBase):
         self._rest = data[size:]
         return data[:size]
 
-    def readable(self) -> bool:
-        """True: the stream can be read."""
-        return True
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._file:
-            self._file.close()
-        self._lines.close()  # type: ignore[attr-defined]
-        super().close()
+class _Lease:
+    """What each lent object refers to: freed with the last of them."""
+
+
+class _Block(bytes):
+    """Bytes that refer to a lease."""
+
+    lease: _Lease
+
+
+class _Lent(io.RawIOBase):
+    """A text as pyarrow reads it."""
+
+    def __init__(self, text: Utf8, lease: _Lease) -> None:
+        self._text, self._lease = text, lease
+
+    def read(self, size: int = -1) -> bytes:
+        block = _Block(self._text.read(size))
+        block.lease = self._lease
+        return block
+
+    def readable(self) -> bool:
+        return True
 
 
 def guessed_lines(path: Path) -> int:
