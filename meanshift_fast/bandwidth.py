@@ -216,7 +216,8 @@ class BandwidthCurve:
     bandwidth : float
         The one to use, on the longest plateau, in the unit of the columns of X.
     n_centers : int
-        How many centres a fit at that bandwidth has; mostly as many as the plateau's clusters.
+        How many centres a fit at that bandwidth has, from bins or, with ``bin_seeding=False`` and
+        up to 200,000 rows, from every row; mostly as many as the plateau's clusters.
 
     See Also
     --------
@@ -394,6 +395,7 @@ def bandwidth_curve(
             every_row=not bin_seeding,
             min_support=min_support,
             metric=space,
+            recount=True,
             report=report,
         )
     for name in ("low", "high"):

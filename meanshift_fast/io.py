@@ -27,6 +27,8 @@ from meanshift_fast._files.tables import (
 from meanshift_fast._files.text import is_compressed
 from meanshift_fast._input.messages import cut, quoted
 
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -245,9 +247,10 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
         known = ", ".join(suffix.removeprefix(".") for suffix in READABLE)
         raise ValueError(f"format must be one of {known}, got {quoted(format)}")
     if form not in TABLES:
+        remedy = "; save the sheet as CSV first" if form in _SPREADSHEETS else ""
         raise ValueError(
             f"{path} must end in {', '.join(READABLE)} or be a folder of parquet files, "
-            f"got {quoted(path.suffix)}"
+            f"got {quoted(path.suffix)}{remedy}"
         )
     if dialect != Dialect(""):
         raise ValueError(

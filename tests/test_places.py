@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -93,3 +94,35 @@ def test_lengths_on_earth_are_angles():
     assert arc("stable") is None
     assert period("a=b=24") == ("a=b", 24.0)
     assert math.isclose(arc("0.5m"), 0.5e-3 / 6371.0088)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            [],
+            "'latitude' .* pi/2, got 10 at row 0; give --degrees .*; the order is lat",
+        ),
+        (
+            ["--degrees", "--columns=longitude,latitude"],
+            "'longitude' .* got 179 at row 0; choose",
+        ),
+    ],
+)
+def test_latitudes_beyond_a_pole_are_quoted_as_the_file_has_them(
+    options, complaint, table, tmp_path, capsys
+):
+    model, labels = tmp_path / "m.model", tmp_path / "h.npy"
+    common = ["--metric", "haversine", "--bandwidth", "200km"]
+    run(capsys, "cluster", table, *common, "--degrees", "--model", model)
+    for words in (["cluster", table, *common], ["predict", model, table]):
+        assert main([str(word) for word in [*words, *options, "-o", labels]]) == 1
+        assert re.search(complaint, capsys.readouterr().err)
+
+
+def test_degrees_are_refused_by_a_model_of_another_metric(table, tmp_path, capsys):
+    model = tmp_path / "m.model"
+    run(capsys, "cluster", table, "--bandwidth", "20", "--model", model)
+    words = ["predict", model, table, "--degrees", "-o", tmp_path / "h.npy"]
+    assert main([str(word) for word in words]) == 1
+    assert "--degrees is for --metric haversine, got euclidean" in capsys.readouterr().err

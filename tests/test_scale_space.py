@@ -1,6 +1,7 @@
 """The bandwidth curve: what it counts, where it lasts, and what it picks."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -216,6 +217,21 @@ def test_what_a_fit_has_is_said_beside_the_plateau():
         MeanShift(bandwidth="stable", bin_seeding=True).fit(noisy())
     with pytest.warns(UserWarning, match="6 clusters last longest"):
         fit_batches([noisy()], bandwidth="stable", bin_seeding=True)
+
+
+def test_without_bins_the_curve_counts_a_fit_from_every_row():
+    rng = np.random.default_rng(1)
+    topics = rng.standard_normal((5, 32))
+    X = topics[rng.integers(5, size=300)] + 0.4 * rng.standard_normal((300, 32))
+    n_centers = []
+    for bin_seeding in (False, True):
+        curve = bandwidth_curve(X, metric="cosine", bin_seeding=bin_seeding)
+        with warnings.catch_warnings():  # bins in many columns hold rows of several clusters
+            warnings.simplefilter("ignore", UserWarning)
+            fit = MeanShift(bandwidth=curve.bandwidth, metric="cosine", bin_seeding=bin_seeding)
+            assert len(fit.fit(X).cluster_centers_) == curve.n_centers
+        n_centers.append(curve.n_centers)
+    assert n_centers[0] == 5 > n_centers[1]
 
 
 def test_the_curve_counts_with_the_least_support_of_the_fit():

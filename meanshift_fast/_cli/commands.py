@@ -31,6 +31,7 @@ from meanshift_fast._cli.memory import free_memory
 from meanshift_fast._cli.output import Stdout, print_line, print_note
 from meanshift_fast._cli.places import (
     bandwidth_text,
+    clash,
     in_engine_units,
     in_own_units,
     metric_words,
@@ -107,6 +108,9 @@ def predict(arguments: Namespace) -> None:
     _check_target(arguments.output)
     began = time.perf_counter()
     model = load_model(arguments.model)
+    arguments.metric = model.metric
+    if problem := clash(arguments):
+        raise ValueError(problem)
     if hasattr(model, "feature_names_in_"):
         # These names choose the columns here; the arrays that `predict` gets have no names.
         names = model.feature_names_in_.tolist()

@@ -10,14 +10,14 @@ import math
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._files.tables import MAX_BATCH_VALUES, Batch
 from meanshift_fast._input.messages import quoted
-from meanshift_fast._input.metrics import EARTH_RADIUS_KM
+from meanshift_fast._input.metrics import EARTH_RADIUS_KM, MAX_LATITUDE_ROUNDING
 from meanshift_fast.io import Table
 from meanshift_fast.trace import Trace
 
@@ -88,10 +88,36 @@ def clash(arguments: Namespace) -> str | None:
     return None
 
 
-class _Radians(Table):
+class _Places(Table):
+    """A table of latitudes and longitudes in radians; errors quote the file's own values."""
+
+    largest: ClassVar[float] = 0.5 * math.pi + MAX_LATITUDE_ROUNDING
+    wanted: ClassVar[str] = "-pi/2 and pi/2"
+    remedy: ClassVar[str] = "give --degrees if the file holds degrees"
+
+    def parts(self, most_values: int = MAX_BATCH_VALUES) -> Iterator[Batch]:
+        """Read the rows in parts; refuse the first latitude beyond a pole."""
+        n_rows = 0
+        for part in super().parts(most_values):
+            bad = np.flatnonzero(np.abs(part.X[:, 0]) > self.largest)
+            if bad.size and part.X.shape[1] == 2:
+                row = bad[0] if part.missing is None else np.flatnonzero(~part.missing)[bad[0]]
+                raise ValueError(
+                    f"{self.path}: column {quoted(self.choice.features[0])} must hold latitudes "
+                    f"between {self.wanted}, got {part.X[bad[0], 0]:.6g} at row {n_rows + row}; "
+                    f"{self.remedy}; the order is latitude, longitude, as in --columns lat,lon"
+                )
+            n_rows += len(part.X if part.missing is None else part.missing)
+            yield part
+
+
+class _PlacesInDegrees(_Places):
     """A table whose columns are degrees in the file."""
 
     in_degrees = True
+    largest = 90.0 + math.degrees(MAX_LATITUDE_ROUNDING)
+    wanted = "-90 and 90 degrees"
+    remedy = "choose the columns"
 
     def parts(self, most_values: int = MAX_BATCH_VALUES) -> Iterator[Batch]:
         """Read the rows in parts, in radians."""
@@ -100,16 +126,18 @@ class _Radians(Table):
 
 
 def in_engine_units(arguments: Namespace, table: Table) -> Table:
-    """Match options to the table's columns, once; the table in radians where it is degrees."""
+    """Match options to the table's columns, once; places checked and in radians."""
     given = getattr(arguments, "period", None)
     if given is not None:
         arguments.period = _by_columns(dict(given), table)
-    if not _are_degrees(arguments):
+    if getattr(arguments, "metric", "") != "haversine":
         return table
+    if not _are_degrees(arguments):
+        return _Places(**vars(table))
     width = getattr(arguments, "bandwidth", None)
     if isinstance(width, float) and not isinstance(width, Arc):
         arguments.bandwidth = math.radians(width)
-    return _Radians(**vars(table))
+    return _PlacesInDegrees(**vars(table))
 
 
 def _by_columns(periods: dict[str, float], table: Table) -> tuple[float | None, ...]:

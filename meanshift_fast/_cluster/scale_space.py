@@ -192,6 +192,7 @@ def count_clusters(
     coalesce: float = 0.0,
     min_support: float = 0.0,
     metric: Metric = EUCLIDEAN,
+    recount: bool = False,
     report: Report = lambda *_: None,
 ) -> Curve:
     """Count the clusters at each bandwidth of a ladder, find the plateaus and choose a bandwidth.
@@ -203,6 +204,9 @@ def count_clusters(
     ladder : float64 array of shape (n_rungs,), or None
         The bandwidths, ascending, on a sphere as angles; None: by eighths of an octave, until one
         cluster is left or no ball is larger.
+    recount : bool, default=False
+        Whether ``n_centers`` is of a fit from every row, where ``every_row`` says so and bins had
+        another count: one more fit.
     report : callable
         Called as ``report(done, total, stage)``.
 
@@ -256,6 +260,9 @@ def count_clusters(
     plateaus = _plateaus(steps, counts, spread)
     report(0, 1, "trial")
     bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce, counting)
+    if recount and every_row and bandwidth > 0.0 and len(points) <= MAX_TRIED_SEEDS:
+        rows = rows.at(bandwidth)
+        n_centers = counting.centers(_modes(rows, rows.table, coalesce, rows.order)[1])
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 
 

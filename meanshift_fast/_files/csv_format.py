@@ -13,7 +13,7 @@ import numpy as np
 
 from meanshift_fast._files.arrow import batch_of
 from meanshift_fast._files.dialect import Dialect, are_column_numbers
-from meanshift_fast._files.tables import Batch, Choice, import_pyarrow
+from meanshift_fast._files.tables import DROP_MISSING, Batch, Choice, import_pyarrow
 from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, open_lines
 from meanshift_fast._input.messages import cut, number_text, quoted
 
@@ -138,11 +138,22 @@ class Csv:
                 cell = cells[column]
                 is_nan = choice.drop_missing and cell.strip().lstrip("+-").lower() == "nan"
                 if not (cell in missing or is_nan or self.dialect.is_number(cell)):
-                    is_comma = _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]
                     value = quoted(cell) if cell.strip() else "an empty cell"
                     message = f"{number_text(self.path, name, value, row)}, line {line}"
-                    remedy = "; --decimal , reads decimal commas" if is_comma else ""
-                    raise ValueError(message + remedy)
+                    raise ValueError(message + self._remedy(cell))
+
+    def _remedy(self, cell: str) -> str:
+        """What to do about a cell that is no finite number."""
+        if cell in self.dialect.nulls or cell.strip().lstrip("+-").lower() in ("", "nan"):
+            return DROP_MISSING
+        if _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]:
+            return "; --decimal , reads decimal commas"
+        if self.dialect.is_grouped(cell.strip()):
+            mark = "a decimal comma" if self.dialect.decimal == "," else "a decimal point"
+            return f"; write numbers with {mark} and without marks of thousands"
+        if self.dialect.is_almost_number(cell.strip()):
+            return ""
+        return "; a column of text is left out of --columns, or named in --exclude"
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Read with Python's `csv`: the number of the line, the cells; header first."""

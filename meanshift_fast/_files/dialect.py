@@ -96,12 +96,17 @@ class Dialect(NamedTuple):
         """Whether a text is like a number: NaN, -inf, 1e999, 1,5 or 1 234."""
         if text.lstrip("+-").lower() in _NOT_FINITE:
             return True
-        if _WITH_COMMAS.fullmatch(text) or _WITH_THOUSANDS.fullmatch(text):
+        if self.is_grouped(text):
             return True
         try:
             return "_" not in text and bool(np.isinf(float(text)))
         except ValueError:
             return False
+
+    @staticmethod
+    def is_grouped(text: str) -> bool:
+        """Whether a text is a number with commas, or with marks of thousands."""
+        return bool(_WITH_COMMAS.fullmatch(text) or _WITH_THOUSANDS.fullmatch(text))
 
     def are_numbers(self, names: Sequence[str]) -> bool:
         """Whether a line that should name the columns is one of values."""

@@ -15,6 +15,7 @@ from meanshift_fast._input.messages import number_text, quoted
 
 # Values that a batch may hold: 32 MiB as float64. Larger ones gain no time.
 MAX_BATCH_VALUES = 1 << 22
+DROP_MISSING = "; --drop-missing (drop_missing=True) leaves out the rows of missing values"
 
 Complain = Callable[[int, str, object], NoReturn]
 
@@ -148,4 +149,5 @@ def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
 
 def refuse_value(path: Path, name: str, value: object, row: int) -> NoReturn:
     """Raise the error of a value that is no finite number."""
-    raise ValueError(number_text(path, name, value, row))
+    is_missing = str(value) in ("no value", "nan")
+    raise ValueError(number_text(path, name, value, row) + DROP_MISSING * is_missing)
