@@ -324,7 +324,7 @@ def tables(results: Results) -> Iterator[str]:
     nearest, where = cliffs.nearest_race(results["cliffs"])
     yield (
         f"A sweep over {len(results['cliffs'])} shapes of data looks for one on which another "
-        f"library is faster. The nearest race: {nearest:.2g} x ({where})."
+        f"library is faster. The smallest lead: {nearest:.2g} x ({where})."
     )
 
 
