@@ -170,7 +170,7 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
 
     A fitted model is arrays and numbers. Pickled it takes ``8 * n_samples`` bytes and some 3 kB;
     with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight.
-    :doc:`/guides/models` has the whole formula.
+    :doc:`/explanations/memory` has the whole formula.
 
     A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
     weight 0 take part in none of these, and are labelled.

@@ -112,8 +112,8 @@ def mean_shift_filter(
     -----
     A trajectory in a product window may run in a cycle. It is seen exactly, and ends at the cycle's
     smallest position (the first coordinate in space first). Results are equal to the last bit for
-    every number of threads, and for every cutting of a Dask array into chunks: a pixel whose
-    trajectory leaves its tile and the halo around it is followed again with a larger halo.
+    every number of threads, and for every size of the chunks of a Dask array: a pixel whose
+    trajectory leaves its tile and the margin around it is followed again with a wider margin.
 
     The filter is that of [1]_, section 4.1, without its rounding of positions to pixels.
 
