@@ -208,7 +208,8 @@ def measure_speed(quick: bool) -> Results:
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "speed.json")
-        command = [sys.executable, "-m", "pytest", "bench/test_speed.py", "-q"]
+        # Without the options of the tests, which run in two processes.
+        command = [sys.executable, "-m", "pytest", "-o", "addopts=", "bench/test_speed.py", "-q"]
         command += [f"--benchmark-json={answer}", *(["--quick"] if quick else [])]
         subprocess.run(command, cwd=ROOT, check=True)
         found = json.loads(answer.read_text())

@@ -335,13 +335,19 @@ DRAWN = {
 }
 
 
-@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+FOUR = [["fit", "components", "line", "history"], ["curve", "trace", "traces", "fit"]]
+
+
 @pytest.mark.parametrize(
-    ("shape", "names", "style"),
+    ("shape", "names", "style", "layout"),
     [
-        *(((1, 2), [name, name], "dark_background") for name in DRAWN),
-        ((2, 2), ["fit", "components", "line", "history"], "default"),
-        ((2, 2), ["curve", "trace", "traces", "fit"], "default"),
+        *(((1, 2), [name, name], "dark_background", "constrained") for name in DRAWN),
+        *(((1, 2), [*pair], "dark_background", None) for pair in pairwise(DRAWN)),
+        *(
+            ((2, 2), names, "default", layout)
+            for names in FOUR
+            for layout in (None, "constrained", "tight")
+        ),
     ],
 )
 def test_nothing_leaves_the_slot_of_given_axes(shape, names, style, layout):
