@@ -243,7 +243,7 @@ class CurveChart:
         stable, usable = curve.stable, curve.bandwidths > 0.0
         x = curve.bandwidths[usable] * share
         self.curve.data = {"x": x, "y": curve.n_clusters[usable]}
-        self.counts.ticks = _ticks(1, curve.n_clusters.max(), (1, 2, 5))
+        self.counts.ticks = _ticks(1, max(1, curve.n_clusters.max()), (1, 2, 5))
         if len(x):
             is_wide = x[-1] > WIDE_RATIO * x[0]
             self.widths.ticks = _ticks(x[0], x[-1], (1, 2, 5) if is_wide else (1, 1.5, 2, 3, 4, 6))
