@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"measure these anew, of {', '.join(PARTS)}; the others are as they were",
     )  # fmt: skip
     parser.add_argument(
-        "--large", action="store_true", help="segment the raster of 100 million pixels too"
+        "--large",
+        action="store_true",
+        help="segment the raster of 100 million pixels too, as --check does",
     )
     chosen = parser.parse_args(arguments)
     if chosen.quick and (chosen.check or chosen.large or chosen.parts is not None):
@@ -71,9 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = list(PARTS) if chosen.parts is None else chosen.parts
     older = None if chosen.parts is None else json.loads(RESULTS.read_text())
     results = measure(names, chosen.quick, older)
-    if chosen.large and "images" in names:
-        with part("raster"):
-            results["images"]["raster"] = images.large_raster()
+    if "images" in names:
+        if chosen.large or chosen.check:
+            with part("raster"):
+                results["images"]["raster"] = images.large_raster()
+        elif older:
+            results["images"]["raster"] = older.get("images", {}).get("raster", {})
     write(results, pages)
 
     if not chosen.check:

@@ -874,17 +874,32 @@ def test_a_pipe_is_refused_and_not_waited_for(read, tmp_path):
         read(tmp_path / "pipe.csv")
 
 
+SOUND = "".join(f"{a},{b}\n" for a, b in np.random.default_rng(0).normal(size=(20_000, 2)))
+FAULTS = {  # a file with an error in it, and the error
+    "t.csv": (f"x,y\nword,1.0\n{SOUND}".encode(), "'word' at row 0, line 2"),
+    "t.csv.gz": (gzip.compress(f"x,y\n{SOUND}".encode())[:-9_000], "is cut off or damaged"),
+    "t.txt": (f"x;y\n{SOUND.replace(',', ';')}\xe9".encode("latin-1"), "is not UTF-8 text"),
+}
+
+
 @pytest.mark.usefixtures("small_batches")
-def test_threads_of_pyarrow_hold_no_file_after_an_error(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", FAULTS)
+def test_threads_of_pyarrow_hold_no_file_after_an_error(name, tmp_path, monkeypatch):
     """One that frees an object of Python's while Python ends would abort the process."""
-    path = text(tmp_path / "t.csv", "x,y\nword,1.0\n" + "2.0,3.0\n" * 5_000)
+    content, complaint = FAULTS[name]
+    (tmp_path / name).write_bytes(content)
     read = Utf8.read
 
     def slowly(self, size=-1):
-        time.sleep(0.02)
+        time.sleep(0.005)
         return read(self, size)
 
+    def lent():
+        return {id(held) for held in gc.get_objects() if type(held) in (_Lent, _Block)}
+
     monkeypatch.setattr(Utf8, "read", slowly)
-    with pytest.raises(ValueError, match="'word' at row 0, line 2"):
-        open_table(path, columns=["x", "y"]).read()
-    assert not [held for held in gc.get_objects() if type(held) in (_Lent, _Block)]
+    before = lent()
+    options = {"delimiter": ";"} if name == "t.txt" else {}
+    with pytest.raises(ValueError, match=complaint) as caught:
+        open_table(tmp_path / name, columns=["x", "y"], **options).read()
+    assert lent() <= before, caught  # whose traceback holds none either

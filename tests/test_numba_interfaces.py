@@ -241,9 +241,13 @@ def test_plain_numba_compiles_parallel_loops_that_the_linker_alone_cannot(
     np.testing.assert_array_equal(results, values / 2.0)
     quarters(values, results)
     np.testing.assert_array_equal(results, values / 4.0)
+    # As where another thread met the error in the same moment.
+    other = parallel(_quarters)
+    other._compiled_otherwise((results, values), kind("a new joint is missing"), are_linked=True)
+    np.testing.assert_array_equal(values, results / 4.0)
     assert len(caught) == 1
     assert numba_interfaces.loops_spread()
-    for kernel in (halves, quarters):
+    for kernel in (halves, quarters, other):
         (compiled,) = kernel.spread.overloads.values()
         assert type(compiled.library) is JITCodeLibrary
 

@@ -84,4 +84,4 @@ def test_a_signal_every_50_ms_of_a_command_does_too(name, tmp_path):
             faults.append(str(fault))
     assert not faults, "\n".join(faults)
     assert {trial["name"] for trial in found} == {name}
-    assert len(found) > 6
+    assert len(found) > 2  # the undisturbed run, and each signal at least once

@@ -259,8 +259,11 @@ def count_clusters(
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
     report(0, 1, "trial")
-    bandwidth, n_centers = _tried(rows, longest_plateau(plateaus), every_row, coalesce, counting)
-    if recount and every_row and bandwidth > 0.0 and len(points) <= MAX_TRIED_SEEDS:
+    every_row = every_row and len(points) <= MAX_TRIED_SEEDS
+    bandwidth, n_centers, is_of_rows = _tried(
+        rows, longest_plateau(plateaus), every_row, coalesce, counting
+    )
+    if recount and every_row and not is_of_rows:
         rows = rows.at(bandwidth)
         n_centers = counting.centers(_modes(rows, rows.table, coalesce, rows.order)[1])
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
@@ -344,15 +347,16 @@ def _bins(rows: _Arranged, bandwidth: float) -> NDArray[np.float64]:
 
 def _tried(
     rows: _Arranged, plateau: np.void, every_row: bool, coalesce: float, counting: "_Counting"
-) -> tuple[float, int]:
-    """Fit at bandwidths of a plateau's third quarter, upwards, until one agrees with its count."""
+) -> tuple[float, int, bool]:
+    """Fit at bandwidths of a plateau's third quarter, upwards, until one agrees with its count.
+
+    Returns the bandwidth, the number of centres, and whether they are of a fit from every row.
+    """
     low, high, count = float(plateau["low"]), float(plateau["high"]), int(plateau["n_clusters"])
     if low == 0.0:
-        return 0.0, count
-    n_samples = len(rows.table)
-    every_row = every_row and n_samples <= MAX_TRIED_SEEDS
+        return 0.0, count, True
     n_tries = max(1, round(RUNGS_AN_OCTAVE * float(plateau["stability"]) / 2.0))
-    best: tuple[bool, int, float, int] = (True, n_samples, 0.0, 0)
+    best: tuple[bool, int, float, int] = (True, len(rows.table), 0.0, 0)
     for bandwidth in _rung(_middle(low, high), np.arange(n_tries) / 2.0).tolist():
         rows = rows.at(bandwidth)
         bins = _bins(rows, bandwidth)
@@ -364,7 +368,7 @@ def _tried(
         best = min(best, (differs, abs(n_centers - count), bandwidth, n_centers))
         if best[:2] == (False, 0):
             break
-    return best[2:]
+    return best[2], best[3], every_row and not best[0]
 
 
 def _plateaus(

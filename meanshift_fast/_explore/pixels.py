@@ -1,7 +1,7 @@
 """Passes over all rows: sizes and colours of their clusters, and the pixels of a picture.
 
-Kernels, as a change of the bandwidth is to be seen at once. A million rows, 50,000 pixels: NumPy
-took 14 ms to count the colours of pixels and 12 to mix them by a product of matrices.
+They are kernels, because a change of the bandwidth must be seen at once. For a million rows in
+50,000 pixels NumPy took 14 ms to count the colours and 12 to mix them by a product of matrices.
 """
 
 from typing import Any
@@ -39,6 +39,7 @@ def coloured_rows(
 
 @serial
 def _colour_rows(labels: Any, numbers: Any, row_colours: Any, sizes: Any) -> None:
+    """Count the rows of each cluster, and write the number of each row's colour."""
     for row in range(len(labels)):
         cluster = labels[row] + 1
         sizes[cluster] += 1

@@ -140,12 +140,12 @@ class Csv:
                 if not (cell in missing or is_nan or self.dialect.is_number(cell)):
                     value = quoted(cell) if cell.strip() else "an empty cell"
                     message = f"{number_text(self.path, name, value, row)}, line {line}"
-                    raise ValueError(message + self._remedy(cell))
+                    raise ValueError(message + self._remedy(cell, choice.drop_missing))
 
-    def _remedy(self, cell: str) -> str:
+    def _remedy(self, cell: str, drop_missing: bool) -> str:
         """What to do about a cell that is no finite number."""
         if cell in self.dialect.nulls or cell.strip().lstrip("+-").lower() in ("", "nan"):
-            return DROP_MISSING
+            return f"; --na {cell!r} names it as missing" if drop_missing else DROP_MISSING
         if _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]:
             return "; --decimal , reads decimal commas"
         if self.dialect.is_grouped(cell.strip()):

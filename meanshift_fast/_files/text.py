@@ -104,11 +104,12 @@ class Utf8:
         return self
 
     def __exit__(self, *_: object) -> None:
+        del self._lease
+        if not self._is_free.wait(MAX_RELEASE_SECONDS):
+            return  # a thread still reads: what it reads is closed with it
+        self._lines.close()  # type: ignore[attr-defined]
         if self._file:
             self._file.close()
-        del self._lease
-        self._is_free.wait(MAX_RELEASE_SECONDS)
-        self._lines.close()  # type: ignore[attr-defined]
 
     def lent(self) -> IO[bytes]:
         """The file for pyarrow."""
@@ -151,9 +152,14 @@ class _Lent(io.RawIOBase):
         self._text, self._lease = text, lease
 
     def read(self, size: int = -1) -> bytes:
-        block = _Block(self._text.read(size))
-        block.lease = self._lease
-        return block
+        text, lease = self._text, self._lease
+        del self  # which the traceback of an error would hold, and through it the lease
+        try:
+            block = _Block(text.read(size))
+            block.lease = lease
+            return block
+        finally:
+            del lease
 
     def readable(self) -> bool:
         return True

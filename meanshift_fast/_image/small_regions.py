@@ -1,14 +1,14 @@
 """Small regions, each merged with the neighbour of the nearest mean range.
 
-    slabs of pixels --single pixels take their turns--> slabs, far fewer regions
-                                                          |
-                      labels <--the others take theirs-- pairs that touch
+    slabs of pixels --merge single pixels--> slabs, far fewer regions
+                                               |
+                      labels <--merge others-- pairs that touch
 
-Turns are taken by the smallest first, and of equals by that with the first pixel, whose number is
-the smallest. Regions of one pixel come first, and are most: three of four in a photograph whose
-texture the window does not smooth. They need no list of neighbours, as these are the regions of
-touching pixels. Pairs are listed for the regions that are left, which in a picture of single pixels
-takes a third of the memory.
+Regions are merged by size, the smallest first, and of equals that with the first pixel, whose
+number is the smallest. Regions of one pixel come first, and are most: three of four in a photograph
+whose texture the window does not smooth. They need no list of neighbours, as these are the regions
+of touching pixels. Pairs are listed for the regions that are left, which in a picture of single
+pixels takes a third of the memory.
 
 Slabs are what the pixels of an image are read from, in raster order: the array itself, or the
 packed tiles of an image of Dask, one row of tiles after another.
@@ -91,7 +91,10 @@ def _renumber(regions, numbers):
 
 @serial
 def _rank(regions, first, stop, ranks, n_ranks, sizes):
-    """Number regions as they appear, after those that have; how many there are. Count pixels."""
+    """Number regions in the order of their first pixels, from ``n_ranks`` on.
+
+    ``sizes`` counts the pixels of each. Returns how many have numbers.
+    """
     for pixel in range(first, stop):
         region = regions[pixel]
         if region == MASKED:
@@ -273,6 +276,8 @@ def _pairs_of(
         for block in slabs.blocks():
             recent = np.full((RECENT_PAIRS, 2), -1, dtype=REGION)
             n_pairs += _touching(*block, moves, sizes, min_size, recent, pairs[n_pairs:])
+        if not n_pairs:
+            break
         if not len(pairs):
             pairs = np.empty((n_pairs, 2), dtype=REGION)
     return pairs
@@ -311,7 +316,7 @@ def _nearest_neighbor(region, pairs, entries, following, forest, sizes, sums):
 
 
 @serial
-def _take_turns(size, pairs, entries, following, links, sizes, sums):
+def _merge_of_size(size, pairs, entries, following, links, sizes, sums):
     """Merge the regions of a size, in the order of their numbers; the next size, or 0."""
     forest, larger = flat(links), np.int64(0)
     for region in range(links.shape[0]):
@@ -341,7 +346,7 @@ def _merge_larger(
     _list_neighbors(pairs, entries, following)
     size = 1
     while 0 < size < min_size:
-        size = _take_turns(size, pairs, entries, following, links, sizes, sums)
+        size = _merge_of_size(size, pairs, entries, following, links, sizes, sums)
     _pack(links, sizes, sums)
     return links
 

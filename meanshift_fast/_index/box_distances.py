@@ -30,7 +30,7 @@ def gaps_sq(lower, upper, block, n_features, values, at):
 
 @step
 def distances_sq(points, leaf, n_features, values, at):
-    """Squared distances of a position, as there, to sixteen points; infinite to its filling."""
+    """Squared distances of a position to a leaf's sixteen points; infinite where there is none."""
     distance_sq = full(0.0)
     for f in range(n_features):
         away = load(points, leaf * n_features + f) - item(values, at + f)

@@ -93,8 +93,8 @@ class Group(NamedTuple):
 
 
 # The depth-first walk of every traversal of the tree. Other walks are those of labels
-# (`nearest_kernels.py`: the nearest node first) and of modes (`_cluster/modes.py`: the stack says
-# which blocks are in the ball as a whole).
+# (`nearest_kernels.py`: the nearest node first) and of modes (`_cluster/ball_removal.py`: the stack
+# says which blocks are in the ball as a whole).
 
 
 @step

@@ -6,7 +6,8 @@
                                        compiles vectors
                      chunks            interruptible blocks of work
                      blas              matrix products beside kernels, on the threads of a fit
-                     deferral          signals wait while LLVM calls back
+                     deferral          signals wait while LLVM calls back, and while files
+                                       take their names
 
 Imports nothing of the package outside this folder.
 """

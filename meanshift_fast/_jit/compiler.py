@@ -111,26 +111,31 @@ class Parallel:
 
     def _over_threads(self, args: tuple[Any, ...]) -> Any:
         """Run over threads; alone where Numba cannot compile parallel loops any more."""
-        if numba_interfaces.loops_spread():
-            try:
-                return self.spread(*args)
-            except Exception as error:
-                if self.spread.overloads or isinstance(error, MemoryError):
-                    raise
-                return self._compiled_otherwise(args, error)
-        return self.alone(*args)
+        if not numba_interfaces.loops_spread():
+            return self.alone(*args)
+        # Another thread may have found the same error, and replaced what is compiled here.
+        spread, are_linked = self.spread, numba_interfaces.loops_are_linked()
+        try:
+            return spread(*args)
+        except Exception as error:
+            if spread.overloads or isinstance(error, MemoryError):
+                raise
+            return self._compiled_otherwise(args, error, are_linked)
 
-    def _compiled_otherwise(self, args: tuple[Any, ...], error: Exception) -> Any:
+    def _compiled_otherwise(self, args: tuple[Any, ...], error: Exception, are_linked: bool) -> Any:
         """Run over threads what plain Numba compiles; alone where it cannot either."""
-        if numba_interfaces.unlink_loops(error):
-            self.spread = self._new_spread()  # a dispatcher raises an error of types again
+        if are_linked:
+            is_first = numba_interfaces.unlink_loops(error)
+            # Anew: a dispatcher raises an error of types again.
+            self.spread = spread = self._new_spread()
             try:
-                results = self.spread(*args)
-            except Exception:
-                if self.spread.overloads:
+                results = spread(*args)
+            except Exception as other:
+                if spread.overloads or isinstance(other, MemoryError):
                     raise
             else:
-                numba_interfaces.warn_of_unlinked_loops(error)
+                if is_first:
+                    numba_interfaces.warn_of_unlinked_loops(error)
                 return results
         numba_interfaces.run_loops_on_one_thread(error)
         return self.alone(*args)

@@ -27,7 +27,8 @@ def deferred_signals() -> Iterator[None]:
             signal.signal(number, lambda n, _: received.append(n))
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for deferred in received:
-        signal.raise_signal(deferred)
+        # SIGINT last: its handler may raise at once, and the others would stay deferred.
+        for number in reversed(handlers):
+            signal.signal(number, handlers[number])
+        for deferred in received:
+            signal.raise_signal(deferred)

@@ -95,9 +95,14 @@ def loops_spread() -> bool:
     return not _loop_errors
 
 
+def loops_are_linked() -> bool:
+    """Whether the linker compiles parallel loops."""
+    return not (_errors or _link_errors)
+
+
 def unlink_loops(error: Exception) -> bool:
     """Let plain Numba compile parallel loops from now on; False where it does already."""
-    if _errors or _link_errors:
+    if not loops_are_linked():
         return False
     _link_errors.append(error)
     return True

@@ -111,6 +111,7 @@ def put_legend(ax: "Axes", entries: "list[Artist]", n_spare: int) -> None:
         return
     fewer = entries[n_spare:]
     tried = [entries, fewer, fewer[-N_LAST_ENTRIES:]]
+    tried = [listed for k, listed in enumerate(tried) if listed not in tried[:k]]
     places = [_put_inside, _put_beside, _put_below]
     for listed, put in product(tried, places[1:] if _may_move(ax) else places):
         if put(ax, listed):
