@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._index.box_distances import gap_and_span
 from meanshift_fast._index.moment_tree import build
 from meanshift_fast._index.traversal import views_of
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import serial, step
-from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, where
+from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put
 
 MAX_CALL_VISITS = 1 << 23  # visits, or endpoints sorted, in one call: some tenths of a second
 
@@ -78,15 +79,13 @@ def _remove(views, remaining, leaf, gone):
 @step
 def _touched(lower, upper, block, n_features, endpoints, center, radius_sq, among):
     """Find which of some children the ball touches; the last of them is not tested."""
-    zero = full(0.0)
-    near_sq = zero
+    near_sq = full(0.0)
     touched, f = among, 0
     while touched & (touched - 1) != 0 and f < n_features:
-        below = load(lower, block * n_features + f) - item(endpoints, center + f)
-        above = item(endpoints, center + f) - load(upper, block * n_features + f)
-        outside = where(below > above, below, above)
-        outside = where(outside > 0.0, outside, zero)
-        near_sq = near_sq + outside * outside
+        low, high = load(lower, block * n_features + f), load(upper, block * n_features + f)
+        value = item(endpoints, center + f)
+        gap, _ = gap_and_span(low, high, value, value)
+        near_sq = near_sq + gap * gap
         touched &= bits(near_sq <= radius_sq)
         f += 1
     return touched
@@ -98,10 +97,10 @@ def _inside(lower, upper, block, n_features, endpoints, center, radius_sq, among
     far_sq = full(0.0)
     inside, f = among, 0
     while inside != 0 and f < n_features:
-        to_low = item(endpoints, center + f) - load(lower, block * n_features + f)
-        to_high = load(upper, block * n_features + f) - item(endpoints, center + f)
-        across = where(to_low > to_high, to_low, to_high)
-        far_sq = far_sq + across * across
+        low, high = load(lower, block * n_features + f), load(upper, block * n_features + f)
+        value = item(endpoints, center + f)
+        _, span = gap_and_span(low, high, value, value)
+        far_sq = far_sq + span * span
         inside &= bits(far_sq <= radius_sq)
         f += 1
     return inside

@@ -152,6 +152,7 @@ class _Lent(io.RawIOBase):
         self._text, self._lease = text, lease
 
     def read(self, size: int = -1) -> bytes:
+        """Read up to so many bytes, which refer to the lease."""
         text, lease = self._text, self._lease
         del self  # which the traceback of an error would hold, and through it the lease
         try:
@@ -162,6 +163,7 @@ class _Lent(io.RawIOBase):
             del lease
 
     def readable(self) -> bool:
+        """True: the stream can be read."""
         return True
 
 
