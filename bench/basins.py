@@ -1,7 +1,8 @@
-"""Basins with coalescing trajectories, the Gaussian kernel, estimated bandwidths of many rows.
+"""Basins with coalescing trajectories, the Gaussian kernel, bandwidths, merging, log densities.
 
-No other library can be timed on these. They are timed beside the plain way to the same answer (the
-exact basins, the sum over all rows), and the bandwidth beside the fit that it is for.
+Of these only the log density has a counterpart elsewhere. They are timed beside the plain way to
+the same answer (the exact basins, the sum over all rows), the bandwidth beside the fit that it is
+for, and merging beside the fit without it.
 """
 
 import math
@@ -12,9 +13,10 @@ import numba
 import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import KernelDensity
 
 from bench.clock import median_seconds, seconds
-from bench.workloads import BINS, Floats, blobs
+from bench.workloads import BINS, WORKLOADS, Floats, blobs
 from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.gaussian import gaussian_shift
@@ -24,7 +26,9 @@ from meanshift_fast._input.weights import UNWEIGHTED
 LEAST_ARI = 0.9995  # to the basins of trajectories that all go to their own end
 COALESCE = 0.01
 ACCURACY = 1e-3
+MAX_LOG_DIFFERENCE = 1e-9  # of log densities, from scikit-learn's
 SAMPLE = 64  # rows that brute force shifts
+DENSITY_SAMPLE = 256  # places that scikit-learn measures the density at
 TURNS = 3
 
 
@@ -125,3 +129,48 @@ def gaussian_shifts(rows: int) -> dict[str, float]:
         "ours_us": 1e6 * ours_s / rows,
         "brute_us": 1e6 * brute_s / SAMPLE,
     }
+
+
+def prominence(rows: int) -> dict[str, float]:
+    """Time basin fits without and with merging by prominence, and log densities of all rows.
+
+    By turns. The fits in eight columns are of a tenth of the rows; KernelDensity measures a sample.
+
+    Returns
+    -------
+    dict
+        Seconds of the fits, microseconds a row of both log densities, and the largest difference
+        of the two.
+    """
+    points, wide = blobs(rows), blobs(rows // 10, 8)
+    wide_bandwidth = WORKLOADS["bins-8d"].settings.bandwidth
+    fits = [
+        *_with_and_without(points, BINS.bandwidth), *_with_and_without(wide, wide_bandwidth),
+    ]  # fmt: skip
+    ours, theirs = fits[0], KernelDensity(kernel="epanechnikov", bandwidth=BINS.bandwidth)
+    theirs.fit(points)
+    places = points[np.linspace(0, rows - 1, DENSITY_SAMPLE).astype(np.int64)]
+    away = float(np.abs(ours.score_samples(places) - theirs.score_samples(places)).max())
+    assert away <= MAX_LOG_DIFFERENCE, f"log densities must be KernelDensity's, got {away} off"
+    works: list[Any] = [
+        (model.fit, table) for model, table in zip(fits, (points, points, wide, wide), strict=True)
+    ]
+    works += [(ours.score_samples, points), (theirs.score_samples, places)]
+    names = ("plain_s", "merged_s", "plain_8_s", "merged_8_s", "ours_s", "theirs_s")
+    turns = [[seconds(*work) for work in works] for _ in range(TURNS)]
+    found = dict(zip(names, map(median, zip(*turns, strict=True)), strict=True))
+    return found | {
+        "rows": rows,
+        "difference": away,
+        "ours_us": 1e6 * found["ours_s"] / rows,
+        "kernel_density_us": 1e6 * found["theirs_s"] / DENSITY_SAMPLE,
+    }
+
+
+def _with_and_without(points: Floats, bandwidth: float) -> tuple[MeanShift, MeanShift]:
+    """Fit basins without and with merging; with it, a cut that merges nothing is the first fit."""
+    settings: dict[str, Any] = {"bandwidth": bandwidth, "assign": "basin", "coalesce": COALESCE}
+    plain = MeanShift(**settings).fit(points)
+    merged = MeanShift(**settings, min_prominence="auto").fit(points)
+    np.testing.assert_array_equal(merged.labels_at(0.0), plain.labels_)
+    return plain, merged

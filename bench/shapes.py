@@ -8,7 +8,7 @@ column of Tomato.
 
 import argparse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +19,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from bench.shape_tables import NOISY_KINDS, PUBLIC_KINDS
 from meanshift_fast import MeanShift
+from meanshift_fast._input.messages import counted
 
 Floats = NDArray[np.float64]
 Table = tuple[Floats, NDArray[np.int64]]
@@ -188,14 +189,19 @@ def _tomato(rows: Floats) -> NDArray[np.int64] | None:
     return np.asarray(tomato.Tomato().fit_predict(rows))
 
 
+def labels_of(name: str, rows: Floats) -> NDArray[np.int64]:
+    """Cluster a table of a family by the one setting; among noise with ``min_support``."""
+    least = 0.1 if "noise" in name else 0.0
+    return MeanShift(**SETTING, min_support=least, progress=False).fit_predict(rows)
+
+
 def scores_of(name: str, seed: int) -> tuple[float, float, float]:
     """The adjusted Rand indices of ours, HDBSCAN and Tomato; NaN without gudhi."""
     rows, truth = table_of(name, seed)
     counts = truth != NOISE
-    ours = MeanShift(**SETTING, min_support=0.1 if "noise" in name else 0.0, progress=False)
     found = [
-        ours.fit_predict(rows),
-        HDBSCAN(min_cluster_size=max(5, len(rows) // 100)).fit_predict(rows),
+        labels_of(name, rows),
+        HDBSCAN(min_cluster_size=max(5, len(rows) // 100), copy=True).fit_predict(rows),
         _tomato(rows),
     ]
     scores = [
@@ -203,6 +209,30 @@ def scores_of(name: str, seed: int) -> tuple[float, float, float]:
         for labels in found
     ]
     return scores[0], scores[1], scores[2]
+
+
+def table_lines(scores: dict[str, Any]) -> Iterator[str]:
+    """Write the manual's part: how often each family was drawn, and its mean scores.
+
+    ``scores`` has for each family the scores of each table.
+    """
+    n_tables = len(next(iter(scores.values())))
+    yield (
+        f"The mean of {counted(n_tables, 'table')} of each family, by `python -m bench.shapes "
+        f"--write --seeds {n_tables}`."
+    )
+    yield ""
+    yield "| family | meanshift_fast | HDBSCAN | Tomato |"
+    yield "| --- | ---: | ---: | ---: |"
+    for name, found in scores.items():
+        yield row_of(name, found)
+    every = np.mean([np.mean(found, axis=0) for found in scores.values()], axis=0)
+    yield f"| mean | {' | '.join(f'{score:.3f}' for score in every)} |"
+
+
+def row_of(name: str, found: Any) -> str:
+    """Write the mean scores of a family's tables."""
+    return f"| {name} | {' | '.join(f'{score:.2f}' for score in np.mean(found, axis=0))} |"
 
 
 def draw(names: list[str], path: str) -> None:
@@ -213,9 +243,8 @@ def draw(names: list[str], path: str) -> None:
     figure = Figure(figsize=(15, 2.6 * n_rows), layout="constrained")
     for place, name in enumerate(names):
         rows, _ = table_of(name, 0)
-        labels = MeanShift(**SETTING, progress=False).fit_predict(rows)
         ax = figure.add_subplot(n_rows, 6, place + 1)
-        ax.scatter(rows[:, 0], rows[:, 1], c=labels, s=1, cmap="tab20")
+        ax.scatter(rows[:, 0], rows[:, 1], c=labels_of(name, rows), s=1, cmap="tab20")
         ax.set(title=name, xticks=[], yticks=[])
     figure.savefig(path, dpi=100)
 
@@ -238,13 +267,11 @@ def main() -> None:
         parser.error("--write is of all families; leave out --public and names")
     names = asked.families or list(PUBLIC_KINDS if asked.public else FAMILIES)
     warnings.simplefilter("ignore")
-    every = []
-    lines = ["| family | meanshift_fast | HDBSCAN | Tomato |", "| --- | ---: | ---: | ---: |"]
+    scores = {}
     for name in names:
-        every.append(np.mean([scores_of(name, seed) for seed in range(asked.seeds)], axis=0))
-        lines.append(f"| {name} | {' | '.join(f'{score:.2f}' for score in every[-1])} |")
-        print(lines[-1], flush=True)
-    lines.append(f"| mean | {' | '.join(f'{score:.3f}' for score in np.mean(every, axis=0))} |")
+        scores[name] = [scores_of(name, seed) for seed in range(asked.seeds)]
+        print(row_of(name, scores[name]), flush=True)
+    lines = list(table_lines(scores))
     print(lines[-1])
     if asked.write:
         from bench.report import MANUAL, rewritten

@@ -86,6 +86,15 @@ def _estimate(key: str) -> Callable[[Results], float]:
     return figure
 
 
+def _prominence(key: str, other: str) -> Callable[[Results], float]:
+    """Read the ratio of two times of merging by prominence, or of log densities."""
+
+    def figure(results: Results) -> float:
+        return float(results["prominence"][key] / results["prominence"][other])
+
+    return figure
+
+
 def _over_opencv(window: str) -> Callable[[Results], float]:
     """Read how many times longer OpenCV takes for a window on the photograph."""
 
@@ -232,6 +241,22 @@ TARGETS = (
         150,
         "ms",
         at_least=False,
+    ),
+    *(
+        Target(
+            "T19",
+            f"{what}, basins with coalesce=0.01, merged by prominence over not",
+            _prominence(f"merged{suffix}_s", f"plain{suffix}_s"),
+            most,
+            at_least=False,
+        )
+        for what, suffix, most in (("1M x 2", "", 1.5), ("100k x 8", "_8", 2))
+    ),
+    Target(
+        "density",
+        "1M x 2, score_samples of a row, over KernelDensity",
+        _prominence("kernel_density_us", "ours_us"),
+        50,
     ),
     Target(
         "streams",

@@ -2,16 +2,18 @@
 
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import agreement, basins, cliffs, images, report, streams
+from bench import agreement, basins, cliffs, images, report, shapes, streams
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import nearest_race
 from bench.plots import draw_curves
 from bench.targets import TARGETS, Results, Target
 from bench.workloads import WORKLOADS, Settings, Workload, blobs
+from meanshift_fast import MeanShift
 
 SMALL = Workload("blobs", blobs, 400, 300, Settings(1.5, bin_seeding=True), "small")
 
@@ -109,6 +111,30 @@ def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
     assert report.spoken(results["basins"]["plain_s"]) in flat
     assert 'kernel="gaussian"' in kernel
     assert f"{results['gaussian']['ours_us']:.2f} us" in shift
+
+
+def test_merging_and_log_densities_are_held_to_the_plain_way() -> None:
+    found = basins.prominence(2_000)
+    assert found["difference"] <= basins.MAX_LOG_DIFFERENCE
+    plane, wide, density = report.prominence_rows(found)
+    share = found["merged_s"] / found["plain_s"]
+    assert plane.startswith('| 2,000 x 2 blobs, `assign="basin", coalesce=0.01, min_prominence=')
+    assert f"| {report.spoken(found['merged_s'])} | {share:.2f} of the time" in plane
+    assert wide.startswith("| 200 x 8 blobs")
+    assert f"| {found['ours_us']:.2f} us |" in density
+    assert list(report.prominence_rows({})) == []
+
+
+def test_targets_of_prominence_are_ratios_to_the_plain_way() -> None:
+    times = {"plain_s": 2.0, "merged_s": 2.9, "plain_8_s": 1.0, "merged_8_s": 2.1}
+    results = {"prominence": times | {"kernel_density_us": 90.0, "ours_us": 2.0}}
+    targets = [target for target in TARGETS if target.name in ("T19", "density")]
+    assert [target.shortfall(results) for target in targets] == [
+        None,
+        "T19 100k x 8, basins with coalesce=0.01, merged by prominence over not: 2.1 x, "
+        "must be at most 2 x",
+        "density 1M x 2, score_samples of a row, over KernelDensity: 45 x, must be at least 50 x",
+    ]
 
 
 def test_a_sweep_races_the_libraries_in_processes_of_their_own() -> None:
@@ -216,3 +242,32 @@ def test_parts_that_are_not_measured_anew_stay(monkeypatch: pytest.MonkeyPatch) 
     assert "one by" in both
     assert "an abacus" in both
     assert f"two by `python -m bench.report` on {found['runs']['two']['date']}" in both
+
+
+def test_the_table_of_shapes_says_how_many_tables_its_means_are_of() -> None:
+    scores = {"moons": [(1.0, 0.5, 0.0), (0.5, 0.5, 0.2)], "rings": [(1.0, 1.0, 0.1)] * 2}
+    first, _, *rows = shapes.table_lines(scores)
+    assert first.startswith("The mean of 2 tables of each family")
+    assert rows[2:] == [
+        "| moons | 0.75 | 0.50 | 0.10 |",
+        "| rings | 1.00 | 1.00 | 0.10 |",
+        "| mean | 0.875 | 0.750 | 0.100 |",
+    ]
+
+
+def test_pictures_and_tables_of_shapes_drop_little_support_among_noise_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    class Recorded(MeanShift):
+        def fit_predict(self, X: Any, *arguments: Any, **words: Any) -> Any:
+            asked.append(self.min_support)
+            return np.zeros(len(X), dtype=np.int64)
+
+    monkeypatch.setattr(shapes, "MeanShift", Recorded)
+    monkeypatch.setattr(shapes, "_tomato", lambda rows: None)
+    for name in ("moons", "moons, 40 % noise"):
+        shapes.scores_of(name, 0)
+    shapes.draw(["moons", "moons, 40 % noise"], str(tmp_path / "shapes.png"))
+    assert asked == [0.0, 0.1, 0.0, 0.1]
