@@ -165,6 +165,10 @@ def told_size(n_rows, n_features, model, *, weighted):
     if model.assign == "basin":
         size += 8 * n_features * n_rows + 8 * n_rows * weighted
         size += (16 * n_features + 8) * n_modes
+    if model.min_prominence:
+        every = len(model.modes_)
+        size += 8 * n_rows + (model.modes_.itemsize * n_features + 72) * every
+        size += (16 * n_features + 8) * (every - n_modes) * (model.assign == "basin")
     return size
 
 
@@ -180,3 +184,16 @@ def test_a_pickle_is_as_large_as_the_readme_says(kernel, assign, dtype, weighted
         model.fit(table.astype(dtype), sample_weight=weights)
         told = told_size(*table.shape, model, weighted=weighted)
         assert told <= len(pickle.dumps(model)) <= told + 3_000
+
+
+@pytest.mark.parametrize("kernel", ["flat", "gaussian"])
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_pickle_with_prominence_is_as_large_as_the_manual_says(kernel, assign, dtype):
+    table = blobs(2000, 3)
+    bandwidth = 0.09 if kernel == "gaussian" else 0.2
+    model = MeanShift(bandwidth=bandwidth, kernel=kernel, assign=assign, min_prominence=0.5)
+    model.fit(table.astype(dtype))
+    assert len(model.modes_) > 300 + len(model.cluster_centers_)
+    told = told_size(*table.shape, model, weighted=False)
+    assert told <= len(pickle.dumps(model)) <= told + 3_000
