@@ -181,6 +181,19 @@ def test_the_slider_of_prominence_merges_modes(shown):
     assert "min_prominence=0.3" in view.controls.python.text
 
 
+def test_the_slider_of_prominence_says_auto_until_it_is_moved(shown):
+    view = shown(demo_table(), bandwidth=0.8, assign="basin", min_prominence="auto")
+    slider = view.controls.min_prominence
+    assert slider.title == "Least prominence of a mode: auto, until moved"
+    assert not slider.show_value
+    assert "min_prominence='auto'" in view.controls.python.text
+    slider.value = 0.3
+    settled(view)
+    assert slider.title == "Least prominence of a mode"
+    assert slider.show_value
+    assert "min_prominence=0.3" in view.controls.python.text
+
+
 def test_places_on_the_globe_have_a_page(shown):
     X = np.radians(np.random.default_rng(0).normal([[48, 2], [10, 179]] * 50, 1.0))
     view = shown(X, bandwidth=0.1, metric="haversine")

@@ -25,6 +25,7 @@ from meanshift_fast._explore.themes import WIDGETS
 from meanshift_fast._index.kernels import KERNELS
 
 SLIDER_STEPS = 200  # a key moves it by about 2 %, Page Down by 10
+PROMINENCE = "Least prominence of a mode"
 
 # The title of each group of buttons, the parameter, and the words and values of its buttons.
 SWITCHES: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -63,10 +64,11 @@ class Controls:
             title="Least support of a centre", mode="float", low=0, name="min_support",
             value=parameters["min_support"], **wide,
         )  # fmt: skip
-        given = parameters["min_prominence"]
+        is_auto = parameters["min_prominence"] == "auto"
         self.min_prominence = Slider(
-            title="Least prominence of a mode", name="min_prominence", start=0.0, end=0.95,
-            step=0.01, value=given if isinstance(given, float) else 0.0, **wide,
+            title=f"{PROMINENCE}: auto, until moved" if is_auto else PROMINENCE,
+            name="min_prominence", start=0.0, end=0.95, step=0.01, show_value=not is_auto,
+            value=0.0 if is_auto else float(parameters["min_prominence"]), **wide,
         )  # fmt: skip
         self.switches = {
             name: RadioButtonGroup(

@@ -13,7 +13,7 @@ from typing import Any
 from bokeh.events import DocumentReady, Tap
 from bokeh.models import CustomJS
 
-from meanshift_fast._explore.controls import SWITCHES, Controls
+from meanshift_fast._explore.controls import PROMINENCE, SWITCHES, Controls
 from meanshift_fast._explore.figures import CurveChart, HistoryChart, Map, SizesChart
 from meanshift_fast._explore.projection import Projection, choices_of
 from meanshift_fast._explore.rows import ExploredRows
@@ -111,6 +111,7 @@ class View:
             self._request(min_support=max(new or 0.0, 0.0))
 
     def _slide_prominence(self, attribute: str, old: float, new: float) -> None:
+        self.controls.min_prominence.update(title=PROMINENCE, show_value=True)
         self._request(min_prominence=round(float(new), 2))
 
     def _switch(self, name: str, attribute: str, old: int, new: int) -> None:
