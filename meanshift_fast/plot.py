@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from meanshift_fast._cluster.model import settings_of, shapes_of
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.weights import checked_weights
 from meanshift_fast._pictures.charts import draw_history
@@ -50,7 +51,7 @@ class MeanShiftDisplay:
     contours : Field or None, default=None
         The density at each position of a grid.
     lesser : ndarray of shape (n_lesser, 2) or None, default=None
-        The modes that were merged into others by prominence, as laid on the page.
+        The modes that were merged into clusters by prominence, as laid on the page.
     projected : bool, default=False
         Whether the page's axes are principal components, and balls their projections.
     caps : list of ndarray of shape (n_corners, 2) or None, default=None
@@ -181,6 +182,7 @@ class MeanShiftDisplay:
         centers = np.asarray(estimator.cluster_centers_, dtype=np.float64)
         metric = metric_of(estimator.metric, estimator.period)
         page = page_in(metric, points, weights, estimator.bandwidth_, estimator.kernel, names)
+        lesser = _merged_modes(estimator)
         display = cls(
             rows=page.lay(points),
             labels=labels,
@@ -192,7 +194,7 @@ class MeanShiftDisplay:
             paths=() if starts is None else _paths(page, starts, estimator),
             basins=field_of(page, centers, _without_names(estimator).predict) if basins else None,
             contours=field_of(page, centers, page.density) if contours else None,
-            lesser=page.lay(_merged_modes(estimator)) if hasattr(estimator, "modes_") else None,
+            lesser=None if lesser is None else page.lay(lesser),
             projected=points.shape[1] > 2,
             caps=page.caps(centers),
         )
@@ -270,11 +272,13 @@ class MeanShiftDisplay:
         return draw_prominence(estimator, ax, legend=legend)
 
 
-def _merged_modes(estimator: Any) -> _Floats:
-    """The modes that are no centres."""
-    modes, centers = estimator.modes_, estimator.cluster_centers_
-    is_center = (modes[:, None] == centers).all(axis=2).any(axis=1)
-    return np.asarray(modes[~is_center], dtype=np.float64)
+def _merged_modes(estimator: Any) -> _Floats | None:
+    """The modes that were merged into a cluster; None for a fit without prominence."""
+    shapes = shapes_of(estimator)
+    if shapes is None:
+        return None
+    _, is_merged, _ = shapes.kinds(settings_of(estimator))
+    return np.asarray(shapes.modes[is_merged], dtype=np.float64)
 
 
 def _without_names(estimator: Any) -> Any:

@@ -381,3 +381,26 @@ def test_pictures_show_which_modes_were_merged():
         assert len(display.centers) == n_clusters
     with pytest.raises(ValueError, match="plot_prominence needs a model"):
         MeanShiftDisplay.plot_prominence(MeanShift(bandwidth=1.0).fit(MOONS))
+
+
+@pytest.mark.parametrize("cluster_all", [True, False])
+def test_pictures_tell_modes_of_too_little_support_from_merged_ones(cluster_all):
+    pytest.importorskip("matplotlib").use("agg")
+    from meanshift_fast.plot import MeanShiftDisplay
+
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([MOONS, rng.uniform(-4, 5, (80, 2))])
+    model = MeanShift(**ONE_SETTING, min_support=0.3, cluster_all=cluster_all).fit(rows)
+    n_clusters, n_modes = len(model.cluster_centers_), len(model.modes_)
+    ax = MeanShiftDisplay.plot_prominence(model)
+    assert ax.get_title() == f"{n_clusters} clusters of {n_modes} modes"
+    merged, left, dropped = (points.get_offsets() for points in ax.collections)
+    assert min(len(merged), len(left), len(dropped)) > 1
+    assert len(merged) + len(left) + len(dropped) == n_modes
+    if not cluster_all:
+        np.testing.assert_array_equal(dropped[:, 1], model.mode_density_[model.mode_labels_ < 0])
+    is_center = (model.modes_[:, None] == model.cluster_centers_).all(axis=2).any(axis=1)
+    np.testing.assert_array_equal(left[:, 1], model.mode_density_[is_center])
+    assert "too little support" in [text.get_text() for text in ax.get_legend().get_texts()]
+    display = MeanShiftDisplay.from_estimator(model, rows)
+    assert len(display.lesser) == len(merged)

@@ -24,6 +24,9 @@ from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import no_support_error
 from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
 
+# The least prominence, the kernel, the dimension of the space.
+Rule = tuple[float | str, str, int]
+
 
 class Clusters(NamedTuple):
     """A cut of a merge tree.
@@ -86,12 +89,43 @@ class Shapes(NamedTuple):
         """How the modes join."""
         return MergeTree(self.density, self.prominence, self.across)
 
+    def rule(self, settings: Settings) -> Rule:
+        """What merges modes, as the methods of the merge tree take it."""
+        metric = settings.metric
+        dimension = metric.dimension(metric.n_columns(self.modes.shape[1]))
+        return settings.min_prominence, settings.kernel, dimension
+
+    def kinds(
+        self, settings: Settings
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which modes are clusters, which were merged into those, and which are in none.
+
+        The last are those whose cluster has too little support, its densest mode included.
+        """
+        heads, n_kept, numbers = _heads(
+            self.tree, self.support, self.rule(settings), settings.min_support
+        )
+        is_cluster = np.zeros(len(self.modes), dtype=np.bool_)
+        is_cluster[heads[:n_kept]] = True
+        is_dropped = numbers >= n_kept
+        return is_cluster, ~is_cluster & ~is_dropped, is_dropped
+
 
 # The attributes of a model, in the order of the fields.
 SHAPE_ATTRIBUTES = (
     "modes_", "mode_density_", "mode_prominence_", "mode_labels_", "merge_tree_",
     "_mode_support", "_mode_across", "_row_modes",
 )  # fmt: skip
+
+
+def _heads(
+    tree: MergeTree, support: NDArray[np.float64], rule: Rule, min_support: float
+) -> tuple[NDArray[np.int64], int, NDArray[np.int64]]:
+    """The modes merged into no other, how many of them have support; and which is each mode's."""
+    is_merged = tree.is_merged(*rule)
+    heads = np.flatnonzero(~is_merged)
+    n_kept = count_supported(support[heads], min_support)
+    return heads, n_kept, np.searchsorted(heads, tree.representatives(is_merged))
 
 
 def cut(
@@ -120,14 +154,10 @@ def cut(
     -------
     Clusters
     """
-    dimension = settings.metric.dimension(places.shape[1])
-    is_merged = tree.is_merged(settings.min_prominence, settings.kernel, dimension)
-    of_modes = tree.representatives(is_merged)
-    heads = np.flatnonzero(~is_merged)
-    n_kept = count_supported(support[heads], settings.min_support)
+    rule = settings.min_prominence, settings.kernel, settings.metric.dimension(places.shape[1])
+    heads, n_kept, nearest = _heads(tree, support, rule, settings.min_support)
     if n_kept == 0:
         raise no_support_error(settings.min_support, support[heads[0]])
-    nearest = np.searchsorted(heads, of_modes)
     dropped = nearest >= n_kept
     if dropped.any():
         left, others = readonly_table(places[~dropped]), readonly_table(places[dropped])

@@ -100,7 +100,7 @@ def _entries(ax: "Axes", display: Any, colours: list[str]) -> tuple[list["Artist
     if sizes[0]:
         entries.append(key(f"orphans: {counted(sizes[0], 'row')}", color=GREY, **dot))
     entries.append(key("centre", color=ink, marker="X", markersize=9, linestyle=""))
-    if display.lesser is not None:
+    if display.lesser is not None and len(display.lesser):
         entries.append(key("merged mode", color=ink, marker="X", markersize=6, linestyle=""))
     entries.append(key(ball_label(display.projected), color=ink, linewidth=1.1, linestyle="--"))
     if display.paths:

@@ -22,7 +22,7 @@ N_PLACES = 200  # of the threshold's line
 
 
 def draw_prominence(estimator: Any, ax: "Axes | None" = None, *, legend: bool = True) -> "Axes":
-    """Draw the modes of a fit that were merged, those that were not, and the threshold."""
+    """Draw the modes of a fit, clusters, merged or of too little support, and the threshold."""
     shapes, settings = shapes_of(estimator), settings_of(estimator)
     if shapes is None:
         raise ValueError(
@@ -34,20 +34,15 @@ def draw_prominence(estimator: Any, ax: "Axes | None" = None, *, legend: bool = 
     saddle = density * (1.0 - shapes.prominence)
     positive = saddle[saddle > 0.0]
     edge = 0.5 * float(min(positive.min(initial=np.inf), density.min()))
-    dimension = settings.metric.dimension(
-        settings.metric.n_columns(np.shape(estimator.cluster_centers_)[1])
-    )
-    rule = settings.min_prominence, settings.kernel, dimension
-    merged = shapes.tree.is_merged(*rule)
+    is_cluster, is_merged, is_dropped = shapes.kinds(settings)
     ink = ink_of(ax)[0]
     levels = np.geomspace(edge, 1.5 * density.max(), N_PLACES)
     ax.plot(levels, levels, color=ink, linewidth=0.6)
-    least = np.maximum(shapes.tree.least_saddle(levels, *rule), edge)
+    least = np.maximum(shapes.tree.least_saddle(levels, *shapes.rule(settings)), edge)
     ax.plot(least, levels, color=COLOURS[1], linestyle="--")
     places = np.maximum(saddle, edge)
-    ax.scatter(places[merged], density[merged], s=14, color=GREY, zorder=3)
-    ax.scatter(places[~merged], density[~merged], s=55, color=COLOURS[0], zorder=4)
-    n_left = int(np.count_nonzero(~merged))
+    ax.scatter(places[is_merged], density[is_merged], s=14, color=GREY, zorder=3)
+    ax.scatter(places[is_cluster], density[is_cluster], s=55, color=COLOURS[0], zorder=4)
     word = settings.min_prominence
     limit = word if isinstance(word, str) else f"{word:g}"
     ax.set(
@@ -56,7 +51,7 @@ def draw_prominence(estimator: Any, ax: "Axes | None" = None, *, legend: bool = 
         xlim=(0.8 * edge, 1.6 * density.max()),
         xlabel="density at the highest saddle (left edge: none)",
         ylabel="density at the mode",
-        title=f"{counted(n_left, 'cluster')} of {counted(n_modes, 'mode')}",
+        title=f"{counted(int(is_cluster.sum()), 'cluster')} of {counted(n_modes, 'mode')}",
     )
     entries = [
         key("cluster", color=COLOURS[0], marker="o", linestyle=""),
@@ -64,5 +59,9 @@ def draw_prominence(estimator: Any, ax: "Axes | None" = None, *, legend: bool = 
         key(f"threshold, {limit}", color=COLOURS[1], linestyle="--"),
         key("prominence 0", color=ink, linewidth=0.6),
     ]
+    if is_dropped.any():
+        ax.scatter(places[is_dropped], density[is_dropped], s=20, marker="x", color=GREY, zorder=3)
+        dropped = key("too little support", color=GREY, marker="x", linestyle="", markersize=5)
+        entries.insert(2, dropped)
     finish(ax, entries, is_new=is_new, legend=legend)
     return ax
