@@ -16,10 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster.labelling import label_by_basin
 from meanshift_fast._cluster.model import (
+    REFERENCES,
     adopt,
     bandwidth_of,
+    drop_references,
     fitted,
+    keep,
     kept_of,
+    refer_to,
     settings_of,
     shapes_of,
 )
@@ -169,7 +173,8 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
     :doc:`/explanations/memory` has the whole formula.
 
     A fitted model is arrays and numbers. Pickled it takes ``8 * n_samples`` bytes and some 3 kB;
-    with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight.
+    with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight. Otherwise it
+    refers to the table of the fit, or to what was made of a list or frame, in memory alone.
     :doc:`/explanations/memory` has the whole formula.
 
     A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
@@ -297,6 +302,11 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.progress = progress
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: the rows of the fit only where basins need them."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in REFERENCES}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickle; parameters that it is older than take their defaults."""
         parameters = inspect.signature(type(self).__init__).parameters.values()
@@ -336,15 +346,18 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
         # scikit-learn's decorator does the same and more that is not needed here, in 10 us.
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
+        drop_references(self)
         try:
             table = checked_table(self, X)
             weights = checked_weights(sample_weight, len(table))
             log_remarks(table, self, getattr(self, "feature_names_in_", None))
             adopt(self, fitted(self, table, weights))
+            refer_to(self, table, weights)
         except BaseException:
-            # No model is left: the old centres, with another number of columns than `predict`
-            # now takes, would be read beyond their end.
+            # No model is left: the old one, with another number of columns than `predict` now
+            # takes, would be read beyond its end.
             self.__dict__.pop("cluster_centers_", None)
+            keep(self, None)
             raise
         return self
 

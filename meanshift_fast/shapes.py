@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from meanshift_fast._cluster.model import bandwidth_of, kept_of, settings_of, shapes_of
+from meanshift_fast._cluster.model import bandwidth_of, rows_of, settings_of, shapes_of
 from meanshift_fast._cluster.prominence import log_density
 from meanshift_fast._cluster.shapes import cut
 from meanshift_fast._index.kernels import KERNELS
@@ -17,16 +16,6 @@ from meanshift_fast._input.checks import checked_table
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._jit.threads import borrowed_threads
-
-
-def _keeps_rows(model: Any) -> bool:
-    """Whether a fit keeps its rows; the error says what does."""
-    if model.assign != "basin":
-        raise AttributeError(
-            'score_samples needs the rows of the fit, which only assign="basin" keeps; fit with '
-            'assign="basin"'
-        )
-    return True
 
 
 class ShapesMixin:
@@ -84,7 +73,6 @@ class ShapesMixin:
         labels = clusters.labels(every=settings.cluster_all)
         return np.append(labels, -1)[shapes.of_rows]
 
-    @available_if(_keeps_rows)  # type: ignore[untyped-decorator]
     def score_samples(self: Any, X: ArrayLike) -> NDArray[np.float64]:
         """Measure the logarithm of the density that the modes are modes of.
 
@@ -106,18 +94,37 @@ class ShapesMixin:
         Raises
         ------
         ValueError
-            Where X does not serve, rows lie on a sphere, the bandwidth is 0, or the model keeps no
-            rows, as one whose ``assign`` was changed after the fit.
+            Where X does not serve, rows lie on a sphere, the bandwidth is 0, or the model has no
+            rows: with ``assign="nearest"`` a copy, one from a file or a pickle, or of a stream.
 
         Notes
         -----
-        Models with ``assign="nearest"`` keep no rows and so have no such method.
+        Each call builds the index of the fit. With ``assign="nearest"`` the model refers to the
+        table of the fit: do not change it in between. Copies, pickles and files have rows only
+        where basins need them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from meanshift_fast import MeanShift
+        >>> model = MeanShift(bandwidth=1.0).fit(np.array([[0.0], [0.5], [4.0]]))
+        >>> np.exp(model.score_samples([[0.0], [2.0]])).round(4).tolist()
+        [0.4375, 0.0]
         """
         check_is_fitted(self, "cluster_centers_")
         settings = settings_of(self)
+        if settings.metric.has_arcs:
+            raise ValueError(
+                f'score_samples measures in the columns of X, and metric="{self.metric}" on a '
+                "sphere; fit the columns of unit vectors"
+            )
+        rows = rows_of(self, settings.metric)
+        if rows is None:
+            raise ValueError(
+                "score_samples needs the rows of the fit, and this model has none: fitted with "
+                'assign="nearest" it has them in memory alone, no copy, pickle or file of it and '
+                'no model of a stream or Dask collection; fit again, or with assign="basin"'
+            )
         points = readonly_table(settings.metric.enter(checked_table(self, X, reset=False)))
-        kept = kept_of(self)
-        if kept is None:
-            raise ValueError("score_samples needs the rows of the fit, and the model has none")
         with borrowed_threads(self.n_jobs), reporting(self.progress, "density"):
-            return log_density(kept, points, self.bandwidth_, settings)
+            return log_density(rows, points, self.bandwidth_, settings)

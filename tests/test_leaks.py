@@ -1,5 +1,6 @@
-"""What a fit touches, keeps and gives back: never the input, and all that it does not keep."""
+"""What a fit touches, keeps and gives back: no input but by reference, and all it does not keep."""
 
+import copy
 import json
 import os
 import subprocess
@@ -22,7 +23,9 @@ COMBINATIONS = pytest.mark.parametrize(
 @pytest.mark.parametrize("seeding", ["rows", "bins", "seeds"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("weights", ["none", "some", "some zero"])
-def test_the_input_is_neither_written_to_nor_kept(kernel, assign, seeding, dtype, weights):
+def test_the_input_is_not_written_to_and_copies_of_a_model_do_not_keep_it(
+    kernel, assign, seeding, dtype, weights
+):
     X = blobs(200, 2).astype(dtype)
     given = {
         "X": X,
@@ -44,7 +47,7 @@ def test_the_input_is_neither_written_to_nor_kept(kernel, assign, seeding, dtype
     made = {"predict": model.predict(X), "predict new": model.predict(given["new"])}
     made |= {
         name: value
-        for name, value in vars(model).items()
+        for name, value in vars(copy.copy(model)).items()
         if isinstance(value, np.ndarray) and name not in model.get_params()
     }
     assert {name: array.tobytes() for name, array in given.items()} == before
@@ -52,6 +55,8 @@ def test_the_input_is_neither_written_to_nor_kept(kernel, assign, seeding, dtype
     for name, array in made.items():
         for whose, other in given.items():
             assert not np.shares_memory(array, other), f"{name} shares memory with {whose}"
+    kept = [name for name, value in vars(model).items() if value is X]
+    assert kept == (["_fitted_table"] if assign == "nearest" else [])
 
 
 def test_a_model_does_not_change_with_the_table_it_was_fitted_on():

@@ -1,5 +1,8 @@
 """Merging by prominence: saddles, the tree, its cuts, and what a fit makes of them."""
 
+import copy
+import pickle
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -231,11 +234,12 @@ def test_few_and_equal_rows_have_clusters(rows, kernel, assign):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["rows", "weights"])
 @pytest.mark.parametrize("shift", [0.0, 1e6])
+@assignments
 @kernels
-def test_log_densities_are_those_of_kernel_density(kernel, shift, weighted):
+def test_log_densities_are_those_of_kernel_density(kernel, assign, shift, weighted):
     rows = CLOUD[:, :3] + shift
     weights = WEIGHTS[: len(rows)] if weighted else None
-    model = MeanShift(kernel=kernel, bandwidth=0.8, assign="basin", accuracy=1e-6)
+    model = MeanShift(kernel=kernel, bandwidth=0.8, assign=assign, accuracy=1e-6)
     model.fit(rows, sample_weight=weights)
     name = "epanechnikov" if kernel == "flat" else "gaussian"
     twin = KernelDensity(kernel=name, bandwidth=0.8, rtol=1e-12).fit(rows, sample_weight=weights)
@@ -253,15 +257,69 @@ def test_features_with_a_bandwidth_each_have_densities_per_volume():
     np.testing.assert_allclose(each.score_samples(SMALL * scales), one - np.log(10.0))
 
 
-def test_a_density_needs_the_rows_and_a_bandwidth():
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_rows_that_a_fit_refers_to_have_the_density_of_those_that_it_keeps(dtype):
+    rows = (10.0 * SMALL).astype(dtype)
+    weights = np.where(np.arange(len(rows)) % 5, WEIGHTS[: len(rows)], 0.0)
+    words = {"bandwidth": 5.0, "period": [50.0, None]}
+    nearest = MeanShift(**words).fit(rows, sample_weight=weights)
+    basin = MeanShift(assign="basin", **words).fit(rows, sample_weight=weights)
+    np.testing.assert_array_equal(nearest.score_samples(rows), basin.score_samples(rows))
+
+
+COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy,
+          "pickle": lambda model: pickle.loads(pickle.dumps(model))}  # fmt: skip
+
+
+@pytest.mark.parametrize("of", COPIES)
+def test_copies_have_rows_only_where_basins_need_them(of):
+    basin = MeanShift(bandwidth=0.5, assign="basin").fit(SMALL)
+    density = basin.score_samples(SMALL)
+    np.testing.assert_array_equal(COPIES[of](basin).score_samples(SMALL), density)
     model = MeanShift(bandwidth=0.5).fit(SMALL)
-    with pytest.raises(AttributeError) as raised:
-        model.score_samples(SMALL)
-    assert 'only assign="basin" keeps; fit' in str(raised.value.__cause__)
+    with pytest.raises(ValueError, match="no copy, pickle or file of it"):
+        COPIES[of](model).score_samples(SMALL)
+    np.testing.assert_array_equal(model.score_samples(SMALL), density)
+
+
+def test_the_density_is_of_the_last_fit():
+    model = MeanShift(bandwidth=0.5).fit(SMALL)
+    before = model.score_samples(SMALL)
+    assert not np.array_equal(model.fit(SMALL * 2.0).score_samples(SMALL), before)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit([[np.nan]])
+    model.cluster_centers_, model.n_features_in_ = np.zeros((1, 1)), 1  # by hand
     with pytest.raises(ValueError, match="needs the rows of the fit"):
-        model.set_params(assign="basin").score_samples(SMALL)
+        model.score_samples([[0.0]])
+
+
+def test_after_a_refit_that_failed_no_rows_of_basins_are_left():
+    model = MeanShift(bandwidth=0.5, assign="basin").fit(SMALL)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit([[np.nan] * 5])
+    model.cluster_centers_, model.n_features_in_ = np.zeros((1, 5)), 5  # by hand
+    for call in (model.predict, model.score_samples):
+        with pytest.raises(ValueError, match="rows of the fit"):
+            call(np.zeros((1, 5)))
+
+
+def test_models_of_streams_and_files_have_densities_where_basins_need_rows(tmp_path):
+    words = {"bandwidth": 0.5, "assign": "basin"}
+    path = tmp_path / "a.model"
+    model = MeanShift(**words).fit(SMALL)
+    save_model(model, path)
+    density = model.score_samples(SMALL)
+    np.testing.assert_array_equal(load_model(path).score_samples(SMALL), density)
+    stream = fit_batches(lambda: [SMALL], **words)
+    np.testing.assert_allclose(stream.score_samples(SMALL), density, atol=0.02)
+    save_model(MeanShift(bandwidth=0.5).fit(SMALL), path)
+    with pytest.raises(ValueError, match="or file of it"):
+        load_model(path).score_samples(SMALL)
+
+
+def test_a_density_needs_a_bandwidth():
     with pytest.raises(ValueError, match="above 0"):
-        MeanShift(assign="basin").fit(np.zeros((5, 2))).score_samples(SMALL)
+        MeanShift().fit(np.zeros((5, 2))).score_samples(SMALL)
 
 
 # Files, streams, Dask, the command line.

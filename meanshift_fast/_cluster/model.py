@@ -2,6 +2,7 @@
 
     parameters --settings_of--> Settings --fitted--> Fit --adopt--> attributes
     attributes --kept_of--> Labelled, what labels other rows by basin
+    attributes --rows_of--> Rows, what the density is of
 
 The estimator, streams, Dask and model files share these; none of them is known here.
 """
@@ -14,13 +15,16 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster import pipeline
 from meanshift_fast._cluster.basins import Labelled
-from meanshift_fast._cluster.inputs import Settings
+from meanshift_fast._cluster.inputs import Rows, Settings
 from meanshift_fast._cluster.pipeline import Fit
 from meanshift_fast._cluster.shapes import SHAPE_ATTRIBUTES, Shapes
-from meanshift_fast._input.metrics import metric_of
+from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import checked_lengths, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
+
+# Attributes of a fit in memory: its table and weights, by reference. Copies and files hold neither.
+REFERENCES = ("_fitted_table", "_fitted_weights")
 
 
 def settings_of(model: Any) -> Settings:
@@ -103,6 +107,7 @@ def adopt(model: Any, found: Fit) -> None:
     model.labels_ = found.labels
     keep(model, found.kept)
     keep_shapes(model, found.shapes)
+    drop_references(model)
 
 
 def keep_shapes(model: Any, shapes: Shapes | None) -> None:
@@ -145,3 +150,25 @@ def kept_of(model: Any) -> Labelled | None:
         peaks=readonly(kept.peaks),
         sizes=readonly(kept.sizes),
     )
+
+
+def refer_to(model: Any, table: NDArray[Any], weights: NDArray[np.float64]) -> None:
+    """Refer to the rows of a fit, without a copy, where the model keeps none to label by basin."""
+    if "_kept_points" not in vars(model):
+        vars(model).update(zip(REFERENCES, (table, weights), strict=True))
+
+
+def drop_references(model: Any) -> None:
+    """Let go of the table of an earlier fit."""
+    for name in REFERENCES:
+        vars(model).pop(name, None)
+
+
+def rows_of(model: Any, metric: Metric) -> Rows | None:
+    """The rows of a model's fit in the engine's columns; None where it has none."""
+    if kept := kept_of(model):
+        return Rows.of(kept.points, kept.weights, kept.widths)
+    if REFERENCES[0] not in vars(model):
+        return None
+    table, weights = (vars(model)[name] for name in REFERENCES)
+    return Rows.of(metric.enter(table), weights, UNWEIGHTED)

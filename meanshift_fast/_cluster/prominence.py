@@ -27,7 +27,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
@@ -271,15 +270,13 @@ def density_of(index: Index, places: _Floats) -> _Floats:
     return density
 
 
-def log_density(
-    kept: Labelled, places: _Floats, bandwidth: Bandwidth, settings: Settings
-) -> _Floats:
+def log_density(rows: Rows, places: _Floats, bandwidth: Bandwidth, settings: Settings) -> _Floats:
     """Measure the log density of a fit's rows, normalised, at some places.
 
     Parameters
     ----------
-    kept : Labelled
-        The rows, as the fit keeps them.
+    rows : Rows
+        In the engine's columns.
     places : read-only C-ordered float64 array of shape (n_places, n_features)
         In the unit of the columns.
     bandwidth : float, or float64 array of shape (n_features,)
@@ -291,15 +288,9 @@ def log_density(
     -------
     float64 array of shape (n_places,)
     """
-    if settings.metric.has_arcs:
-        raise ValueError(
-            f'score_samples measures in the columns of X, and metric="{settings.metric.name}" on a '
-            "sphere; fit the columns of unit vectors"
-        )
     widths = np.broadcast_to(bandwidth, places.shape[1])
     if not widths.all():
         raise ValueError("a density needs a bandwidth above 0, and this fit's is 0; give one")
-    rows = Rows.of(kept.points, kept.weights, kept.widths)
     units = settings.metric.units(
         bandwidth, extremes(rows.points), places,
         in_bandwidths=KERNELS[settings.kernel].in_bandwidths,
