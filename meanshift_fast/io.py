@@ -195,7 +195,7 @@ def open_table(
     [[2.0], [4.0]]
     """
     options = _given(locals())
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     dialect = Dialect(delimiter or "", decimal, header, comment or "", encoding, tuple(na))
     file = _opened(path, format, dialect)
     choice, left_out = _chosen(path, file, columns, weight_column, list(keep), exclude)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, trace
 from meanshift_fast._cli.main import main
-from meanshift_fast._files.formats import FORMATS
+from meanshift_fast._files.formats import FORMATS, READABLE
 from meanshift_fast._files.npy_format import Npy
 from meanshift_fast._input import progress
 from meanshift_fast.io import open_table
@@ -680,6 +680,16 @@ def test_an_error_in_standard_input_names_it(folder, capsys, monkeypatch):
         monkeypatch.setattr(sys, "stdin", file)
         error = run("cluster - -o - --format csv", capsys, 1).err
     assert error.startswith("meanshift-fast: standard input: column 'y' must hold finite numbers")
+
+
+@pytest.mark.parametrize("form", READABLE)
+def test_standard_input_that_is_not_of_its_format_is_called_so(form, folder, capsys, monkeypatch):
+    path = text(folder / "bad", "\0bad")
+    with open(path, encoding="latin-1") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        error = run(f"cluster - -o - --format {form[1:]}", capsys, 1).err
+    assert "standard input" in error
+    assert "stdin" not in error
 
 
 def test_a_text_of_another_dialect_is_read_as_its_options_say(folder, capsys):

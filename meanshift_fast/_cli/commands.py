@@ -39,6 +39,7 @@ from meanshift_fast._cli.places import (
 )
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.formats import UNNAMED
+from meanshift_fast._files.standard_input import StandardInput
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
 from meanshift_fast._input.messages import counted
@@ -229,14 +230,10 @@ def spooled(arguments: Namespace) -> Iterator[None]:
         yield
         return
     with TemporaryDirectory() as folder:
-        arguments.input = Path(folder) / f"stdin.{arguments.format}"
+        arguments.input = StandardInput(folder, f"stdin.{arguments.format}")
         with arguments.input.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        try:
-            yield
-        except ValueError as error:
-            text = str(error).replace(str(arguments.input), "standard input")
-            raise ValueError(text) from error
+        yield
 
 
 def _check_target(path: Path) -> None:

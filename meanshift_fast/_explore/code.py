@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from meanshift_fast._files.standard_input import StandardInput
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import Table
 
@@ -31,11 +32,14 @@ def python_lines(
     lines = ["from meanshift_fast import MeanShift"]
     rows, weights = "X", ", sample_weight=sample_weight" if has_weights else ""
     if source is not None:
+        is_spooled = isinstance(source.path, StandardInput)
+        path = source.path.name if is_spooled else str(source.path)
         options = "".join(f", {name}={value!r}" for name, value in source.options.items())
         lines += [
             "from meanshift_fast.io import open_table",
             "",
-            f"rows = open_table({str(source.path)!r}{options}).read()",
+            *[f"# {path}: what standard input gave, saved"] * is_spooled,
+            f"rows = open_table({path!r}{options}).read()",
         ]
         rows = "numpy.radians(rows.X)" if source.in_degrees else "rows.X"
         lines[:0] = ["import numpy", ""] * source.in_degrees
@@ -52,7 +56,8 @@ def command_line(
     """Write the command that labels the rows so; an array is saved first, with its weights."""
     changed = dict(_changed(parameters))
     periods = changed.pop("period", None) or ()
-    path, options = ("X.npy", {}) if source is None else (str(source.path), source.options)
+    path, note = _read_by_command(source, weight_column)
+    options = {} if source is None else source.options
     words = ["meanshift-fast", "cluster", path, *_flags(options.items())]
     if source is not None and source.in_degrees:
         words.append("--degrees")
@@ -63,11 +68,17 @@ def command_line(
     for column, length in enumerate(periods):
         name = column if source is None else source.choice.features[column]
         words += [f"--period={name}={length}"] if length else []
-    line = shlex.join([*words, "-o", "labels.npy"])
-    if source is not None:
-        return line
-    rows = "X" if weight_column is None else "numpy.column_stack([X, sample_weight])"
-    return f'# after numpy.save("X.npy", {rows})\n{line}'
+    return note + shlex.join([*words, "-o", "labels.npy"])
+
+
+def _read_by_command(source: Table | None, weight_column: int | None) -> tuple[str, str]:
+    """What the command reads, and a comment on what is to be done first."""
+    if source is None:
+        rows = "X" if weight_column is None else "numpy.column_stack([X, sample_weight])"
+        return "X.npy", f'# after numpy.save("X.npy", {rows})\n'
+    if isinstance(source.path, StandardInput):
+        return "-", "# with the same standard input\n"
+    return str(source.path), ""
 
 
 def _changed(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -5,7 +5,7 @@
           |            +-----------> arrow <-----------+----------------+
           +------------------------> tables        atomic    archive
 
-    formats (all of these by their suffixes) --> writers
+    formats (all of these by their suffixes) --> writers        standard_input
     images       regions
 
 Imports `_input`; pyarrow, Pillow, rasterio, scikit-image and Dask where a format needs them.

@@ -1,5 +1,6 @@
 """Arrow's own files: feather of version 2, and streams of record batches."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,10 +52,10 @@ class Feather:
         arrow = import_pyarrow()
         try:
             try:
-                reader = arrow.ipc.open_file(arrow.memory_map(str(self.path)))
+                reader = arrow.ipc.open_file(arrow.memory_map(os.fspath(self.path)))
                 return reader, reader.num_record_batches
             except arrow.ArrowInvalid:
-                return arrow.ipc.open_stream(arrow.memory_map(str(self.path))), 1
+                return arrow.ipc.open_stream(arrow.memory_map(os.fspath(self.path))), 1
         except (arrow.ArrowException, OSError) as error:
             raise ValueError(
                 f"{self.path} is not an arrow or feather file, or is cut off: {error}"

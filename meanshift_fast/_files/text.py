@@ -5,6 +5,7 @@ file -> decompression -> bytes of UTF-8, as they are          plain
 """
 
 import io
+import os
 import re
 import threading
 import weakref
@@ -33,7 +34,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     with path.open("rb"):  # this error names the file
         pass
     name = COMPRESSIONS[path.suffix.lower()]
-    stream: IO[bytes] = import_pyarrow().input_stream(str(path), compression=name)
+    stream: IO[bytes] = import_pyarrow().input_stream(os.fspath(path), compression=name)
     return stream
 
 
