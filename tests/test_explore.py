@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.events import Tap
+from bokeh.models import Range1d
 from tornado.websocket import websocket_connect
 
 import meanshift_fast.explore
@@ -112,6 +113,18 @@ def test_the_curve_has_ticks_at_round_numbers(shown):
     assert 0.1 < x[0] < x[-1] < 10
     noisy = np.vstack([demo_table(), [[300.0, 300.0]]])
     assert shown(noisy, bandwidth=2.5).curve.widths.ticks[:4] == [1, 2, 5, 10]
+
+
+def test_logarithmic_axes_show_all_values_and_have_ends_before_there_are_any(shown):
+    view = shown(demo_table(), bandwidth=2.5)
+    for axis, values in (
+        (view.curve.figure.x_range, view.curve.curve.data["x"]),
+        (view.curve.figure.y_range, view.curve.curve.data["y"]),
+        (view.history.figure.y_range, view.history.largest.data["y"]),
+        (view.history.figure.y_range, view.history.rest.data["y"]),
+    ):
+        assert isinstance(axis, Range1d)  # which Bokeh does not look for, and warn
+        assert 0.0 < axis.start < min(values) <= max(values) < axis.end
 
 
 def test_the_facts_of_two_quick_answers_are_the_second_s(shown):

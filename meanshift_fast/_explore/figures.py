@@ -33,6 +33,7 @@ MAX_BALLS = 60  # heaviest centres that are drawn with their ball
 MAX_WRITTEN = 20  # centres with their support written beside them
 MAX_BARS = 40  # clusters in the chart of sizes
 WIDE_RATIO = 8.0  # of bandwidths, from which on an axis has three ticks a decade
+LOG_MARGIN = 0.05  # of the decades that an axis shows, at either end
 FEW_ROWS_SIZE, MANY_ROWS_SIZE = 7.0, 2.0  # of markers, in pixels
 
 
@@ -204,6 +205,19 @@ class Map:
             source.data = {"x": places[:, 0], "y": places[:, 1]}
 
 
+def _show_values(axis: Range1d, values: _Floats) -> None:
+    """Let a logarithmic axis show positive values, with a margin.
+
+    An axis that finds its own ends warns in the console while there is nothing to draw.
+    """
+    if len(values):
+        low, high = np.log10([values.min(), values.max()])
+        margin = LOG_MARGIN * (high - low) or 1.0
+        axis.update(
+            start=float(10.0 ** (low - margin)), end=float(10.0 ** min(high + margin, 300.0))
+        )
+
+
 def _ticks(low: float, high: float, digits: tuple[float, ...]) -> list[float]:
     """Ticks of a logarithmic axis: these digits of each decade, from below one value to another."""
     decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
@@ -216,6 +230,7 @@ class CurveChart:
     def __init__(self) -> None:
         self.figure = _figure(
             "curve", x_axis_type="log", y_axis_type="log", tools="tap",
+            x_range=Range1d(1, 10), y_range=Range1d(1, 10),
             x_axis_label="bandwidth; click to go there", y_axis_label="clusters",
             title="clusters: being counted",
         )  # fmt: skip
@@ -243,6 +258,8 @@ class CurveChart:
         stable, usable = curve.stable, curve.bandwidths > 0.0
         x = curve.bandwidths[usable] * share
         self.curve.data = {"x": x, "y": curve.n_clusters[usable]}
+        _show_values(self.figure.x_range, x)
+        _show_values(self.figure.y_range, curve.n_clusters[usable])
         self.counts.ticks = _ticks(1, max(1, curve.n_clusters.max()), (1, 2, 5))
         if len(x):
             is_wide = x[-1] > WIDE_RATIO * x[0]
@@ -300,7 +317,7 @@ class HistoryChart:
 
     def __init__(self) -> None:
         self.figure = _figure(
-            "history", tools="", y_axis_type="log", x_axis_label="round",
+            "history", tools="", y_axis_type="log", y_range=Range1d(1, 10), x_axis_label="round",
             y_axis_label="length of a step", title="rounds",
         )  # fmt: skip
         self.largest, self.mean = _source("x", "y"), _source("x", "y")
@@ -326,12 +343,15 @@ class HistoryChart:
         """Draw the rounds of a fit."""
         model = answer.model
         history = model.history_
+        drawn = []
         for source, name in ((self.largest, "max_shift"), (self.mean, "mean_shift")):
             moved = history[history[name] > 0.0]
             source.data = {"x": moved["round"], "y": moved[name]}
+            drawn.append(moved[name])
         metric = metric_of(model.metric, model.period)
         rest = rest_of(model.tol, metric.length_of(model.bandwidth_))
         shown = [1, len(history)] if rest > 0.0 else []
         self.rest.data = {"x": shown, "y": [rest] * len(shown)}
+        _show_values(self.figure.y_range, np.append(np.concatenate(drawn), [rest] * (rest > 0.0)))
         resting, n_rounds = history["n_converged"][-1], counted(len(history), "round")
         self.figure.title.text = f"{resting:,} trajectories at rest after {n_rounds}"
