@@ -75,7 +75,8 @@ def explore(
 
     Up to 20,000 rows are markers; more are a raster of 520 x 400 pixels, each in the mean colour of
     its rows. Rows are checked and converted once. Memory beside them: 21 bytes a row for the page,
-    and what a fit takes.
+    24 of two columns for the index, which is kept from bandwidth to bandwidth, and what a fit
+    takes.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """The explorer's model: requests and answers, without a page."""
 
 import shlex
+import sys
 import threading
 import time
 from argparse import Namespace
@@ -19,6 +20,8 @@ from meanshift_fast._explore.rows import rows_of
 from meanshift_fast._explore.saving import save
 from meanshift_fast._explore.session import Session
 from meanshift_fast._explore.worker import Worker
+from meanshift_fast._files.standard_input import StandardInput
+from meanshift_fast._index import choice
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
 from meanshift_fast._pictures.rasters import MAX_MARKERS
 from meanshift_fast.datasets import demo_table
@@ -92,6 +95,33 @@ def test_answers_are_those_of_a_fit(changes, explored):
     np.testing.assert_array_equal(session.answer.sizes, sizes)
 
 
+def test_a_tree_is_built_once_for_all_bandwidths_and_answers_stay_those_of_a_fit(
+    explored, monkeypatch
+):
+    built, build = [], choice.build_tree
+    monkeypatch.setattr(
+        choice, "build_tree", lambda *rows, **how: built.append(how) or build(*rows, **how)
+    )
+    X = np.random.default_rng(7).normal(size=(3000, 2)).round(2)
+    session = begun(explored(X, {**BINS, "bandwidth": 1.5}))
+    for changes, n_built in (
+        ({"bandwidth": 1.0}, 1),
+        ({"bandwidth": 0.8}, 1),
+        ({"bandwidth": 0.8, "assign": "basin"}, 1),
+        ({"bandwidth": 0.8, "bin_seeding": False}, 2),  # at medians
+        ({"bandwidth": 0.4}, 2),
+        ({"bandwidth": 0.4, "kernel": "gaussian"}, 3),  # in bandwidths
+        ({"bandwidth": 0.5, "kernel": "flat"}, 3),
+    ):
+        session.change(**changes)
+        session.worker.wait()
+        assert len(built) == n_built, changes
+        model = MeanShift(**session.answer.model.get_params()).fit(X)
+        del built[n_built:]
+        np.testing.assert_array_equal(session.answer.model.labels_, model.labels_)
+        np.testing.assert_array_equal(session.answer.model.cluster_centers_, model.cluster_centers_)
+
+
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_the_python_shown_gives_the_labels_shown(changes, explored):
     session = begun(explored(demo_table()))
@@ -130,6 +160,25 @@ def test_the_code_of_a_file_reads_it_with_its_options(explored, tmp_path, monkey
     assert main(shlex.split(line)[1:]) == 0
     np.testing.assert_array_equal(np.load("labels.npy"), session.answer.model.labels_)
     assert session.rows.names == ["a b", "c"]
+
+
+def test_the_code_of_standard_input_names_what_can_be_read_again(explored, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = "x,y\n" + "".join(f"{x},{y}\n" for x, y in demo_table())
+    (tmp_path / "spooled").mkdir()
+    spooled = StandardInput(tmp_path, "spooled", "stdin.csv")
+    spooled.write_text(lines)
+    session = begun(explored(open_table(spooled, format="csv"), {**BINS, "bandwidth": 1.5}))
+    python, command = session.code()
+    assert "spooled" not in python + command
+    Path("stdin.csv").write_text(lines)
+    names = {}
+    exec(python, names)
+    np.testing.assert_array_equal(names["labels"], session.answer.model.labels_)
+    with open("stdin.csv", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert main(shlex.split(command, comments=True)[1:]) == 0
+    np.testing.assert_array_equal(np.load("labels.npy"), session.answer.model.labels_)
 
 
 def test_switches_in_the_command_have_both_forms():

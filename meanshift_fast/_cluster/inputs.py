@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast._index import thresholds
+from meanshift_fast._index.choice import Trees
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric
@@ -113,6 +114,8 @@ class Rows(NamedTuple):
         The same as the kernels take them.
     heavy_weights, heavy_widths : float64 arrays of shape (n_heavy,) or (0,)
         Theirs.
+    trees : dict, or None
+        Where their trees are kept for other bandwidths; see `choice.build`.
     """
 
     table: NDArray[Any]
@@ -122,6 +125,7 @@ class Rows(NamedTuple):
     points: NDArray[np.float64]
     heavy_weights: NDArray[np.float64]
     heavy_widths: NDArray[np.float64]
+    trees: Trees | None = None
 
     @classmethod
     def of(

@@ -18,6 +18,7 @@ from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Rows, Settings
 from meanshift_fast._cluster.pipeline import Fit
 from meanshift_fast._cluster.shapes import SHAPE_ATTRIBUTES, Shapes
+from meanshift_fast._index.choice import Trees
 from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import checked_lengths, readonly
@@ -69,6 +70,7 @@ def fitted(
     *,
     bandwidth: Any = None,
     entered: bool = False,
+    trees: Trees | None = None,
 ) -> Fit:
     """Fit a checked table by a model's parameters; the model stays as it is.
 
@@ -76,7 +78,7 @@ def fitted(
     ----------
     model : object with the parameters of MeanShift
         Its parameters, checked.
-    table, weights, widths
+    table, weights, widths, trees
         As :func:`meanshift_fast._cluster.pipeline.fit` takes them.
     bandwidth : float or array-like of shape (n_features,), optional
         In place of the model's.
@@ -92,7 +94,13 @@ def fitted(
         settings = settings._replace(bandwidth=bandwidth)
     with reporting(model.progress) as report:
         return pipeline.fit(
-            table, settings, weights=weights, widths=widths, entered=entered, report=report
+            table,
+            settings,
+            weights=weights,
+            widths=widths,
+            entered=entered,
+            trees=trees,
+            report=report,
         )
 
 

@@ -76,6 +76,7 @@ def fit(
     weights: NDArray[np.float64] = UNWEIGHTED,
     widths: NDArray[np.float64] = UNWEIGHTED,
     entered: bool = False,
+    trees: choice.Trees | None = None,
     report: Report,
 ) -> Fit:
     """Find the modes of a table and label its rows.
@@ -92,6 +93,8 @@ def fit(
         For points of cells, how many bandwidths wide the cells are.
     entered : bool, default=False
         Whether the table is in the engine's columns already.
+    trees : dict, optional
+        Where trees of this table are kept for other bandwidths; see `choice.build`.
     report : callable
         Called as ``report(done, total, stage)``.
 
@@ -111,7 +114,8 @@ def fit(
     """
     dtype = table.dtype
     table = table if entered else settings.metric.enter(table)
-    rows, stages = Rows.of(table, weights, widths), Stages(report)
+    rows = Rows.of(table, weights, widths)._replace(trees=trees)
+    stages = Stages(report)
     found = _bandwidth(rows, settings, stages)
     bandwidth = found.bandwidth
     if stages.is_silent and small_tables.serves(rows, bandwidth, settings):
@@ -213,7 +217,7 @@ def _arrange(
         points, weights = whole_rows_once(points, weights)
     return choice.build(
         points, weights, radius=units.radius, kernel=settings.kernel, accuracy=settings.accuracy,
-        n_seeds=len(seeds.table), widths=rows.heavy_widths, space=units,
+        n_seeds=len(seeds.table), widths=rows.heavy_widths, space=units, trees=rows.trees,
     )  # fmt: skip
 
 

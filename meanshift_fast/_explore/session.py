@@ -27,6 +27,7 @@ from meanshift_fast._explore.projection import Projection, project
 from meanshift_fast._explore.rows import ExploredRows, scales_in
 from meanshift_fast._explore.saving import save
 from meanshift_fast._explore.worker import Worker
+from meanshift_fast._index.choice import Trees
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.checks import check_parameters
 from meanshift_fast._input.metrics import metric_of
@@ -123,6 +124,7 @@ class Session:
         self.projection: Projection | None = None
         self.trajectory: Trajectory | None = None
         self.curve: BandwidthCurve | None = None
+        self._trees: Trees = {}
         self.worker = Worker(KINDS, self._note_error)
 
     def begin(self) -> None:
@@ -207,7 +209,7 @@ class Session:
         began = perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = fitted(model, self.rows.table, self.rows.weights)
+            found = fitted(model, self.rows.table, self.rows.weights, trees=self._trees)
         seconds = perf_counter() - began
         adopt(model, found)
         model.progress = "auto"

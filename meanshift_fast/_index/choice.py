@@ -45,6 +45,8 @@ logger = logging.getLogger("meanshift_fast")
 MIN_SEEDS_A_ROW_FOR_MEDIANS = 1 / 16
 FLAT_SPACE = Units(1.0, 0.0)
 
+Trees = dict[tuple[int, bool], MomentTree]  # of one table: by the number of rows, and with medians
+
 
 def build(
     points: NDArray[np.float64],
@@ -56,6 +58,7 @@ def build(
     n_seeds: int = 0,
     widths: NDArray[np.float64] = UNWEIGHTED,
     space: Units = FLAT_SPACE,
+    trees: Trees | None = None,
 ) -> Index:
     """Arrange rows for a kernel and a bandwidth.
 
@@ -77,6 +80,9 @@ def build(
         The widths of the cells that the rows stand for, in bandwidths; empty for rows.
     space : Units, default=flat
         Its ``angle``, ``sphere`` and ``period`` say what space the rows lie in.
+    trees : dict, optional
+        For fits of one table at many bandwidths: in the columns' own unit its tree is the same
+        at all of them. The last one built is left there.
 
     Returns
     -------
@@ -89,7 +95,8 @@ def build(
     inner_accuracy = accuracy * FIRST_ACCURACY_SHARE if space.angle else accuracy
     is_whole = KERNELS[kernel].is_ball and not widths.size
     request = Request(points, weights, radius, inner_accuracy, n_seeds, widths)
-    index, reason = _chosen(kernel, request, is_whole=is_whole)
+    is_kept = space.is_own and not space.period.size
+    index, reason = _chosen(kernel, request, trees if is_kept else None, is_whole=is_whole)
     logger.debug("index: %s, because %s", type(index).__name__, reason)
     if radius == 0.0:  # positions never move
         return index
@@ -129,7 +136,9 @@ def in_space(
     return index
 
 
-def _chosen(kernel: str, request: Request, *, is_whole: bool) -> tuple[Index, str]:
+def _chosen(
+    kernel: str, request: Request, trees: Trees | None, *, is_whole: bool
+) -> tuple[Index, str]:
     """The first line of the table that applies, and what it says."""
     points, weights, radius, _, n_seeds, _ = request
     if is_whole and radius > 0.0:
@@ -141,7 +150,20 @@ def _chosen(kernel: str, request: Request, *, is_whole: bool) -> tuple[Index, st
                 index = projected.ProjectedIndex(projections, radius)
                 return index, "the rows lie near few axes"
     careful = n_seeds > len(points) * MIN_SEEDS_A_ROW_FOR_MEDIANS
-    tree = build_tree(points, weights, careful=careful)
+    tree = _tree(points, weights, trees, careful=careful)
     if radius == 0.0:
         return ExactIndex(tree), "the bandwidth is 0"
     return KERNELS[kernel].index(tree, request)
+
+
+def _tree(
+    points: NDArray[np.float64], weights: NDArray[np.float64], trees: Trees | None, *, careful: bool
+) -> MomentTree:
+    """The tree that is kept, or a new one; of equal rows counted as one there are fewer rows."""
+    if trees is None:
+        return build_tree(points, weights, careful=careful)
+    key = len(points), careful
+    if key not in trees:
+        trees.clear()
+        trees[key] = build_tree(points, weights, careful=careful)
+    return trees[key]

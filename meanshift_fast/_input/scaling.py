@@ -65,6 +65,11 @@ class Units(NamedTuple):
     period: NDArray[np.float64] = NO_PERIOD
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is the unit of the columns."""
+        return isinstance(self.divisor, float) and self.divisor == 1.0
+
+    @property
     def sphere(self) -> float:
         """The radius of the sphere that all positions lie on; 0 in a space that is flat."""
         return 1.0 / float(np.max(self.divisor)) if self.angle else 0.0
@@ -74,8 +79,7 @@ class Units(NamedTuple):
 
         Values beyond ``most`` in that unit are clipped to it, and never infinite.
         """
-        is_own = isinstance(self.divisor, float) and self.divisor == 1.0
-        if is_own and (self.most == FLAT_MOST or max(table.max(), -table.min()) <= self.most):
+        if self.is_own and (self.most == FLAT_MOST or max(table.max(), -table.min()) <= self.most):
             return table
         with np.errstate(over="ignore"):
             entered = table / self.divisor
@@ -86,7 +90,7 @@ class Units(NamedTuple):
 
         Values that overflow, as a move may, are clipped to the largest number.
         """
-        if isinstance(self.divisor, float) and self.divisor == 1.0:
+        if self.is_own:
             return table
         with np.errstate(over="ignore"):
             left: NDArray[np.float64] = table * self.divisor
