@@ -10,10 +10,12 @@ import argparse
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import adjusted_rand_score
 
@@ -24,6 +26,7 @@ from meanshift_fast._input.messages import counted
 Floats = NDArray[np.float64]
 Table = tuple[Floats, NDArray[np.int64]]
 NOISE = -1
+PICTURE_WIDTH = 1050  # pixels
 MARKERS = "<!-- shapes:begin -->", "<!-- shapes:end -->"
 
 SETTING: dict[str, Any] = {
@@ -246,7 +249,14 @@ def draw(names: list[str], path: str) -> None:
         ax = figure.add_subplot(n_rows, 6, place + 1)
         ax.scatter(rows[:, 0], rows[:, 1], c=labels_of(name, rows), s=1, cmap="tab20")
         ax.set(title=name, xticks=[], yticks=[])
-    figure.savefig(path, dpi=100)
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=100)
+    picture = Image.open(drawn).convert("RGB")
+    size = PICTURE_WIDTH, PICTURE_WIDTH * picture.height // picture.width
+    # A palette that covers all colours: one of the most frequent mixes those of small clusters.
+    picture.resize(size, Image.Resampling.LANCZOS).quantize(
+        method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    ).save(path, optimize=True)
 
 
 def main() -> None:
