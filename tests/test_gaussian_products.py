@@ -6,6 +6,7 @@ import pytest
 import naive
 from meanshift_fast import MeanShift
 from meanshift_fast._index import choice, thresholds
+from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs
@@ -89,6 +90,22 @@ def test_a_fit_has_the_centres_and_labels_of_a_fit_by_the_tree(assign, monkeypat
     expected = MeanShift(**params).fit(X)
     np.testing.assert_allclose(found.cluster_centers_, expected.cluster_centers_, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(found.labels_, expected.labels_)
+
+
+@pytest.mark.parametrize("name", ["narrow", "wide", "far away"])
+def test_modes_are_polished_by_products_to_where_the_tree_polishes_them(name):
+    points = CASES[name]
+    index = built(points, 1e-3)
+    start = np.ascontiguousarray(points[:: len(points) // 5])
+    for _ in range(30):
+        index.shift(start)
+    modes, density = index.polish(start)
+    expected, expected_density = GaussianIndex.polish(index, start)
+    np.testing.assert_allclose(modes, expected, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(density, expected_density, rtol=1e-9)
+    again = modes.copy()
+    _, moves = index.with_accuracy(1e-10).shift(again)
+    assert moves.max() <= 1e-9
 
 
 def test_products_are_chosen_by_what_a_tree_would_sum(monkeypatch):

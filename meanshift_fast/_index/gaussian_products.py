@@ -5,9 +5,10 @@
 Both products are float32 where the accuracy leaves room for its error, and else float64. With X the
 largest |x'| about the middle and n rows, an exponent off by d changes a weight by a factor within
 e^d, so the mean by at most  (e^d - 1) / (2 - e^d) 2X.  An exponent's product is off by at most
-(n_features + 8) u |p'| X. The weighted sum is off by (K + 4) u X, relative to the sum of weights,
-where K rows are multiplied at a time and sums of these are float64. A position for which the three
-exceed the accuracy is left to the tree.
+(n_features + 8) u |p'| X, and its squares, in float64, by as many times 2^-53 (|p'|^2 + X^2). The
+weighted sum is off by (K + 4) u X, relative to the sum of weights, where K rows are multiplied at a
+time and sums of these are float64. A position for which these exceed the accuracy is left to the
+tree.
 """
 
 import math
@@ -20,8 +21,14 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.moment_tree import MomentTree
+from meanshift_fast._index.newton import (
+    ACCURACY,
+    MAX_NEWTON_FEATURES,
+    MAX_STEPS,
+    SHIFT_TOLERANCE,
+)
 from meanshift_fast._index.sigma_points import find_sigma_points
-from meanshift_fast._index.singles import ROUNDING, UNIT_ROUNDOFF
+from meanshift_fast._index.singles import UNIT_ROUNDOFF
 from meanshift_fast._jit.blas import run_tasks
 from meanshift_fast._jit.compiler import serial
 from meanshift_fast._jit.simd import (
@@ -146,6 +153,22 @@ class FilledGaussianIndex(GaussianIndex):
             positions[numbers] = places
         return support, moves
 
+    def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move modes to where the density is stationary; in many columns by plain shifts."""
+        if modes.shape[1] <= MAX_NEWTON_FEATURES:
+            return super().polish(modes)
+        fine, polished, density = self.with_accuracy(ACCURACY), modes.copy(), np.empty(len(modes))
+        left = np.arange(len(modes))
+        for _ in range(MAX_STEPS):
+            places = polished.take(left, axis=0)
+            density[left], moves = fine.shift(places)
+            is_moving = moves > SHIFT_TOLERANCE
+            left = left[is_moving]
+            if not len(left):
+                break
+            polished[left] = places[is_moving]
+        return polished, density
+
     def _kinds(self, norms: NDArray[np.float64]) -> NDArray[np.int64]:
         """For each position the first types of both products whose error is allowed; 0 for none."""
         n_features = self.away.shape[1]
@@ -154,7 +177,7 @@ class FilledGaussianIndex(GaussianIndex):
         for kind in reversed(_TYPES):
             first, second = (_roundoff(dtype) for dtype in _TYPES[kind])
             lengths = norms * norms + reach * reach
-            off = 1.01 * (n_features + 8) * first * norms * reach + ROUNDING * lengths
+            off = 1.01 * (n_features + 8) * (first * norms * reach + DOUBLE_ROUNDOFF * lengths)
             n_added = ROWS_AT_ONCE if second == UNIT_ROUNDOFF else len(self.half)
             error = 2.0 * reach * np.expm1(off) / np.maximum(1.0 - np.expm1(off), 1e-9)
             error += (

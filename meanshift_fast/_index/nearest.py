@@ -4,11 +4,12 @@
     block by block   the same down a tree of the rows, against the modes that may still be nearest:
                      a mode is dropped where another is nearer to all of a block's box
     row by row       sixteen modes in lanes, down a tree of the modes, the nearest block first
+    products         all modes by matrix products, and few of them measured: `nearest_products.py`
 
-All three sum squared distances feature by feature, in order, and give the first of equal modes: the
+All four sum squared distances feature by feature, in order, and give the first of equal modes: the
 choice among them changes the time only. Few modes need no tree. In two or three dimensions blocks
 are small and the second is fastest. In many, where a block is as wide as the table, the third is
-fastest if the modes lie apart, and the first if they do not. No rule found predicts that, so where
+fastest if the modes lie apart, and the last if they do not. No rule found predicts that, so where
 there are many modes it is measured on a few rows. One thread, ns a row:
 
     n_features, n_modes     2, 20   2, 1,000   2, 100,000   8, 1,000   64, 1,000   64, 50,000
@@ -34,8 +35,9 @@ from meanshift_fast._index.nearest_kernels import (
     label_by_blocks,
     label_by_tree,
 )
+from meanshift_fast._index.nearest_products import TIME_OF_PRODUCT, label_by_products, serve
 from meanshift_fast._index.torus import nearest_images
-from meanshift_fast._input.scaling import NO_PERIOD
+from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.simd import LANES
@@ -161,6 +163,29 @@ def _take_rows(
         label_all_by_tree(some[0], n_rows, nodes, nodes.n_nodes, limit_sq, some[1])
 
 
+def _take_rows_if_faster(
+    points: NDArray[np.float64],
+    modes: NDArray[np.float64],
+    n_met: float,
+    limit_sq: float,
+    labels: NDArray[np.int64],
+) -> bool:
+    """Label a table row by row where less is met than ``n_met`` modes; whether it did."""
+    # To open a block takes 45 + 1.2 n_features ns, to measure a mode 0.036 (n_features + 1) ns, and
+    # each row opens at least three blocks.
+    n_features = points.shape[1]
+    modes_for_a_block = 32 * (40 + n_features) / (n_features + 1)
+    if n_met <= 3 * modes_for_a_block:
+        return False
+    built = build(readonly_table(modes), UNWEIGHTED)
+    nodes = ModeNodes(*(getattr(built, name) for name in ModeNodes._fields))
+    n_like = _blocks_opened(points, nodes) * modes_for_a_block
+    if n_like >= n_met:
+        return False
+    _take_rows(points, nodes, n_like, limit_sq, labels)
+    return True
+
+
 def labels_take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
     """Whether there are too few rows and modes for more than one thread."""
     return points.size * len(modes) <= thresholds.MAX_ONE_THREAD_LABEL_VALUES
@@ -211,7 +236,7 @@ def nearest_labels(
         images, n_images = nearest_images(modes, period)
         labels = nearest_labels(points, images, limit=limit, tree=tree)
         return np.where(labels < 0, labels, labels // n_images)
-    (n_samples, n_features), n_modes = points.shape, len(modes)
+    n_samples, n_modes = len(points), len(modes)
     if n_modes == 1 and limit is None:  # a thousand rows take 2 us, and a search 15
         return np.zeros(n_samples, dtype=np.int64)
     limit_sq = limit_square(limit)
@@ -223,19 +248,15 @@ def nearest_labels(
     if tree is not None and n_modes > MAX_MODES_WITHOUT_BLOCKS and not is_small:
         boxes = _boxes(tree)
         n_met = _modes_met(tree, boxes, packed, labels)
-    # To open a block takes 45 + 1.2 n_features ns, to measure a mode 0.036 (n_features + 1) ns, and
-    # each row opens at least three blocks.
-    modes_for_a_block = 32 * (40 + n_features) / (n_features + 1)
-    if n_met > 3 * modes_for_a_block and n_samples > MAX_ROWS_WITHOUT_TREE and not is_small:
-        table = np.ascontiguousarray(modes).view()
-        table.flags.writeable = False
-        built = build(table, UNWEIGHTED)
-        nodes = ModeNodes(*(getattr(built, name) for name in ModeNodes._fields))
-        n_like = _blocks_opened(points, nodes) * modes_for_a_block
-        if n_like < n_met:
-            _take_rows(points, nodes, n_like, limit_sq, labels)
-            return labels
-    if tree is None or boxes is None:
+    products = serve(points, modes) if TIME_OF_PRODUCT * n_modes < n_met else None
+    if products:
+        n_met = TIME_OF_PRODUCT * n_modes
+    by_tree = n_samples > MAX_ROWS_WITHOUT_TREE and not is_small
+    if by_tree and _take_rows_if_faster(points, modes, n_met, limit_sq, labels):
+        return labels
+    if products:
+        label_by_products(points, products, limit_sq, labels)
+    elif tree is None or boxes is None:
         _take_all_modes(points, packed, limit_sq, labels)
     else:
         _take_blocks(tree, boxes, packed, n_met, limit_sq, labels)

@@ -26,6 +26,7 @@ from meanshift_fast._jit.simd import LANES, flat, item, load, put, total
 MAX_NEWTON_FEATURES = 64  # above, the Hessian costs more than the shifts it saves
 ACCURACY = 1e-10  # bandwidths, of a shift
 TOLERANCE = 1e-7  # bandwidths: the length of the Newton step that is not taken any more
+SHIFT_TOLERANCE = 1e-2 * TOLERANCE  # that of a plain shift, a part of the way that is left
 MAX_STEPS = 1000
 
 
@@ -125,7 +126,7 @@ def _polish_one(tree, sigma, modes, i, accuracy, tol, max_iter, sums, memory, st
             put(shifted, f, item(position, f) + shift)
         length = _newton_step(work.sums, n_features, factor, move)
         tried = 0.0 <= length <= 1.0
-        if 0.0 <= length <= tol or shift_sq <= 1e-4 * tol * tol:
+        if 0.0 <= length <= tol or shift_sq <= SHIFT_TOLERANCE * SHIFT_TOLERANCE:
             break
         for f in range(n_features):
             put(position, f, item(position, f) + item(move, f) if tried else item(shifted, f))
