@@ -24,7 +24,10 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
 
 import numba
+import pytest
 from hypothesis import HealthCheck, settings
+
+from served import served
 
 # Whoever runs the tests in the background ignores signals, and would have all children do so.
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -44,3 +47,10 @@ settings.register_profile(
     max_examples=10 if numba.config.DISABLE_JIT else 120,
 )
 settings.load_profile("bounded")
+
+
+@pytest.fixture(scope="session")
+def executable():
+    """The command, which starts without the 2.5 seconds of its imports."""
+    with served() as path:
+        yield path

@@ -34,17 +34,21 @@ def is_printed(shown, printed):
     return doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS)
 
 
-def run_shell(code, folder):
-    """Run a block of shell commands in a folder; what it prints."""
+def run_shell(code, folder, commands=None):
+    """Run a block of shell commands in a folder; what it prints.
+
+    The commands of another folder, where given, are found before all others.
+    """
     # .ci/run runs what installs, in an environment of its own.
     lines = [line for line in code.splitlines() if not line.startswith("pip install")]
-    return run_process(["bash", "-euo", "pipefail", "-c", "\n".join(lines)], folder)
+    return run_process(["bash", "-euo", "pipefail", "-c", "\n".join(lines)], folder, commands)
 
 
-def run_process(command, folder):
+def run_process(command, folder, commands=None):
     """Run a command with this Python and this tree; what it prints."""
+    places = [commands, Path(sys.executable).parent, os.environ["PATH"]]
     environment = os.environ | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join(map(str, filter(None, places))),
         "PYTHONPATH": str(ROOT),
         "MPLBACKEND": "agg",
     }
@@ -55,7 +59,7 @@ def run_process(command, folder):
     return done.stdout
 
 
-def run_page(path, folder):
+def run_page(path, folder, commands=None):
     """Run a page's blocks in order, those of Python as one module; each prints what is shown."""
     names, printed = {"__name__": "__main__"}, ""
     for language, code in blocks_of(path):
@@ -66,7 +70,7 @@ def run_page(path, folder):
         assert language in {"python", "sh"}, language
         assert printed == "", f"{path.name} does not show what it prints:\n{printed}"
         if language == "sh":
-            printed = run_shell(code, folder)
+            printed = run_shell(code, folder, commands)
             continue
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(code, str(path), "exec"), names)

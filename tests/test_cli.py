@@ -377,12 +377,12 @@ def test_closed_streams_are_no_error(monkeypatch, tmp_path):
     assert main(["cluster", table, "-o", labels, "--columns", "x"]) == 1
 
 
-def test_a_reader_that_has_left_ends_the_command_quietly():
+def test_a_reader_that_has_left_ends_the_command_quietly(executable):
     reading, writing = os.pipe()
     os.close(reading)
     try:
         ended = subprocess.run(
-            [*COMMAND, "info"], stdout=writing, stderr=subprocess.PIPE, timeout=6000, check=False
+            [executable, "info"], stdout=writing, stderr=subprocess.PIPE, timeout=6000, check=False
         )
     finally:
         os.close(writing)

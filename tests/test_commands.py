@@ -24,6 +24,7 @@ from meanshift_fast.io import open_table
 from meanshift_fast.models import load_model, save_model
 from meanshift_fast.stream import fit_batches
 from samples import blobs
+from served import BEFORE
 from test_io import full_disk, named, save, text
 
 X = blobs(500, 2)
@@ -552,9 +553,8 @@ SIGNALS = {
     signal.SIGHUP: (129, "terminated"),
 }
 SLOW = """
-import sys, time
+import time
 from meanshift_fast._files import npy_format
-from meanshift_fast._cli.main import main
 
 def slow(file, batch, n_rows, header=npy_format._npy_header):
     header(file, batch, n_rows)
@@ -563,15 +563,12 @@ def slow(file, batch, n_rows, header=npy_format._npy_header):
     time.sleep(900)
 
 npy_format._npy_header = slow
-sys.exit(main())
 """
 
 
 @pytest.fixture(scope="module")
-def writing(tmp_path_factory):
+def writing(tmp_path_factory, executable):
     """For each signal, a command in mid-write and its folder. All start at once."""
-    script = tmp_path_factory.mktemp("bin") / "meanshift-fast"  # a process of that name is it
-    script.write_text(SLOW)
     started = {}
     for number in SIGNALS:
         folder = tmp_path_factory.mktemp("folder")
@@ -579,8 +576,9 @@ def writing(tmp_path_factory):
         (folder / "o.npy").write_text("old")
         command = ["cluster", "t.npy", "-o", "o.npy", "--bandwidth", "1", "--bin-seeding"]
         process = subprocess.Popen(
-            [sys.executable, script, *command],
+            [executable, *command],
             cwd=folder,
+            env=os.environ | {BEFORE: SLOW},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
@@ -492,16 +491,15 @@ def test_a_table_is_checked_before_a_page_is_served():
 
 
 @pytest.fixture
-def started(tmp_path):
+def started(tmp_path, executable):
     """Start the command on a table, and read its first line."""
     running = []
 
     def start(*options):
         np.save(tmp_path / "X.npy", demo_table())
-        command = [sys.executable, "-m", "meanshift_fast", "explore", "X.npy", "--no-browser"]
         process = subprocess.Popen(
-            [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env=os.environ | {"PYTHONPATH": os.getcwd()},
+            [executable, "explore", "X.npy", "--no-browser", *options], cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         running.append(process)
         return process, process.stdout.readline()

@@ -3,14 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import meanshift_fast
 from meanshift_fast import MeanShift
 from meanshift_fast._cli.main import main
 from meanshift_fast._explore.rows import rows_of
@@ -177,14 +175,16 @@ def test_the_explorer_says_that_its_file_was_not_saved(what, name, disk):
         f"cluster t.npy -o o.csv {BINS}",
     ],
 )
-def test_an_answer_that_cannot_be_printed_is_one_line_and_exit_code_1(command, tables, tmp_path):
+def test_an_answer_that_cannot_be_printed_is_one_line_and_exit_code_1(command, tables, executable):
     folder, _ = tables
     with open("/dev/full", "w") as full:
         run = subprocess.run(
-            [sys.executable, "-m", "meanshift_fast", *command.split()],
-            stdout=full, stderr=subprocess.PIPE, text=True, cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(Path(meanshift_fast.__file__).parents[1])},
-        )  # fmt: skip
+            [executable, *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        )
     assert run.returncode == 1
     line = "meanshift-fast: cannot write to standard output: No space left on device\n"
     assert run.stderr == line

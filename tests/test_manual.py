@@ -14,10 +14,12 @@ def name_of(path):
 
 
 @pytest.mark.parametrize("page", [page for page in MANUAL if blocks_of(page)], ids=name_of)
-def test_every_block_of_a_page_runs_and_prints_what_is_shown(page, tmp_path, monkeypatch):
+def test_every_block_of_a_page_runs_and_prints_what_is_shown(
+    page, tmp_path, executable, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     with mpl.rc_context({"backend": "agg"}):
-        run_page(page, tmp_path)
+        run_page(page, tmp_path, executable.parent)
         plt.close("all")
 
 
