@@ -354,8 +354,7 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
             adopt(self, fitted(self, table, weights))
             refer_to(self, table, weights)
         except BaseException:
-            # No model is left: the old one, with another number of columns than `predict` now
-            # takes, would be read beyond its end.
+            # No model is left: the old one, of other columns, would be read beyond its end.
             self.__dict__.pop("cluster_centers_", None)
             keep(self, None)
             raise

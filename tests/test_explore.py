@@ -448,6 +448,7 @@ def test_the_model_shown_is_at_hand(explorer):
     with connected(explorer.url):
         explorer._views[-1].session.worker.wait()
         assert explorer.model.bandwidth_ == 2.5
+        assert np.isfinite(explorer.model.score_samples(explorer.model.cluster_centers_)).all()
 
 
 def test_a_notebook_shows_the_page_in_a_frame(explorer):

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.model import adopt, fitted
+from meanshift_fast._cluster.model import adopt, fitted, refer_to
 from meanshift_fast._explore.code import command_line, python_lines
 from meanshift_fast._explore.colouring import coloured
 from meanshift_fast._explore.pixels import coloured_rows
@@ -212,6 +212,7 @@ class Session:
             found = fitted(model, self.rows.table, self.rows.weights, trees=self._trees)
         seconds = perf_counter() - began
         adopt(model, found)
+        refer_to(model, self.rows.table, self.rows.weights)
         model.progress = "auto"
         model.n_features_in_ = self.rows.table.shape[1]
         if self.rows.has_names:
