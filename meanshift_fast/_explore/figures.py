@@ -210,8 +210,9 @@ def _show_values(axis: Range1d, values: _Floats) -> None:
 
     An axis that finds its own ends warns in the console while there is nothing to draw.
     """
-    if len(values):
-        low, high = np.log10([values.min(), values.max()])
+    shown = values[values > 0]
+    if len(shown):
+        low, high = np.log10([shown.min(), shown.max()])
         margin = LOG_MARGIN * (high - low) or 1.0
         axis.update(
             start=float(10.0 ** (low - margin)), end=float(10.0 ** min(high + margin, 300.0))
