@@ -531,7 +531,7 @@ def test_places_on_the_globe_are_a_map_in_degrees(explored):
     np.testing.assert_array_equal(session.answer.model.labels_, model.labels_)
     curve = bandwidth_curve(X, metric="haversine")
     np.testing.assert_array_equal(session.curve.n_clusters, curve.n_clusters)
-    balls = session.projection.balls(model.cluster_centers_, session.metric, 0.05)
+    balls = session.projection.balls(model.cluster_centers_, 0.05)
     assert len(balls) == len(model.cluster_centers_)
     session.follow(2.1, 48.1)
     session.worker.wait()
@@ -539,6 +539,24 @@ def test_places_on_the_globe_are_a_map_in_degrees(explored):
     np.testing.assert_allclose(session.trajectory.traced.positions[0][0], start)
     traced = trace(X, start, bandwidth=0.05, metric="haversine")
     assert str(session.trajectory.traced) == str(traced)
+
+
+def test_trajectories_of_directions_lie_at_length_1(explored):
+    session = begun(explored(demo_table(), {**BINS, "metric": "cosine", "bandwidth": 0.01}))
+    session.follow(6.0, 3.0)
+    session.worker.wait()
+    np.testing.assert_allclose(np.linalg.norm(session.trajectory.path, axis=1), 1.0)
+
+
+def test_a_trajectory_over_a_seam_is_cut_there(explored):
+    X = np.random.default_rng(8).normal([[0.3, 5.0], [9.8, 5.0]] * 200, 0.3)
+    session = begun(explored(X, {**BINS, "period": (10.0, None), "bandwidth": 1.0}))
+    session.follow(9.2, 5.2)
+    session.worker.wait()
+    path = session.projection.path(session.trajectory.traced.positions[0])
+    assert np.isnan(path[:, 0]).sum() == 1
+    assert np.nanmax(np.abs(np.diff(path[:, 0]))) < 5.0
+    assert (session.trajectory.path[:, 0] >= 0.0).all()
 
 
 @pytest.mark.parametrize("space", [{"metric": "cosine"}, {"period": (None, 10.0)}], ids=str)

@@ -182,10 +182,9 @@ class Map:
         texts = [f"{weight:,.6g}" for weight in support[:n_written]]
         self.written.data = {"x": x[:n_written], "y": y[:n_written], "text": texts}
         heaviest = np.asarray(model.cluster_centers_[:MAX_BALLS], dtype=np.float64)
-        metric = metric_of(model.metric, model.period)
         # One line with gaps: each array is a message of its own to the browser.
         gap = np.full((1, 2), np.nan)
-        outlines = [(ball, gap) for ball in projection.balls(heaviest, metric, model.bandwidth_)]
+        outlines = [(ball, gap) for ball in projection.balls(heaviest, model.bandwidth_)]
         x, y = np.concatenate([part for pair in outlines for part in pair]).T
         self.balls.data = {"x": x, "y": y}
 
@@ -197,12 +196,13 @@ class Map:
             return
         shown = found.path[: step + 1]
         traced = found.traced
-        here, metric = traced.positions[0][step : step + 1], metric_of(traced.metric, traced.period)
-        (ball,) = projection.balls(here, metric, traced.bandwidth)
-        for source, places in (
-            (self.path, shown), (self.reach, ball), (self.start, shown[:1]), (self.end, shown[-1:])
+        places = traced.positions[0][: step + 1]
+        (ball,) = projection.balls(places[step:], traced.bandwidth)
+        for source, laid in (
+            (self.path, projection.path(places)), (self.reach, ball),
+            (self.start, shown[:1]), (self.end, shown[-1:]),
         ):  # fmt: skip
-            source.data = {"x": places[:, 0], "y": places[:, 1]}
+            source.data = {"x": laid[:, 0], "y": laid[:, 1]}
 
 
 def _show_values(axis: Range1d, values: _Floats) -> None:

@@ -18,7 +18,7 @@ from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
 from meanshift_fast._pictures.projection import Page, ball_outline, components_of
 from meanshift_fast._pictures.rasters import MAX_MARKERS, opacity
-from meanshift_fast._pictures.spaces import page_in
+from meanshift_fast._pictures.spaces import cut_at_seams, page_in
 
 _Floats = NDArray[np.float64]
 
@@ -56,6 +56,8 @@ class Projection(NamedTuple):
         How opaque each pixel is, in the highest byte.
     globe : Page or None
         The map in degrees, where rows are latitudes and longitudes.
+    metric : Metric
+        How distances are measured.
     """
 
     across: str
@@ -70,6 +72,7 @@ class Projection(NamedTuple):
     pixel: NDArray[np.int64]
     alpha: NDArray[np.uint32]
     globe: Page | None = None
+    metric: Metric = EUCLIDEAN
 
     @property
     def is_raster(self) -> bool:
@@ -80,11 +83,19 @@ class Projection(NamedTuple):
         """Lay positions onto the page; those of one column lie on its lower edge."""
         if self.globe is not None:
             return self.globe.lay(places)
-        laid: _Floats = (places - self.origin) @ self.axes
+        laid: _Floats = (self.metric.enter(places) - self.origin) @ self.axes
         return np.column_stack([laid, np.zeros(len(laid))]) if laid.shape[1] == 1 else laid
 
-    def balls(self, centers: _Floats, metric: Metric, bandwidth: float) -> list[_Floats]:
+    def path(self, places: _Floats) -> _Floats:
+        """Lay a trajectory onto the page, cut where it goes over a seam or the date line."""
+        if self.globe is not None:
+            return self.globe.path(places)
+        laid, period = self.lay(places), self.metric.period
+        return cut_at_seams(laid, self.metric.enter(places), period) if period.size else laid
+
+    def balls(self, centers: _Floats, bandwidth: float) -> list[_Floats]:
         """Outline the ball of a bandwidth about each of some positions."""
+        metric = self.metric
         if self.globe is not None:
             units = metric.units(bandwidth, self.globe.rows)
             return self.globe._replace(units=units).caps(centers) or []
@@ -169,12 +180,18 @@ def project(
     -------
     Projection
     """
-    n_features = len(names)
     if metric.page == "map":
         globe = page_in(metric, points[:1], np.empty(0), 1.0, "flat", names)
         found = _bounded(names[1], names[0], globe.names, np.zeros(2), np.eye(2), globe.lay(points))
-        return found._replace(globe=globe)
-    points = metric.enter(points)
+        return found._replace(globe=globe, metric=metric)
+    return _on_columns(metric.enter(points), names, across, up)._replace(metric=metric)
+
+
+def _on_columns(
+    points: _Floats, names: list[str], across: str | None, up: str | None
+) -> Projection:
+    """Lay rows by columns or components."""
+    n_features = len(names)
     if n_features == 1:
         laid, axes, named = _stacked(points[:, 0]), np.ones((1, 1)), [names[0], "rows"]
         return _bounded(names[0], "rows", named, np.zeros(1), axes, laid)

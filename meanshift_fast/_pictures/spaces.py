@@ -93,9 +93,13 @@ class _WrappedPage(Page):
 
     def path(self, positions: _Floats) -> _Floats:
         """Lay a trajectory, cut where it goes over a seam."""
-        rows, laid = self._wrapped(positions), self.lay(positions)
-        is_cut = (np.abs(np.diff(rows, axis=0)) > 0.5 * self._period()).any(axis=1)
-        return np.insert(laid, np.flatnonzero(is_cut) + 1, np.nan, axis=0)
+        return cut_at_seams(self.lay(positions), self._wrapped(positions), self._period())
+
+
+def cut_at_seams(laid: _Floats, rows: _Floats, period: _Floats) -> _Floats:
+    """A trajectory on the page, with a gap where its positions, ``rows``, go over a seam."""
+    is_cut = (np.abs(np.diff(rows, axis=0)) > 0.5 * period).any(axis=1)
+    return np.insert(laid, np.flatnonzero(is_cut) + 1, np.nan, axis=0)
 
 
 class _Globe(Page):
