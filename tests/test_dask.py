@@ -43,6 +43,8 @@ def client():
     with (
         dask.config.set(
             {
+                # Forks of a process that has imported what each would import for five seconds.
+                "distributed.worker.multiprocessing-method": "forkserver",
                 "distributed.worker.daemon": False,
                 "distributed.comm.timeouts.connect": "600s",
             }

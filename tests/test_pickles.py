@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -43,28 +42,37 @@ def fitted(name, **parameters):
 
 EVERY = pytest.mark.parametrize("name", [*SETTINGS, "stream"])
 
+# Each reader is a fork of a process that has imported all but Numba, which counts threads then.
 READER = """
-import json, pickle, sys
+import json, multiprocessing, os, pickle, sys
 from pathlib import Path
-import joblib, numba, numpy as np
+import joblib, numpy as np, sklearn.cluster
 from skops import io as skops
 
 folder = Path(sys.argv[1])
 rows = np.load(folder / "rows.npy")
-found = {"threads": numba.get_num_threads()}
-for path in sorted(folder.glob("*.pickle")):
-    written = json.loads(path.with_suffix(".json").read_text())
-    models = {
-        "pickle": pickle.loads(path.read_bytes()),
-        "joblib": joblib.load(path.with_suffix(".joblib")),
-        "skops": skops.load(path.with_suffix(".skops"), trusted=written["trusted"]),
-    }
-    for how, model in models.items():
-        for n_jobs in (model.n_jobs, 3 - model.n_jobs):
-            labels = model.set_params(n_jobs=n_jobs).predict(rows).tolist()
-            if labels != written["labels"]:
-                found[f"{path.stem}, {how}, n_jobs={n_jobs}"] = labels
-print(json.dumps(found))
+
+def found_by(threads):
+    os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    assert "numba" not in sys.modules
+    import numba
+    found = {"threads": numba.get_num_threads()}
+    for path in sorted(folder.glob("*.pickle")):
+        written = json.loads(path.with_suffix(".json").read_text())
+        models = {
+            "pickle": pickle.loads(path.read_bytes()),
+            "joblib": joblib.load(path.with_suffix(".joblib")),
+            "skops": skops.load(path.with_suffix(".skops"), trusted=written["trusted"]),
+        }
+        for how, model in models.items():
+            for n_jobs in (model.n_jobs, 3 - model.n_jobs):
+                labels = model.set_params(n_jobs=n_jobs).predict(rows).tolist()
+                if labels != written["labels"]:
+                    found[f"{path.stem}, {how}, n_jobs={n_jobs}"] = labels
+    return found
+
+with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+    print(json.dumps(pool.map(found_by, [1, 2], chunksize=1)))
 """
 
 
@@ -90,21 +98,15 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found_by(folder):
     """What a fresh process of so many threads finds in the folder; both run at once."""
-    runs = {
-        threads: subprocess.Popen(
-            [sys.executable, "-c", READER, str(folder)],
-            cwd=Path(__file__).parent.parent,
-            env=os.environ | {"NUMBA_NUM_THREADS": str(threads)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for threads in (1, 2)
-    }
-    told = {threads: run.communicate(timeout=600) for threads, run in runs.items()}
-    for threads, run in runs.items():
-        assert run.returncode == 0, told[threads][1]
-    return {threads: json.loads(out) for threads, (out, _) in told.items()}
+    run = subprocess.run(
+        [sys.executable, "-c", READER, str(folder)],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+    return dict(zip((1, 2), json.loads(run.stdout), strict=True))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -4,32 +4,40 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 import sklearn
 
 import meanshift_fast
 
 SUITE = "sklearn.cluster.tests.test_mean_shift"
 FUNCTIONS = "sklearn.tests.test_public_functions"  # which name functions of all modules
+NAMED = "test_mean_shift or estimate_bandwidth or mean_shift or get_bin_seeds"  # all of SUITE
 NAMES = ("MeanShift", "mean_shift", "estimate_bandwidth", "get_bin_seeds")
 
 
-def fewest_tests(path):
-    """Tests in the file, those that take `global_dtype` counted for float32 and float64."""
+def names_of_tests(module):
+    """The names of a module's tests, those that take `global_dtype` twice: it is one of two."""
     functions = [
         node
-        for node in ast.parse(Path(path).read_text()).body
+        for node in ast.parse(Path(find_spec(module).origin).read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
-    names = [[argument.arg for argument in function.args.args] for function in functions]
-    return sum(2 if "global_dtype" in arguments else 1 for arguments in names)
+    return [
+        function.name
+        for function in functions
+        for _ in range(1 + ("global_dtype" in [argument.arg for argument in function.args.args]))
+    ]
 
 
-def counts_of(folder, *asked):
-    """Run some of scikit-learn's tests against our names; the counts of the report."""
+@pytest.fixture(scope="module")
+def n_passed(tmp_path_factory):
+    """Run scikit-learn's tests against our names; how often each passed."""
+    folder = tmp_path_factory.mktemp("suite")
     (folder / "pytest.ini").write_text("[pytest]\n")
     report = folder / "report.xml"
     places = [Path(__file__).parent, Path(meanshift_fast.__file__).parents[1]]
@@ -37,7 +45,7 @@ def counts_of(folder, *asked):
         [
             *(sys.executable, "-m", "pytest", "-c", folder / "pytest.ini"),
             *("-p", "sklearn_names", "-p", "no:cacheprovider"),
-            *("--pyargs", *asked, f"--junitxml={report}"),
+            *("--pyargs", SUITE, FUNCTIONS, "-k", NAMED, f"--junitxml={report}"),
         ],
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join(map(str, places)), "SKLEARN_RUN_FLOAT32_TESTS": "1"},
@@ -47,18 +55,19 @@ def counts_of(folder, *asked):
         timeout=600,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    counts = ElementTree.parse(report).find("testsuite").attrib
-    assert counts["failures"] == counts["errors"] == counts["skipped"] == "0"
-    return int(counts["tests"])
+    suite = ElementTree.parse(report).find("testsuite")
+    assert suite.attrib["failures"] == suite.attrib["errors"] == suite.attrib["skipped"] == "0"
+    return Counter(case.attrib["name"].partition("[")[0] for case in suite.iter("testcase"))
 
 
-def test_scikit_learns_own_test_file_passes_whole(tmp_path):
-    assert counts_of(tmp_path, SUITE) >= fewest_tests(find_spec(SUITE).origin) > 15
+def test_scikit_learns_own_test_file_passes_whole(n_passed):
+    least = Counter(names_of_tests(SUITE))
+    assert least.total() > 15
+    assert least <= n_passed
 
 
-def test_scikit_learns_test_of_public_functions_passes(tmp_path):
-    named = "estimate_bandwidth or mean_shift or get_bin_seeds"
-    assert counts_of(tmp_path, FUNCTIONS, "-k", named) >= 2
+def test_scikit_learns_test_of_public_functions_passes(n_passed):
+    assert sum(n_passed[name] for name in names_of_tests(FUNCTIONS)) >= 2
 
 
 def test_no_other_test_of_scikit_learn_mentions_our_names():
