@@ -1,4 +1,4 @@
-"""What test_layers.py runs in a process of its own: forks while eight threads fit.
+"""What layers.py runs in a process of its own: forks while eight threads fit.
 
 Prints how each child ended: 0, or a signal's number below 0 where it hung.
 """
@@ -43,7 +43,3 @@ def main():
         child.kill()
         child.join()
     print(json.dumps([child.exitcode for child in children]))
-
-
-if __name__ == "__main__":
-    main()

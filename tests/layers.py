@@ -1,7 +1,8 @@
-"""What test_layers.py runs in a process of its own, under one of Numba's threading layers.
+"""What test_layers.py runs in a process of its own, under each of Numba's threading layers.
 
-A main module, because spawned children import it. Its arguments are the kinds of children that it
-starts. Each step prints a line of JSON.
+A main module, because spawned children import it. It forks a process for each layer, before any
+kernel has run. Its arguments are a folder, and for each layer the kinds of children to start. Each
+step writes a line of JSON to the file of its layer in the folder.
 """
 
 import hashlib
@@ -121,6 +122,7 @@ def running():
 
 
 def main(children):
+    """Take all steps under the layer that Numba has been given."""
     steps = {
         "here": digests,
         "layer": numba.threading_layer,
@@ -134,5 +136,33 @@ def main(children):
         print(json.dumps([name, step()]), flush=True)
 
 
+def under(layer, run, path, *args):
+    """Run something under a layer, in a fork that has its own file for stdout."""
+    os.environ["NUMBA_THREADING_LAYER"] = numba.config.THREADING_LAYER = layer
+    os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), 1)
+    run(*args)
+
+
+def run_at_once(started):
+    """Run some processes to their end."""
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    if any(process.exitcode for process in started):
+        sys.exit(f"exit codes {[process.exitcode for process in started]}")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    import forks
+
+    folder, children = Path(sys.argv[1]), json.loads(sys.argv[2])
+    fork = multiprocessing.get_context("fork").Process
+    processes = [
+        fork(target=under, args=(layer, main, folder / layer, kinds))
+        for layer, kinds in children.items()
+    ]
+    run_at_once(processes[:1])  # what it compiles the others load
+    # The threads load kernels for one thread, as "workqueue" demands, under the compiler's lock.
+    of_forks = fork(target=under, args=("workqueue", forks.main, folder / "forks"))
+    run_at_once([*processes[1:], of_forks])

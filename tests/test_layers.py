@@ -1,6 +1,6 @@
 """Under each threading layer, four fits at once and children of every kind: right answers, no end.
 
-Each layer's script runs in a process that Numba believes has eight processors.
+Each layer has a process, which Numba believes has eight processors.
 """
 
 import json
@@ -26,38 +26,38 @@ FRESH = ["forkserver", "spawn"]  # import everything anew, whatever layer the pa
 CHILDREN = {layer: [*FORKED, *(FRESH if layer == LAYERS[0] else [])] for layer in LAYERS}
 
 
-def start(layer, script=layers, arguments=()):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with what each layer's process wrote."""
+    folder = tmp_path_factory.mktemp("layers")
     # pip puts TBB into the environment's lib, where Numba's look-up does not go by itself.
     paths = [str(Path(sys.prefix, "lib")), os.environ.get("LD_LIBRARY_PATH", "")]
     places = [str(Path(meanshift_fast.__file__).parents[1]), str(Path(__file__).parent)]
-    return subprocess.Popen(
-        [sys.executable, script.__file__, *arguments],
+    run = subprocess.run(
+        [sys.executable, layers.__file__, folder, json.dumps(CHILDREN)],
         env=os.environ
         | {
-            "NUMBA_THREADING_LAYER": layer,
             "NUMBA_NUM_THREADS": str(PROCESSORS),
             "OMP_WAIT_POLICY": "passive",  # eight that spin on two are slow
             "LD_LIBRARY_PATH": os.pathsep.join(filter(None, paths)),
             "PYTHONPATH": os.pathsep.join(places),
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        timeout=1800,
     )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
 
 
 @pytest.fixture(scope="module")
-def said():
-    """For each layer what its script said, step by step."""
+def said(folder):
+    """For each layer what its process said, step by step."""
     said = {}
-    for at_once in (LAYERS[:1], LAYERS[1:]):  # what the first compiles the others load
-        runs = {layer: start(layer, arguments=CHILDREN[layer]) for layer in at_once}
-        for layer, run in runs.items():
-            out, err = run.communicate(timeout=1800)
-            assert run.returncode == 0, f"{layer}: {out}\n{err}"
-            # Under "tbb" Numba tells on stdout that other threads were there at a fork.
-            steps = [line for line in out.splitlines() if line.startswith("[")]
-            said[layer] = dict(map(json.loads, steps))
+    for layer in LAYERS:
+        # Under "tbb" Numba tells on stdout that other threads were there at a fork.
+        lines = (folder / layer).read_text().splitlines()
+        said[layer] = dict(json.loads(line) for line in lines if line.startswith("["))
     return said
 
 
@@ -97,9 +97,5 @@ def test_four_fits_at_once_run_on_no_more_threads_than_there_are_processors(said
         assert not os.path.isdir("/proc/self/task")
 
 
-def test_children_that_are_forked_while_eight_threads_fit_do_not_wait_for_a_lock():
-    # The threads load kernels for one thread, as "workqueue" demands, under the compiler's lock.
-    run = start("workqueue", forks)
-    out, err = run.communicate(timeout=1800)
-    assert run.returncode == 0, err
-    assert json.loads(out) == [0] * forks.N_FORKS
+def test_children_that_are_forked_while_eight_threads_fit_do_not_wait_for_a_lock(folder):
+    assert json.loads((folder / "forks").read_text()) == [0] * forks.N_FORKS
