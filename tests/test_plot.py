@@ -341,8 +341,12 @@ FOUR = [["fit", "components", "line", "history"], ["curve", "trace", "traces", "
 @pytest.mark.parametrize(
     ("shape", "names", "style", "layout"),
     [
-        *(((1, 2), [name, name], "dark_background", "constrained") for name in DRAWN),
-        *(((1, 2), [*pair], "dark_background", None) for pair in pairwise(DRAWN)),
+        *(
+            ((1, 2), pair, "dark_background", layout)
+            for four in FOUR
+            for pair in (four[:2], four[2:])
+            for layout in (None, "constrained")
+        ),
         *(
             ((2, 2), names, "default", layout)
             for names in FOUR
