@@ -220,10 +220,10 @@ LARGE = {
         samples.scattered(12_000, 3, side=9),
         {"bandwidth": 3.0, "seeds": samples.lattice(4, 4, 4) * 2},
     ),
-    "pixels": (samples.pixels(8), {"bandwidth": 25.0, "bin_seeding": True, "min_bin_freq": 3}),
+    "pixels": (samples.pixels(8), {"bandwidth": 25.0, "bin_seeding": True, "min_bin_freq": 16}),
     "float32 pixels": (
         samples.pixels(10).astype(np.float32),
-        {"bandwidth": 32.0, "bin_seeding": True, "cluster_all": False},
+        {"bandwidth": 32.0, "bin_seeding": True, "min_bin_freq": 12, "cluster_all": False},
     ),
     "offset 1e8": (  # beyond 2^24 bins of 30, seeds are others on purpose
         1e8 + samples.lattice(80, 80) * 4,

@@ -21,6 +21,13 @@ def a_trial_takes_a_second(monkeypatch):
     monkeypatch.setattr(soak, "time", SimpleNamespace(perf_counter=count().__next__))
 
 
+@pytest.fixture
+def _few_trials(monkeypatch):
+    """Judge memory by a quarter of the trials; deeds that use no table have none drawn."""
+    monkeypatch.setattr(soak, "FEWEST", soak.FEWEST // 4)
+    monkeypatch.setattr(deeds, "drawn", lambda rng: None)
+
+
 def run(capsys, *options):
     code = soak.main(options)
     told = capsys.readouterr()
@@ -93,35 +100,37 @@ def test_an_error_that_is_not_documented_is_a_fault(capsys, monkeypatch):
     assert "operands could not be broadcast" in out
 
 
+@pytest.mark.usefixtures("_few_trials")
 @pytest.mark.parametrize("leaks", [False, True], ids=["as it is", "with a leak"])
 def test_memory_that_is_not_given_back_is_a_fault(leaks, capsys, monkeypatch):
     kept = []
 
     def deed(case, rng):
-        table = np.ones((50, 1000))  # 400 kB
+        table = np.ones((200, 1000))  # 1.6 MB
         if leaks:
             kept.append(table)
 
     monkeypatch.setattr(deeds, "DEEDS", {"nothing": deed})
-    code, out, _ = run(capsys, "--minutes", "5", "--seed", "50")
+    code, out, _ = run(capsys, "--minutes", "1.25", "--seed", "50")
     assert code == leaks
     assert ("FAULT, seeds from 50: memory grows" in out) == leaks
 
 
+@pytest.mark.usefixtures("_few_trials")
 @pytest.mark.parametrize("loads", [True, False], ids=["loading", "leaking"])
 def test_what_is_loaded_late_is_no_leak(loads, capsys, monkeypatch):
     kept = []
 
     def deed(case, rng):
-        if len(kept) < 200:
-            kept.append(np.ones((50, 1000)))
+        if len(kept) < 50:
+            kept.append(np.ones((200, 1000)))
             if loads:
                 monkeypatch.setitem(sys.modules, f"late_{len(kept)}", SimpleNamespace())
 
     monkeypatch.setattr(deeds, "DEEDS", {"nothing": deed})
-    code, out, _ = run(capsys, "--minutes", "8", "--seed", "50")
+    code, out, _ = run(capsys, "--minutes", "2", "--seed", "50")
     assert code == (not loads), out
-    assert f"nothing loaded for {281 if loads else 480} trials" in out
+    assert f"nothing loaded for {71 if loads else 120} trials" in out
 
 
 def test_tables_have_pages_of_their_own_which_go_with_them():
