@@ -65,8 +65,9 @@ class View:
         self._listen()
         document.template, document.title = TEMPLATE, "meanshift-fast: explore"
         roots = [self.controls.head, self.controls.column, self.controls.tabs]
-        for root in (*roots, *[chart.figure for chart in self._charts]):
-            document.add_root(root)
+        with document.models.freeze():  # what the roots hold is collected once, not for each
+            for root in (*roots, *[chart.figure for chart in self._charts]):
+                document.add_root(root)
         document.add_periodic_callback(self._show_status, STATUS_MILLISECONDS)
         document.on_session_destroyed(lambda _: self.session.close(wait=False))
         self.session.begin()
@@ -219,7 +220,8 @@ class View:
             self._show_answer(self.session.answer)
 
     def _show_curve(self, curve: Any) -> None:
-        self.curve.draw(curve, self.session.bandwidth_of(1.0))
+        with self._document.models.freeze():
+            self.curve.draw(curve, self.session.bandwidth_of(1.0))
         bandwidth = self.session.parameters["bandwidth"]
         self._set(bandwidth)
         self.curve.place.location = bandwidth
