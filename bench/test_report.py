@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import agreement, basins, cliffs, images, report, shapes, streams
+from bench import agreement, basins, cliffs, images, metrics, report, shapes, streams
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import nearest_race
 from bench.plots import draw_curves
@@ -151,7 +151,7 @@ def test_a_sweep_races_the_libraries_in_processes_of_their_own() -> None:
 
 
 def test_each_part_of_a_page_has_markers_of_its_own() -> None:
-    begin, end = report.STREAMS
+    begin, end = report.markers("streams")
     page = f"{report.BEGIN}\n{report.END}\n{begin}\n{end}\n"
     assert report.rewritten(page, "new", begin, end) == (
         f"{report.BEGIN}\n{report.END}\n{begin}\nnew\n{end}\n"
@@ -204,7 +204,7 @@ def test_tables_of_images_say_ratios_and_memory() -> None:
     assert "`mean_shift_segment` beside a large image | 79.8 bytes a pixel |" in text
     assert "peak memory of the process | 1,500 MB, 300 s |" in text
     assert "Orfeo" not in "\n".join(images.tables(found_images({})))
-    assert list(report.image_tables({})) == []
+    assert list(report.own_tables("images", {})) == []
 
 
 def test_targets_of_images_are_read_with_and_without_orfeo() -> None:
@@ -214,6 +214,32 @@ def test_targets_of_images_are_read_with_and_without_orfeo() -> None:
         results = {"images": found_images(orfeo)}
         missed = [line for target in targets if (line := target.shortfall(results))]
         assert len(missed) == n_missed, missed  # (16, 32) and (32, 32); Orfeo's
+
+
+def found_metrics(shift: Results) -> Results:
+    """Results of metrics, with or without the published shift."""
+    times = {"globe_fit_s": 30.0, "plane_fit_s": 20.0}
+    times |= {"globe_estimate_s": 8.0, "plane_estimate_s": 2.0}
+    return {"rows": 900_000, "times": times, "shift": shift}
+
+
+def test_tables_and_targets_of_metrics_are_read_with_and_without_the_published_shift() -> None:
+    targets = [target for target in TARGETS if target.name in ("T16", "metrics")]
+    for published_s, n_missed in ((0.5, 2), (2.0, 1), (0.0, 1)):
+        shift = {"ours_s": 0.01, "published_s": published_s, "apart": 2e-4} if published_s else {}
+        found = found_metrics(shift)
+        text = "\n".join(metrics.tables(found))
+        assert "| fit, every row a seed | 30 s (1.50 x) | 20 s |" in text
+        assert ("sconce-scms" in text) == bool(shift)
+        assert f"({100 * published_s:.0f} x, from" in text or not shift
+        missed = [line for one in targets if (line := one.shortfall({"metrics": found}))]
+        assert len(missed) == n_missed, missed  # the estimate; the published shift
+
+
+@pytest.mark.parametrize("name", report.OWN_TABLES)
+def test_the_manual_has_markers_for_each_part_of_its_own(name: str) -> None:
+    page = report.MANUAL.read_text()
+    assert report.rewritten(page, "new", *report.markers(name)).count("\nnew\n") == 1
 
 
 def test_photographs_beside_each_other_are_of_different_brightness() -> None:
