@@ -60,6 +60,9 @@ HARD = {
     "blobs": blobs(6000, 2, box=8.0),
     "blobs in four dimensions": blobs(3000, 4, box=5.0),
     "far from the origin": blobs(2000, 2, box=6.0) + 1e6,
+    "few rows": scattered(300, 2, side=30, step=2.3),
+    "few rows in four dimensions": scattered(400, 4, side=7, step=1.9),
+    "pairs far apart": np.repeat(scattered(200, 3, side=20, step=9.0), 2, axis=0),
 }
 
 

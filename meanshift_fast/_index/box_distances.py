@@ -36,3 +36,14 @@ def distances_sq(points, leaf, n_features, values, at):
         away = load(points, leaf * n_features + f) - item(values, at + f)
         distance_sq = distance_sq + away * away
     return distance_sq
+
+
+@step
+def box_gaps_sq(lower, upper, block, n_features, low, high):
+    """Squared distances of a box to a block's sixteen boxes, or to a leaf's sixteen points."""
+    gap_sq = full(0.0)
+    for f in range(n_features):
+        edges = load(lower, block * n_features + f), load(upper, block * n_features + f)
+        gap, _ = gap_and_span(edges[0], edges[1], item(low, f), item(high, f))
+        gap_sq = gap_sq + gap * gap
+    return gap_sq

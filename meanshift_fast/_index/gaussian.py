@@ -1,14 +1,15 @@
 """The Gaussian shift: every position to the mean of all rows, weighed by their distance.
 
-    moment tree, sigma_points --> gaussian_sums <-- error_bounds: which nodes, for this accuracy
-                                       |
-                     positions that lie together share a pass: series expands about their center
-                                       |
-                              shifts, within `accuracy` of the exact sums'
+    positions that lie together, in an order of neighbourhood
+        |-- within a part of a bandwidth --> one pass for all, and a series about their center
+        |-- sixteen, near few rows --------> direct_sums: each near row for all of them
+        `-- else --------------------------> a pass each
+
+    a pass: moment tree, sigma_points --> gaussian_sums <-- error_bounds: which nodes it may take
 
 ``accuracy`` is a promise; docs/explanations/gaussian_promise.md derives it. Among 1M rows in 20
 blobs a shift takes 1.6 us on two cores, and 22 us if each position has its own pass. Above three
-features there are no groups; above four a node is its mean, one sigma point. Positions so far from
+features there are no series; above four a node is its mean, one sigma point. Positions so far from
 all rows that the kernel vanishes measure exponents from their nearest row, and go alone.
 """
 
@@ -18,19 +19,27 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._index.direct_sums import (
+    LEAVES_A_POSITION,
+    near_leaves,
+    reach_of,
+    shift_directly,
+)
 from meanshift_fast._index.error_bounds import Workspace
 from meanshift_fast._index.gaussian_sums import sum_about
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.series import move_by_cumulants, remainder, write_series
 from meanshift_fast._index.sigma_points import HUGE, SigmaPoints, nodes_of
-from meanshift_fast._index.traversal import STACK_BLOCKS
+from meanshift_fast._index.traversal import STACK_BLOCKS, Group, fill_group
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
-from meanshift_fast._jit.simd import LANES, flat, item, load, put, total
+from meanshift_fast._jit.simd import LANES, flat, item, load, lowest, put, total
 
 BLOCK_POSITIONS = 1024  # a task shifts so many, and a group holds no more
 FIRST_CHUNK_VALUES = 1 << 30  # that the passes of the first chunk go through at most
-MAX_GROUPED_FEATURES = 3  # features up to which positions go in groups
+MAX_GROUPED_FEATURES = 3  # features up to which a series serves a group
+MAX_DIRECT_FEATURES = 8  # features up to which sums may be direct
+MAX_CUT_POSITIONS = 64  # of a group that is cut to fill all lanes
 MAX_GROUPED_SUMS = 40  # of a pass for a group: in three features
 NODES_SHARE = 0.7  # of the accuracy, for the nodes' errors where positions go in groups
 USUAL_REMAINDER = 1.0  # R / rho^4, before any is known
@@ -124,7 +133,39 @@ def _shift_group(nodes, work, series, positions, first, stop, rho, accuracy, sup
 
 
 @step
-def _shift_block(tree, sigma, positions, block, size, accuracy, support, moves, memory, stacks):
+def _push(groups, waiting, first, stop, is_crowded):
+    """Push a group of positions; how many numbers wait."""
+    put(groups, waiting, first)
+    put(groups, waiting + 1, stop)
+    put(groups, waiting + 2, is_crowded)
+    return waiting + 3
+
+
+@step
+def _push_halves(positions, groups, waiting, first, stop, n_features, is_crowded, fills_lanes):
+    """Push two parts of a group: where positions go by sixteen, so many in each."""
+    if fills_lanes and LANES < stop - first <= MAX_CUT_POSITIONS:
+        middle = first + (stop - first + LANES) // (2 * LANES) * LANES
+    else:
+        middle = _widest_gap(positions, first, stop, n_features)
+    waiting = _push(groups, waiting, first, middle, is_crowded)
+    return _push(groups, waiting, middle, stop, is_crowded)
+
+
+@step
+def _push_members(groups, waiting, first, members):
+    """Push some members of a group, given as bits, each for a pass of its own."""
+    while members != 0:
+        member = first + lowest(members)
+        members &= members - 1
+        waiting = _push(groups, waiting, member, member + 1, 1)
+    return waiting
+
+
+@step
+def _shift_block(
+    tree, sigma, positions, block, size, accuracy, support, moves, memory, stacks, numbers
+):  # fmt: skip
     """Shift a block of positions, in groups as large as the accuracy allows."""
     nodes, at = nodes_of(tree, sigma), flat(positions)
     n_features, series, groups = nodes.n_features, flat(memory[5]), flat(stacks[1])
@@ -132,14 +173,27 @@ def _shift_block(tree, sigma, positions, block, size, accuracy, support, moves, 
         flat(stacks[0]), flat(memory[0]), flat(memory[1]), flat(memory[2]), flat(memory[3]),
         flat(memory[4]),
     )  # fmt: skip
+    few = Group(flat(memory[6]), flat(memory[7]), flat(memory[8]), work.scratch)
+    reach, near = reach_of(nodes.total_weight, tree.order.shape[0], accuracy), flat(numbers)
+    most_direct, is_direct = LANES if n_features <= MAX_DIRECT_FEATURES else 0, False
     target = (1.0 - NODES_SHARE) * accuracy
     ratio, widest = USUAL_REMAINDER, MAX_GROUP_RADIUS if n_features <= MAX_GROUPED_FEATURES else 0.0
-    put(groups, 0, block * size)
-    put(groups, 1, min((block + 1) * size, positions.shape[0]))
-    waiting = 2
+    waiting = _push(groups, 0, block * size, min((block + 1) * size, positions.shape[0]), 0)
     while waiting > 0:
-        waiting -= 2
+        waiting -= 3
         first, stop = item(groups, waiting), item(groups, waiting + 1)
+        is_crowded, n_members = item(groups, waiting + 2), stop - first
+        if is_crowded == 0 and n_members <= most_direct:
+            fill_group(at, first, n_members, n_features, few)
+            most = LEAVES_A_POSITION * n_members
+            leaves = near_leaves(nodes, few, reach, most, work.stack, near)
+            is_direct = leaves.n <= most
+            if is_direct:
+                left = shift_directly(
+                    nodes, few, first, n_members, reach, leaves, work.sums, at, support, moves
+                )
+                waiting = _push_members(groups, waiting, first, left)
+                continue
         rho = _bound_group(at, first, stop, n_features, work.position)
         # What R was about the last center is about what it is here.
         if rho == 0.0 or (rho <= widest and rho * rho * rho * rho * ratio <= target):
@@ -148,12 +202,9 @@ def _shift_block(tree, sigma, positions, block, size, accuracy, support, moves, 
                 ratio = here
             if rho == 0.0 or rho * rho * rho * rho * here <= target:
                 continue
-        middle = _widest_gap(at, first, stop, n_features)
-        put(groups, waiting, first)
-        put(groups, waiting + 1, middle)
-        put(groups, waiting + 2, middle)
-        put(groups, waiting + 3, stop)
-        waiting += 4
+        if n_members <= most_direct and rho <= MAX_GROUP_RADIUS:
+            is_crowded = 1  # so is each part: it is no smaller beside the reach
+        waiting = _push_halves(at, groups, waiting, first, stop, n_features, is_crowded, is_direct)
 
 
 @parallel
@@ -161,10 +212,13 @@ def _gaussian_shifts(tree, sigma, positions, size, accuracy, support, moves):
     for block in prange((positions.shape[0] + size - 1) // size):
         n_features = positions.shape[1]
         n_sums = MAX_GROUPED_SUMS if n_features <= MAX_GROUPED_FEATURES else 2 * n_features
-        memory = np.empty((6, n_sums, LANES))
+        memory = np.empty((9, n_sums, LANES))
         stacks = np.empty((2, STACK_BLOCKS), np.int64)
+        numbers = np.empty((LEAVES_A_POSITION + 1) * LANES, np.int64)
         at = np.int64(block)  # prange counts unsigned, which would compile the block twice
-        _shift_block(tree, sigma, positions, at, size, accuracy, support, moves, memory, stacks)
+        _shift_block(
+            tree, sigma, positions, at, size, accuracy, support, moves, memory, stacks, numbers
+        )
 
 
 def _bring_near(

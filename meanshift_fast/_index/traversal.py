@@ -362,7 +362,7 @@ def move_to_mean(positions, i, n_features, shared, own, member):
 
 
 @step
-def _fill_group(positions, first, size, n_features, group):
+def fill_group(positions, first, size, n_features, group):
     """Write a group's positions into lanes and bound them; their box's diagonal squared."""
     width_sq = 0.0
     for f in range(n_features):
@@ -404,13 +404,13 @@ def shift_block(
     widest_sq = widest * widest  # by hand: compiling a power takes 0.6 s
     while first < stop:
         size = min(LANES, stop - first)
-        width_sq = _fill_group(at, first, size, n_features, group)
+        width_sq = fill_group(at, first, size, n_features, group)
         # Of the 673,470 cells of a million rows, 95,039 are shifted alone, the others in 38,737
         # groups.
         alone = width_sq > widest_sq or size == 1 or n_features > MAX_GROUPED_FEATURES
         if alone:
             size = min(size, 1)
-            _fill_group(at, first, size, n_features, group)
+            fill_group(at, first, size, n_features, group)
         sum_balls(views, inverses, n_features, group, hits, alone, ball, stack, shared, own)
         for member in range(size):
             support[first + member], moves[first + member] = move_to_mean(
