@@ -7,9 +7,11 @@ in a folder of its own and gets its signal after a share of the time that the co
     meanshift-fast FOLDER --every SECONDS NAME one command, a moment so often, both signals
 """
 
+import gc
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -79,7 +81,7 @@ def begun(folder, command):
 
 def trial(folder, command, after, number):
     """Run a command, and send it a signal after some seconds; return its exit code and time."""
-    prepare(folder)
+    shutil.copytree(folder.parent / "inputs", folder)
     if "old.model" in command:
         (folder / "old.model").write_bytes((folder.parent / "old.model").read_bytes())
     start = time.perf_counter()
@@ -105,7 +107,6 @@ def trials_of(root, n_moments, every, name):
     """What each trial of a command did; the first has no signal where it ends without one."""
     command, folder = (COMMANDS | LONG_COMMANDS)[name], name.replace(" ", "_")
     after, number = (EXPLORE_SECONDS, signal.SIGINT) if name == "explore" else (0.0, None)
-    trial(root / f"{folder}_first", command, after, number)  # may compile
     place = f"{folder}_whole"
     code, seconds = trial(root / place, command, after, number)
     found = [{"name": name, "number": number, "after": after, "code": code, "place": place}]
@@ -118,9 +119,12 @@ def trials_of(root, n_moments, every, name):
 
 def sweep(root, names, n_moments=None, every=None):
     """What the trials of some commands did, of two commands at a time."""
-    prepare(root / "model")
+    prepare(root / "inputs")
+    shutil.copytree(root / "inputs", root / "model")
     made = "cluster t.npy --model ../old.model --bandwidth 1 --bin-seeding"
-    os.waitpid(begun(root / "model", made), 0)
+    for command in ("warmup", made):  # nothing is left to compile
+        os.waitpid(begun(root / "model", command), 0)
+    gc.freeze()  # a collection in a fork would copy all that is imported
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return pool.map(partial(trials_of, root, n_moments, every), names, chunksize=1)
 

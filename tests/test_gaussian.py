@@ -275,9 +275,9 @@ def test_centres_of_a_fit_are_stationary_to_a_millionth_of_the_bandwidth(bandwid
 
 
 BASINS = {
-    "two rings": (rings(400), 0.35),
-    "overlapping blobs": (blobs(400, 2, n_blobs=3, spread=1.0, box=5.0), 0.6),
-    "two moons": (make_moons(400, noise=0.06, random_state=0)[0], 0.15),
+    "two rings": (rings(200), 0.35),
+    "overlapping blobs": (blobs(200, 2, n_blobs=3, spread=1.0, box=5.0), 0.6),
+    "two moons": (make_moons(200, noise=0.06, random_state=0)[0], 0.15),
 }
 
 
