@@ -173,9 +173,9 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
     :doc:`/explanations/memory` has the whole formula.
 
     A fitted model is arrays and numbers. Pickled it takes ``8 * n_samples`` bytes and some 3 kB;
-    with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight. Otherwise it
-    refers to the table of the fit, or to what was made of a list or frame, in memory alone.
-    :doc:`/explanations/memory` has the whole formula.
+    with ``assign="basin"`` ``8 * n_samples * n_features`` more, and 8 for each weight; with
+    ``min_prominence`` ``8 * n_samples`` more. With ``assign="nearest"`` it refers, in memory alone,
+    to the table of the fit, or to what was made of a list or frame.
 
     A row of weight w is w rows: in the bandwidth, the bins, the balls and the supports. Rows of
     weight 0 take part in none of these, and are labelled.

@@ -99,12 +99,14 @@ def test_modes_are_polished_by_products_to_where_the_tree_polishes_them(name):
     start = np.ascontiguousarray(points[:: len(points) // 5])
     for _ in range(30):
         index.shift(start)
+    fine, norms = index.with_accuracy(1e-10), np.linalg.norm(start - points.mean(axis=0), axis=1)
+    assert (fine._kinds(norms) == 3).all()
     modes, density = index.polish(start)
     expected, expected_density = GaussianIndex.polish(index, start)
     np.testing.assert_allclose(modes, expected, rtol=0, atol=1e-7)
     np.testing.assert_allclose(density, expected_density, rtol=1e-9)
     again = modes.copy()
-    _, moves = index.with_accuracy(1e-10).shift(again)
+    _, moves = fine.shift(again)
     assert moves.max() <= 1e-9
 
 

@@ -90,7 +90,7 @@ def way(request, monkeypatch):
     monkeypatch.setattr(labels, "MIN_PAIRS_FOR_TREES", 0 if request.param != "all" else np.inf)
     monkeypatch.setattr(labels, "_modes_met", lambda *args: min(modes_met(*args), 0.0) + met)
     monkeypatch.setattr(labels, "_blocks_opened", lambda *args: min(blocks_opened(*args), 0.0))
-    monkeypatch.setattr(labels, "serve", lambda *args: None)
+    monkeypatch.setattr(labels, "may_serve", lambda *args: False)
     yield request.param
     assert set(taken) == {WAYS[request.param]}
 

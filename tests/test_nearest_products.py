@@ -17,7 +17,7 @@ def taken(monkeypatch):
     by_products = nearest.label_by_products
     for name in ("MIN_FEATURES", "MIN_MODES", "MIN_VALUES"):
         monkeypatch.setattr(nearest_products, name, 0)
-    monkeypatch.setattr(nearest_products, "MAX_MEASURED_SHARE", np.inf)
+    monkeypatch.setattr(nearest, "MAX_MEASURED_SHARE", np.inf)
     monkeypatch.setattr(
         nearest,
         "label_by_products",
@@ -70,6 +70,7 @@ def test_rows_some_ulps_from_the_middle_of_two_modes_take_the_nearer(taken, norm
     rows += ulps * np.spacing(rows)
     expected = assert_labels_are_the_twins(rows, modes)
     assert set(expected) == {0, 1}
+    assert len(taken) == 1
 
 
 @pytest.mark.parametrize("far", ["row", "mode", "column"])
@@ -87,7 +88,7 @@ def test_values_far_from_all_others_change_no_label(taken, far):
 
 
 def test_products_are_not_taken_where_they_have_no_digits(taken, monkeypatch):
-    monkeypatch.setattr(nearest_products, "MAX_MEASURED_SHARE", 0.05)
+    monkeypatch.setattr(nearest, "MAX_MEASURED_SHARE", 0.05)
     rng = np.random.default_rng(3)
     rows, modes = rng.normal(size=(500, 48)), rng.normal(size=(90, 48))
     modes[5] = 1e20  # the middle is far from all rows

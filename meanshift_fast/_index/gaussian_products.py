@@ -157,16 +157,15 @@ class FilledGaussianIndex(GaussianIndex):
         """Move modes to where the density is stationary; in many columns by plain shifts."""
         if modes.shape[1] <= MAX_NEWTON_FEATURES:
             return super().polish(modes)
-        fine, polished, density = self.with_accuracy(ACCURACY), modes.copy(), np.empty(len(modes))
-        left = np.arange(len(modes))
+        fine, places, left = self.with_accuracy(ACCURACY), modes.copy(), np.arange(len(modes))
+        polished, density = modes.copy(), np.empty(len(modes))
         for _ in range(MAX_STEPS):
-            places = polished.take(left, axis=0)
+            polished[left] = places
             density[left], moves = fine.shift(places)
             is_moving = moves > SHIFT_TOLERANCE
-            left = left[is_moving]
+            left, places = left[is_moving], places[is_moving]
             if not len(left):
                 break
-            polished[left] = places[is_moving]
         return polished, density
 
     def _kinds(self, norms: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -35,7 +35,14 @@ from meanshift_fast._index.nearest_kernels import (
     label_by_blocks,
     label_by_tree,
 )
-from meanshift_fast._index.nearest_products import TIME_OF_PRODUCT, label_by_products, serve
+from meanshift_fast._index.nearest_products import (
+    MAX_MEASURED_SHARE,
+    TIME_OF_PRODUCT,
+    ModeProducts,
+    label_by_products,
+    may_serve,
+    measured_share,
+)
 from meanshift_fast._index.torus import nearest_images
 from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -163,27 +170,34 @@ def _take_rows(
         label_all_by_tree(some[0], n_rows, nodes, nodes.n_nodes, limit_sq, some[1])
 
 
-def _take_rows_if_faster(
-    points: NDArray[np.float64],
-    modes: NDArray[np.float64],
-    n_met: float,
-    limit_sq: float,
-    labels: NDArray[np.int64],
-) -> bool:
-    """Label a table row by row where less is met than ``n_met`` modes; whether it did."""
+# What may be faster than to measure so many modes.
+
+
+def _products_of(
+    points: NDArray[np.float64], modes: NDArray[np.float64], n_met: float
+) -> ModeProducts | None:
+    """The modes for products; None where ``n_met`` modes are measured sooner."""
+    if n_met <= TIME_OF_PRODUCT * len(modes) or not may_serve(points, modes):
+        return None
+    products = ModeProducts.of(modes)
+    return products if measured_share(points, products) <= MAX_MEASURED_SHARE else None
+
+
+def _nodes_of(
+    points: NDArray[np.float64], modes: NDArray[np.float64], n_met: float
+) -> tuple[ModeNodes, float] | None:
+    """A tree of the modes and how many a row meets there; None where ``n_met`` are met sooner."""
+    is_small = len(points) * len(modes) < MIN_PAIRS_FOR_TREES
     # To open a block takes 45 + 1.2 n_features ns, to measure a mode 0.036 (n_features + 1) ns, and
     # each row opens at least three blocks.
     n_features = points.shape[1]
     modes_for_a_block = 32 * (40 + n_features) / (n_features + 1)
-    if n_met <= 3 * modes_for_a_block:
-        return False
+    if n_met <= 3 * modes_for_a_block or is_small or len(points) <= MAX_ROWS_WITHOUT_TREE:
+        return None
     built = build(readonly_table(modes), UNWEIGHTED)
     nodes = ModeNodes(*(getattr(built, name) for name in ModeNodes._fields))
     n_like = _blocks_opened(points, nodes) * modes_for_a_block
-    if n_like >= n_met:
-        return False
-    _take_rows(points, nodes, n_like, limit_sq, labels)
-    return True
+    return (nodes, n_like) if n_like < n_met else None
 
 
 def labels_take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
@@ -248,13 +262,13 @@ def nearest_labels(
     if tree is not None and n_modes > MAX_MODES_WITHOUT_BLOCKS and not is_small:
         boxes = _boxes(tree)
         n_met = _modes_met(tree, boxes, packed, labels)
-    products = serve(points, modes) if TIME_OF_PRODUCT * n_modes < n_met else None
+    products = _products_of(points, modes, n_met)
     if products:
         n_met = TIME_OF_PRODUCT * n_modes
-    by_tree = n_samples > MAX_ROWS_WITHOUT_TREE and not is_small
-    if by_tree and _take_rows_if_faster(points, modes, n_met, limit_sq, labels):
-        return labels
-    if products:
+    nodes = _nodes_of(points, modes, n_met)
+    if nodes:
+        _take_rows(points, *nodes, limit_sq, labels)
+    elif products:
         label_by_products(points, products, limit_sq, labels)
     elif tree is None or boxes is None:
         _take_all_modes(points, packed, limit_sq, labels)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.singles import (
     MAX_COORDINATE,
+    MAX_FEATURES,
     ROUNDING,
     VANISHING,
     Singles,
@@ -46,6 +47,7 @@ MIN_MODES = 64
 MIN_VALUES = 1 << 27  # rows times modes times features
 BLOCK_VALUES = 1 << 18  # products of a block: 1 MB
 FIRST_CHUNK_PRODUCTS = 1 << 33  # multiplied and added in the first chunk, at most
+DOUBLE_ROUNDOFF = 2.0**-53
 N_PROBED = 64
 MAX_MEASURED_SHARE = 0.05  # of the modes, a row: more take longer than to measure all in lanes
 # Of the time to measure a mode, as `nearest.py` counts it.
@@ -169,10 +171,11 @@ def label_by_products(
 
     Notes
     -----
-    Memory: a float32 copy of the modes; on each thread 1 MB, or 64 bytes a mode if that is more.
+    Memory: a float32 copy of the modes; on each thread some 4 MB, or 64 bytes a mode and 192 bytes
+    a feature if that is more.
     """
     n_padded, n_features = modes.singles.values.shape
-    n_rows = max(BLOCK_VALUES // n_padded, LANES)
+    n_rows = max(BLOCK_VALUES // max(n_padded, n_features), LANES)
 
     def worker() -> Callable[[int], None]:
         """Make the memory of a thread, and the function that runs its tasks."""
@@ -207,7 +210,8 @@ def _label_some(
     np.multiply(away, scale, out=narrow, casting="same_kind")
     np.dot(narrow, modes.singles.values.T, out=made)
     unit, most = scale * modes.singles.scale, float(modes.singles.norms.max())
-    offsets = ROUNDING * (norms * norms + most * most) + VANISHING * n_features / unit
+    rounding = max(ROUNDING, 2.0 * (n_features + 8) * DOUBLE_ROUNDOFF)
+    offsets = rounding * (norms * norms + most * most) + VANISHING * n_features / unit
     return int(
         _label_block(
             made, unit, modes.half, modes.singles.norms, error_of(n_features) * norms, offsets,
@@ -216,23 +220,25 @@ def _label_some(
     )  # fmt: skip
 
 
-def serve(points: NDArray[np.float64], modes: NDArray[np.float64]) -> ModeProducts | None:
-    """The modes for products, where few would be measured for a row; else None.
-
-    A few rows are tried: a far mode or row leaves the products without digits.
-    """
+def may_serve(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
+    """Whether a table and its modes are large enough for products, and have room in float32."""
     (n_samples, n_features), n_modes = points.shape, len(modes)
-    if (
-        n_features < MIN_FEATURES
-        or n_modes < MIN_MODES
-        or n_samples * n_modes * n_features < MIN_VALUES
-        or max(modes.max(), -modes.min(), points.max(), -points.min()) > MAX_COORDINATE
-    ):
-        return None
-    served = ModeProducts.of(modes)
-    tried = np.ascontiguousarray(points[:: -(-n_samples // N_PROBED)])
-    products = np.empty((len(tried), len(served.half)), dtype=np.float32)
+    return (
+        MIN_FEATURES <= n_features <= MAX_FEATURES
+        and n_modes >= MIN_MODES
+        and n_samples * n_modes * n_features >= MIN_VALUES
+        and max(modes.max(), -modes.min(), points.max(), -points.min()) <= MAX_COORDINATE
+    )
+
+
+def measured_share(points: NDArray[np.float64], modes: ModeProducts) -> float:
+    """The share of the modes that products leave to be measured, of a few rows that are tried.
+
+    A far mode or row leaves the products without digits.
+    """
+    tried = np.ascontiguousarray(points[:: -(-len(points) // N_PROBED)])
+    products = np.empty((len(tried), len(modes.half)), dtype=np.float32)
     ignored = np.empty(len(tried), dtype=np.int64)
     with blas_alone():
-        n_measured = _label_some(tried, 0, len(tried), served, np.inf, products, ignored)
-    return served if n_measured <= MAX_MEASURED_SHARE * n_modes * len(tried) else None
+        n_measured = _label_some(tried, 0, len(tried), modes, np.inf, products, ignored)
+    return n_measured / (len(tried) * len(modes.modes))
