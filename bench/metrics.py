@@ -108,7 +108,7 @@ def against_a_published_shift() -> dict[str, float]:
     return {
         "ours_s": median(seconds(ours) for _ in range(5)),
         "published_s": all_rows * seconds(published),
-        "apart": apart,
+        "apart": float(apart),
     }
 
 

@@ -232,8 +232,8 @@ def _bring_near(
     middle = 0.5 * low + 0.5 * high
     reach = FAR_BANDWIDTHS + float(np.sqrt(((high - middle) ** 2).sum()))
     none = np.empty(0, dtype=np.intp)
-    most = np.maximum(positions.max(axis=0) - middle, middle - positions.min(axis=0))
-    if most.max() <= reach:
+    # Over all columns at once: column by column it was 1.6 of the 25 ms that 20,000 shifts took.
+    if max(positions.max() - middle.min(), middle.max() - positions.min()) <= reach:
         return none, positions[none]
     far = np.flatnonzero((np.abs(positions - middle) > reach).any(axis=1))
     begun = positions[far]
