@@ -203,7 +203,7 @@ def _shift_block(
             if rho == 0.0 or rho * rho * rho * rho * here <= target:
                 continue
         if n_members <= most_direct and rho <= MAX_GROUP_RADIUS:
-            is_crowded = 1  # so is each part: it is no smaller beside the reach
+            is_crowded = 1  # as each half then is: the reach hardly shrinks with the box
         waiting = _push_halves(at, groups, waiting, first, stop, n_features, is_crowded, is_direct)
 
 
@@ -282,8 +282,8 @@ def gaussian_shift(
     # A pass may sum every row.
     first = FIRST_CHUNK_VALUES // tree.points.size
     if positions.shape[1] > MAX_GROUPED_FEATURES or accuracy == 0.0:
-        # Each position has its own pass, and where passes are long, so are blocks: one of 1,024
-        # took 5.1 s among 120,000 x 48 rows, on one thread, which no Ctrl-C could end.
+        # No series serves a group, and where passes are long, so are blocks: one of 1,024 took
+        # 5.1 s among 120,000 x 48 rows, on one thread, which no Ctrl-C could end.
         size = min(size, max(first // 16, 1))
     for start, stop in chunks(len(positions), first=first, multiple=size):
         _gaussian_shifts(
