@@ -114,7 +114,8 @@ if __name__ == "__main__":
 
     from meanshift_fast._cli.main import main
 
-    gc.freeze()  # the pages of what is imported stay shared
+    # A collection at the end of a fork copies all that is imported: 0.65 s in place of 0.15.
+    gc.freeze()
     streams, arguments, folder, environment = forked(socket.socket(fileno=int(sys.argv[1])))
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

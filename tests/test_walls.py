@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,15 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAG
 FACES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 
+@cache
+def nodes_of(path):
+    """All nodes of a file's syntax tree."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def imported(path):
     """The modules and names of the package that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("meanshift_fast"):
             for alias in node.names:
                 yield [*node.module.split(".")[1:], alias.name]
@@ -63,9 +70,8 @@ def lines_of(node):
 
 @pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
 def test_a_module_and_its_functions_fit_in_the_head(path):
-    text = path.read_text()
-    assert text.count("\n") <= 450
-    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    assert path.read_text().count("\n") <= 450
+    functions = [node for node in nodes_of(path) if isinstance(node, ast.FunctionDef)]
     assert max(map(lines_of, functions), default=0) <= 60
 
 
