@@ -3,6 +3,7 @@
     checks --> colours --> lattice --> window --> ascent (memo) --> regions --> labels
 
     pipeline    these stages for an image in memory
+    order       slab after slab, and in each block after block of neighbours
     tiles       the same for an image of Dask, tile by tile; `packed` keeps their regions
 
 A neighbourhood in space needs no tree on a lattice: `window` reads the blocks of pixels around a

@@ -19,31 +19,28 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._image.cut_blocks import center_at, narrow_room_of, room_of
 from meanshift_fast._image.lattice import Lattice, Window
-from meanshift_fast._image.window import (
-    LEFT,
-    center_at,
-    mean_of_window,
-    narrow_room_of,
-    pixels_of,
-    room_of,
-)
+from meanshift_fast._image.order import TAKEN_PIXELS, next_index, place_of
+from meanshift_fast._image.window import LEFT, mean_of_window, pixels_of
 from meanshift_fast._input.progress import Report
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import inlined, parallel, step
-from meanshift_fast._jit.hashing import find_slot, hash_of_patterns
-from meanshift_fast._jit.simd import bit_patterns, fetch_add, flat, item, put
+from meanshift_fast._jit.hashing import find_slot, mixed
+from meanshift_fast._jit.simd import bit_patterns, flat, item, put
 from meanshift_fast._jit.threads import available_threads
 
+FACTOR = -0x61C8864680B583EB  # odd: its powers keep all bits of a pattern
 OPEN = -1  # the next position, or the endpoint, is not known
 ON_PATH = -2  # on the trajectory that is followed at present
 GONE = -3  # the endpoint lies beyond what is in memory
 # More steps than this would not fit in a memo.
 MAX_ITERATIONS = 1 << 16
-MIN_MEMO_POSITIONS = 1 << 14  # of a thread: 1.3 MB; with 1 << 16 (8, 16) is 15 % slower
-TAKEN_PIXELS = 256  # pixels that a thread takes at a time
-BLOCK_SIDE = 32  # pixels: trajectories of neighbours share positions in the memo
-NUMBER = np.uint32  # the numbers of pixels: half the memory of int64
+# Positions that a thread's memo has room for: 0.3 to 1.2 MB. With 1 << 14 the window (8, 16) has
+# 3 % fewer steps, and took 1.31 s of processor time for 0.95 beside other work, waiting for memory;
+# (32, 32) has 11 % fewer steps, which take longer.
+MIN_MEMO_POSITIONS, MAX_MEMO_POSITIONS = 1 << 12, 1 << 14
+POSITIONS_PER_WINDOW_PIXEL = 8  # between those bounds
 FIRST_CHUNK_VALUES = 1 << 28  # values that the first chunk reads, at most
 
 
@@ -77,14 +74,15 @@ class Memo(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def _memo_for(n_threads: int, n_bands: int, max_iter: int) -> Memo:
+def _memo_for(n_threads: int, n_bands: int, n_in_window: int, max_iter: int) -> Memo:
     """Make the memo of each thread, with room for the longest trajectory."""
-    n_positions = max(MIN_MEMO_POSITIONS, 2 * max_iter + 2)
+    wanted = max(POSITIONS_PER_WINDOW_PIXEL * n_in_window, MIN_MEMO_POSITIONS)
+    n_positions = max(min(wanted, MAX_MEMO_POSITIONS), 2 * max_iter + 2)
     room = np.tile(room_of(n_bands), (n_threads, 1))
     return Memo(
         np.empty((n_threads, n_positions, 3 + n_bands)),
         np.empty((n_threads, 3 * n_positions), dtype=np.int32),
-        np.zeros((n_threads, 2 << n_positions.bit_length()), dtype=np.int32),
+        np.zeros((n_threads, 2 << (n_positions - 1).bit_length()), dtype=np.int32),
         np.empty((n_threads, n_positions), dtype=np.int32),
         room,
         np.tile(narrow_room_of(n_bands), (n_threads, 1)),
@@ -108,10 +106,24 @@ class Tables(NamedTuple):
 
 
 @step
+def _hash_of_position(patterns, first, size):
+    """Mix the bit patterns of a position, side by side.
+
+    The mean of a window is waited for here: not by a chain of multiplications.
+    """
+    code, factor = np.int64(0), np.int64(1)
+    for k in range(first, first + size):
+        pattern = item(patterns, k)
+        factor *= FACTOR
+        code += (pattern ^ (pattern >> 32)) * factor
+    return mixed(np.int64(0), code)
+
+
+@step
 def _enter(positions, slots, last_slot, n_positions, size, room, first):
     """Find the number of ``room[first:]``, or enter it as number ``n_positions``; bit by bit."""
     patterns = bit_patterns(room)
-    code = hash_of_patterns(patterns, first, size)
+    code = _hash_of_position(patterns, first, size)
     slot = find_slot(code, patterns, first, size, bit_patterns(positions), size, slots, last_slot)
     if item(slots, slot) > 0:
         return item(slots, slot) - 1
@@ -255,84 +267,62 @@ def _clear(slots, last_slot):
     return np.int64(0)
 
 
-@step
-def number_in_blocks(i, pixels):
-    """The number of the pixel that is i-th in order, block of BLOCK_SIDE squared after block."""
-    frame, side = pixels.frame, np.int64(BLOCK_SIDE)
-    n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
-    plane, i = i // (n_rows * n_columns), i % (n_rows * n_columns)
-    above, i = side * (i // (side * n_columns)), i % (side * n_columns)
-    height = min(side, n_rows - above)
-    left, i = side * (i // (side * height)), i % (side * height)
-    width = min(side, n_columns - left)
-    return (plane * n_rows + above + i // width) * n_columns + left + i % width
+class Followed(NamedTuple):
+    """The pixels of a call, and what is found of them.
+
+    Attributes
+    ----------
+    numbers, rows : uint32 arrays of shape (n_pixels,)
+        Their numbers in memory, and the rows that are written.
+    endpoints : float64 array of shape (n, n_space + n_bands)
+        Where they end.
+    is_gone : bool array of shape (n,), or (0,) where the whole image is in memory
+        Whether a trajectory left what is in memory.
+    """
+
+    numbers: NDArray[np.uint32]
+    rows: NDArray[np.uint32]
+    endpoints: NDArray[np.float64]
+    is_gone: NDArray[np.bool_]
 
 
 @step
-def place_of(number, pixels, room):
-    """Write the position of a pixel in memory."""
-    frame, size = pixels.frame, 3 + pixels.n_bands
-    n_rows, n_columns = item(frame, 4) - item(frame, 1) + 1, item(frame, 5) - item(frame, 2) + 1
-    plane, row, column = (
-        number // n_columns // n_rows, number // n_columns % n_rows, number % n_columns
-    )  # fmt: skip
-    here = center_at(size - 3)
-    put(room, here, plane + item(frame, 0))
-    put(room, here + 1, row + item(frame, 1))
-    put(room, here + 2, column + item(frame, 2))
-    block = (plane * pixels.n_down + row // 4) * pixels.n_across + column // 4
-    for band in range(size - 3):
-        at = (block * (size - 3) + band) * 16 + row % 4 * 4 + column % 4
-        put(room, here + 3 + band, item(pixels.blocks, at))
-    return here
-
-
-@step
-def _follow_some(
-    pixels, lengths, is_joint, max_iter, n_space, part, numbers, rows, tables, counter, endpoints,
-    is_gone,
-):  # fmt: skip
+def _follow_some(pixels, lengths, is_joint, max_iter, followed, tables, counter):
     """Follow pixels that this thread takes until none is left to take."""
-    start, n_pixels, taken = part[0], part[1] - part[0], flat(counter)
+    numbers, rows, endpoints, is_gone = followed
     positions, links, slots, _, room, _, counts, size, n_room, last_slot = tables
-    n_positions = item(counts, 0)
-    first = fetch_add(taken, TAKEN_PIXELS)
-    while first < n_pixels:
-        for i in range(first, min(first + TAKEN_PIXELS, n_pixels)):
-            if n_positions + max_iter + 2 > n_room:
-                n_positions = _clear(slots, last_slot)
-            if numbers.shape[0] == 0:
-                number = target = number_in_blocks(start + i, pixels)
-            else:
-                number, target = np.int64(numbers[start + i]), np.int64(rows[start + i])
-            here = place_of(number, pixels, room)
-            entry = _enter(positions, slots, last_slot, n_positions, size, room, here)
-            if entry == n_positions:
-                put(links, entry, OPEN)
-                put(links, n_room + entry, OPEN)
-                n_positions += 1
-            end, n_positions = _endpoint_of(
-                entry, pixels, lengths, is_joint, max_iter, tables, n_positions
-            )
-            if end == GONE:
-                is_gone[target] = True
-                continue
-            for k in range(3 - n_space, size):
-                endpoints[target, k - 3 + n_space] = item(positions, end * size + k)
-        first = fetch_add(taken, TAKEN_PIXELS)
+    n_positions, center = item(counts, 0), center_at(size - 3)
+    first_axis = size - endpoints.shape[1]  # a picture has no planes
+    i = next_index(np.int64(-1), counter)
+    while i < numbers.shape[0]:
+        if n_positions + max_iter + 2 > n_room:
+            n_positions = _clear(slots, last_slot)
+        target = np.int64(rows[i])
+        place_of(np.int64(numbers[i]), pixels, room, center)
+        entry = _enter(positions, slots, last_slot, n_positions, size, room, center)
+        if entry == n_positions:
+            put(links, entry, OPEN)
+            put(links, n_room + entry, OPEN)
+            n_positions += 1
+        end, n_positions = _endpoint_of(
+            entry, pixels, lengths, is_joint, max_iter, tables, n_positions
+        )
+        if end == GONE:
+            is_gone[target] = True
+        else:
+            for k in range(first_axis, size):
+                endpoints[target, k - first_axis] = item(positions, end * size + k)
+        i = next_index(i, counter)
     put(counts, 0, n_positions)
 
 
 @parallel
-def _follow_all(
-    lattice, lengths, is_joint, max_iter, n_space, part, numbers, rows, memo, counter, endpoints,
-    is_gone, n_threads,
-):  # fmt: skip
-    """Follow the pixels of a part, on all threads."""
-    for t in prange(n_threads):
+def _follow_all(lattice, lengths, is_joint, max_iter, followed, memo, counter):
+    """Follow pixels, on all threads that have a memo."""
+    for t in prange(memo.counts.shape[0]):
         _follow_some(
-            pixels_of(lattice), flat(lengths), is_joint, max_iter, n_space, part, numbers, rows,
-            _tables_of(memo, t), counter, endpoints, is_gone,
+            pixels_of(lattice), flat(lengths), is_joint, max_iter, followed, _tables_of(memo, t),
+            flat(counter),
         )  # fmt: skip
 
 
@@ -355,12 +345,11 @@ def follow(
         The pixels in memory.
     window : Window
         What is averaged.
-    numbers, rows : uint32 arrays of shape (n_pixels,), or (0,)
+    numbers, rows : uint32 arrays of shape (n_pixels,)
         The numbers, in memory, of pixels to follow, and the rows where endpoints are written.
-        Fastest where neighbours follow one another. Empty for all that are in memory.
+        Fastest where neighbours follow one another.
     endpoints : float64 array of shape (n, n_space + n_bands)
-        Written: the position, in pixels of the image, and the bands; these alone where the array
-        has no more columns.
+        Written: the position, in pixels of the image, and the bands.
     tol : float
         A trajectory rests after a move of at most this, in units of both radii together.
     max_iter : int
@@ -377,32 +366,18 @@ def follow(
     -----
     Bit-equal for every number of threads, and for every part of the image that is in memory.
     """
-    n_threads, n_bands = available_threads(), lattice.blocks.shape[3]
-    memo = _memo_for(n_threads, n_bands, max_iter)
+    n_bands = lattice.blocks.shape[3]
+    n_in_window = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0))
+    memo = _memo_for(available_threads(), n_bands, n_in_window, max_iter)
     is_gone = np.zeros(0 if lattice.is_whole else len(endpoints), dtype=np.bool_)
     lengths = window.lengths(tol)
-    n_space = endpoints.shape[1] - n_bands
-    n_read = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0)) * n_bands
-    first = max(FIRST_CHUNK_VALUES // n_read // 16, TAKEN_PIXELS)
-    n_pixels = len(numbers) or len(endpoints)
-    report(0, n_pixels, "climb")
-    for start, stop in chunks(n_pixels, first=first):
+    first = max(FIRST_CHUNK_VALUES // (n_in_window * n_bands) // 16, TAKEN_PIXELS)
+    report(0, len(numbers), "climb")
+    for start, stop in chunks(len(numbers), first=first):
+        followed = Followed(numbers[start:stop], rows[start:stop], endpoints, is_gone)
         _follow_all(
-            lattice, lengths, window.is_joint, max_iter, n_space, (start, stop), numbers, rows,
-            memo, np.zeros(1, dtype=np.int64), endpoints, is_gone, n_threads,
+            lattice, lengths, window.is_joint, max_iter, followed, memo,
+            np.zeros(1, dtype=np.int64),
         )  # fmt: skip
-        report(stop, n_pixels, "climb")
+        report(stop, len(numbers), "climb")
     return is_gone
-
-
-def in_blocks(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
-    """The numbers of the pixels that count, block of BLOCK_SIDE columns and rows after block."""
-    numbers = np.arange(mask.size, dtype=NUMBER).reshape(mask.shape)
-    side = BLOCK_SIDE
-    blocks = (
-        (plane, slice(row, row + side), slice(column, column + side))
-        for plane in range(mask.shape[0])
-        for row in range(0, mask.shape[1], side)
-        for column in range(0, mask.shape[2], side)
-    )
-    return np.concatenate([numbers[block][mask[block]] for block in blocks])

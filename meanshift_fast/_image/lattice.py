@@ -18,6 +18,7 @@ from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.simd import LANES
 
 SIDE = 4  # pixels; the sixteen pixels of a block are the lanes of a vector
+PAIR_SIDE = 2 * SIDE  # of two rows of blocks, which are read together
 BLOCK_PIXELS = 1 << 16  # pixels that are converted at once
 FARTHEST = 1e18  # range radii from the middle that float32 can square
 
@@ -65,11 +66,12 @@ class Lattice(NamedTuple):
         The bands, in range radii for a joint window; infinite where nothing counts.
     narrow : read-only float32 array of the same shape
         The same about their middles, in range radii.
-    boxes : read-only float32 array of shape (2 * n_bands, n_planes, n_down, n_across + 16)
+    boxes : read-only float32 array of shape (2 * n_bands, n_planes, n_pairs, 2 * n_across + 16)
         Of each block the least and the largest of each narrow band; the largest is infinite where
-        a pixel does not count. Sixteen blocks of nothing end each row.
-    sums : read-only float64 array of shape (n_bands, n_planes, n_down, n_across + 16)
-        Of each block; sixteen blocks of nothing end each row.
+        a pixel does not count. Two rows of blocks alternate: eight columns of a pair are read at
+        once, of which a window of radius 8 has five. Blocks of nothing end each pair.
+    sums : read-only float64 array of shape (n_bands, n_planes, n_pairs, 2 * n_across + 16)
+        Of each block, likewise.
     filter : read-only float64 array of shape (3 + n_bands,)
         Squared distances in float32 up to which a pixel is surely inside, and from which it is
         surely outside, in units of the radii; what narrow bands were multiplied by; their middles.
@@ -118,7 +120,8 @@ def lattice_of(
     convert : callable, optional
         Converts the bands of some pixels, an array of shape (n, n_bands).
     first : tuple of int, default=(0, 0, 0)
-        The indices of the first of them in the image; its row and column begin a block.
+        The indices of the first of them in the image; its row begins a pair of blocks, its column
+        a block.
     image_shape : tuple of int, optional
         The shape of the image; None: all of it is here.
 
@@ -186,17 +189,25 @@ def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any
     ) * 2.0**-22
     limits = (1.0 - tolerance, 1.0 + tolerance) if tolerance < 0.5 else (-1.0, np.inf)
     narrow = np.empty(blocks.shape, dtype=np.float32)
-    boxes = np.full((2 * n_bands, n_planes, n_down, n_across + LANES), np.inf, dtype=np.float32)
+    in_pairs = n_planes, -(-n_down // 2), n_across + LANES // 2, 2
+    boxes = np.full((2 * n_bands, *in_pairs), np.inf, dtype=np.float32)
     for z in range(n_planes):
         for down in range(n_down):
             part = (blocks[z, down] - middles[:, None]) * scale
             counts = np.isfinite(part)
             narrow[z, down] = np.where(counts, np.clip(part, -FARTHEST, FARTHEST), np.inf)
-            boxes[:n_bands, z, down, :n_across] = narrow[z, down].min(axis=2).T
-            boxes[n_bands:, z, down, :n_across] = narrow[z, down].max(axis=2).T
-    by_band = np.zeros((n_bands, n_planes, n_down, n_across + LANES))
-    by_band[..., :n_across] = np.moveaxis(sums.reshape(blocks.shape[:4]), 3, 0)
-    return narrow, boxes, by_band, np.array([*limits, scale, *middles])
+            row = boxes[:, z, down // 2, :n_across, down % 2]
+            row[:n_bands] = narrow[z, down].min(axis=2).T
+            row[n_bands:] = narrow[z, down].max(axis=2).T
+    by_band = np.zeros((n_bands, *in_pairs))
+    for second in range(2):
+        rows = sums.reshape(blocks.shape[:4])[:, second::2]
+        by_band[:, :, : rows.shape[1], :n_across, second] = np.moveaxis(rows, 3, 0)
+    flat = (*in_pairs[:2], -1)
+    return (
+        narrow, boxes.reshape(2 * n_bands, *flat), by_band.reshape(n_bands, *flat),
+        np.array([*limits, scale, *middles]),
+    )  # fmt: skip
 
 
 def _ordered_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,14 @@
 """Filter and segment an image that is in memory, stage by stage."""
 
+import math
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._image.ascent import NUMBER, follow, in_blocks
+from meanshift_fast._image.ascent import follow
 from meanshift_fast._image.checks import (
     Picture,
     check_finite,
@@ -16,8 +19,17 @@ from meanshift_fast._image.checks import (
 )
 from meanshift_fast._image.colours import from_lab, to_lab
 from meanshift_fast._image.lattice import BLOCK_PIXELS, Lattice, Window, lattice_of
+from meanshift_fast._image.order import NUMBER, Slab, layer_pixels, slabs_of
 from meanshift_fast._image.prominence import Density, densities_of, heights_of, merge_shallow
-from meanshift_fast._image.regions import MASKED, Joining, half_of_neighbors, regions_of
+from meanshift_fast._image.regions import (
+    MASKED,
+    REGION,
+    Joining,
+    half_of_neighbors,
+    join,
+    measured,
+    unjoined,
+)
 from meanshift_fast._image.small_regions import Whole, contracted, merge_small
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._jit.threads import borrowed_threads
@@ -62,30 +74,32 @@ def run(
 ) -> list[NDArray[Any]]:
     """Labels, filtered image and positions, those that are wanted."""
     found: list[NDArray[Any]] = []
+    joining, density = wanted.joining, None
     with borrowed_threads(n_jobs), reporting(progress) as report:
-        lattice, numbers = arranged(picture, how)
-        has_places = wanted.joining is not None or wanted.positions
-        endpoints = endpoints_of(picture, lattice, numbers, how, has_places, report)
-        density = None
-        if wanted.joining is not None and wanted.joining.min_prominence > 0.0:
-            moves = half_of_neighbors(picture.n_space, wanted.joining.connectivity)
-            density = densities_of(
-                lattice, how.window, numbers, numbers, len(endpoints), moves, report
-            )
+        lattice = lattice_of(
+            picture.bands, picture.mask, how.window, convert=to_lab if picture.lab_scale else None
+        )
+        endpoints, links = endpoints_of(picture, lattice, how, wanted, report)
+        if joining is not None and joining.min_prominence > 0.0:
+            moves = half_of_neighbors(picture.n_space, joining.connectivity)
+            density = Density.nothing(len(endpoints))
+            for slab, heard in _slabs_of(picture, report):
+                densities_of(lattice, how.window, slab.numbers, slab.numbers, moves, heard, density)
         del lattice
-        if wanted.joining is not None:
+        if joining is not None:
             report(0, 1, "labels")
-            regions = regions_of(
-                endpoints, picture.shape, picture.mask, picture.n_space, wanted.joining
-            )
+            if wanted.positions:
+                links = unjoined(len(endpoints), picture.mask)
+                join(endpoints, 0, 0, picture.shape, picture.n_space, joining, links)
+            first_band = picture.n_space if wanted.positions else 0
+            regions = measured(links, endpoints, first_band, joining)
             if not (wanted.filtered or wanted.positions):
                 del endpoints  # the largest array that is left
-            found.append(labels_of(picture, *regions, density, wanted.joining))
+            found.append(labels_of(picture, *regions, density, joining))
             report(1, 1, "labels")
-    positions = [positions_of(picture, endpoints)] if wanted.positions else []
     if wanted.filtered:
         found.append(filtered_of(picture, endpoints))
-    return found + positions
+    return found + ([positions_of(picture, endpoints)] if wanted.positions else [])
 
 
 def picture_of(
@@ -114,38 +128,59 @@ def ascending(
     return Ascending(checked_window(*radii, window, spacing, n_space), int(max_iter), float(tol))
 
 
-def arranged(picture: Picture, how: Ascending) -> tuple[Lattice, NDArray[np.uint32]]:
-    """The lattice, and the numbers of the pixels that count; none where all do."""
-    lattice = lattice_of(
-        picture.bands, picture.mask, how.window, convert=to_lab if picture.lab_scale else None
-    )
-    no_numbers = np.empty(0, dtype=NUMBER)
-    return lattice, no_numbers if picture.mask is None else in_blocks(picture.mask)
+def _slabs_of(picture: Picture, report: Report) -> Iterator[tuple[Slab, Report]]:
+    """The slabs of an image, each with a report of its part of the progress."""
+    n_pixels = math.prod(picture.shape) if picture.mask is None else int(picture.mask.sum())
+    n_before = 0
+    for slab in slabs_of(picture.shape, picture.mask, picture.n_space):
+        yield slab, partial(_report_slab, report, n_before, n_pixels)
+        n_before += len(slab.numbers)
+
+
+def _report_slab(
+    report: Report, n_before: int, n_pixels: int, done: int, total: int, stage: str
+) -> None:
+    """Report the pixels of a slab as some of the image."""
+    report(n_before + done, n_pixels, stage)
 
 
 def endpoints_of(
-    picture: Picture,
-    lattice: Lattice,
-    numbers: NDArray[np.uint32],
-    how: Ascending,
-    has_places: bool,
-    report: Report,
-) -> NDArray[np.float64]:
-    """Follow all pixels that count, shape (n_pixels, n_space + n_bands); 0 for the others.
+    picture: Picture, lattice: Lattice, how: Ascending, wanted: Wanted, report: Report
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Follow all pixels that count, slab by slab.
 
-    Without their places the columns are the bands alone.
+    Returns
+    -------
+    endpoints : float64 array of shape (n_pixels, n_space + n_bands) or (n_pixels, n_bands)
+        Where they end, without places where these are not wanted; 0 where a pixel does not count.
+    links : int32 or int64 array of shape (n_pixels,), or (0,)
+        Without places: the forest of pixels that are joined.
     """
-    n_pixels, n_bands = picture.bands[..., 0].size, picture.bands.shape[3]
-    endpoints = np.empty((n_pixels, (picture.n_space if has_places else 0) + n_bands))
-    if picture.mask is not None:
-        endpoints[~picture.mask.ravel()] = 0.0
-    follow(
-        lattice, how.window, numbers, numbers, endpoints, tol=how.tol, max_iter=how.max_iter,
-        report=report,
-    )  # fmt: skip
-    if how.window.is_joint:
-        endpoints[:, -n_bands:] *= how.window.range_radius
-    return endpoints
+    n_space, layer = picture.n_space, layer_pixels(picture.shape, picture.n_space)
+    n_pixels, n_bands = math.prod(picture.shape), picture.bands.shape[3]
+    kept = np.zeros((n_pixels, (n_space if wanted.positions else 0) + n_bands))
+    links, joining = np.empty(0, dtype=REGION), None if wanted.positions else wanted.joining
+    if joining is not None:
+        links = unjoined(n_pixels, picture.mask)
+    last = np.empty((0, n_space + n_bands))
+    for slab, heard in _slabs_of(picture, report):
+        first, endpoints = 0, kept
+        if not wanted.positions:
+            first = slab.start - len(last)
+            endpoints = np.zeros((slab.stop - first, n_space + n_bands))
+            endpoints[: len(last)] = last
+        follow(
+            lattice, how.window, slab.numbers, slab.numbers - NUMBER(first), endpoints,
+            tol=how.tol, max_iter=how.max_iter, report=heard,
+        )  # fmt: skip
+        own = endpoints[slab.start - first : slab.stop - first]
+        if how.window.is_joint:
+            own[:, n_space:] *= how.window.range_radius
+        if joining is not None:
+            join(endpoints, first, slab.start, picture.shape, n_space, joining, links)
+        if not wanted.positions:
+            kept[slab.start : slab.stop], last = own[:, n_space:], own[-layer:].copy()
+    return kept, links
 
 
 def labels_of(

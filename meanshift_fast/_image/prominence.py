@@ -19,19 +19,16 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.prominence import Saddles, merge_tree
-from meanshift_fast._image.ascent import (
-    FIRST_CHUNK_VALUES,
-    TAKEN_PIXELS,
-    number_in_blocks,
-    place_of,
-)
+from meanshift_fast._image.ascent import FIRST_CHUNK_VALUES
+from meanshift_fast._image.cut_blocks import center_at, narrow_room_of, room_of
 from meanshift_fast._image.lattice import Lattice, Window
+from meanshift_fast._image.order import TAKEN_PIXELS, next_index, place_of
 from meanshift_fast._image.regions import MASKED, REGION, neighbor_of
-from meanshift_fast._image.window import mean_of_window, narrow_room_of, pixels_of, room_of
+from meanshift_fast._image.window import mean_of_window, pixels_of
 from meanshift_fast._input.progress import Report
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, serial, step
-from meanshift_fast._jit.simd import fetch_add, flat, item, put
+from meanshift_fast._jit.simd import flat, item
 from meanshift_fast._jit.threads import available_threads
 
 
@@ -48,6 +45,11 @@ class Density(NamedTuple):
 
     counts: NDArray[np.float64]
     near: NDArray[np.uint16]
+
+    @classmethod
+    def nothing(cls, n_pixels: int) -> "Density":
+        """That of pixels of which none counts."""
+        return cls(np.zeros(n_pixels), np.zeros(n_pixels, dtype=np.uint16))
 
     def of(self, pixels: NDArray[np.int64]) -> "Density":
         """Those of some pixels."""
@@ -83,20 +85,20 @@ def _is_near(one, other, pixels, lengths, is_joint, move, room):
         if distance_sq > item(lengths, 3):
             return False
         distance_sq = 0.0
-    here = place_of(other, pixels, room)
+    here = center_at(pixels.n_bands)
+    there = here + 3 + pixels.n_bands  # where means are written
+    place_of(one, pixels, room, here)
+    place_of(other, pixels, room, there)
     for band in range(pixels.n_bands):
-        put(room, here + 3 + pixels.n_bands + 3 + band, item(room, here + 3 + band))
-    place_of(one, pixels, room)
-    for band in range(pixels.n_bands):
-        away = item(room, here + 3 + pixels.n_bands + 3 + band) - item(room, here + 3 + band)
+        away = item(room, there + 3 + band) - item(room, here + 3 + band)
         distance_sq += away * away
     return distance_sq <= item(lengths, 4)
 
 
 @step
-def _near_of(number, pixels, lengths, is_joint, moves, sides, room):
+def _near_of(number, pixels, lengths, is_joint, touching, room):
     """Which of the touching pixels in memory lie in the window of one, as bits."""
-    near = np.int64(0)
+    (moves, sides), near = touching, np.int64(0)
     for m in range(moves.shape[0]):
         other = neighbor_of(number, sides, moves[m])
         if other >= 0 and _is_near(number, other, pixels, lengths, is_joint, moves[m], room):
@@ -104,35 +106,42 @@ def _near_of(number, pixels, lengths, is_joint, moves, sides, room):
     return near
 
 
+class Touching(NamedTuple):
+    """The pixels that touch one.
+
+    Attributes
+    ----------
+    moves : int64 array of shape (n_moves, 3)
+        To them, as `half_of_neighbors` gives them.
+    sides : int64 array of shape (3,)
+        Planes, rows and columns in memory.
+    """
+
+    moves: NDArray[np.int64]
+    sides: NDArray[np.int64]
+
+
 @step
-def _count_some(
-    pixels, lengths, is_joint, moves, sides, part, numbers, rows, room, scaled, counter, density
-):  # fmt: skip
+def _count_some(pixels, lengths, is_joint, numbers, rows, touching, density, room, scaled, counter):
     """Count the windows of pixels that this thread takes until none is left to take."""
     counts, near = density
-    start, n_pixels, taken = part[0], part[1] - part[0], flat(counter)
-    first = fetch_add(taken, TAKEN_PIXELS)
-    while first < n_pixels:
-        for i in range(first, min(first + TAKEN_PIXELS, n_pixels)):
-            if numbers.shape[0] == 0:
-                number = target = number_in_blocks(start + i, pixels)
-            else:
-                number, target = np.int64(numbers[start + i]), np.int64(rows[start + i])
-            place_of(number, pixels, room)
-            counts[target] = mean_of_window(pixels, lengths, is_joint, room, scaled)
-            near[target] = _near_of(number, pixels, lengths, is_joint, moves, sides, room)
-        first = fetch_add(taken, TAKEN_PIXELS)
+    i = next_index(np.int64(-1), counter)
+    while i < numbers.shape[0]:
+        number, target = np.int64(numbers[i]), np.int64(rows[i])
+        place_of(number, pixels, room, center_at(pixels.n_bands))
+        counts[target] = mean_of_window(pixels, lengths, is_joint, room, scaled)
+        near[target] = _near_of(number, pixels, lengths, is_joint, touching, room)
+        i = next_index(i, counter)
 
 
 @parallel
-def _count_all(
-    lattice, lengths, is_joint, moves, sides, part, numbers, rows, rooms, scaled, counter, density,
-    n_threads,
-):  # fmt: skip
-    for t in prange(n_threads):
+def _count_all(lattice, lengths, is_joint, numbers, rows, touching, density, rooms, counter):
+    """Count the windows of pixels, on all threads that have room."""
+    wide, narrow = rooms
+    for t in prange(wide.shape[0]):
         _count_some(
-            pixels_of(lattice), flat(lengths), is_joint, moves, sides, part, numbers, rows,
-            flat(rooms[t]), flat(scaled[t]), counter, density,
+            pixels_of(lattice), flat(lengths), is_joint, numbers, rows, touching, density,
+            flat(wide[t]), flat(narrow[t]), flat(counter),
         )  # fmt: skip
 
 
@@ -141,10 +150,10 @@ def densities_of(
     window: Window,
     numbers: NDArray[np.uint32],
     rows: NDArray[np.uint32],
-    n_pixels: int,
     moves: NDArray[np.int64],
     report: Report,
-) -> Density:
+    density: Density,
+) -> None:
     """Count the pixels in the window of each pixel at its own position.
 
     Parameters
@@ -153,35 +162,28 @@ def densities_of(
         The pixels in memory, with all that the windows reach.
     window : Window
         What is counted.
-    numbers, rows : uint32 arrays of shape (n,), or (0,)
-        The numbers, in memory, of the pixels, and where each one's density is written. Empty for
-        all that are in memory.
-    n_pixels : int
-        The length of the answer.
+    numbers, rows : uint32 arrays of shape (n,)
+        The numbers, in memory, of the pixels, and where each one's density is written.
     moves : int64 array of shape (n_moves, 3)
         To the pixels that touch one, as `half_of_neighbors` gives them.
     report : callable
         Called as ``report(done, total, "labels")``.
-
-    Returns
-    -------
-    Density
-        0 where nothing is written.
+    density : Density
+        Written where the rows are.
     """
     n_threads, n_bands = available_threads(), lattice.blocks.shape[3]
-    rooms = np.tile(room_of(n_bands), (n_threads, 1))
-    scaled = np.tile(narrow_room_of(n_bands), (n_threads, 1))
-    density = Density(np.zeros(n_pixels), np.zeros(n_pixels, dtype=np.uint16))
-    sides = np.array(lattice.shape, dtype=np.int64)
+    rooms = (
+        np.tile(room_of(n_bands), (n_threads, 1)),
+        np.tile(narrow_room_of(n_bands), (n_threads, 1)),
+    )
+    touching = Touching(moves, np.array(lattice.shape, dtype=np.int64))
     n_read = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0)) * n_bands
-    n_counted = len(numbers) or n_pixels
-    for start, stop in chunks(n_counted, first=max(FIRST_CHUNK_VALUES // n_read, TAKEN_PIXELS)):
+    for start, stop in chunks(len(numbers), first=max(FIRST_CHUNK_VALUES // n_read, TAKEN_PIXELS)):
         _count_all(
-            lattice, window.lengths(0.0), window.is_joint, moves, sides, (start, stop), numbers,
-            rows, rooms, scaled, np.zeros(1, dtype=np.int64), density, n_threads,
+            lattice, window.lengths(0.0), window.is_joint, numbers[start:stop], rows[start:stop],
+            touching, density, rooms, np.zeros(1, dtype=np.int64),
         )  # fmt: skip
-        report(stop, n_counted, "labels")
-    return density
+        report(stop, len(numbers), "labels")
 
 
 @serial

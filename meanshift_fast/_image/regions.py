@@ -95,33 +95,39 @@ def number_trees(links):
 
 
 @serial
-def _join(endpoints, shape, n_space, moves, limits, links):
-    """Join touching pixels that are near, and number the regions; how many there are.
+def _join(endpoints, first, start, shape, n_space, moves, limits, links):
+    """Join pixels from ``start`` on and touching ones before them that are near.
 
-    ``links`` has each pixel's own number, or MASKED, and is overwritten with its region.
+    ``endpoints`` has those of pixels from ``first`` on; ``moves`` lead to touching pixels before
+    one. ``links`` is a forest with each pixel's own number, or MASKED.
     """
     forest = flat(links)
-    for pixel in range(links.shape[0]):
+    for pixel in range(start, first + endpoints.shape[0]):
         if links[pixel] == MASKED:
             continue
         for m in range(moves.shape[0]):
             other = neighbor_of(pixel, shape, moves[m])
-            if other < 0 or links[other] == MASKED:
+            if other < first or links[other] == MASKED:
                 continue
-            if are_near(endpoints, pixel, other, n_space, limits):
+            if are_near(endpoints, pixel - first, other - first, n_space, limits):
                 link(forest, np.int64(pixel), other)
+
+
+@serial
+def _number(links):
+    """Number the regions of a forest; how many there are."""
     return number_trees(links)
 
 
 @serial
-def _measure(endpoints, n_space, per_step, regions, sizes, sums):
-    """Count the pixels of each region, and add up their bands."""
+def _measure(bands, first_band, per_step, regions, sizes, sums):
+    """Count the pixels of each region, and add up their bands, columns from ``first_band`` on."""
     for pixel in range(regions.shape[0]):
         region = regions[pixel]
         if region != MASKED:
             sizes[region] += 1
             for band in range(sums.shape[1]):
-                value = endpoints[pixel, n_space + band] / per_step * MEAN_STEPS
+                value = bands[pixel, first_band + band] / per_step * MEAN_STEPS
                 sums[region, band] += np.int64(np.rint(value))
 
 
@@ -158,27 +164,60 @@ class Joining(NamedTuple):
         return np.array([*self.window.spacing, space * space, bands * bands])
 
 
-def regions_of(
+def unjoined(n_pixels: int, mask: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Make a forest in which each pixel is alone: its own number, or MASKED."""
+    links = np.arange(n_pixels, dtype=count_type(n_pixels))
+    if mask is not None:
+        links[~mask.ravel()] = MASKED
+    return links
+
+
+def join(
     endpoints: NDArray[np.float64],
+    first: int,
+    start: int,
     shape: tuple[int, int, int],
-    mask: NDArray[np.bool_] | None,
     n_space: int,
     joining: Joining,
-) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.int64]]:
-    """Join touching pixels whose endpoints are near each other.
+    links: NDArray[Any],
+) -> None:
+    """Join pixels to touching ones, of them and before them, whose endpoints are near.
 
     Parameters
     ----------
-    endpoints : float64 array of shape (n_pixels, n_space + n_bands)
-        Where each pixel ends.
+    endpoints : float64 array of shape (n, n_space + n_bands)
+        Where pixels end: a slab, and the layer before it.
+    first, start : int
+        The number of the first of them, and the first one of the slab.
     shape : tuple of int
         Planes, rows and columns.
-    mask : bool array of ``shape``, optional
-        False where a pixel does not count.
     n_space : int
         2 or 3.
     joining : Joining
         What is near.
+    links : int32 or int64 array of shape (n_pixels,)
+        The forest of the image's pixels.
+    """
+    moves = -half_of_neighbors(n_space, joining.connectivity)
+    sides = np.array(shape, dtype=np.int64)
+    _join(endpoints, first, start, sides, n_space, moves, joining.limits, links)
+
+
+def measured(
+    links: NDArray[Any], bands: NDArray[np.float64], first_band: int, joining: Joining
+) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.int64]]:
+    """Number the regions of a forest of pixels, and measure them.
+
+    Parameters
+    ----------
+    links : int32 or int64 array of shape (n_pixels,)
+        The forest; overwritten.
+    bands : float64 array of shape (n_pixels, first_band + n_bands)
+        The bands of each pixel's endpoint, in the last columns.
+    first_band : int
+        The column of the first.
+    joining : Joining
+        What was near.
 
     Returns
     -------
@@ -189,18 +228,27 @@ def regions_of(
     sums : int64 array of shape (n_regions, n_bands)
         The bands of its endpoints, in MEAN_STEPS of the range radius.
     """
-    counts = count_type(len(endpoints))
-    regions = np.arange(len(endpoints), dtype=counts)
-    if mask is not None:
-        regions[~mask.ravel()] = MASKED
-    sides = np.array(shape, dtype=np.int64)
-    moves = half_of_neighbors(n_space, joining.connectivity)
-    n_regions = _join(endpoints, sides, n_space, moves, joining.limits, regions)
-    regions = regions.astype(REGION, copy=False)
-    sizes = np.zeros(n_regions, dtype=counts)
-    sums = np.zeros((n_regions, endpoints.shape[1] - n_space), dtype=np.int64)
-    _measure(endpoints, n_space, joining.window.range_radius, regions, sizes, sums)
+    sizes = np.zeros(_number(links), dtype=links.dtype)
+    sums = np.zeros((len(sizes), bands.shape[1] - first_band), dtype=np.int64)
+    regions = links.astype(REGION, copy=False)
+    _measure(bands, first_band, joining.window.range_radius, regions, sizes, sums)
     return regions, sizes, sums
+
+
+def regions_of(
+    endpoints: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    mask: NDArray[np.bool_] | None,
+    n_space: int,
+    joining: Joining,
+) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.int64]]:
+    """Join the pixels of a tile; their regions, as `measured` gives them.
+
+    ``endpoints``, of shape (n_pixels, n_space + n_bands), are those of all its pixels.
+    """
+    links = unjoined(len(endpoints), mask)
+    join(endpoints, 0, 0, shape, n_space, joining, links)
+    return measured(links, endpoints, n_space, joining)
 
 
 @serial

@@ -26,7 +26,7 @@ from dask.base import tokenize
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from meanshift_fast._image.ascent import NUMBER, follow, in_blocks
+from meanshift_fast._image.ascent import follow
 from meanshift_fast._image.checks import (
     Picture,
     check_finite,
@@ -36,7 +36,8 @@ from meanshift_fast._image.checks import (
     lab_scale,
 )
 from meanshift_fast._image.colours import to_lab
-from meanshift_fast._image.lattice import SIDE, Lattice, lattice_of
+from meanshift_fast._image.lattice import PAIR_SIDE, Lattice, lattice_of
+from meanshift_fast._image.order import NUMBER, in_blocks
 from meanshift_fast._image.packed import PackedSlabs, packed, unpacked
 from meanshift_fast._image.pipeline import Ascending, Wanted, filtered_of, positions_of
 from meanshift_fast._image.prominence import (
@@ -140,9 +141,10 @@ def run(
 
 
 def _grown(box: Box, halo: NDArray[np.int64], shape: Sequence[int]) -> Box:
-    """A box with a halo, from the begin of a block to the end of one, within the image."""
+    """A box with a halo, from the begin of a pair of blocks to the end of one, within the image."""
+    side = PAIR_SIDE
     return tuple(
-        (max(first - by, 0) // SIDE * SIDE, min(-(-(stop + by) // SIDE) * SIDE, size))
+        (max(first - by, 0) // side * side, min(-(-(stop + by) // side) * side, size))
         for (first, stop), by, size in zip(box, halo.tolist(), shape, strict=True)
     )
 
@@ -311,14 +313,12 @@ def _densities_of_tile(source: Source, box: Box, moves: NDArray[np.int64]) -> De
     """The density of a tile's pixels, 0 where they do not count."""
     reach = np.minimum(source.how.window.reach, source.picture.bands.shape[:3])
     part, lattice, numbers = _arranged(source, box, np.ceil(reach).astype(np.int64) + 1)
-    rows, n_pixels = _counting(part, numbers), numbers.size
-    if not len(rows):
-        return Density(np.zeros(n_pixels), np.zeros(n_pixels, dtype=np.uint16))
+    rows, density = _counting(part, numbers), Density.nothing(numbers.size)
     with borrowed_threads(source.n_jobs):
-        return densities_of(
-            lattice, source.how.window, numbers.ravel()[rows], rows, n_pixels, moves,
-            lambda *_: None,
-        )  # fmt: skip
+        densities_of(
+            lattice, source.how.window, numbers.ravel()[rows], rows, moves, lambda *_: None, density
+        )
+    return density
 
 
 def _is_rim(box: Box, whole: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -1,9 +1,7 @@
 """The window: the sums of the pixels around a position, sixteen at a time.
 
-    boxes of sixteen blocks     outside: passed over     inside: their sums are added
-                                cut: its sixteen pixels are tested
-
-    the test of a pixel:    float32 distance    surely inside | unsure: the float64 test | outside
+    boxes of 2 x 8 blocks       outside: passed over     inside: their sums are added
+                                cut: their pixels are tested (`cut_blocks.py`)
 
 Whether a pixel is inside is decided by one expression in float64, the squares summed axis by axis
 and then band by band, as the plain twin of the tests does. A filter in float32 decides nearly
@@ -16,8 +14,16 @@ pixels have them, are summed exactly.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meanshift_fast._image.cut_blocks import (
+    MAX_GROUPS,
+    MAX_LISTED,
+    Units,
+    center_at,
+    larger,
+    list_group,
+    sum_listed,
+)
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -26,9 +32,7 @@ from meanshift_fast._jit.simd import (
     full,
     item,
     load,
-    load_from,
     load_narrow,
-    lowest,
     mask_of,
     n_set,
     put,
@@ -39,9 +43,7 @@ from meanshift_fast._jit.simd import (
 
 MARGIN = 1e-6  # pixels by which limits are wider than rounding could make them
 LEFT = -1.0  # the weight of a window that holds pixels which are not in memory
-ALL_LANES = (1 << LANES) - 1
-# The lanes of a block in its last two rows and in its odd rows; and the same of its columns.
-ROWS_2, ROWS_1, COLUMNS_2, COLUMNS_1 = 0xFF00, 0xF0F0, 0xCCCC, 0xAAAA
+SECOND_ROW = 0xAAAA  # of sixteen blocks those in the second row
 
 
 class Pixels(NamedTuple):
@@ -56,6 +58,7 @@ class Pixels(NamedTuple):
     n_bands: int
     n_down: int
     n_across: int
+    n_pairs: int
     stride: int
 
 
@@ -63,123 +66,56 @@ class Pixels(NamedTuple):
 def pixels_of(lattice):
     """The pointers of a lattice, which the caller holds."""
     _, n_down, n_across, n_bands, _ = lattice.blocks.shape
-    stride = lattice.boxes.shape[1] * n_down * (n_across + LANES)
+    _, n_planes, n_pairs, n_values = lattice.boxes.shape
     return Pixels(
         flat(lattice.blocks), flat(lattice.narrow), flat(lattice.boxes), flat(lattice.sums),
-        flat(lattice.frame), flat(lattice.filter), n_bands, n_down, n_across, stride,
+        flat(lattice.frame), flat(lattice.filter), n_bands, n_down, n_across, n_pairs,
+        n_planes * n_pairs * n_values,
     )  # fmt: skip
 
 
-@step
-def center_at(n_bands):
-    """The index of the position in a thread's room; the mean follows its 3 + n_bands values."""
-    return LANES * (2 + 2 * n_bands)
-
-
-def room_of(n_bands: int) -> NDArray[np.float64]:
-    """Make the room of a thread: columns, rows, sums of pixels and of blocks; position, mean."""
-    room = np.zeros(LANES * (2 + 2 * n_bands) + 2 * (3 + n_bands))
-    room[: 2 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4)]
-    return room
-
-
-def narrow_room_of(n_bands: int) -> NDArray[np.float32]:
-    """Make its room of float32: columns, rows and boxes of the lanes, zeros, the scaled bands."""
-    room = np.zeros(4 * LANES + n_bands, dtype=np.float32)
-    room[: 3 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4), *range(0, 64, 4)]
-    return room
-
-
 @inlined
-def _larger(a, b):
-    """The larger of two vectors, lane by lane."""
-    return where(a > b, a, b)
-
-
-@inlined
-def _exactly_inside(blocks, at, corner, plane_sq, lengths, is_joint, n_bands, room, center):
-    """The lanes of a block that are inside, by the expression in float64."""
-    down = ((load(room, 1) + corner[0]) - item(room, center + 1)) * item(lengths, 1)
-    across = ((load(room, 0) + corner[1]) - item(room, center + 2)) * item(lengths, 2)
-    distance_sq = (down * down + plane_sq) + across * across
-    if not is_joint:
-        distance_sq = where(distance_sq <= item(lengths, 3), full(0.0), full(np.inf))
-    for band in range(n_bands):
-        away = load_from(blocks, at + LANES * band) - item(room, center + 3 + band)
-        distance_sq = distance_sq + away * away
-    return bits(distance_sq <= (1.0 if is_joint else item(lengths, 4)))
-
-
-@inlined
-def _narrow_distances_sq(narrow, at, down_sq, left, unit, is_within, is_joint, n_bands, scaled):
-    """The squared distances of a block's pixels in float32, in units of the radii.
-
-    Those in space and in range together for a joint window, else the larger of the two.
-    """
-    away = load_narrow(narrow, at) - item(scaled, 4 * LANES)
-    range_sq = away * away
-    for band in range(1, n_bands):
-        away = load_narrow(narrow, at + LANES * band) - item(scaled, 4 * LANES + band)
-        range_sq = range_sq + away * away
-    if is_within:
-        return range_sq
-    across = (load_narrow(scaled, 0) - left) * unit
-    space_sq = across * across + down_sq
-    if is_joint:
-        return space_sq + range_sq
-    return _larger(space_sq, range_sq)
-
-
-@inlined
-def _add_block(pixels, block, at, k, inside, n_bands, room):
-    """Add the bands of the lanes of block k of sixteen that are inside; its sums where all are."""
-    if inside == ALL_LANES:
-        for band in range(n_bands):
-            lane = LANES * (2 + n_bands + band) + k
-            put(room, lane, item(room, lane) + item(pixels.sums, band * pixels.stride + at + k))
-    elif inside != 0:
-        for band in range(n_bands):
-            values = load_from(pixels.blocks, (block * n_bands + band) * LANES)
-            values = where(mask_of(inside), values, full(0.0))
-            store(room, 2 + band, load(room, 2 + band) + values)
-
-
-@inlined
-def _add_whole(pixels, at, whole, n_bands, room):
-    """Add the sums of those of sixteen blocks that are inside; how many, and their indices' sum."""
-    if whole != 0:
-        for band in range(n_bands):
-            values = load_from(pixels.sums, band * pixels.stride + at)
-            values = where(mask_of(whole), values, full(0.0))
-            store(room, 2 + n_bands + band, load(room, 2 + n_bands + band) + values)
-    indices = n_set(whole & 0xAAAA) + 2 * n_set(whole & 0xCCCC)
-    return n_set(whole), indices + 4 * n_set(whole & 0xF0F0) + 8 * n_set(whole & 0xFF00)
-
-
-@inlined
-def _bounds_across(left, unit, near_sq, far_sq, scaled):
-    """Add to squared bounds what sixteen blocks in a row add across, at least and at most."""
+def _bounds_in_space(bounds, left, unit, scaled):
+    """The squared distances in space of sixteen blocks in two rows, at least and at most."""
+    zero, is_second = load_narrow(scaled, 3 * LANES), mask_of(SECOND_ROW)
+    near_sq = where(is_second, zero + bounds[2], zero + bounds[0])
+    far_sq = where(is_second, zero + bounds[3], zero + bounds[1])
     below = load_narrow(scaled, 2 * LANES) - left
     above = (left - 3.0) - load_narrow(scaled, 2 * LANES)
-    zero = load_narrow(scaled, 3 * LANES)
-    near = _larger(_larger(below, above), zero) * unit
-    far_sq = _larger(below * below, above * above) * (unit * unit) + far_sq
+    near = larger(larger(below, above), zero) * unit
+    far_sq = larger(below * below, above * above) * (unit * unit) + far_sq
     return near * near + near_sq, far_sq
 
 
 @inlined
-def _open_and_whole(pixels, at, near_sq, far_sq, n_bands, scaled):
-    """Of sixteen blocks those that a window may reach, and those surely inside, as bits."""
+def _bounds_in_range(pixels, at, near_sq, far_sq, n_bands, scaled):
+    """Add what the boxes of sixteen blocks add in range to squared bounds, at least and at most."""
     zero = load_narrow(scaled, 3 * LANES)
     for band in range(n_bands):
         value = item(scaled, 4 * LANES + band)
         below = load_narrow(pixels.boxes, band * pixels.stride + at) - value
         above = value - load_narrow(pixels.boxes, (n_bands + band) * pixels.stride + at)
-        near = _larger(_larger(below, above), zero)
+        near = larger(larger(below, above), zero)
         near_sq = near * near + near_sq
-        far_sq = _larger(below * below, above * above) + far_sq
-    surely, surely_not = np.float32(item(pixels.filter, 0)), np.float32(item(pixels.filter, 1))
-    return bits(near_sq <= surely_not), bits(far_sq <= surely)
+        far_sq = larger(below * below, above * above) + far_sq
+    return near_sq, far_sq
+
+
+@inlined
+def _reached_and_whole(pixels, at, bounds, left, units, is_joint, n_bands, scaled):
+    """Of sixteen blocks those that a window may reach, those surely inside, as bits.
+
+    And those within the spatial radius of a product window.
+    """
+    near_sq, far_sq = _bounds_in_space(bounds, left, units.across, scaled)
+    if is_joint:
+        near_sq, far_sq = _bounds_in_range(pixels, at, near_sq, far_sq, n_bands, scaled)
+        return bits(near_sq <= units.surely_not), bits(far_sq <= units.surely), 0
+    reached, within = bits(near_sq <= units.surely_not), bits(far_sq <= units.surely)
+    zero = load_narrow(scaled, 3 * LANES)
+    near_sq, far_sq = _bounds_in_range(pixels, at, zero, zero, n_bands, scaled)
+    reached, whole = reached & bits(near_sq <= units.surely_not), bits(far_sq <= units.surely)
+    return reached, whole & within, within
 
 
 @inlined
@@ -199,89 +135,60 @@ def _bounds(center, first, last, unit):
 
 
 @inlined
-def _blocks_within(px, left_sq, unit, is_joint):
-    """The first and the last block of a row with all pixels within the spatial radius."""
-    if is_joint or left_sq <= 0.0:
-        return 1, 0
-    reach = np.sqrt(left_sq) / unit - MARGIN
-    return np.int64(np.ceil((px - reach) / 4.0)), np.int64(np.floor((px + reach - 3.0) / 4.0))
+def _bounds_of_pair(center, y, plane_sq, unit):
+    """The same of both rows of blocks of a pair, from a row of pixels on, with their plane's."""
+    near_a, far_a = _bounds(center, y, y + 3.0, unit)
+    near_b, far_b = _bounds(center, y + 4.0, y + 7.0, unit)
+    return near_a + plane_sq, far_a + plane_sq, near_b + plane_sq, far_b + plane_sq
 
 
 @inlined
-def _inside(pixels, block, corner, plane_sq, down_sq, is_within, lengths, is_joint, n_bands, rooms):
-    """The lanes of a block that are inside, as bits."""
-    room, scaled, center, unit = rooms
-    at, left = block * n_bands * LANES, item(room, center + 2) - corner[1]
-    # Blocks within the spatial radius need no test in space: two calls, because one call with a
-    # variable flag would always make the test.
-    if is_within:
-        distances_sq = _narrow_distances_sq(
-            pixels.narrow, at, down_sq, left, unit, True, is_joint, n_bands, scaled
-        )
-    else:
-        distances_sq = _narrow_distances_sq(
-            pixels.narrow, at, down_sq, left, unit, False, is_joint, n_bands, scaled
-        )
-    surely = bits(distances_sq <= np.float32(item(pixels.filter, 0)))
-    if surely == bits(distances_sq <= np.float32(item(pixels.filter, 1))):
-        return surely
-    return _exactly_inside(
-        pixels.blocks, at, corner, plane_sq, lengths, is_joint, n_bands, room, center
-    )
+def _count_whole(whole, x, y):
+    """The pixels of those of sixteen blocks that are inside, and their sums of rows and columns."""
+    n_blocks = n_set(whole)
+    below = n_set(whole & SECOND_ROW)
+    right = n_set(whole & 0xCCCC) + 2 * n_set(whole & 0xF0F0) + 4 * n_set(whole & 0xFF00)
+    return (
+        16 * n_blocks, n_blocks * (16 * y + 24) + 64 * below, n_blocks * (16 * x + 24) + 64 * right
+    )  # fmt: skip
 
 
 @inlined
-def _add_blocks(pixels, z, down, plane_sq, lengths, is_joint, n_bands, rooms):
-    """Sum the pixels of a row of blocks that are inside; pixels, and sums of rows and columns."""
-    room, scaled, center, narrow_unit = rooms
-    frame, unit, px = pixels.frame, item(lengths, 2), item(room, center + 2)
-    limit_sq, y = item(lengths, 3), float(4 * down)
-    near_y, far_y = _bounds(item(room, center + 1), y, y + 3.0, item(lengths, 1))
-    near_y, far_y = near_y + plane_sq, far_y + plane_sq
-    column, last = _limits(px, np.sqrt(max(limit_sq - near_y, 0.0)) / unit, 0, item(frame, 8) - 1)
-    first_within, last_within = _blocks_within(px, limit_sq - far_y, unit, is_joint)
-    # In float32 the spatial radius is 1, as that of a joint window is in all units.
-    to_one = narrow_unit / unit
-    below = load_narrow(scaled, LANES) - (item(room, center + 1) - y)
-    below = below * (item(lengths, 1) * to_one)
-    down_sq = below * below + plane_sq * (to_one * to_one)
-    row = (z - item(frame, 0)) * pixels.n_down + down - item(frame, 1) // 4
-    across, last = column // 4, last // 4
-    n, rows, columns = 0, 0, 0
-    while across <= last:
-        first = across - item(frame, 2) // 4
-        near_sq, far_sq = load_narrow(scaled, 3 * LANES), load_narrow(scaled, 3 * LANES)
-        if is_joint:
-            near_sq, far_sq = _bounds_across(
-                px - 4.0 * across, narrow_unit, near_sq + near_y, far_sq + far_y, scaled
+def _scan_plane(pixels, z, units, lengths, is_joint, n_bands, rooms):
+    """Sum the pixels of a plane that are inside; pixels, and sums of rows and columns."""
+    room, scaled, center = rooms
+    frame, py, px = pixels.frame, item(room, center + 1), item(room, center + 2)
+    left, row_values = item(frame, 2) >> 2, 2 * pixels.n_across + LANES
+    first_y, last_y = _limits(py, item(lengths, 6), 0, item(frame, 7) - 1)
+    first_x, last_x = _limits(px, item(lengths, 7), 0, item(frame, 8) - 1)
+    n, rows, columns, n_listed, n_groups = 0, 0, 0, 0, 0
+    for pair in range(first_y >> 3, (last_y >> 3) + 1):
+        bounds = _bounds_of_pair(py, 8.0 * pair, units.plane_sq, units.down)
+        first, last = first_x >> 2, last_x >> 2
+        if last - first >= LANES // 2:  # the window is narrower above and below
+            reach_sq = max(1.0 + MARGIN - min(bounds[0], bounds[2]), 0.0)
+            reach = min(np.sqrt(reach_sq) / units.across, item(lengths, 7))
+            low, high = _limits(px, reach, 0, item(frame, 8) - 1)
+            first = max(first, low >> 2)
+            last = max(min(last, high >> 2), first)  # the last pair has the call below
+        row = (z - item(frame, 0)) * pixels.n_pairs + pair - (item(frame, 1) >> 3)
+        upper = (z - item(frame, 0)) * pixels.n_down + 2 * pair - (item(frame, 1) >> 2)
+        for across in range(first, last + 1, LANES // 2):
+            at = row * row_values + 2 * (across - left)
+            reached, whole, within = _reached_and_whole(
+                pixels, at, bounds, px - 4.0 * across, units, is_joint, n_bands, scaled
             )
-        at = row * (pixels.n_across + LANES) + first
-        open_blocks, whole = _open_and_whole(pixels, at, near_sq, far_sq, n_bands, scaled)
-        open_blocks &= (2 << min(last - across, LANES - 1)) - 1
-        whole &= open_blocks
-        if not is_joint:
-            low, high = max(first_within - across, 0), min(last_within - across, LANES - 1)
-            whole &= (2 << high) - (1 << low) if high >= low else 0
-        n_whole, indices = _add_whole(pixels, at, whole, n_bands, room)
-        n += 16 * n_whole
-        rows += n_whole * (64 * down + 24)
-        columns += n_whole * (64 * across + 24) + 64 * indices
-        open_blocks &= ~whole
-        while open_blocks != 0:
-            k = lowest(open_blocks)
-            open_blocks &= open_blocks - 1
-            block, x = row * pixels.n_across + first + k, 4 * (across + k)
-            is_within = first_within <= across + k <= last_within
-            inside = _inside(
-                pixels, block, (y, float(x)), plane_sq, down_sq, is_within, lengths, is_joint,
-                n_bands, rooms,
-            )  # fmt: skip
-            _add_block(pixels, block, at, k, inside, n_bands, room)
-            n_here = n_set(inside)
-            n += n_here
-            rows += n_here * 4 * down + 2 * n_set(inside & ROWS_2) + n_set(inside & ROWS_1)
-            columns += n_here * x + 2 * n_set(inside & COLUMNS_2) + n_set(inside & COLUMNS_1)
-        across += LANES
+            if whole != 0:
+                found = _count_whole(whole, 4 * across, 8 * pair)
+                n, rows, columns = n + found[0], rows + found[1], columns + found[2]
+            group = at, whole, upper * pixels.n_across + across - left, 8 * pair, 4 * across, within
+            n_listed = list_group(reached & ~whole, group, n_listed, n_groups, n_bands, room)
+            n_groups += 1
+            is_last = pair == last_y >> 3 and across + LANES // 2 > last
+            if is_last or n_groups == MAX_GROUPS or n_listed > MAX_LISTED - LANES:
+                found = sum_listed(pixels, n_listed, n_groups, units, lengths, is_joint, rooms)
+                n, rows, columns = n + found[0], rows + found[1], columns + found[2]
+                n_listed, n_groups = 0, 0
     return n, rows, columns
 
 
@@ -294,19 +201,21 @@ def _scan(pixels, lengths, is_joint, n_bands, room, scaled, center):
         store(room, 2 + n_bands + band, full(0.0))
         value = (item(room, center + 3 + band) - item(filter, 3 + band)) * item(filter, 2)
         put(scaled, 4 * LANES + band, value)
-    unit = item(lengths, 2) / (1.0 if is_joint else np.sqrt(item(lengths, 3)))
+    to_one = 1.0 if is_joint else 1.0 / np.sqrt(item(lengths, 3))
+    surely, surely_not = np.float32(item(filter, 0)), np.float32(item(filter, 1))
     n, planes, rows, columns = 0, 0, 0, 0
     first_z, last_z = _limits(item(room, center), item(lengths, 5), 0, item(frame, 6) - 1)
-    first_y, last_y = _limits(item(room, center + 1), item(lengths, 6), 0, item(frame, 7) - 1)
     for z in range(first_z, last_z + 1):
         away = (z - item(room, center)) * item(lengths, 0)
-        for down in range(first_y // 4, last_y // 4 + 1):
-            n_here, rows_here, columns_here = _add_blocks(
-                pixels, z, down, away * away, lengths, is_joint, n_bands,
-                (room, scaled, center, unit),
-            )  # fmt: skip
-            n, planes = n + n_here, planes + n_here * z
-            rows, columns = rows + rows_here, columns + columns_here
+        units = Units(
+            away * away * (to_one * to_one), away * away, item(lengths, 1) * to_one,
+            item(lengths, 2) * to_one, surely, surely_not,
+        )  # fmt: skip
+        n_here, rows_here, columns_here = _scan_plane(
+            pixels, z, units, lengths, is_joint, n_bands, (room, scaled, center)
+        )
+        n, planes = n + n_here, planes + n_here * z
+        rows, columns = rows + rows_here, columns + columns_here
     return n, planes, rows, columns
 
 
