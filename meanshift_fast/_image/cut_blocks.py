@@ -81,17 +81,17 @@ def room_of(n_bands: int) -> NDArray[np.float64]:
     """Make the room of a thread.
 
     Columns, rows, sums of pixels and of blocks; position, mean; listed blocks, the lanes of those
-    that are cut, groups.
+    that are cut, groups; and what keeps the next thread's on other cache lines.
     """
     n_listed = 2 * MAX_LISTED + GROUP_VALUES * MAX_GROUPS
-    room = np.zeros(LANES * (2 + 2 * n_bands) + 2 * (3 + n_bands) + n_listed)
+    room = np.zeros(LANES * (3 + 2 * n_bands) + 2 * (3 + n_bands) + n_listed)
     room[: 2 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4)]
     return room
 
 
 def narrow_room_of(n_bands: int) -> NDArray[np.float32]:
     """Make its room of float32: columns, rows and boxes of the lanes, zeros, the scaled bands."""
-    room = np.zeros(4 * LANES + n_bands, dtype=np.float32)
+    room = np.zeros(6 * LANES + n_bands, dtype=np.float32)  # the last keep threads apart
     room[: 2 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4)]
     room[2 * LANES : 3 * LANES] = np.repeat(range(0, 32, 4), 2)
     return room
