@@ -88,6 +88,20 @@ def test_the_filter_in_float32_decides_nothing_that_float64_would_not(image, ban
     np.testing.assert_allclose(filtered, ends[..., 2:], rtol=1e-12, atol=1e-9 * band)
 
 
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize("shape", [(12, 16), (17, 8), (9, 17)])
+def test_nothing_beyond_the_image_pulls_where_float32_has_no_digits(shape, window):
+    image = np.zeros((*shape, 1))
+    image[0, 0] = 1e100
+    how = {"window": window, "max_iter": 4}
+    ends = naive_image.endpoints(image, 3.0, 1e-3, **how)
+    filtered, positions = mean_shift_filter(
+        image, 3.0, 1e-3, convert2lab=False, return_positions=True, **how
+    )
+    np.testing.assert_allclose(filtered, ends[..., 2:], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(positions, ends[..., :2], rtol=0, atol=1e-9)
+
+
 @cases
 def test_labels_and_twin_agree(image, space, band, how):
     rules = {"min_size": 5, "merge": 0.4, "connectivity": 2}

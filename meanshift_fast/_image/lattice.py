@@ -20,7 +20,8 @@ from meanshift_fast._jit.simd import LANES
 SIDE = 4  # pixels; the sixteen pixels of a block are the lanes of a vector
 PAIR_SIDE = 2 * SIDE  # of two rows of blocks, which are read together
 BLOCK_PIXELS = 1 << 16  # pixels that are converted at once
-FARTHEST = 1e18  # range radii from the middle that float32 can square
+MAX_SINGLE = float(np.finfo(np.float32).max)
+FARTHEST = 1e15  # range radii from the middle: float32 can add squares of thousands of bands
 
 
 class Window(NamedTuple):
@@ -165,7 +166,8 @@ def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any
     Bands about their middles, at most m range radii away, and the position's are rounded to
     float32 with errors of at most m 2^-24 each; e = m 2^-22 bounds a difference's error with room
     to spare. A distance of 1 is then wrong by at most 2 e sqrt(n) + e^2 n, and by the rounding of
-    the sum. In space the same holds for offsets of a reach and a block.
+    the sum. In space the same holds for offsets of a reach and a block. A filter without digits
+    leaves out what is infinite, and nothing else.
     """
     n_planes, n_down, n_across, n_bands, _ = blocks.shape
     flat_blocks = blocks.reshape(-1, n_bands, LANES)
@@ -187,7 +189,7 @@ def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any
     tolerance = (2.0 * error * np.sqrt(n_bands + 3.0) + error * error * (n_bands + 3.0)) + (
         n_bands + 8.0
     ) * 2.0**-22
-    limits = (1.0 - tolerance, 1.0 + tolerance) if tolerance < 0.5 else (-1.0, np.inf)
+    limits = (1.0 - tolerance, 1.0 + tolerance) if tolerance < 0.5 else (-1.0, MAX_SINGLE)
     narrow = np.empty(blocks.shape, dtype=np.float32)
     in_pairs = n_planes, -(-n_down // 2), n_across + LANES // 2, 2
     boxes = np.full((2 * n_bands, *in_pairs), np.inf, dtype=np.float32)

@@ -24,6 +24,7 @@ from meanshift_fast._image.cut_blocks import (
     list_group,
     sum_listed,
 )
+from meanshift_fast._image.lattice import FARTHEST
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -200,7 +201,7 @@ def _scan(pixels, lengths, is_joint, n_bands, room, scaled, center):
         store(room, 2 + band, full(0.0))
         store(room, 2 + n_bands + band, full(0.0))
         value = (item(room, center + 3 + band) - item(filter, 3 + band)) * item(filter, 2)
-        put(scaled, 4 * LANES + band, value)
+        put(scaled, 4 * LANES + band, min(max(value, -FARTHEST), FARTHEST))
     to_one = 1.0 if is_joint else 1.0 / np.sqrt(item(lengths, 3))
     surely, surely_not = np.float32(item(filter, 0)), np.float32(item(filter, 1))
     n, planes, rows, columns = 0, 0, 0, 0
