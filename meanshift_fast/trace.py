@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -166,6 +166,17 @@ class Trace:
         """Write how many trajectories there are and how long the longest is."""
         longest = max(len(shifts) for shifts in self.shifts)
         return f"<Trace: {len(self.shifts)} starting point(s), at most {longest} shift(s)>"
+
+    def _in_degrees(self) -> Trace:
+        """The same in degrees, for the words of tables that were in degrees."""
+        return replace(
+            self,
+            positions=[np.degrees(positions) for positions in self.positions],
+            shifts=[np.degrees(shifts) for shifts in self.shifts],
+            bandwidth=math.degrees(self.bandwidth),
+            weights=self.weights[:0],
+            metric="euclidean",
+        )
 
     def __str__(self) -> str:
         """Write the trajectories, a line a step."""

@@ -29,9 +29,9 @@ import marshal, os, signal, socket, sys
 
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-asked = marshal.dumps((sys.argv[1:], os.getcwd(), dict(os.environ)))
-socket.send_fds(server, [len(asked).to_bytes(8, "little")], [0, 1, 2])
-server.sendall(asked)
+request = marshal.dumps((sys.argv[1:], os.getcwd(), dict(os.environ)))
+socket.send_fds(server, [len(request).to_bytes(8, "little")], [0, 1, 2])
+server.sendall(request)
 answers = server.makefile("rb")
 pid = int(answers.readline())
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -43,6 +43,8 @@ sys.exit(int(answers.readline()))
 @contextmanager
 def served():
     """The path of an executable that is the command, in forks of a process that starts now."""
+    import meanshift_fast  # this tree's, which the server serves
+
     folder = Path(tempfile.mkdtemp())  # the address of a socket may have 100 characters
     (folder / "bin").mkdir()
     server, client = folder / "meanshift-fast", folder / "bin" / "meanshift-fast"
@@ -55,6 +57,7 @@ def served():
         process = subprocess.Popen(
             [sys.executable, server, str(listener.fileno())], pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(Path(meanshift_fast.__file__).parents[1])},
         )  # fmt: skip
     try:
         yield client
@@ -65,14 +68,14 @@ def served():
 
 
 def fork():
-    """Fork, with threads of NumPy's libraries, which know of it."""
+    """Fork beside threads of NumPy's libraries, which are made for it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
 def forked(listener):
-    """Fork a process for each client; return in it: what the client asks for."""
+    """Fork a process for each client; return in it the streams and the request of the client."""
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:  # the tests have ended
@@ -81,18 +84,18 @@ def forked(listener):
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none is waited for
         if not fork():
             listener.close()
-            return attended(client)
+            return started(client)
         client.close()
 
 
-def attended(client):
+def started(client):
     """Fork the process of a client, return in it; give the client its number and exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     size, streams, _, _ = socket.recv_fds(client, 8, 3)
-    asked = client.makefile("rb").read(int.from_bytes(size, "little"))
+    request = client.makefile("rb").read(int.from_bytes(size, "little"))
     if not (pid := fork()):
         client.close()
-        return streams, *marshal.loads(asked)
+        return streams, *marshal.loads(request)
 
     def end_with_the_client():
         client.recv(1)

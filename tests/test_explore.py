@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from argparse import Namespace
 from contextlib import contextmanager
 from urllib.parse import urljoin
 
@@ -22,6 +23,7 @@ from tornado.websocket import websocket_connect
 import meanshift_fast.explore
 from meanshift_fast import MeanShift
 from meanshift_fast._cli.main import main
+from meanshift_fast._cli.places import in_engine_units
 from meanshift_fast._explore.figures import MAX_BARS
 from meanshift_fast._explore.rows import rows_of
 from meanshift_fast._explore.themes import DARK, LIGHT, TEMPLATE
@@ -265,6 +267,18 @@ def test_a_click_draws_a_trajectory_step_by_step(shown):
     np.testing.assert_allclose(np.hypot(x - found.path[-1, 0], y - found.path[-1, 1]), 2.5)
     view.controls.step.value = 1
     assert len(view.map.path.data["x"]) == 2
+
+
+def test_the_trajectory_of_a_table_in_degrees_is_written_in_degrees(shown, tmp_path):
+    np.save(tmp_path / "places.npy", demo_table() + np.array([45.0, 0.0]))
+    options = Namespace(degrees=True, metric="haversine", bandwidth=2.5)
+    table = in_engine_units(options, open_table(tmp_path / "places.npy"))
+    view = shown(table, metric="haversine", bandwidth=options.bandwidth)
+    view.map.figure._trigger_event(Tap(view.map.figure, x=3.5, y=49.5))
+    settled(view)
+    text = view.controls.steps.text
+    assert "Select the point [49.5, 3.5]" in text
+    assert "within the bandwidth, 2.5." in text
 
 
 def test_menus_choose_what_is_across_and_up(shown):

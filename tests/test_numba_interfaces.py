@@ -204,7 +204,9 @@ def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(broke
     assert len(code) == len(indexes) > 0
 
 
-def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_warning(broken):
+def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_bins_and_labels_with_a_warning(
+    broken,
+):
     X, found = TABLES["loops"], np.load(broken["loops"] / "found.npz")
     assert np.array_equal(found["labels"], load_model(broken["loops"] / "model").predict(X))
     assert np.array_equal(found["bins"], get_bin_seeds(X, 2.0))

@@ -9,7 +9,6 @@ import argparse
 import math
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -169,14 +168,4 @@ def bandwidth_text(arguments: Namespace, bandwidth: Any) -> str:
 
 def traced_text(arguments: Namespace, traced: Trace) -> str:
     """A trace in words, in degrees where the table was in degrees."""
-    if not _are_degrees(arguments):
-        return str(traced)
-    shown = replace(
-        traced,
-        positions=[np.degrees(positions) for positions in traced.positions],
-        shifts=[np.degrees(shifts) for shifts in traced.shifts],
-        bandwidth=math.degrees(traced.bandwidth),
-        weights=traced.weights[:0],
-        metric="euclidean",
-    )
-    return str(shown)
+    return str(traced._in_degrees() if _are_degrees(arguments) else traced)

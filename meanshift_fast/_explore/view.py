@@ -228,7 +228,10 @@ class View:
 
     def _show_trajectory(self, found: Any) -> None:
         nearest = "" if found.row is None else f"Row {found.row} is drawn nearest to the click.\n"
-        self.controls.steps.text = nearest + str(found.traced)
+        source, traced = self.session.rows.source, found.traced
+        if source is not None and source.in_degrees:
+            traced = traced._in_degrees()
+        self.controls.steps.text = nearest + str(traced)
         self.controls.tabs.active = 0
         self._stop_stepping()
         last = len(found.path) - 1
