@@ -148,6 +148,7 @@ def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
 # A real Ctrl-C in each of the longest stages, which would go on for seconds or for minutes.
 
 NOISE = RNG.standard_normal((120_000, 48))
+NARROW = RNG.standard_normal((120_000, 40))
 MANY = RNG.standard_normal((3_000_000, 2))
 LONG = {  # what is reported before the stage, the modules whose chunks it is, table and fit
     "bandwidth": ("bandwidth", {kth_neighbors, blas}, NOISE, {}),
@@ -162,7 +163,10 @@ LONG = {  # what is reported before the stage, the modules whose chunks it is, t
         "modes", {modes}, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": MANY[:2_000_000]},
     ),
     "labels": (
-        "labels", {labels}, NOISE, {"bandwidth": 1e-3, "seeds": NOISE[:60_000], "max_iter": 0},
+        "labels", {labels}, NARROW, {"bandwidth": 1e-3, "seeds": NARROW[:60_000], "max_iter": 0},
+    ),
+    "labels by products": (
+        "labels", {blas}, NOISE, {"bandwidth": 1e-3, "seeds": NOISE[:60_000], "max_iter": 0},
     ),
 }  # fmt: skip
 
