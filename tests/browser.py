@@ -13,7 +13,7 @@ WORDS = "return Bokeh.documents[0].get_model_by_name(arguments[0]).text"
 
 @contextmanager
 def opened(url, *, width=1400, height=900, dark=False):
-    """Open a page in a new browser; its console must stay without errors, and Bokeh's warnings."""
+    """Open a page in a new browser; its console must stay without errors."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in (
@@ -33,9 +33,7 @@ def opened(url, *, width=1400, height=900, dark=False):
         )
         driver.get(url)
         yield driver
-        lines = driver.get_log("browser")
-        assert [line for line in lines if line["level"] == "SEVERE"] == []
-        warnings = [line for line in lines if line["level"] == "WARNING"]
-        assert [line for line in warnings if "[bokeh" in line["message"]] == []
+        errors = [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]
+        assert errors == []
     finally:
         driver.quit()
