@@ -21,7 +21,7 @@ from meanshift_fast._cluster.model import (
     bandwidth_of,
     drop_references,
     fitted,
-    keep,
+    forget,
     kept_of,
     refer_to,
     settings_of,
@@ -354,9 +354,7 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
             adopt(self, fitted(self, table, weights))
             refer_to(self, table, weights)
         except BaseException:
-            # No model is left: the old one, of other columns, would be read beyond its end.
-            self.__dict__.pop("cluster_centers_", None)
-            keep(self, None)
+            forget(self)
             raise
         return self
 

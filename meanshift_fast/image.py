@@ -238,7 +238,8 @@ def mean_shift_segment(
     Raises
     ------
     ValueError
-        As :func:`mean_shift_filter`, and "connectivity must ...".
+        As :func:`mean_shift_filter`, "connectivity must ...", and where the magnitudes of all
+        values add up to more than 4e12 range radii.
     ImportError
         Where colours are to be converted and scikit-image is not installed.
 

@@ -3,6 +3,7 @@
 import sys
 import tracemalloc
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -100,6 +101,31 @@ def test_nothing_beyond_the_image_pulls_where_float32_has_no_digits(shape, windo
     )
     np.testing.assert_allclose(filtered, ends[..., 2:], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(positions, ends[..., :2], rtol=0, atol=1e-9)
+
+
+def step_with_an_island(base):
+    """Two halves ten apart, and a small region that is nearer to the right one."""
+    image = np.full((40, 40), base)
+    image[:, 20:] += 10.0
+    image[18:20, 19:22] = base + 7.0
+    return image
+
+
+@pytest.mark.parametrize("base", [0.0, 1e6, -1e9])
+def test_means_of_large_values_are_compared_exactly(base):
+    labels = mean_shift_segment(step_with_an_island(base), 2, 1.0, channel_axis=None)
+    np.testing.assert_array_equal(np.unique(labels[18:20, 19:22]), labels[0, 39])
+    assert labels.max() == 2
+
+
+@pytest.mark.parametrize("chunks", [None, (40, 10)], ids=["in memory", "tiles"])
+def test_values_too_large_for_sums_are_refused_with_the_remedy(chunks):
+    image = step_with_an_island(1.7e9 if chunks is None else 2.6e9)
+    if chunks:
+        image[:, :10] = -image[:, :10]  # no tile is too large alone
+        image = da.from_array(image, chunks=chunks)
+    with pytest.raises(ValueError, match=r"must be at most 4.4e\+12 range_radius.*subtract"):
+        np.asarray(mean_shift_segment(image, 2, 1.0 / 1.7, channel_axis=None))
 
 
 @cases

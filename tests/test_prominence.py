@@ -303,6 +303,15 @@ def test_after_a_refit_that_failed_no_rows_of_basins_are_left():
             call(np.zeros((1, 5)))
 
 
+def test_after_a_refit_that_failed_centres_set_by_hand_label_alone():
+    model = MeanShift(bandwidth=0.5, min_prominence=0.3).fit(SMALL)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.full((3, 2), np.nan))
+    model.cluster_centers_ = np.array([[0.0, 0.0], [4.0, 4.0]])  # by hand
+    assert model.predict([[0.1, 0.0], [3.0, 3.5]]).tolist() == [0, 1]
+    assert not hasattr(model, "modes_")
+
+
 def test_models_of_streams_and_files_have_densities_where_basins_need_rows(tmp_path):
     words = {"bandwidth": 0.5, "assign": "basin"}
     path = tmp_path / "a.model"

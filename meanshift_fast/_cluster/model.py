@@ -94,14 +94,9 @@ def fitted(
         settings = settings._replace(bandwidth=bandwidth)
     with reporting(model.progress) as report:
         return pipeline.fit(
-            table,
-            settings,
-            weights=weights,
-            widths=widths,
-            entered=entered,
-            trees=trees,
+            table, settings, weights=weights, widths=widths, entered=entered, trees=trees,
             report=report,
-        )
+        )  # fmt: skip
 
 
 def adopt(model: Any, found: Fit) -> None:
@@ -164,6 +159,14 @@ def refer_to(model: Any, table: NDArray[Any], weights: NDArray[np.float64]) -> N
     """Refer to the rows of a fit, without a copy, where the model keeps none to label by basin."""
     if "_kept_points" not in vars(model):
         vars(model).update(zip(REFERENCES, (table, weights), strict=True))
+
+
+def forget(model: Any) -> None:
+    """Leave no fit: of other columns than X now has, it would be read beyond its end."""
+    vars(model).pop("cluster_centers_", None)
+    keep(model, None)
+    keep_shapes(model, None)
+    drop_references(model)
 
 
 def drop_references(model: Any) -> None:

@@ -166,8 +166,8 @@ def _inside(pixels, block, corner, units, is_within, lengths, is_joint, n_bands,
 def _test_listed(pixels, n_listed, units, lengths, is_joint, n_bands, rooms):
     """Test the pixels of listed blocks; those inside, sums of rows and columns, blocks to add.
 
-    The blocks of which some lanes are inside replace those that are listed, with their lanes; of
-    a block that is all inside its group takes note.
+    The blocks of which some lanes are inside replace those that are listed, with their lanes; a
+    block that is all inside is marked in its group.
     """
     room = rooms[0]
     patterns, lists = bit_patterns(room), _lists_at(n_bands)

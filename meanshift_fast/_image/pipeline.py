@@ -83,8 +83,10 @@ def run(
         if joining is not None and joining.min_prominence > 0.0:
             moves = half_of_neighbors(picture.n_space, joining.connectivity)
             density = Density.nothing(len(endpoints))
-            for slab, heard in _slabs_of(picture, report):
-                densities_of(lattice, how.window, slab.numbers, slab.numbers, moves, heard, density)
+            for slab, slab_report in _slabs_of(picture, report):
+                densities_of(
+                    lattice, how.window, slab.numbers, slab.numbers, moves, slab_report, density
+                )
         del lattice
         if joining is not None:
             report(0, 1, "labels")
@@ -163,7 +165,7 @@ def endpoints_of(
     if joining is not None:
         links = unjoined(n_pixels, picture.mask)
     last = np.empty((0, n_space + n_bands))
-    for slab, heard in _slabs_of(picture, report):
+    for slab, slab_report in _slabs_of(picture, report):
         first, endpoints = 0, kept
         if not wanted.positions:
             first = slab.start - len(last)
@@ -171,7 +173,7 @@ def endpoints_of(
             endpoints[: len(last)] = last
         follow(
             lattice, how.window, slab.numbers, slab.numbers - NUMBER(first), endpoints,
-            tol=how.tol, max_iter=how.max_iter, report=heard,
+            tol=how.tol, max_iter=how.max_iter, report=slab_report,
         )  # fmt: skip
         own = endpoints[slab.start - first : slab.stop - first]
         if how.window.is_joint:

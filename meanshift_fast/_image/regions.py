@@ -19,6 +19,7 @@ from meanshift_fast._jit.simd import flat, put
 from meanshift_fast._jit.union_find import root_of
 
 MEAN_STEPS = float(1 << 20)  # of a range radius
+MAX_TOTAL = float(1 << 42)  # range radii, of all values: half of what int64 holds in such steps
 MASKED = -1  # the region of a pixel that does not count
 REGION = np.int32  # the number of a region
 
@@ -121,14 +122,31 @@ def _number(links):
 
 @serial
 def _measure(bands, first_band, per_step, regions, sizes, sums):
-    """Count the pixels of each region, and add up their bands, columns from ``first_band`` on."""
+    """Count the pixels of each region, and add up their bands, columns from ``first_band`` on.
+
+    Returns the sum of all magnitudes in range radii.
+    """
+    total = 0.0
     for pixel in range(regions.shape[0]):
         region = regions[pixel]
         if region != MASKED:
             sizes[region] += 1
             for band in range(sums.shape[1]):
-                value = bands[pixel, first_band + band] / per_step * MEAN_STEPS
-                sums[region, band] += np.int64(np.rint(value))
+                value = bands[pixel, first_band + band] / per_step
+                total += abs(value)
+                if total <= MAX_TOTAL:
+                    sums[region, band] += np.int64(np.rint(value * MEAN_STEPS))
+    return total
+
+
+def check_total(total: float) -> None:
+    """Refuse values whose sums int64 does not hold."""
+    if not total <= MAX_TOTAL:
+        raise ValueError(
+            f"the magnitudes of image, of all pixels together, must be at most {MAX_TOTAL:.3g} "
+            f"range_radius, got {total:.3g}; subtract an offset from its bands, or give a larger "
+            "range_radius"
+        )
 
 
 class Joining(NamedTuple):
@@ -227,11 +245,16 @@ def measured(
         Pixels of each.
     sums : int64 array of shape (n_regions, n_bands)
         The bands of its endpoints, in MEAN_STEPS of the range radius.
+
+    Raises
+    ------
+    ValueError
+        Where values are too large for that.
     """
     sizes = np.zeros(_number(links), dtype=links.dtype)
     sums = np.zeros((len(sizes), bands.shape[1] - first_band), dtype=np.int64)
     regions = links.astype(REGION, copy=False)
-    _measure(bands, first_band, joining.window.range_radius, regions, sizes, sums)
+    check_total(_measure(bands, first_band, joining.window.range_radius, regions, sizes, sums))
     return regions, sizes, sums
 
 

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from meanshift_fast._image.regions import (
     MASKED,
+    MEAN_STEPS,
     REGION,
+    check_total,
     count_type,
     link,
     neighbor_of,
@@ -108,10 +110,13 @@ def _rank(regions, first, stop, ranks, n_ranks, sizes):
 
 @serial
 def _add_up(groups, sums, group_sums):
-    """Add the sums of regions to those of the groups that they are in."""
+    """Add the sums of regions to those of the groups that they are in; all their magnitudes."""
+    total = 0.0
     for region in range(groups.shape[0]):
         for band in range(sums.shape[1]):
             group_sums[groups[region], band] += sums[region, band]
+            total += abs(sums[region, band])
+    return total
 
 
 def _ranks_of(slabs: Slabs, sizes: NDArray[Any]) -> NDArray[np.int32]:
@@ -149,11 +154,12 @@ def contracted(
     ranks = _ranks_of(slabs, sizes)
     slabs.renumber(ranks)
     _renumber(groups, ranks)
-    start, added = 0, None
+    start, added, total = 0, None, 0.0
     for part in sums:
         if added is None:
             added = np.zeros((n_groups, part.shape[1]), dtype=np.int64)
-        _add_up(groups[start : start + len(part)], part, added)
+        total += _add_up(groups[start : start + len(part)], part, added)
+        check_total(total / MEAN_STEPS)
         start += len(part)
     assert added is not None
     return sizes, added

@@ -28,7 +28,7 @@ from meanshift_fast._index.newton import (
     SHIFT_TOLERANCE,
 )
 from meanshift_fast._index.sigma_points import find_sigma_points
-from meanshift_fast._index.singles import UNIT_ROUNDOFF
+from meanshift_fast._index.singles import DOUBLE_ROUNDOFF, UNIT_ROUNDOFF
 from meanshift_fast._jit.blas import run_tasks
 from meanshift_fast._jit.compiler import serial
 from meanshift_fast._jit.simd import (
@@ -48,7 +48,6 @@ from meanshift_fast._jit.simd import (
 BLOCK_VALUES = 1 << 20  # weights of a block: 8 MB
 ROWS_AT_ONCE = 256  # whose weighted sum may be float32
 FIRST_CHUNK_PRODUCTS = 1 << 32  # multiplied and added in the first chunk, at most
-DOUBLE_ROUNDOFF = 2.0**-53
 
 # Types of the two products, the fastest first; and bounds of what they serve.
 _TYPES = {

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.kth_select import kth_sq, select_weighted
-from meanshift_fast._index.singles import ROUNDING, VANISHING, error_of, padded, singles_of
+from meanshift_fast._index.singles import VANISHING, error_of, padded, rounding_of, singles_of
 from meanshift_fast._jit.blas import run_tasks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.simd import (
@@ -117,7 +117,7 @@ def kth_distances(
     most_sq, unit = float(norms_sq.max()), singles.scale * singles.scale
     norms_sq[n_samples:] = np.inf
     errors = 2.0 * error_of(n_features) * np.sqrt(most_sq) * singles.norms[:n_samples]
-    errors += 4.0 * ROUNDING * most_sq + 2.0 * VANISHING * n_features / unit
+    errors += 4.0 * rounding_of(n_features) * most_sq + 2.0 * VANISHING * n_features / unit
     lane_weights = np.zeros(padded(n_samples))
     lane_weights[:n_samples] = weights if weights.size else 1.0
     bracket = (0.0, 4.1 * most_sq, float(lane_weights.sum()))

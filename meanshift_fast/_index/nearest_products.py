@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from meanshift_fast._index.singles import (
     MAX_COORDINATE,
     MAX_FEATURES,
-    ROUNDING,
     VANISHING,
     Singles,
     error_of,
+    rounding_of,
     scale_of,
     singles_of,
 )
@@ -47,7 +47,6 @@ MIN_MODES = 64
 MIN_VALUES = 1 << 27  # rows times modes times features
 BLOCK_VALUES = 1 << 18  # products of a block: 1 MB
 FIRST_CHUNK_PRODUCTS = 1 << 33  # multiplied and added in the first chunk, at most
-DOUBLE_ROUNDOFF = 2.0**-53
 N_PROBED = 64
 MAX_MEASURED_SHARE = 0.05  # of the modes, a row: more take longer than to measure all in lanes
 # Of the time to measure a mode, as `nearest.py` counts it.
@@ -78,8 +77,7 @@ class ModeProducts(NamedTuple):
         """Convert modes of any number."""
         middle = modes.mean(axis=0)
         singles = singles_of(modes, middle)
-        half = 0.5 * singles.norms * singles.norms
-        half[len(modes) :] = np.inf
+        half = singles.half_squares(len(modes))
         return cls(np.ascontiguousarray(modes), middle, singles, half)
 
 
@@ -210,8 +208,9 @@ def _label_some(
     np.multiply(away, scale, out=narrow, casting="same_kind")
     np.dot(narrow, modes.singles.values.T, out=made)
     unit, most = scale * modes.singles.scale, float(modes.singles.norms.max())
-    rounding = max(ROUNDING, 2.0 * (n_features + 8) * DOUBLE_ROUNDOFF)
-    offsets = rounding * (norms * norms + most * most) + VANISHING * n_features / unit
+    offsets = (
+        rounding_of(n_features) * (norms * norms + most * most) + VANISHING * n_features / unit
+    )
     return int(
         _label_block(
             made, unit, modes.half, modes.singles.norms, error_of(n_features) * norms, offsets,

@@ -14,12 +14,12 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index.box_distances import distances_sq, gap_and_span, gaps_sq
+from meanshift_fast._index.box_distances import box_gaps_sq, distances_sq, gaps_sq
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.traversal import STACK_BLOCKS, push_children
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, step
-from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, store
+from meanshift_fast._jit.simd import LANES, bits, flat, item, load, lowest, put, store
 
 MIXED, ABSENT = -1.0, -2.0  # labels of nodes: of several basins, and where there is no child
 TASK_LEAVES = 16
@@ -68,21 +68,15 @@ def _is_beside(tree, of_children, block, lane, n_features, edges, stack):
     for f in range(n_features):
         low = item(lower, (block * n_features + f) * LANES + lane)
         high = item(upper, (block * n_features + f) * LANES + lane)
-        put(edges, f, low)
-        put(edges, n_features + f, high)
+        put(edges[0], f, low)
+        put(edges[1], f, high)
         width_sq += (high - low) * (high - low)
     put(stack, 0, 0)
     waiting = 1
     while waiting > 0:
         waiting -= 1
         at = item(stack, waiting)
-        gap_sq = full(0.0)
-        for f in range(n_features):
-            gap, _ = gap_and_span(
-                load(lower, at * n_features + f), load(upper, at * n_features + f),
-                item(edges, f), item(edges, n_features + f),
-            )  # fmt: skip
-            gap_sq = gap_sq + gap * gap
+        gap_sq = box_gaps_sq(lower, upper, at, n_features, *edges)
         others = bits(gap_sq <= width_sq) & ~_equals(labels, at, own)
         if others == 0:
             continue
@@ -96,13 +90,13 @@ def _is_beside(tree, of_children, block, lane, n_features, edges, stack):
 def _mark_leaves(tree, of_children, first, n_leaves, is_beside):
     for task in prange((n_leaves + TASK_LEAVES - 1) // TASK_LEAVES):
         start = np.int64(task) * TASK_LEAVES
-        edges = empty_floats(2 * tree.lower.shape[1])
+        low, high = empty_floats(tree.lower.shape[1]), empty_floats(tree.lower.shape[1])
         stack = empty_integers(STACK_BLOCKS)
         for leaf in range(start, min(start + TASK_LEAVES, n_leaves)):
             block = tree.n_upper + (first + leaf) // LANES
             is_beside[leaf] = _is_beside(
                 tree, of_children, block, (first + leaf) % LANES, tree.lower.shape[1],
-                flat(edges), flat(stack),
+                (flat(low), flat(high)), flat(stack),
             )  # fmt: skip
 
 

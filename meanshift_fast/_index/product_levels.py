@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.ball_sums import sum_all
-from meanshift_fast._index.singles import ROUNDING, Singles, error_of, is_single, singles_of
+from meanshift_fast._index.singles import Singles, error_of, is_single, rounding_of, singles_of
 from meanshift_fast._jit.blas import blas_alone
 
 HEAD_AXES = (16, 64)
@@ -136,11 +136,13 @@ def _worth(shares: list[float], counts: tuple[int, ...], n_features: int) -> lis
     return worth
 
 
-def _bounds_of_rest(norms: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
+def _bounds_of_rest(
+    norms: NDArray[np.float64], along: NDArray[np.float64], rounding: float
+) -> NDArray[np.float64]:
     """Bound what rows or positions have off some axes."""
     norms_sq = norms * norms
     off_sq = norms_sq - np.einsum("ij,ij->i", along, along)
-    rest: NDArray[np.float64] = np.sqrt(np.maximum(off_sq, 0.0) + ROUNDING * norms_sq)
+    rest: NDArray[np.float64] = np.sqrt(np.maximum(off_sq, 0.0) + rounding * norms_sq)
     return rest
 
 
@@ -186,13 +188,14 @@ def heads(
         for start in range(0, n_samples, HEAD_BLOCK_ROWS):
             block = table.points[start : start + HEAD_BLOCK_ROWS] - table.middle
             np.dot(block, axes, out=rows_along[start : start + len(block)])
+    rounding = rounding_of(n_features)
     return [
         Level(
             (rows_along[:, :n] * table.singles.scale).astype(np.float32),
             (along[:, :n] * scale).astype(np.float32),
             table.singles.scale * scale,
-            _bounds_of_rest(table.singles.norms, rows_along[:, :n]),
-            _bounds_of_rest(norms, along[:, :n]),
+            _bounds_of_rest(table.singles.norms, rows_along[:, :n], rounding),
+            _bounds_of_rest(norms, along[:, :n], rounding),
             error_of(n),
         )
         for n in counts

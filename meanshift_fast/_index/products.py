@@ -29,7 +29,7 @@ from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.equal_rows import find_repeats
 from meanshift_fast._index.moment_tree import build
 from meanshift_fast._index.product_levels import MAX_MEASURED_SHARE, Level, ProductTable, heads
-from meanshift_fast._index.singles import ROUNDING, VANISHING, error_of, scale_of
+from meanshift_fast._index.singles import VANISHING, error_of, rounding_of, scale_of
 from meanshift_fast._input.scaling import FLAT_MOST, readonly
 from meanshift_fast._jit.blas import run_tasks
 from meanshift_fast._jit.chunks import chunks
@@ -47,14 +47,19 @@ MAX_REACH_IN_RADII = 1e3  # of a table whose sums outside are subtracted from th
 
 
 def _thresholds(
-    norms: NDArray[np.float64], radius: float, most: float, error: float, vanishing: float
+    norms: NDArray[np.float64],
+    radius: float,
+    most: float,
+    error: float,
+    rounding: float,
+    vanishing: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The least and the largest product that leaves a row of norm ``most`` on the sphere open.
 
     ``norms`` are those of the positions, and of the products half the row's square is subtracted.
     """
     threshold = 0.5 * (norms * norms - radius * radius)
-    slack = error * most * norms + ROUNDING * (norms * norms + most * most + radius * radius)
+    slack = error * most * norms + rounding * (norms * norms + most * most + radius * radius)
     slack += vanishing
     # Beyond all rows: so far away that float32 might overflow.
     is_far = norms > (most + radius) * (1.0 + 1e-9)
@@ -64,13 +69,6 @@ def _thresholds(
     )
 
 
-def _half_squares(table: ProductTable) -> NDArray[np.float64]:
-    """Half of the rows' squared norms; infinite where no row is."""
-    half = 0.5 * table.singles.norms * table.singles.norms
-    half[len(table.points) :] = np.inf
-    return half
-
-
 # Every row.
 
 
@@ -78,7 +76,7 @@ def _settle_rows(table: ProductTable, radius: float, masks: NDArray[np.uint16]) 
     """Write the bits of the rows' own balls: tiles above the diagonal, each with its mirror."""
     singles, radius_sq = table.singles, min(radius * radius, FLAT_MOST)
     n_padded, n_features = singles.values.shape
-    half, unit = _half_squares(table), singles.scale * singles.scale
+    half, unit = singles.half_squares(len(table.points)), singles.scale * singles.scale
     half *= unit
     starts = range(0, n_padded, TILE_ROWS)
     tasks = [(i, j) for i in starts for j in starts if j >= i]
@@ -98,7 +96,12 @@ def _settle_rows(table: ProductTable, radius: float, masks: NDArray[np.uint16]) 
             norms = singles.norms[places]
             most = float(max(norms.max(), singles.norms[rows].max()))
             low, high = _thresholds(
-                norms, radius, most, error_of(n_features), VANISHING * n_features / unit
+                norms,
+                radius,
+                most,
+                error_of(n_features),
+                rounding_of(n_features),
+                VANISHING * n_features / unit,
             )
             bounds = np.stack([low * unit, high * unit, np.zeros(shape[0])], axis=1)
             if places == rows:
@@ -136,7 +139,8 @@ def _settle_level(
     Where the level has all columns, none is.
     """
     n_padded, n_numbers = level.rows.shape
-    n_features, half = places.shape[1], _half_squares(table) * level.scale
+    n_features, half = places.shape[1], table.singles.half_squares(len(table.points))
+    half *= level.scale
     radius_sq, unit = min(radius * radius, FLAT_MOST), level.scale
     is_whole = not level.offs.size
     max_measured = len(half) if is_whole else int(MAX_MEASURED_SHARE * len(half))
@@ -166,7 +170,9 @@ def _settle_level(
                 np.dot(factors, level.rows[rows].T, out=products)
                 most = float(table.singles.norms[rows].max())
                 vanishing = VANISHING * n_features / unit
-                low, high = _thresholds(lengths, radius, most, level.error, vanishing)
+                low, high = _thresholds(
+                    lengths, radius, most, level.error, rounding_of(n_features), vanishing
+                )
                 np.multiply(low, unit, out=bounds[:, 0])
                 np.multiply(high, unit, out=bounds[:, 1])
                 settle(
