@@ -179,7 +179,7 @@ def sweep(cells: Iterable[Cell]) -> list[dict[str, Any]]:
     return findings
 
 
-def nearest_race(findings: list[dict[str, Any]]) -> tuple[float, str]:
+def smallest_lead(findings: list[dict[str, Any]]) -> tuple[float, str]:
     """Find where another library comes nearest to ours.
 
     Returns

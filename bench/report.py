@@ -331,7 +331,7 @@ def tables(results: Results) -> Iterator[str]:
     for name, (title, axis) in PICTURES.items():
         yield f"![{title}: seconds against {axis}](../bench/plots/{name}.svg)"
     yield ""
-    nearest, where = cliffs.nearest_race(results["cliffs"])
+    nearest, where = cliffs.smallest_lead(results["cliffs"])
     yield (
         f"A sweep over {len(results['cliffs'])} shapes of data looks for one on which another "
         f"library is faster. The smallest lead: {nearest:.2g} x ({where})."

@@ -9,7 +9,7 @@ import pytest
 
 from bench import agreement, basins, cliffs, images, metrics, report, shapes, streams
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
-from bench.cliffs import nearest_race
+from bench.cliffs import smallest_lead
 from bench.plots import draw_curves
 from bench.targets import TARGETS, Results, Target
 from bench.workloads import WORKLOADS, Settings, Workload, blobs
@@ -81,12 +81,12 @@ def test_who_is_timed_on_what() -> None:
     assert libraries_for(WORKLOADS["bins-10m"]) == [OURS]
 
 
-def test_the_nearest_race_is_the_smallest_ratio_that_was_run_to_its_end() -> None:
+def test_the_smallest_lead_is_the_smallest_ratio_that_was_run_to_its_end() -> None:
     cell = {"rows": 1000, "features": 2, "neighbours": 3, "bins": True, "ours_s": 2.0}
     far = cell | {"others_s": {"scikit-learn": 9.0, "mlpack": None}}
     near = cell | {"others_s": {"scikit-learn": None, "mlpack": 5.0}}
-    assert nearest_race([far, near]) == (2.5, "1,000 x 2, 3 rows in a ball, bins, mlpack")
-    assert nearest_race([])[0] == float("inf")
+    assert smallest_lead([far, near]) == (2.5, "1,000 x 2, 3 rows in a ball, bins, mlpack")
+    assert smallest_lead([])[0] == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_sweep_races_the_libraries_in_processes_of_their_own() -> None:
     for found in findings:
         assert found["ours_s"] > 0.0
         assert set(found["others_s"]) == {"scikit-learn", "mlpack"}
-    ratio, where = nearest_race(findings)
+    ratio, where = smallest_lead(findings)
     assert ratio > 0.0
     assert where.startswith("200 x 2, ")
     assert multiprocessing.active_children() == []

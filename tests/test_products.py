@@ -212,6 +212,17 @@ def test_products_are_no_farther_off_than_their_bound():
         assert (np.abs(found - exact) <= bound).all()
 
 
+def test_sums_in_float64_are_no_farther_off_than_their_bound():
+    rng = np.random.default_rng(0)
+    for n_features in (33, 4096, 60_000):
+        rows = rng.uniform(0.5, 1.5, (20, n_features))
+        exact = (rows.astype(np.longdouble) ** 2).sum(axis=1)
+        found = np.add.accumulate(rows * rows, axis=1)[:, -1]  # one after the other
+        off = np.abs(found - exact) / exact
+        assert (off <= singles.rounding_of(n_features)).all()
+        assert singles.rounding_of(n_features) >= n_features * 2.0**-53
+
+
 # Threads, libraries and memory.
 
 
