@@ -61,6 +61,29 @@ class Saddles(NamedTuple):
     density: _Floats
 
 
+class MergeRule(NamedTuple):
+    """Which modes join the basin across their saddle.
+
+    Attributes
+    ----------
+    min_prominence : float or "auto"
+        Modes below it join; "auto" chooses by contrast.
+    kernel : str
+        Of the density.
+    dimension : int
+        Of the space that the density is of.
+    """
+
+    min_prominence: float | str
+    kernel: str
+    dimension: int
+
+    @property
+    def variance_share(self) -> float:
+        """The square of a standard error of a sum of kernel values, as a share of the sum."""
+        return KERNELS[self.kernel].variance_share(self.dimension)
+
+
 class MergeTree(NamedTuple):
     """How the modes of a density join.
 
@@ -79,46 +102,36 @@ class MergeTree(NamedTuple):
     prominence: _Floats
     across: NDArray[np.int64]
 
-    def contrast(self, kernel: str, n_features: int) -> _Floats:
-        """Of each mode: its prominence, times the height above its saddle in standard errors.
-
-        The square of a standard error of a sum of kernel values is a share of the sum.
-        """
-        share = KERNELS[kernel].variance_share(n_features)
+    def contrast(self, rule: MergeRule) -> _Floats:
+        """Of each mode: its prominence, times the height above its saddle in standard errors."""
         squares: _Floats = self.prominence * self.prominence
-        return squares * np.sqrt(self.density / (share * (2.0 - self.prominence)))
+        return squares * np.sqrt(self.density / (rule.variance_share * (2.0 - self.prominence)))
 
-    def largest_merged(self, kernel: str, n_features: int) -> float:
+    def largest_merged(self, rule: MergeRule) -> float:
         """The contrast up to which "auto" merges: amid the widest gap, by ratios.
 
         The gap is one of contrasts of modes that have a saddle, within two bounds.
         """
-        contrasts = self.contrast(kernel, n_features)[self.prominence < 1.0]
+        contrasts = self.contrast(rule)[self.prominence < 1.0]
         within = np.clip(contrasts, MIN_CONTRAST, MAX_CONTRAST)
         logs = np.log(np.sort(np.append(within, [MIN_CONTRAST, MAX_CONTRAST])))
         widest = int(np.argmax(np.diff(logs)))
         return math.exp(0.5 * (logs[widest] + logs[widest + 1]))
 
-    def is_merged(
-        self, min_prominence: float | str, kernel: str, n_features: int
-    ) -> NDArray[np.bool_]:
+    def is_merged(self, rule: MergeRule) -> NDArray[np.bool_]:
         """Which modes join the basin across their saddle."""
-        if not isinstance(min_prominence, str):
-            return self.prominence < min_prominence
-        largest = self.largest_merged(kernel, n_features)
-        return (self.prominence < 1.0) & (self.contrast(kernel, n_features) <= largest)
+        if not isinstance(rule.min_prominence, str):
+            return self.prominence < rule.min_prominence
+        return (self.prominence < 1.0) & (self.contrast(rule) <= self.largest_merged(rule))
 
-    def least_saddle(
-        self, density: _Floats, min_prominence: float | str, kernel: str, n_features: int
-    ) -> _Floats:
+    def least_saddle(self, density: _Floats, rule: MergeRule) -> _Floats:
         """The saddle above which a mode of each density is merged."""
-        if not isinstance(min_prominence, str):
-            return density * (1.0 - min_prominence)
-        share = KERNELS[kernel].variance_share(n_features)
-        largest = self.largest_merged(kernel, n_features)
+        if not isinstance(rule.min_prominence, str):
+            return density * (1.0 - rule.min_prominence)
         prominence = np.linspace(0.0, 1.0, N_STEPS_OF_PROMINENCE)
         of_them = prominence * prominence / np.sqrt(2.0 - prominence)
-        least: _Floats = np.interp(largest * np.sqrt(share / density), of_them, prominence)
+        limits = self.largest_merged(rule) * np.sqrt(rule.variance_share / density)
+        least: _Floats = np.interp(limits, of_them, prominence)
         return density * (1.0 - least)
 
     def representatives(self, is_merged: NDArray[np.bool_]) -> NDArray[np.int64]:

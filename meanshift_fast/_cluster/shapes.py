@@ -14,6 +14,7 @@ from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.modes import count_supported
 from meanshift_fast._cluster.prominence import (
+    MergeRule,
     MergeTree,
     density_of,
     find_saddles,
@@ -23,9 +24,6 @@ from meanshift_fast._index.base import Index
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import no_support_error
 from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
-
-# The least prominence, the kernel, the dimension of the space.
-Rule = tuple[float | str, str, int]
 
 
 class Clusters(NamedTuple):
@@ -89,11 +87,9 @@ class Shapes(NamedTuple):
         """How the modes join."""
         return MergeTree(self.density, self.prominence, self.across)
 
-    def rule(self, settings: Settings) -> Rule:
-        """What merges modes, as the methods of the merge tree take it."""
-        metric = settings.metric
-        dimension = metric.dimension(metric.n_columns(self.modes.shape[1]))
-        return settings.min_prominence, settings.kernel, dimension
+    def rule(self, settings: Settings) -> MergeRule:
+        """What merges the modes."""
+        return merge_rule(settings, settings.metric.n_columns(self.modes.shape[1]))
 
     def kinds(
         self, settings: Settings
@@ -118,11 +114,17 @@ SHAPE_ATTRIBUTES = (
 )  # fmt: skip
 
 
+def merge_rule(settings: Settings, n_columns: int) -> MergeRule:
+    """What merges modes in so many of the engine's columns."""
+    dimension = settings.metric.dimension(n_columns)
+    return MergeRule(settings.min_prominence, settings.kernel, dimension)
+
+
 def _heads(
-    tree: MergeTree, support: NDArray[np.float64], rule: Rule, min_support: float
+    tree: MergeTree, support: NDArray[np.float64], rule: MergeRule, min_support: float
 ) -> tuple[NDArray[np.int64], int, NDArray[np.int64]]:
     """The modes merged into no other, how many of them have support; and which is each mode's."""
-    is_merged = tree.is_merged(*rule)
+    is_merged = tree.is_merged(rule)
     heads = np.flatnonzero(~is_merged)
     n_kept = count_supported(support[heads], min_support)
     return heads, n_kept, np.searchsorted(heads, tree.representatives(is_merged))
@@ -154,7 +156,7 @@ def cut(
     -------
     Clusters
     """
-    rule = settings.min_prominence, settings.kernel, settings.metric.dimension(places.shape[1])
+    rule = merge_rule(settings, places.shape[1])
     heads, n_kept, nearest = _heads(tree, support, rule, settings.min_support)
     if n_kept == 0:
         raise no_support_error(settings.min_support, support[heads[0]])

@@ -112,10 +112,10 @@ def _least_far_sq(modes, n_modes, low, high, box, n_features, scratch):
             far_sq = far_sq + span * span
         least_sq = where(far_sq < least_sq, far_sq, least_sq)
     store(scratch, 0, least_sq)
-    reach_sq = item(scratch, 0)
+    most_sq = item(scratch, 0)
     for lane in range(1, LANES):
-        reach_sq = min(reach_sq, item(scratch, lane))
-    return reach_sq
+        most_sq = min(most_sq, item(scratch, lane))
+    return most_sq
 
 
 @step
@@ -130,7 +130,7 @@ def _copy_mode(modes, group, lane, n_features, kept, n_kept):
 @step
 def _keep_near(modes, numbers, n_modes, low, high, box, n_features, kept, kept_numbers):
     """Keep the modes that may be nearest to a point in a box, in their order; how many."""
-    reach_sq = _least_far_sq(modes, n_modes, low, high, box, n_features, kept)
+    most_sq = _least_far_sq(modes, n_modes, low, high, box, n_features, kept)
     n_kept = np.int64(0)
     for group in range((n_modes + LANES - 1) // LANES):
         near_sq = full(0.0)
@@ -139,7 +139,7 @@ def _keep_near(modes, numbers, n_modes, low, high, box, n_features, kept, kept_n
             edges = item(low, box * n_features + f), item(high, box * n_features + f)
             gap, _ = gap_and_span(edges[0], edges[1], value, value)
             near_sq = near_sq + gap * gap
-        near = bits(near_sq <= reach_sq)
+        near = bits(near_sq <= most_sq)
         while near != 0:
             lane = lowest(near)
             near &= near - 1

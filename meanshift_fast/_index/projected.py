@@ -17,7 +17,7 @@ Projections are rounded, and so are axes. With E = V'V - 1, both bounds hold up 
 1 + 2 |E|, and a computed projection is off by at most some (n_features + n_axes) eps |x - c|. So
 projections decide for a ball that is wider, or narrower, by
 
-    blur * (bandwidth + reach + |x' - c|),      reach = the largest |x - c|
+    blur * (bandwidth + extent + |x' - c|),      extent = the largest |x - c|
 
 with a blur far above both. The sum over the features of a row, in any order, is within
 (n_features + 2) eps of the exact one: where that could decide on which side of the sphere a row
@@ -79,7 +79,7 @@ def _follow_one(data, views, memory, radius, rest, places, first, support, moves
             distance = project_position(
                 middle, axes, n_axes, views.n_vectors, place, memory.off, memory.projection
             )
-            unsure = data.blur * (radius + data.reach + distance)
+            unsure = data.blur * (radius + data.extent + distance)
             base_support, n_skin = list_neighbours(
                 views, memory, radius + width + unsure, radius - width - unsure
             )

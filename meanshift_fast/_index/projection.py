@@ -37,7 +37,7 @@ class Projections(NamedTuple):
         The mean of some rows.
     axes : float64 array of shape (n_axes, width)
         Orthonormal directions, that of the largest spread first.
-    reach : float
+    extent : float
         The largest distance of a row from the middle.
     blur : float
         The error of projections, relative to the lengths that they are made of.
@@ -51,7 +51,7 @@ class Projections(NamedTuple):
     sums: NDArray[np.float64]
     middle: NDArray[np.float64]
     axes: NDArray[np.float64]
-    reach: float
+    extent: float
     blur: float
     leaves: NDArray[np.float64]
     order: NDArray[np.signedinteger]
@@ -261,7 +261,7 @@ def project(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Projec
     distances = np.empty(n_samples)
     _project_all(points, middle, axes, projections, distances)
     projections.flags.writeable = False
-    reach = float(distances.max())
+    extent = float(distances.max())
     skew = np.linalg.norm(np.einsum("if,jf->ij", axes, axes) - np.eye(len(axes)))
     blur = float(4.0 * skew + (n_features + 64) * 2.0**-46)
     built = tree.build(projections, weights, careful=True)
@@ -272,6 +272,6 @@ def project(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Projec
         weighted_rows = rows * row_weights[:, None]
     sums = _child_sums(weighted_rows, len(built.first_child))
     return Projections(
-        rows, row_weights, sums, middle, axes, reach, blur, built.points,
+        rows, row_weights, sums, middle, axes, extent, blur, built.points,
         built.order, built.lower, built.upper, built.weight, built.first_child, built.n_upper,
     )  # fmt: skip

@@ -132,8 +132,8 @@ def shift(
     Bit-equal for every number of threads.
     """
     support, moves = np.empty((2, len(positions)))
-    radius_sq, reach = bandwidth * bandwidth, bandwidth * cells.widest
-    ball = (radius_sq + reach, radius_sq - reach, radius_sq, 0.5 / bandwidth)
+    radius_sq, margin = bandwidth * bandwidth, bandwidth * cells.widest
+    ball = (radius_sq + margin, radius_sq - margin, radius_sq, 0.5 / bandwidth)
     first = FIRST_CHUNK_VALUES // cells.tree.points.size
     for start, stop in chunks(len(positions), first=first, multiple=BLOCK_POSITIONS):
         _shift_all(

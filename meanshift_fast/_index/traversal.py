@@ -16,8 +16,8 @@ A kernel passes two things:
 
     inverse_widths    None where a row counts whole or not at all; else one number for each row,
                       for the part of a cell that counts: see `soft_cells.py`
-    ball              (reach_sq, whole_sq): rows farther than the first do not count, rows no
-                      farther than the second count whole; for cells (reach_sq, whole_sq,
+    ball              (outer_sq, whole_sq): rows farther than the first do not count, rows no
+                      farther than the second count whole; for cells (outer_sq, whole_sq,
                       radius_sq, per_square)
 
 The bounds of a box and the test of a row are one expression, summed over the features in the

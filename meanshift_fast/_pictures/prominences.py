@@ -38,7 +38,7 @@ def draw_prominence(estimator: Any, ax: "Axes | None" = None, *, legend: bool = 
     ink = ink_of(ax)[0]
     levels = np.geomspace(edge, 1.5 * density.max(), N_PLACES)
     ax.plot(levels, levels, color=ink, linewidth=0.6)
-    least = np.maximum(shapes.tree.least_saddle(levels, *shapes.rule(settings)), edge)
+    least = np.maximum(shapes.tree.least_saddle(levels, shapes.rule(settings)), edge)
     ax.plot(least, levels, color=COLOURS[1], linestyle="--")
     places = np.maximum(saddle, edge)
     ax.scatter(places[is_merged], density[is_merged], s=14, color=GREY, zorder=3)
