@@ -54,3 +54,9 @@ def executable():
     """The command, which starts without the 2.5 seconds of its imports."""
     with served() as path:
         yield path
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Where no browser is asked for, Selenium need not be imported."""
+    without = "not browser" in config.option.markexpr
+    return True if without and collection_path.name == "test_explore_browser.py" else None

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from functools import partial
+from functools import cache, partial
 
 import numba
 import numpy as np
@@ -34,8 +34,6 @@ from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit import blas, chunks
 from meanshift_fast.stream import fit_batches
-
-RNG = np.random.default_rng(0)
 
 
 def test_chunks_cover_the_range_in_order_and_begin_at_multiples():
@@ -147,9 +145,13 @@ def test_a_stage_cut_small_gives_the_same_bits(stage, uncut, monkeypatch):
 
 # A real Ctrl-C in each of the longest stages, which would go on for seconds or for minutes.
 
-NOISE = RNG.standard_normal((120_000, 48))
-NARROW = RNG.standard_normal((120_000, 40))
-MANY = RNG.standard_normal((3_000_000, 2))
+
+@cache
+def noise(n_samples, n_features):
+    return np.random.default_rng(0).standard_normal((n_samples, n_features))
+
+
+NOISE, NARROW, MANY = (120_000, 48), (120_000, 40), (3_000_000, 2)
 LONG = {  # what is reported before the stage, the modules whose chunks it is, table and fit
     "bandwidth": ("bandwidth", {kth_neighbors, blas}, NOISE, {}),
     "build": ("tree", {tree}, MANY, {"bandwidth": 0.01}),
@@ -160,13 +162,13 @@ LONG = {  # what is reported before the stage, the modules whose chunks it is, t
         "tree", {gaussian_products, blas}, NOISE, {"bandwidth": 9.0, "kernel": "gaussian"},
     ),
     "merge": (
-        "modes", {modes}, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": MANY[:2_000_000]},
+        "modes", {modes}, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": 2_000_000},
     ),
     "labels": (
-        "labels", {labels}, NARROW, {"bandwidth": 1e-3, "seeds": NARROW[:60_000], "max_iter": 0},
+        "labels", {labels}, NARROW, {"bandwidth": 1e-3, "seeds": 60_000, "max_iter": 0},
     ),
     "labels by products": (
-        "labels", {blas}, NOISE, {"bandwidth": 1e-3, "seeds": NOISE[:60_000], "max_iter": 0},
+        "labels", {blas}, NOISE, {"bandwidth": 1e-3, "seeds": 60_000, "max_iter": 0},
     ),
 }  # fmt: skip
 
@@ -180,10 +182,13 @@ def no_collection():
 
 
 @pytest.mark.usefixtures("no_collection")
-@pytest.mark.parametrize(("trigger", "modules", "table", "params"), LONG.values(), ids=LONG)
+@pytest.mark.parametrize(("trigger", "modules", "shape", "params"), LONG.values(), ids=LONG)
 def test_ctrl_c_ends_a_stage_by_its_next_chunk_and_the_next_fit_works(
-    trigger, modules, table, params, monkeypatch
+    trigger, modules, shape, params, monkeypatch
 ):
+    table = noise(*shape)
+    if "seeds" in params:
+        params = params | {"seeds": table[: params["seeds"]]}
     heard, turns, running, pressed = [], [], threading.Event(), []
     files = {module.__file__ for module in modules}
 

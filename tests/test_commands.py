@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,11 @@ from served import BEFORE
 from test_io import full_disk, named, save, text
 
 X = blobs(500, 2)
-MODEL = MeanShift(bandwidth=1.0).fit(X)
+
+
+@cache
+def model():
+    return MeanShift(bandwidth=1.0).fit(X)
 
 
 @pytest.fixture
@@ -62,13 +67,13 @@ def test_cluster_and_predict_label_as_the_estimator_does(form_in, form_out, fold
     assert printed.out.endswith(f" s; labels in out{form_out}\n")
     assert printed.out.count("\n") == 1
     assert printed.err == ""
-    np.testing.assert_array_equal(labels_of(folder / f"out{form_out}"), MODEL.labels_)
+    np.testing.assert_array_equal(labels_of(folder / f"out{form_out}"), model().labels_)
     np.testing.assert_array_equal(
-        open_table(folder / f"c{form_out}").read().X, MODEL.cluster_centers_
+        open_table(folder / f"c{form_out}").read().X, model().cluster_centers_
     )
     printed = run(f"predict m.model t{form_in} -o again{form_out}", capsys)
     assert printed.out.startswith(f"500 rows, 2 columns ({columns}): 4 of 4 clusters; ")
-    np.testing.assert_array_equal(labels_of(folder / f"again{form_out}"), MODEL.labels_)
+    np.testing.assert_array_equal(labels_of(folder / f"again{form_out}"), model().labels_)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +170,7 @@ def test_a_model_finds_its_columns_by_name(folder, capsys):
     run("cluster t.csv -o out.npy --bandwidth 1 --model m.model", capsys)
     save("more.parquet", {"id": np.arange(500), "y": X[:, 1], "x": X[:, 0]})
     run("predict m.model more.parquet -o o.csv --keep id", capsys)
-    np.testing.assert_array_equal(labels_of(folder / "o.csv"), MODEL.labels_)
+    np.testing.assert_array_equal(labels_of(folder / "o.csv"), model().labels_)
     save("less.csv", {"x": X[:, 0]})
     shown = run("predict m.model less.csv -o o.csv", capsys, 1).err
     assert shown == "meanshift-fast: less.csv has no column 'y'; its columns are 'x'\n"
@@ -173,7 +178,7 @@ def test_a_model_finds_its_columns_by_name(folder, capsys):
     shown = run("predict m.model more.npy -o o.npy", capsys, 1).err
     assert "more.npy has 3 columns of numbers and the model 2; choose with --columns" in shown
     run("predict m.model more.npy -o o.npy --columns 0,2", capsys)
-    np.testing.assert_array_equal(np.load("o.npy"), MODEL.labels_)
+    np.testing.assert_array_equal(np.load("o.npy"), model().labels_)
     np.testing.assert_array_equal(
         load_model("m.model").feature_names_in_, np.array(["x", "y"], object)
     )
@@ -205,7 +210,7 @@ def test_json_is_one_line_on_stdout_with_everything(folder, capsys):
     assert facts.pop("seconds").keys() == {"read", "fit", "write"}
     assert facts == {
         "rows": 500, "columns": ["x", "y"], "clusters": 4, "orphans": 0, "bandwidth": 1.0,
-        "n_iter": MODEL.n_iter_, "stream": False,
+        "n_iter": model().n_iter_, "stream": False,
         "output": "o.npy", "centers": "c.csv", "model": "m.model",
     }  # fmt: skip
     facts = json.loads(run("cluster t.csv -o o.npy --bandwidth 1,2 --json", capsys).out)
@@ -471,7 +476,7 @@ def test_links_in_a_circle_are_no_file_to_read_and_one_to_replace(folder, capsys
     (folder / "b.npy").symlink_to("a.npy")
     assert "there is no file a.npy" in run("cluster a.npy -o o.npy", capsys, 1).err
     run("cluster t.npy -o a.npy --bandwidth 1", capsys)
-    np.testing.assert_array_equal(np.load("a.npy"), MODEL.labels_)
+    np.testing.assert_array_equal(np.load("a.npy"), model().labels_)
 
 
 @pytest.mark.parametrize("command", ["cluster t.npy --bandwidth 1", "predict m.model t.npy"])
@@ -501,7 +506,7 @@ def test_a_full_disk_is_exit_code_1_and_leaves_the_old_file(form, command, folde
     ],
 )
 def test_a_folder_that_is_closed_is_one_line_before_the_work(command, folder, capsys):
-    save_model(MODEL, "m.model")
+    save_model(model(), "m.model")
     Image.fromarray(np.zeros((8, 8), np.uint8)).save("t.png")
     (folder / "closed").mkdir()
     (folder / "closed").chmod(0o555)
@@ -625,7 +630,7 @@ def test_an_input_that_cannot_be_read_on_is_no_error_of_stdout(folder, capsys, m
         yield from parts(table, choice, 100)
         raise OSError(errno.EIO, "Input/output error")
 
-    save_model(MODEL, "m.model")
+    save_model(model(), "m.model")
     parts = Npy.parts
     monkeypatch.setattr(Npy, "parts", unreadable)
     printed = run("predict m.model t.npy -o -", capsys, code=1)

@@ -37,29 +37,32 @@ def _few_rows_are_enough_for_products(monkeypatch):
 
 WHOLE = scattered(280, 64, side=2)
 CASES = {
-    "64 columns": at(directions(330, 64), 0.01),
-    "96 columns, float32": at(rounded(directions(300, 96)).astype(np.float32), 0.02),
-    "256 columns, the nearest row": at(directions(300, 256), 0.008),
-    "384 columns, isotropic": at(directions(280, 384, noise=20.0), 0.01),
-    "1,536 columns": at(directions(280, 1536, k=4), 0.05),
-    "1,536 columns, float32": at(rounded(directions(280, 1536)).astype(np.float32), 0.02),
-    "a third of the rows": at(directions(300, 128), 0.3),
-    "two of a thousand rows": at(directions(1000, 64), 0.002),
-    "bins refused": (WHOLE, {"bandwidth": 0.9, "bin_seeding": True}),
-    "orphans": at(with_strays(directions(300, 64)), 0.02, cluster_all=False),
-    "one mean": at(directions(300, 64), 0.02, max_iter=0),
-    "two means, isotropic": at(directions(300, 64, noise=20.0), 0.02, max_iter=1),
-    "a far offset": at(rounded(directions(300, 64)) + 4096.0, 0.02),
-    "whole numbers on the sphere": (WHOLE, {"bandwidth": 5.0}),
-    "whole numbers on the sphere, as float32": (WHOLE.astype(np.float32), {"bandwidth": 5.0}),
-    "equal rows": at(np.repeat(directions(180, 64), 3, axis=0), 0.02),
+    "64 columns": lambda: at(directions(330, 64), 0.01),
+    "96 columns, float32": lambda: at(rounded(directions(300, 96)).astype(np.float32), 0.02),
+    "256 columns, the nearest row": lambda: at(directions(300, 256), 0.008),
+    "384 columns, isotropic": lambda: at(directions(280, 384, noise=20.0), 0.01),
+    "1,536 columns": lambda: at(directions(280, 1536, k=4), 0.05),
+    "1,536 columns, float32": lambda: at(rounded(directions(280, 1536)).astype(np.float32), 0.02),
+    "a third of the rows": lambda: at(directions(300, 128), 0.3),
+    "two of a thousand rows": lambda: at(directions(1000, 64), 0.002),
+    "bins refused": lambda: (WHOLE, {"bandwidth": 0.9, "bin_seeding": True}),
+    "orphans": lambda: at(with_strays(directions(300, 64)), 0.02, cluster_all=False),
+    "one mean": lambda: at(directions(300, 64), 0.02, max_iter=0),
+    "two means, isotropic": lambda: at(directions(300, 64, noise=20.0), 0.02, max_iter=1),
+    "a far offset": lambda: at(rounded(directions(300, 64)) + 4096.0, 0.02),
+    "whole numbers on the sphere": lambda: (WHOLE, {"bandwidth": 5.0}),
+    "whole numbers on the sphere, as float32": lambda: (
+        WHOLE.astype(np.float32),
+        {"bandwidth": 5.0},
+    ),
+    "equal rows": lambda: at(np.repeat(directions(180, 64), 3, axis=0), 0.02),
 }
 
 
 @pytest.mark.filterwarnings("ignore:Binning data failed")
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_by_products_is_scikit_learns(name, monkeypatch):
-    X, params = CASES[name]
+    X, params = CASES[name]()
     monkeypatch.setattr(thresholds, "MIN_PRODUCT_OPEN_SHARE", -1.0)
     built = []
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -874,11 +875,22 @@ def test_a_pipe_is_refused_and_not_waited_for(read, tmp_path):
         read(tmp_path / "pipe.csv")
 
 
-SOUND = "".join(f"{a},{b}\n" for a, b in np.random.default_rng(0).normal(size=(20_000, 2)))
+@cache
+def sound():
+    """Lines without a fault."""
+    return "".join(f"{a},{b}\n" for a, b in np.random.default_rng(0).normal(size=(20_000, 2)))
+
+
 FAULTS = {  # a file with an error in it, and the error
-    "t.csv": (f"x,y\nword,1.0\n{SOUND}".encode(), "'word' at row 0, line 2"),
-    "t.csv.gz": (gzip.compress(f"x,y\n{SOUND}".encode())[:-9_000], "is cut off or damaged"),
-    "t.txt": (f"x;y\n{SOUND.replace(',', ';')}\xe9".encode("latin-1"), "is not UTF-8 text"),
+    "t.csv": lambda: (f"x,y\nword,1.0\n{sound()}".encode(), "'word' at row 0, line 2"),
+    "t.csv.gz": lambda: (
+        gzip.compress(f"x,y\n{sound()}".encode())[:-9_000],
+        "is cut off or damaged",
+    ),
+    "t.txt": lambda: (
+        f"x;y\n{sound().replace(',', ';')}\xe9".encode("latin-1"),
+        "is not UTF-8 text",
+    ),
 }
 
 
@@ -886,7 +898,7 @@ FAULTS = {  # a file with an error in it, and the error
 @pytest.mark.parametrize("name", FAULTS)
 def test_threads_of_pyarrow_hold_no_file_after_an_error(name, tmp_path, monkeypatch):
     """One that frees an object of Python's while Python ends would abort the process."""
-    content, complaint = FAULTS[name]
+    content, complaint = FAULTS[name]()
     (tmp_path / name).write_bytes(content)
     read = Utf8.read
 

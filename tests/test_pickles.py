@@ -10,7 +10,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from skops import io as skops
 
 from meanshift_fast import MeanShift
 from meanshift_fast._index import equal_rows
@@ -77,7 +76,15 @@ with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def skops():
+    """Its import takes a second."""
+    from skops import io
+
+    return io
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, skops):
     """Each kind of model, fitted with one thread and with two, in three formats."""
     folder = tmp_path_factory.mktemp("models")
     rows = np.vstack([X, NEW])
@@ -139,7 +146,7 @@ def test_a_fitted_model_holds_arrays_and_scalars_only(name):
 
 
 @EVERY
-def test_skops_need_trust_nothing_but_the_class(name):
+def test_skops_need_trust_nothing_but_the_class(name, skops):
     model = fitted(name)
     written = skops.dumps(model)
     trusted = skops.get_untrusted_types(data=written)
