@@ -1,11 +1,15 @@
 """The Gaussian shift by matrix products: within the promised accuracy of the exact sums."""
 
+import dataclasses
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import naive
 from meanshift_fast import MeanShift
 from meanshift_fast._index import choice, thresholds
+from meanshift_fast._index.filled_rows import FilledRows
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._jit.threads import borrowed_threads
@@ -108,6 +112,23 @@ def test_modes_are_polished_by_products_to_where_the_tree_polishes_them(name):
     again = modes.copy()
     _, moves = fine.shift(again)
     assert moves.max() <= 1e-9
+
+
+def test_memory_besides_the_table_is_a_float32_copy_and_blocks():
+    points = np.ascontiguousarray(directions(6000, 256) / 0.4)
+    points.flags.writeable = False
+    positions, tree = points * 0.5, built(points, 1e-3)
+    tree.shift(positions.copy())
+    tracemalloc.start()
+    rows = FilledRows.of(points, UNWEIGHTED)
+    copy = tracemalloc.get_traced_memory()[0]
+    for accuracy in (1e-3, 1e-5, 1e-10):
+        dataclasses.replace(tree, rows=rows, accuracy=accuracy).shift(positions[::8].copy())
+    dataclasses.replace(tree, rows=rows).shift(positions)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert copy < points.nbytes // 2 + 300_000
+    assert peak - copy < 64e6
 
 
 def test_products_are_chosen_by_what_a_tree_would_sum(monkeypatch):

@@ -1,0 +1,300 @@
+"""Gaussian shifts of positions that lie together: one expansion about a center for all of them.
+
+    positions --densest ball of some--> center --rows, once--> mean, covariance
+                                           |
+    each position within the ball --- v ---'--> mean + covariance v, within R of its shift
+
+After two or three rounds most trajectories lie together. With y the rows, w their weights about the
+center c, of sum 1, m the mean and C the covariance, the shifted position of c + v is the gradient
+of  m v + log sum w exp(v (y - m)).  That is  m + C v,  but for half of the third cumulant
+E_t[(v (y - m_t))^2 (y - m_t)] over the weights tilted by exp(t v y), for a t from 0 to 1. With D
+the largest |y - m|, A = |v| D, q = v C v and s = |C|, Frobenius's norm, a tilt multiplies a
+variance by at most e^A and moves the mean by at most e^A sqrt(s q), so that the remainder is at
+most
+
+    R = e^A q (D + e^A sqrt(s q)) / 2
+
+and that of the logarithm of the density, m v + q / 2, at most R |v| / 3. Positions for which R is
+too much take products of their own, as do all where few lie together.
+
+The covariance is summed in float64, multiplied by v in float32: off by (n_features + 8) u s |v|.
+Its own rounding, and that of m, are those of a shift by products in float64, and its double times
+A, which is at most 1: together at most three times that.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index.filled_rows import FilledRows
+from meanshift_fast._index.singles import BLOCK_VALUES, error_of
+from meanshift_fast._jit.blas import blas_alone, run_tasks
+
+MAX_GROUPS = 8  # of a shift
+MAX_EXPANDED_FEATURES = 2048  # whose covariances take 50 MB
+MIN_MEMBERS_A_FEATURE = 2.0  # of a group: a covariance costs as much as 1.5 shifts a feature
+PROBED_POSITIONS = 16  # about which others are counted
+CANDIDATE_RADII = 1.5  # from a center, in radii
+RADIUS_SHRINKAGE = 0.75  # where less than half of the candidates can be shifted
+MEMBERS_AT_ONCE = 512
+TILE_FEATURES = 128  # of a covariance, for one task
+ROUNDING_SHARE = 1.0 / 64.0  # of the accuracy, for the center's own shift
+REMAINDER_SHARE = 1.0 - 3.0 * ROUNDING_SHARE
+FIRST_CHUNK_PRODUCTS = 1 << 32  # multiplied and added in the first chunk, at most
+
+_Floats = NDArray[np.float64]
+
+
+class Expansion(NamedTuple):
+    """The shift about a center.
+
+    Attributes
+    ----------
+    center, mean : float64 arrays of shape (n_features,)
+        About the middle of the rows.
+    covariance : float32 array of shape (n_features, n_features)
+    spread : float
+        The covariance's Frobenius norm.
+    farthest : float
+        The largest distance of a row from the mean.
+    log_density : float
+        The logarithm of sum W exp(y c - y^2 / 2), W the rows' weights.
+    """
+
+    center: _Floats
+    mean: _Floats
+    covariance: NDArray[np.float32]
+    spread: float
+    farthest: float
+    log_density: float
+
+
+class Group(NamedTuple):
+    """Positions that may share an expansion.
+
+    ``numbers`` are those of the positions; ``center`` is the mean of the nearest of them.
+    """
+
+    numbers: NDArray[np.int64]
+    center: _Floats
+
+
+def serves(rows: FilledRows, n_positions: int, accuracy: float) -> bool:
+    """Whether groups of so many positions can pay, and an expansion be as near as promised."""
+    n_features = rows.singles.shape[1]
+    return (
+        n_features <= MAX_EXPANDED_FEATURES
+        and n_positions >= MIN_MEMBERS_A_FEATURE * n_features
+        and bool(rows.errors(np.zeros(1), np.float64, np.float64)[0] <= ROUNDING_SHARE * accuracy)
+    )
+
+
+def shift_groups(
+    rows: FilledRows,
+    positions: _Floats,
+    waiting: NDArray[np.int64],
+    accuracy: float,
+    support: _Floats,
+    moves: _Floats,
+) -> NDArray[np.int64]:
+    """Shift positions that lie together, in place.
+
+    Parameters
+    ----------
+    rows : FilledRows
+    positions : float64 array of shape (n_positions, n_features)
+    waiting : int64 array
+        The numbers of those that may be shifted.
+    accuracy : float
+        The largest error of a shift.
+    support, moves : float64 arrays of shape (n_positions,)
+        Written for the positions that are shifted.
+
+    Returns
+    -------
+    int64 array
+        The numbers of those that are not.
+    """
+    n_features, radius = positions.shape[1], _usual_radius(rows, accuracy)
+    for _ in range(MAX_GROUPS):
+        if len(waiting) < MIN_MEMBERS_A_FEATURE * n_features:
+            break
+        group = _densest(rows, positions, waiting, radius)
+        if len(group.numbers) < MIN_MEMBERS_A_FEATURE * n_features:
+            break
+        norm = np.sqrt(np.einsum("i,i->", group.center, group.center))[None]
+        if rows.errors(norm, np.float64, np.float64)[0] > ROUNDING_SHARE * accuracy:
+            break
+        expansion = expand(rows, group.center)
+        is_shifted = _shift_members(
+            expansion, rows.middle, positions, group.numbers, accuracy, support, moves
+        )
+        waiting = np.setdiff1d(waiting, group.numbers[is_shifted], assume_unique=True)
+        if 2 * np.count_nonzero(is_shifted) < len(group.numbers):
+            radius *= RADIUS_SHRINKAGE
+    return waiting
+
+
+def _usual_radius(rows: FilledRows, accuracy: float) -> float:
+    """How far from a center R is the accuracy where rows spread evenly along all columns."""
+    n_samples, n_features = rows.points.shape
+    variance = 2.0 * float(rows.half[:n_samples].mean()) / n_features
+    return math.sqrt(2.0 * accuracy / max(rows.reach * variance, 1e-300))
+
+
+def _densest(
+    rows: FilledRows, positions: _Floats, waiting: NDArray[np.int64], radius: float
+) -> Group:
+    """The group about that of some positions which has most others within a radius."""
+    n_features = positions.shape[1]
+    some = positions[waiting[:: -(-len(waiting) // PROBED_POSITIONS)]] - rows.middle
+    some_sq = np.einsum("ij,ij->i", some, some)
+    is_near = np.empty((len(waiting), len(some)), dtype=np.bool_)
+    with blas_alone():
+        for part, places in _parts(rows, positions, waiting):
+            distances_sq = places @ (-2.0 * some).T + some_sq
+            distances_sq += np.einsum("ij,ij->i", places, places)[:, None]
+            is_near[part] = distances_sq <= radius * radius
+        is_member = is_near[:, is_near.sum(axis=0).argmax()]
+        if np.count_nonzero(is_member) < MIN_MEMBERS_A_FEATURE * n_features:
+            return Group(waiting[:0], some[0])
+        parts = _parts(rows, positions, waiting[is_member])
+        center = sum((places.sum(axis=0) for _, places in parts), np.zeros(n_features))
+        center /= np.count_nonzero(is_member)
+        is_candidate = np.empty(len(waiting), dtype=np.bool_)
+        for part, places in _parts(rows, positions, waiting):
+            places -= center
+            distances_sq = np.einsum("ij,ij->i", places, places)
+            is_candidate[part] = distances_sq <= (CANDIDATE_RADII * radius) ** 2
+    return Group(waiting[is_candidate], center)
+
+
+def _parts(
+    rows: FilledRows, positions: _Floats, numbers: NDArray[np.int64]
+) -> Iterator[tuple[slice, _Floats]]:
+    """Positions about the middle, a block at a time: which of the numbers, and where they are."""
+    step = max(BLOCK_VALUES // positions.shape[1], 1)
+    for start in range(0, len(numbers), step):
+        part = slice(start, start + step)
+        yield part, positions.take(numbers[part], axis=0) - rows.middle
+
+
+def expand(rows: FilledRows, center: _Floats) -> Expansion:
+    """Sum the rows about a center, which is relative to their middle."""
+    n_samples, n_features = rows.points.shape
+    blocks = rows.blocks()
+    exponents, means = np.empty(n_samples), np.empty((len(blocks), n_features))
+    farthest_sq = np.empty(len(blocks))
+
+    def measure(number: int) -> None:
+        start, stop = blocks[number]
+        exponents[start:stop] = rows.away(start, stop) @ center
+
+    def add(number: int) -> None:
+        start, stop = blocks[number]
+        means[number] = shares[start:stop] @ rows.away(start, stop)
+
+    def bound(number: int) -> None:
+        away = rows.away(*blocks[number])
+        away -= mean
+        farthest_sq[number] = np.einsum("ij,ij->i", away, away).max()
+
+    numbers, size = range(len(blocks)), max(n_samples * n_features // len(blocks), 1)
+    first = max(FIRST_CHUNK_PRODUCTS // size, 1)
+    run_tasks(numbers, lambda: measure, first=first)
+    exponents -= rows.half[:n_samples]
+    reference = float(exponents.max())
+    shares = np.exp(exponents - reference) * rows.weights[:n_samples]
+    weight = float(shares.sum())
+    shares /= weight
+    run_tasks(numbers, lambda: add, first=first)
+    mean = means.sum(axis=0)
+    run_tasks(numbers, lambda: bound, first=first)
+    covariance = _covariance(rows, shares, mean)
+    return Expansion(
+        center, mean, covariance.astype(np.float32), math.sqrt(float((covariance**2).sum())),
+        math.sqrt(float(farthest_sq.max())), math.log(weight) + reference,
+    )  # fmt: skip
+
+
+def _covariance(rows: FilledRows, shares: _Floats, mean: _Floats) -> _Floats:
+    """The covariance of rows by their shares of the weight."""
+    n_features = len(mean)
+    covariance, roots = np.zeros((n_features, n_features)), np.sqrt(shares)[:, None]
+    starts = range(0, n_features, TILE_FEATURES)
+    tiles = [(first, second) for first in starts for second in starts if first <= second]
+
+    def add(tile: tuple[int, int]) -> None:
+        """Sum a tile and its mirror image."""
+        across, down = (slice(first, first + TILE_FEATURES) for first in tile)
+        middle = rows.middle + mean
+        added = covariance[across, down]
+        for start, stop in rows.blocks():
+            left = (rows.points[start:stop, across] - middle[across]) * roots[start:stop]
+            right = left
+            if across != down:
+                right = (rows.points[start:stop, down] - middle[down]) * roots[start:stop]
+            added += left.T @ right
+        if across != down:
+            covariance[down, across] = added.T
+
+    n_products = len(rows.points) * min(TILE_FEATURES, n_features) ** 2
+    run_tasks(tiles, lambda: add, first=max(FIRST_CHUNK_PRODUCTS // n_products, 1))
+    return covariance
+
+
+def _shift_members(
+    expansion: Expansion,
+    middle: _Floats,
+    positions: _Floats,
+    numbers: NDArray[np.int64],
+    accuracy: float,
+    support: _Floats,
+    moves: _Floats,
+) -> NDArray[np.bool_]:
+    """Shift the positions for which the remainder allows it; which these are."""
+    center, mean, covariance, spread, farthest, log_density = expansion
+    n_features, is_shifted = len(mean), np.zeros(len(numbers), dtype=np.bool_)
+    rounding = error_of(n_features) * spread
+    allowed = REMAINDER_SHARE * accuracy
+
+    def shift(start: int) -> None:
+        some = numbers[start : start + MEMBERS_AT_ONCE]
+        places = positions.take(some, axis=0) - middle
+        v = places - center
+        v_sq = np.einsum("ij,ij->i", v, v)
+        shifts = (v.astype(np.float32) @ covariance).astype(np.float64)
+        variances = np.einsum("ij,ij->i", v, shifts)
+        lengths = np.sqrt(v_sq)
+        error = remainders(lengths, variances + rounding * v_sq, spread, farthest)
+        fits = error + rounding * lengths <= allowed
+        is_shifted[start : start + MEMBERS_AT_ONCE] = fits
+        shifts += mean
+        exponents = log_density + v @ mean + 0.5 * variances
+        exponents -= 0.5 * np.einsum("ij,ij->i", places, places)
+        some = some[fits]
+        support[some] = np.exp(exponents[fits])
+        moves[some] = np.sqrt(((shifts - places)[fits] ** 2).sum(axis=1))
+        positions[some] = shifts[fits] + middle
+
+    worker: Callable[[], Callable[[int], None]] = lambda: shift  # noqa: E731
+    n_products = MEMBERS_AT_ONCE * n_features * n_features
+    run_tasks(
+        range(0, len(numbers), MEMBERS_AT_ONCE), worker,
+        first=max(FIRST_CHUNK_PRODUCTS // n_products, 1),
+    )  # fmt: skip
+    return is_shifted
+
+
+def remainders(lengths: _Floats, variances: _Floats, spread: float, farthest: float) -> _Floats:
+    """Bound R for positions so far from the center; infinite where A is more than 1."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        tilts = lengths * farthest
+        growth = np.exp(np.minimum(tilts, 1.0))
+        variances = np.maximum(variances, 0.0)
+        error = farthest + growth * np.sqrt(spread * variances)
+        error *= 0.5 * growth * variances
+    return np.where(tilts <= 1.0, error, np.inf)

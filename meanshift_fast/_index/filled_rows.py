@@ -1,0 +1,110 @@
+"""Rows that fill many columns, about their middle, and how far off sums of their products are.
+
+With X the largest |x'| about the middle and n rows, an exponent off by d changes a weight by a
+factor within e^d, so the mean by at most  (e^d - 1) / (2 - e^d) 2X.  An exponent's product is off
+by at most (n_features + 8) u |p'| X, and its squares, in float64, by as many times
+2^-53 (|p'|^2 + X^2). The weighted sum is off by (K + 4) u X, relative to the sum of weights, where
+K rows are multiplied at a time and sums of these are float64.
+"""
+
+import math
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanshift_fast._index.singles import BLOCK_VALUES, DOUBLE_ROUNDOFF, UNIT_ROUNDOFF, padded
+from meanshift_fast._jit.simd import LANES
+
+ROWS_AT_ONCE = 256  # whose weighted sum may be float32
+MAX_EXPONENT_ERROR = 0.1
+MAX_SQUARE = 1e30  # in squared bandwidths: float32's exponents have room for it
+
+
+class FilledRows(NamedTuple):
+    """Rows in bandwidths, and what products need of them.
+
+    Attributes
+    ----------
+    points : float64 array of shape (n_samples, n_features)
+        The rows themselves.
+    middle : float64 array of shape (n_features,)
+    singles : float32 array of shape (n_padded, n_features)
+        The rows about the middle; zeros fill them up to a multiple of sixteen.
+    half, weights : float64 arrays of shape (n_padded,)
+        Half the squared norms, +inf for what fills up, and the rows' weights.
+    reach : float
+        The largest norm.
+    """
+
+    points: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    singles: NDArray[np.float32]
+    half: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    reach: float
+
+    @classmethod
+    def of(cls, points: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
+        """Convert rows, a block at a time."""
+        n_samples, n_features = points.shape
+        n_padded = padded(n_samples)
+        singles = np.zeros((n_padded, n_features), dtype=np.float32)
+        half, shares = np.full(n_padded, np.inf), np.zeros(n_padded)
+        shares[:n_samples] = weights if weights.size else 1.0
+        rows = cls(points, points.mean(axis=0), singles, half, shares, 0.0)
+        for start, stop in rows.blocks():
+            away = rows.away(start, stop)
+            singles[start:stop] = away
+            half[start:stop] = 0.5 * np.einsum("ij,ij->i", away, away)
+        return rows._replace(reach=math.sqrt(2.0 * float(half[:n_samples].max())))
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Where blocks of rows start and stop, each of about BLOCK_VALUES values."""
+        n_samples, n_features = self.points.shape
+        step = max(BLOCK_VALUES // (n_features * LANES), 1) * LANES
+        return [(start, min(start + step, n_samples)) for start in range(0, n_samples, step)]
+
+    def away(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Some rows about the middle."""
+        away: NDArray[np.float64] = self.points[start:stop] - self.middle
+        return away
+
+    def norms(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The distances of positions from the middle."""
+        norms, step = np.empty(len(positions)), max(BLOCK_VALUES // len(self.middle), 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(positions), step):
+                some = positions[start : start + step] - self.middle
+                norms[start : start + step] = np.sqrt(np.einsum("ij,ij->i", some, some))
+        return norms
+
+    def errors(self, norms: NDArray[np.float64], first: Any, second: Any) -> NDArray[np.float64]:
+        """Bound the error of shifts by products of two types, infinite where they do not serve.
+
+        Parameters
+        ----------
+        norms : float64 array of shape (n_positions,)
+            The positions' distances from the middle.
+        first, second : types
+            Of the product of positions and rows, and of the product of weights and rows.
+
+        Returns
+        -------
+        float64 array of shape (n_positions,)
+            In bandwidths.
+        """
+        n_rows, n_features = self.singles.shape
+        reach, ahead, after = self.reach, _roundoff(first), _roundoff(second)
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = norms * norms + reach * reach
+            off = 1.01 * (n_features + 8) * (ahead * norms * reach + DOUBLE_ROUNDOFF * lengths)
+            error = 2.0 * reach * np.expm1(off) / np.maximum(1.0 - np.expm1(off), 1e-9)
+        n_added = ROWS_AT_ONCE if after == UNIT_ROUNDOFF else n_rows
+        error += (1.01 * (n_added + 4) * after + DOUBLE_ROUNDOFF * n_rows) * reach
+        serves = (off < MAX_EXPONENT_ERROR) & (lengths < MAX_SQUARE)
+        return np.where(serves, error, np.inf)
+
+
+def _roundoff(dtype: Any) -> float:
+    return UNIT_ROUNDOFF if dtype == np.float32 else DOUBLE_ROUNDOFF
