@@ -11,6 +11,7 @@
     base (the protocols), kernels (flat_kernel, gaussian_kernel; plain_rows for their traces),
     choice (which index), exact (a bandwidth of 0), equal_rows, stopping, thresholds
     gaussian_products --> gaussian_index: shifts of rows that fill many columns, by matrix products
+    filled_rows --> expansion, of positions that lie together --> gaussian_products
     gaussian_index --> gaussian --> gaussian_sums, direct_sums, error_bounds, series
     newton polishes modes
     box_distances: of positions to boxes and leaves, for traversal, gaussian, nearest, neighbours

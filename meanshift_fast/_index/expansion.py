@@ -6,11 +6,11 @@
 
 After two or three rounds most trajectories lie together. With y the rows, w their weights about the
 center c, of sum 1, m the mean and C the covariance, the shifted position of c + v is the gradient
-of  m v + log sum w exp(v (y - m)).  That is  m + C v,  but for half of the third cumulant
-E_t[(v (y - m_t))^2 (y - m_t)] over the weights tilted by exp(t v y), for a t from 0 to 1. With D
-the largest |y - m|, A = |v| D, q = v C v and s = |C|, Frobenius's norm, a tilt multiplies a
-variance by at most e^A and moves the mean by at most e^A sqrt(s q), so that the remainder is at
-most
+of  m v + log sum w exp(v (y - m)).  That is  m + C v,  up to half of the largest length of
+E_t[(v (y - m_t))^2 (y - m_t)], a mean over the weights tilted by exp(t v y), t from 0 to 1. With D
+the largest |y - m|, A = |v| D, q = v C v, and s the Frobenius norm of C, a tilt multiplies a second
+moment about m by at most e^A, and moves the mean by at most e^A sqrt(s q). So what is left out is
+at most
 
     R = e^A q (D + e^A sqrt(s q)) / 2
 
