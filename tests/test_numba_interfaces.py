@@ -17,7 +17,6 @@ from meanshift_fast import MeanShift, get_bin_seeds
 from meanshift_fast._jit import linking, numba_interfaces
 from meanshift_fast._jit.compiler import parallel, serial, step
 from meanshift_fast._jit.disk_cache import SealedCache
-from meanshift_fast.models import load_model, save_model
 
 PLACE = str(Path(meanshift_fast.__file__).parents[1])
 
@@ -136,80 +135,78 @@ for name, breakage in broken():
     assert numba_interfaces.TRIED_VERSIONS in messages[0]
 """
 
-# Serial kernels are compiled as ever, and parallel loops are not. Those of bins and labels stand
-# for all: a fit's take half a minute.
+# Serial kernels are compiled or loaded as ever; parallel loops cannot be, and are not loaded.
 LOOPS_BROKEN = """
 import sys, warnings
 from unittest import mock
 import numpy as np
 from numba.parfors import parfor_lowering
-import meanshift_fast.models
+import meanshift_fast
 from meanshift_fast._jit import numba_interfaces
+from meanshift_fast._jit.disk_cache import SealedCache
 
 def broken(lowerer, parfor):
     raise AttributeError("'Lower' object has no attribute 'new_joint'")
 
+load = SealedCache.load_overload
+def load_no_loop(cache, *settings):
+    return None if cache._form == "parallel" else load(cache, *settings)
+
 X = np.load(sys.argv[1])
 with warnings.catch_warnings(record=True) as caught, \
+        mock.patch.object(SealedCache, "load_overload", load_no_loop), \
         mock.patch.object(parfor_lowering, "_lower_parfor_parallel", broken):
     warnings.simplefilter("always")
     bins = meanshift_fast.get_bin_seeds(X, 2.0)
-    labels = meanshift_fast.models.load_model(sys.argv[2] + "/model").predict(X)
+    assert not numba_interfaces.loops_spread()
+    model = meanshift_fast.MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=True).fit(X)
+    predicted = model.predict(X)
 assert numba_interfaces.are_usable() and not numba_interfaces.loops_spread()
 messages = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
 assert len(messages) == 1 and numba_interfaces.TRIED_VERSIONS in messages[0], messages
 assert messages[0].endswith("fits run on one thread"), messages
-np.savez(sys.argv[2] + "/found.npz", labels=labels, bins=bins)
+np.savez(sys.argv[2] + "/found.npz", centers=model.cluster_centers_, labels=model.labels_,
+         predicted=predicted, bins=bins)
 """
 
-TABLES = {
-    "interfaces": np.random.RandomState(0).uniform(0, 10, (60, 2)),
-    "loops": np.random.RandomState(0).uniform(0, 100, (20_000, 2)),
-}
+
+def ran(script, table, folder, **environment):
+    """Run a script on a table and a folder."""
+    np.save(folder / "X.npy", table)
+    run = subprocess.run(
+        [sys.executable, "-c", script, folder / "X.npy", folder],
+        env=os.environ | {"PYTHONPATH": PLACE} | environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory):
-    """The folders of the two scripts, which run at once and compile all that they need."""
-    runs = {}
-    for name, script in {"interfaces": BREAKAGES, "loops": LOOPS_BROKEN}.items():
-        folder = tmp_path_factory.mktemp(name)
-        np.save(folder / "X.npy", TABLES[name])
-        save_model(
-            MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=True).fit(TABLES[name]), folder / "model"
-        )
-        runs[folder] = subprocess.Popen(
-            [sys.executable, "-c", script, folder / "X.npy", folder],
-            env=os.environ | {"PYTHONPATH": PLACE, "NUMBA_CACHE_DIR": str(folder / "cache")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    said = [run.communicate(timeout=1800) for run in runs.values()]
-    for run, (out, err) in zip(runs.values(), said, strict=True):
-        assert run.returncode == 0, out + err
-    return dict(zip(TABLES, runs, strict=True))
-
-
-def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(broken):
-    folder, expected = broken["interfaces"], MeanShift(bandwidth=2.0).fit(TABLES["interfaces"])
-    results = sorted(folder.glob("*.npz"))
+def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(tmp_path):
+    X = np.random.RandomState(0).uniform(0, 10, (60, 2))
+    ran(BREAKAGES, X, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    expected = MeanShift(bandwidth=2.0).fit(X)
+    results = sorted(tmp_path.glob("*.npz"))
     assert len(results) == 14
     for path in results:
         found = np.load(path)
         assert np.array_equal(found["centers"], expected.cluster_centers_), path.stem
         assert np.array_equal(found["labels"], expected.labels_), path.stem
     # One set of files, which all but the first have loaded.
-    code, indexes = (list((folder / "cache").rglob(f"*.{ending}")) for ending in ("nbc", "nbi"))
+    code, indexes = (list((tmp_path / "cache").rglob(f"*.{ending}")) for ending in ("nbc", "nbi"))
     assert len(code) == len(indexes) > 0
 
 
-def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_bins_and_labels_with_a_warning(
-    broken,
-):
-    X, found = TABLES["loops"], np.load(broken["loops"] / "found.npz")
-    assert np.array_equal(found["labels"], load_model(broken["loops"] / "model").predict(X))
-    assert np.array_equal(found["bins"], get_bin_seeds(X, 2.0))
+def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_warning(tmp_path):
+    X = np.random.RandomState(0).uniform(0, 100, (20_000, 2))
+    ran(LOOPS_BROKEN, X, tmp_path)
+    found = np.load(tmp_path / "found.npz")
+    expected = MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=True).fit(X)
+    np.testing.assert_array_equal(found["centers"], expected.cluster_centers_)
+    np.testing.assert_array_equal(found["labels"], expected.labels_)
+    np.testing.assert_array_equal(found["predicted"], expected.predict(X))
+    np.testing.assert_array_equal(found["bins"], get_bin_seeds(X, 2.0))
 
 
 @step
