@@ -10,34 +10,28 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-N_KERNELS = 2  # each starts and imports for five seconds, and then runs one notebook after another
 FORGET = "%reset -f"
 
 
 async def execute_all():
-    """Each notebook as it was run, or what ended it."""
-    left, ended = list(NOTEBOOKS), {}
-
-    async def execute_some():
-        manager, client = await start_new_async_kernel(
-            kernel_name="python3", startup_timeout=600, cwd=str(ROOT)
-        )
-        try:
-            while left:
-                path = left.pop(0)
-                notebook = nbformat.read(path, as_version=4)
-                notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET))
-                runner = NotebookClient(notebook, km=manager, timeout=600)
-                runner.kc = client
-                try:
-                    ended[path] = await runner.async_execute()
-                except Exception as error:
-                    ended[path] = error
-        finally:
-            client.stop_channels()
-            await manager.shutdown_kernel()
-
-    await asyncio.gather(*(execute_some() for _ in range(N_KERNELS)))
+    """Each notebook as it was run, or what ended it; one kernel, whose imports take seconds."""
+    manager, client = await start_new_async_kernel(
+        kernel_name="python3", startup_timeout=600, cwd=str(ROOT)
+    )
+    ended = {}
+    try:
+        for path in NOTEBOOKS:
+            notebook = nbformat.read(path, as_version=4)
+            notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET))
+            runner = NotebookClient(notebook, km=manager, timeout=600)
+            runner.kc = client
+            try:
+                ended[path] = await runner.async_execute()
+            except Exception as error:
+                ended[path] = error
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel()
     return ended
 
 
