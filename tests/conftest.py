@@ -1,6 +1,7 @@
 """What must be set before anything imports SciPy, and how hypothesis draws its examples."""
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -60,3 +61,9 @@ def pytest_ignore_collect(collection_path, config):
     """Where no browser is asked for, Selenium need not be imported."""
     without = "not browser" in config.option.markexpr
     return True if without and collection_path.name == "test_explore_browser.py" else None
+
+
+def pytest_collection_finish(session):
+    """No later collection of garbage looks through all that was imported, nor does a fork's."""
+    gc.collect()
+    gc.freeze()

@@ -344,8 +344,7 @@ FOUR = [["fit", "components", "line", "history"], ["curve", "trace", "traces", "
         *(
             ((1, 2), pair, "dark_background", layout)
             for four in FOUR
-            for pair in (four[:2], four[2:])
-            for layout in (None, "constrained")
+            for pair, layout in ((four[:2], None), (four[2:], "constrained"))
         ),
         *(
             ((2, 2), names, "default", layout)

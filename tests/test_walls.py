@@ -31,6 +31,7 @@ BELOW = {
 ABOVE_FACES = ("_cli", "_explore")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 FACES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+ALL = [*FACES, *MODULES]
 
 
 @cache
@@ -51,13 +52,20 @@ def imported(path):
                     yield alias.name.split(".")[1:]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_folder_imports_what_lies_below_it(path):
-    wing = path.relative_to(PACKAGE).parts[0]
-    found = {names[0] for names in imported(path)} - {wing}
-    if wing in ABOVE_FACES:
-        found = {name for name in found if name.startswith("_")}
-    assert found <= BELOW[wing]
+def named(faults):
+    """The faults of the modules that have some."""
+    return {str(path.relative_to(PACKAGE)): found for path, found in faults.items() if found}
+
+
+def test_a_folder_imports_what_lies_below_it():
+    faults = {}
+    for path in MODULES:
+        wing = path.relative_to(PACKAGE).parts[0]
+        found = {names[0] for names in imported(path)} - {wing}
+        if wing in ABOVE_FACES:
+            found = {name for name in found if name.startswith("_")}
+        faults[path] = found - BELOW[wing]
+    assert named(faults) == {}
 
 
 def lines_of(node):
@@ -68,41 +76,48 @@ def lines_of(node):
     return node.end_lineno - node.lineno + 1 - n_documented
 
 
-@pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
-def test_a_module_and_its_functions_fit_in_the_head(path):
-    assert path.read_text().count("\n") <= 450
-    functions = [node for node in nodes_of(path) if isinstance(node, ast.FunctionDef)]
-    assert max(map(lines_of, functions), default=0) <= 60
+def test_a_module_and_its_functions_fit_in_the_head():
+    long = {path: n for path in ALL if (n := path.read_text().count("\n")) > 450}
+    assert named(long) == {}
+    functions = {
+        path: [node for node in nodes_of(path) if isinstance(node, ast.FunctionDef)] for path in ALL
+    }
+    long = {path: [f.name for f in found if lines_of(f) > 60] for path, found in functions.items()}
+    assert named(long) == {}
 
 
-@pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
-def test_no_private_name_of_a_face_is_imported(path):
-    for names in imported(path):
-        if not names[0].startswith("_"):
-            assert not any(name.startswith("_") for name in names)
+def test_no_private_name_of_a_face_is_imported():
+    found = {
+        path: [
+            names
+            for names in imported(path)
+            if not names[0].startswith("_") and any(name.startswith("_") for name in names)
+        ]
+        for path in ALL
+    }
+    assert named(found) == {}
 
 
-@pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
-def test_the_explorers_face_alone_imports_it(path):
-    if "_explore" in {names[0] for names in imported(path)}:
-        assert "_explore" in path.parts or path.stem == "explore"
+def test_the_explorers_face_alone_imports_it():
+    importing = {path for path in ALL if "_explore" in {names[0] for names in imported(path)}}
+    assert PACKAGE / "explore.py" in importing
+    assert {path for path in importing if "_explore" not in path.parts} == {PACKAGE / "explore.py"}
 
 
-@pytest.mark.parametrize("path", FACES, ids=lambda path: path.stem)
-def test_no_face_imports_the_command_line(path):
-    assert "_cli" not in {names[0] for names in imported(path)} or path.stem == "__main__"
+def test_no_face_imports_the_command_line():
+    importing = {path for path in FACES if "_cli" in {names[0] for names in imported(path)}}
+    assert importing == {PACKAGE / "__main__.py"}
 
 
-def kernels_compared(text):
-    """The names of kernels with which a text compares, or which it matches."""
-    branches = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Compare | ast.MatchValue)]
+def kernels_compared(nodes):
+    """The names of kernels with which a syntax tree compares, or which it matches."""
+    branches = [node for node in nodes if isinstance(node, ast.Compare | ast.MatchValue)]
     parts = [part for branch in branches for part in ast.walk(branch)]
     return {part.value for part in parts if isinstance(part, ast.Constant)} & {*KERNELS}
 
 
-@pytest.mark.parametrize("path", [*FACES, *MODULES], ids=lambda path: path.stem)
-def test_no_branch_compares_with_the_name_of_a_kernel(path):
-    assert kernels_compared(path.read_text()) == set()
+def test_no_branch_compares_with_the_name_of_a_kernel():
+    assert named({path: kernels_compared(nodes_of(path)) for path in ALL}) == {}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +130,7 @@ def test_no_branch_compares_with_the_name_of_a_kernel(path):
     ],
 )
 def test_every_form_of_such_a_branch_is_noticed(branch):
-    assert kernels_compared(branch) == {"flat"}
+    assert kernels_compared(ast.walk(ast.parse(branch))) == {"flat"}
 
 
 def test_there_are_no_circles():
