@@ -114,17 +114,33 @@ def test_modes_are_polished_by_products_to_where_the_tree_polishes_them(name):
     assert moves.max() <= 1e-9
 
 
+def test_a_flat_ridge_is_polished_in_few_shifts(monkeypatch):
+    points = 0.05 * directions(600, 80)
+    points[:, 0] += np.linspace(-2.5, 2.5, 600)
+    index, shift, n_shifts = built(points, 1e-3), FilledGaussianIndex.shift, []
+    monkeypatch.setattr(
+        FilledGaussianIndex, "shift", lambda self, x: n_shifts.append(len(x)) or shift(self, x)
+    )
+    start = np.ascontiguousarray(points[::120])
+    modes, _ = index.polish(start)
+    assert len(n_shifts) < 40
+    assert np.linalg.norm(modes - modes[0], axis=1).max() < 1e-6
+    for _ in range(40):
+        _, moves = shift(index.with_accuracy(1e-10), start)
+    assert moves.max() > 1e-6  # so slow are plain shifts
+
+
 def test_memory_besides_the_table_is_a_float32_copy_and_blocks():
     points = np.ascontiguousarray(directions(6000, 256) / 0.4)
     points.flags.writeable = False
     positions, tree = points * 0.5, built(points, 1e-3)
-    tree.shift(positions.copy())
+    tree.shift(positions[::2].copy())
     tracemalloc.start()
     rows = FilledRows.of(points, UNWEIGHTED)
     copy = tracemalloc.get_traced_memory()[0]
     for accuracy in (1e-3, 1e-5, 1e-10):
-        dataclasses.replace(tree, rows=rows, accuracy=accuracy).shift(positions[::8].copy())
-    dataclasses.replace(tree, rows=rows).shift(positions)
+        dataclasses.replace(tree, rows=rows, accuracy=accuracy).shift(positions[::60].copy())
+    dataclasses.replace(tree, rows=rows).shift(positions[::2].copy())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert copy < points.nbytes // 2 + 300_000

