@@ -57,6 +57,24 @@ def executable():
         yield path
 
 
+# Files that begin first, each in one of the processes: one compiles most kernels while another has
+# kernels of its own; then those that take long, so that both processes end at the same time.
+FIRST = [
+    f"test_{name}.py"
+    for name in (
+        "sklearn_checks", "numba_interfaces", "disk_cache", "gaussian", "image", "layers", "leaks",
+        "chunks", "notebooks", "signals", "plot", "parity", "image_tiles", "stream", "explore",
+        "manual", "cli", "install", "dask", "soak", "products", "filled_columns", "demo",
+    )
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Order the files."""
+    place = {name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 def pytest_ignore_collect(collection_path, config):
     """Where no browser is asked for, Selenium need not be imported."""
     without = "not browser" in config.option.markexpr

@@ -39,7 +39,7 @@ def test_a_million_rows_are_twenty_blobs():
     with pytest.warns(UserWarning, match="20 clusters last longest, but the fit has 21 centres"):
         model = MeanShift(bandwidth="stable", bin_seeding=True).fit(X)
     assert model.mode_weight_[-1] == 1  # a row far out
-    model = MeanShift(bandwidth="stable", bin_seeding=True, min_support=2).fit(X)
+    model = MeanShift(bandwidth=model.bandwidth_, bin_seeding=True, min_support=2).fit(X)
     assert len(model.cluster_centers_) == 20
 
 
