@@ -4,6 +4,14 @@ from dataclasses import dataclass
 
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.flat import FlatIndex
+from meanshift_fast._index.moment_tree import build
+from meanshift_fast._input.scaling import readonly
+from meanshift_fast._input.weights import UNWEIGHTED
+
+
+def built_tree(points, weights=UNWEIGHTED):
+    """The moment tree of arrays; kernels are compiled anew for those that could be written to."""
+    return build(readonly(points), readonly(weights))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import naive
-from indexes import CountedIndex, FunctionIndex, SteppedIndex
+from indexes import CountedIndex, FunctionIndex, SteppedIndex, built_tree
 from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.choice import build
@@ -31,7 +31,7 @@ CASES = {
 @pytest.mark.parametrize("name", [*CASES])
 def test_rounds_end_where_trajectories_do(name, max_iter):
     points, bandwidth = CASES[name]
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     ascent = ascend(
         SteppedIndex(built, bandwidth), points, tol=1e-3, max_iter=max_iter, order=built.order,
         report=SILENT,
@@ -51,7 +51,7 @@ def test_rounds_end_where_trajectories_do(name, max_iter):
 def test_a_ring_pulls_its_seeds_into_the_empty_middle():
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     ring = np.column_stack([np.cos(angles), np.sin(angles)])
-    built = tree.build(ring, np.empty(0))
+    built = built_tree(ring)
     ascent = ascend(FlatIndex(built, 0.5), np.zeros((1, 2)), tol=1e-3, max_iter=300, report=SILENT)
     assert ascent.support[0] == 0
     assert len(ascent.history) == 1
@@ -68,7 +68,7 @@ def test_bandwidth_zero_leaves_every_seed_where_it_is():
 
 def test_next_steps_are_bit_equal_for_every_number_of_threads():
     points = blobs(5_000, 3)
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     results = []
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
@@ -85,7 +85,7 @@ def test_next_steps_are_bit_equal_for_every_number_of_threads():
 @pytest.mark.parametrize("memoised", [False, True], ids=["step by step", "memoised"])
 def test_equal_seeds_beyond_those_with_a_memo_ascend_once(memoised, monkeypatch):
     points = scattered(400, 2, side=6)
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     shifted = []
     index = CountedIndex(built, 1.5, shifted, memoised)
 
@@ -112,7 +112,7 @@ def test_equal_seeds_beyond_those_with_a_memo_ascend_once(memoised, monkeypatch)
 @pytest.mark.parametrize("start", ["in a blob", "far away"])
 def test_a_lone_seed_takes_the_steps_that_it_takes_among_others(start, max_iter):
     points = blobs(300, 2)
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     seed = points[7] + 0.5 if start == "in a blob" else points[0] + 100.0
     reports = []
 
@@ -135,7 +135,7 @@ def test_a_lone_seed_takes_the_steps_that_it_takes_among_others(start, max_iter)
 @pytest.mark.parametrize("how", ["memoised", "step by step", "coalescing"])
 def test_positions_that_are_sorted_anew_come_to_the_same_endpoints(how, monkeypatch):
     points = blobs(6_000, 2)
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     n_sorted = []
 
     def order_of(positions):

@@ -11,6 +11,7 @@ import samples
 from meanshift_fast import MeanShift, mean_shift
 from meanshift_fast._cluster.basins import beside_others
 from meanshift_fast._index.equal_rows import equal_rows
+from meanshift_fast._input.scaling import readonly
 
 
 def rings(n_samples=600, seed=0):
@@ -138,7 +139,7 @@ def test_the_function_takes_basins():
 def test_equal_rows_are_found_and_others_not():
     X = samples.scattered(300, 2, side=9)
     rows = np.vstack([X, [[-0.0, 3.0], [0.5, 0.5], [0.0, 3.0]]])
-    found = equal_rows(rows, X)
+    found = equal_rows(readonly(rows), readonly(X))
     for row, first in zip(rows, found, strict=True):
         same = np.flatnonzero((row == X).all(axis=1))
         assert first == (same[0] if same.size else -1)

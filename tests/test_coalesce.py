@@ -6,11 +6,10 @@ from sklearn.metrics import adjusted_rand_score
 
 import naive
 import samples
-from indexes import FunctionIndex
+from indexes import FunctionIndex, built_tree
 from meanshift_fast import MeanShift
 from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._cluster.coalescing import _cell_keys
-from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.flat import FlatIndex
 
 
@@ -33,7 +32,7 @@ tables = pytest.mark.parametrize(("X", "bandwidth"), TABLES.values(), ids=TABLES
 @pytest.mark.parametrize("coalesce", [0.01, 0.3, 1.5])
 @pytest.mark.parametrize("max_iter", [1, 300])
 def test_a_coalescing_ascent_is_the_twins(X, bandwidth, coalesce, max_iter):
-    built = tree.build(X, np.empty(0))
+    built = built_tree(X)
     ascent = ascend(
         FlatIndex(built, bandwidth), X, tol=1e-3, max_iter=max_iter, report=SILENT,
         coalesce=coalesce,
@@ -61,7 +60,7 @@ def test_cells_too_small_to_share_leave_every_seed_its_trajectory(coalesce):
 def test_no_seeds_share_a_key_but_those_of_one_cell():
     """The table of cells grows on the way, and loses no cell."""
     X = np.random.default_rng(0).uniform(0, 100, (60, 2))
-    built = tree.build(X, np.empty(0))
+    built = built_tree(X)
     steps = []
 
     def wander(positions):

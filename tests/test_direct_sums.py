@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import naive
-from meanshift_fast._index import moment_tree as tree
+from indexes import built_tree
 from meanshift_fast._index.direct_sums import LEAST_DENSITY, Reach, reach_of
 from meanshift_fast._index.gaussian import gaussian_shift
 from meanshift_fast._index.sigma_points import find_sigma_points
@@ -32,7 +32,7 @@ def sparse(n_samples, n_features, *, rows_a_cube=0.3, seed=0):
 
 
 def shifted(points, weights, positions, accuracy):
-    built = tree.build(points, weights)
+    built = built_tree(points, weights)
     moved = positions.copy()
     support, moves = gaussian_shift(built, find_sigma_points(built), moved, accuracy=accuracy)
     return moved, support, moves
@@ -42,7 +42,7 @@ def shifted(points, weights, positions, accuracy):
 @pytest.mark.parametrize("accuracy", [1e-1, 1e-3, 1e-6])
 def test_shifts_near_few_rows_keep_the_promise(n_features, accuracy):
     points = sparse(4000, n_features)
-    positions = points[tree.build(points, UNWEIGHTED).order[:300]]
+    positions = points[built_tree(points).order[:300]]
     moved, support, moves = shifted(points, UNWEIGHTED, positions, accuracy)
     for i, place in enumerate(positions):
         mean, density = naive.gaussian_shift(points, np.ones(len(points)), place, 1.0)

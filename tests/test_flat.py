@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import naive
+from indexes import built_tree
 from meanshift_fast._index import flat
-from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.traversal import BLOCK_POSITIONS, MAX_GROUPED_FEATURES
 from meanshift_fast._jit import chunks
 from meanshift_fast._jit.threads import borrowed_threads
@@ -25,7 +25,7 @@ CASES = {
 
 
 def check_shift(points, weights, positions, bandwidth, tree_weights):
-    built = tree.build(points, tree_weights)
+    built = built_tree(points, tree_weights)
     shifted = positions.copy()
     support, moves = flat.shift(built, shifted, bandwidth)
     for i, position in enumerate(positions):
@@ -54,7 +54,7 @@ def test_weights_count_as_so_many_rows(name):
 @pytest.mark.parametrize("name", [*CASES])
 def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     points, bandwidth = CASES[name]
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     together = points[built.order].copy()
     alone = together.copy()
     group_support, _ = flat.shift(built._replace(leaf_width=np.inf), together, bandwidth)
@@ -65,7 +65,7 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
 
 @pytest.mark.jitless
 def test_a_position_with_an_empty_ball_stays():
-    built = tree.build(blobs(300, 2), np.empty(0))
+    built = built_tree(blobs(300, 2))
     positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
     support, moves = flat.shift(built, positions, 1.0)
     np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
@@ -78,7 +78,7 @@ def test_shifts_are_bit_equal_for_every_number_of_threads():
     results = []
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
-            built = tree.build(points, np.empty(0))
+            built = built_tree(points)
             positions = points.copy()
             results.append((*flat.shift(built, positions, 0.5), positions))
     for one, two in zip(*results, strict=True):
@@ -92,7 +92,7 @@ def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, we
     """In two columns and three it has code of its own."""
     points = np.ascontiguousarray(blobs(400, n_features))
     weights = np.random.default_rng(1).uniform(0.5, 2.0, 400) if weighted else np.ones(400)
-    built = tree.build(points, weights if weighted else np.empty(0))
+    built = built_tree(points, weights if weighted else np.empty(0))
     far = np.full((1, n_features), 1e3)
     positions = np.vstack([points[:70], far])
     places, support, moves = flat.next_steps(built, positions.copy(), 1, 0.0, 0.8)
@@ -114,7 +114,7 @@ def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, we
 @pytest.mark.parametrize("n_features", [1, 2, 3, 5, 12])
 @pytest.mark.parametrize("places", [[np.nan], [np.nan, 0.5], [np.inf, np.nan, -np.inf]], ids=str)
 def test_a_position_that_is_no_number_has_an_empty_ball(n_features, places):
-    built = tree.build(blobs(300, n_features), np.empty(0))
+    built = built_tree(blobs(300, n_features))
     positions = np.repeat(places, 17)[:, None] * np.ones(n_features)
     support, _ = flat.shift(built, positions.copy(), 0.5)
     assert not support[~np.isfinite(positions).all(axis=1)].any()
@@ -126,7 +126,7 @@ def test_a_position_that_is_no_number_has_an_empty_ball(n_features, places):
 @pytest.mark.parametrize("bandwidth", [1e160, 1e308, np.inf])
 def test_a_ball_whose_square_is_no_number_holds_all_rows(bandwidth):
     points = blobs(300, 2)
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     support, _ = flat.shift(built, points[:20].copy(), bandwidth)
     assert support.tolist() == [300.0] * 20
     _, support, _ = flat.next_steps(built, points[:20].copy(), 1, 1e-3, bandwidth)
@@ -144,7 +144,7 @@ def test_each_thread_draws_often_what_others_wait_for(n_positions, n_features, m
     kernel = flat._shift_all
     monkeypatch.setattr(flat, "_shift_all", spy)
     points = blobs(700, n_features)
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     positions = np.resize(points, (n_positions, n_features))
     with borrowed_threads(2):
         flat.shift(built, positions, 0.7)
@@ -157,7 +157,7 @@ def test_each_thread_draws_often_what_others_wait_for(n_positions, n_features, m
 @pytest.mark.parametrize("n_features", [2, 9])
 def test_a_shift_cut_small_gives_the_same_bits(n_features, monkeypatch):
     points = blobs(700, n_features)
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     whole, cut = points.copy(), points.copy()
     flat.shift(built, whole, 1.5)
     monkeypatch.setattr(flat, "FIRST_CHUNK_VALUES", 1)

@@ -7,9 +7,9 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 
 import naive
+from indexes import built_tree
 from meanshift_fast import MeanShift
 from meanshift_fast._index import error_bounds
-from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.gaussian import gaussian_shift
 from meanshift_fast._index.newton import polish
 from meanshift_fast._index.sigma_points import find_sigma_points
@@ -86,7 +86,7 @@ def positions_about(points, seed=1):
 
 
 def shifted(points, weights, positions, accuracy):
-    built = tree.build(points, weights)
+    built = built_tree(points, weights)
     moved = positions.copy()
     support, moves = gaussian_shift(built, find_sigma_points(built), moved, accuracy=accuracy)
     return moved, support, moves
@@ -196,7 +196,7 @@ def test_tails_are_the_largest_derivatives_within_reach(n_sigma):
 
 def test_dense_groups_keep_the_promise():
     points = blobs(60_000, 2, n_blobs=3, spread=1.0, box=6.0)
-    built = tree.build(points, UNWEIGHTED)
+    built = built_tree(points)
     positions = points[built.order]
     moved = positions.copy()
     gaussian_shift(built, find_sigma_points(built), moved, accuracy=1e-3)
@@ -241,7 +241,7 @@ def test_shifts_and_fits_are_bit_equal_for_every_number_of_threads():
 @pytest.mark.parametrize("n_features", [1, 2, 3, 6, 70])
 def test_modes_are_stationary(n_features):
     points = blobs(800, n_features, box=6.0, spread=0.7)
-    built = tree.build(points, UNWEIGHTED)
+    built = built_tree(points)
     sigma = find_sigma_points(built)
     start = points[::40].copy()
     before = [naive.gaussian_shift(points, np.ones(800), x, 1.0)[1] for x in start]
@@ -395,7 +395,7 @@ def test_a_bad_accuracy_is_refused(accuracy):
 def test_from_far_away_a_shift_goes_to_the_row_that_lies_farthest_that_way(n_features, distance):
     rng = np.random.default_rng(1)
     points = 3.0 * rng.normal(size=(500, n_features))
-    built = tree.build(points, UNWEIGHTED)
+    built = built_tree(points)
     ways = rng.normal(size=(40, n_features))
     ways /= np.linalg.norm(ways, axis=1)[:, None]
     positions = distance * ways
@@ -417,7 +417,7 @@ def test_a_bandwidth_of_one_counts_far_rows_as_any_other():
 def test_groups_part_where_positions_are_far_apart():
     """Two heaps in a block are two groups, each shifted as it is without the other."""
     points = blobs(6000, 2, box=8.0)
-    built = tree.build(points, UNWEIGHTED)
+    built = built_tree(points)
     sigma = find_sigma_points(built)
     rng = np.random.default_rng(0)
     heaps = [

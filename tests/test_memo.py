@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from indexes import FunctionIndex, SteppedIndex
+from indexes import FunctionIndex, SteppedIndex, built_tree
 from meanshift_fast._cluster import memo
 from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._index import flat, thresholds
-from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.flat import FlatIndex
 from samples import blobs, lattice, scattered
 
@@ -22,7 +21,7 @@ CASES = {
 
 def ascents(points, bandwidth, seeds, *, reports=None, **params):
     """The same ascent round by round and memoised, and how many shifts each computed."""
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     n_shifts = [0, 0]
 
     class Stepped(SteppedIndex):
@@ -105,7 +104,7 @@ def test_shifts_from_the_same_place_are_computed_once():
 def test_a_trajectory_that_joins_another_has_the_rounds_left_that_it_had():
     # One seed stands where another comes to after some rounds, and the limit tells them apart.
     points = np.arange(200.0)[:, None] ** 0.9
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     late = points[:1].copy()
     for _ in range(3):
         flat.shift(built, late, 30.0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from indexes import built_tree
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
@@ -84,14 +85,14 @@ def by_medians(request, monkeypatch):
 @pytest.mark.parametrize("name", [*TABLES])
 def test_every_block_holds_its_childrens_moments(name, by_medians):
     points = TABLES[name]
-    check_tree(tree.build(points, NONE), points, np.ones(len(points)))
+    check_tree(built_tree(points), points, np.ones(len(points)))
 
 
 @pytest.mark.parametrize("name", ["one row", "lattice", "many chunks", "wide"])
 def test_weights_travel_with_their_rows(name):
     points = TABLES[name]
     weights = np.random.default_rng(1).uniform(0.1, 9.0, len(points))
-    check_tree(tree.build(points, weights), points, weights)
+    check_tree(built_tree(points, weights), points, weights)
 
 
 @pytest.mark.jitless
@@ -99,13 +100,13 @@ def test_weights_travel_with_their_rows(name):
 def test_small_tables_without_a_compiler(name):
     points = TABLES[name]
     weights = np.random.default_rng(1).uniform(0.1, 9.0, len(points))
-    check_tree(tree.build(points, weights), points, weights)
+    check_tree(built_tree(points, weights), points, weights)
 
 
 @pytest.mark.jitless
 def test_more_than_one_chunk_without_a_compiler(by_medians):
     points = np.vstack([blobs(4200, 2), [[1e6, 0.0]]])
-    check_tree(tree.build(points, NONE), points, np.ones(len(points)))
+    check_tree(built_tree(points), points, np.ones(len(points)))
 
 
 @pytest.mark.parametrize("name", ["many chunks", "duplicates", "an outlier makes one cell heavy"])
@@ -113,21 +114,21 @@ def test_the_tree_does_not_depend_on_threads(name, by_medians):
     trees = []
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
-            trees.append(tree.build(TABLES[name], NONE))
+            trees.append(built_tree(TABLES[name]))
     for one, two in zip(*trees, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
 def test_neighbours_in_rank_are_neighbours_in_space(by_medians):
     points = np.random.default_rng(5).uniform(size=(65_536, 2))
-    built = tree.build(points, NONE)
+    built = built_tree(points)
     # A square that holds sixteen of 65,536 rows in the unit square has a diagonal of 0.022.
     assert built.leaf_width < 0.03
 
 
 def leaf_area(points):
     """The area of all leaves' boxes."""
-    built = tree.build(points, NONE)
+    built = built_tree(points)
     lower, upper = built.lower[built.n_upper :], built.upper[built.n_upper :]
     sides = np.where(lower <= upper, upper - lower, 0.0)
     return (sides[:, 0] * sides[:, 1]).sum()
@@ -146,6 +147,6 @@ def test_crowded_buckets_are_cut_like_any_others(monkeypatch):
 
 def test_one_heavy_cell_is_split_like_any_other(by_medians):
     points = np.random.default_rng(5).uniform(size=(65_536, 2))
-    alone = tree.build(points, NONE).leaf_width
+    alone = built_tree(points).leaf_width
     points[0] = 1e9
-    assert tree.build(points, NONE).leaf_width < 1.2 * alone
+    assert built_tree(points).leaf_width < 1.2 * alone

@@ -7,9 +7,9 @@ import pytest
 
 import naive
 import samples
+from indexes import built_tree
 from meanshift_fast import MeanShift
 from meanshift_fast._index import nearest as labels
-from meanshift_fast._index.moment_tree import build
 from meanshift_fast._jit import chunks
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -140,7 +140,7 @@ def test_each_way_is_bit_equal_for_one_thread_and_two(way):
     rows = samples.scattered(20_000, 2, side=300)
     rows.flags.writeable = False
     modes = samples.scattered(500, 2, side=300, seed=1)
-    tree = build(rows, np.empty(0))
+    tree = built_tree(rows)
     found = []
     for n_threads in (1, 2):
         with borrowed_threads(n_threads):
@@ -152,7 +152,7 @@ def test_rows_whose_squares_overflow_take_the_first_mode_or_none(way):
     rows = np.vstack([samples.blobs(4200, 2), np.full((30, 2), 1e200), np.full((1, 2), -1e200)])
     rows.flags.writeable = False
     modes = samples.blobs(70, 2, seed=1)
-    tree = build(rows, np.empty(0))
+    tree = built_tree(rows)
     assert set(labels.nearest_labels(rows, modes, tree=tree)[4200:]) == {0}
     assert set(labels.nearest_labels(rows, modes, tree=tree, limit=1e9)[4200:]) == {-1}
 
@@ -160,7 +160,7 @@ def test_rows_whose_squares_overflow_take_the_first_mode_or_none(way):
 def assert_labels_are_the_twins(rows, modes, limit):
     rows = np.ascontiguousarray(rows)
     rows.flags.writeable = False
-    found = labels.nearest_labels(rows, modes, limit=limit, tree=build(rows, np.empty(0)))
+    found = labels.nearest_labels(rows, modes, limit=limit, tree=built_tree(rows))
     expected = naive.nearest_labels(
         rows, modes, np.inf if limit is None else limit, cluster_all=limit is None
     )
@@ -217,5 +217,5 @@ def test_the_ways_are_taken_where_they_are_fast(monkeypatch):
     for n_features, n_modes in ((2, 20), (2, 2000), (30, 2000)):
         rows = samples.blobs(5000, n_features, n_blobs=1000, spread=0.01)
         rows.flags.writeable = False
-        labels.nearest_labels(rows, rows[:n_modes], tree=build(rows, np.empty(0)))
+        labels.nearest_labels(rows, rows[:n_modes], tree=built_tree(rows))
     assert taken == ["label_all_by_all", "label_all_by_blocks", "label_all_by_tree"]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import naive
+from indexes import built_tree
 from meanshift_fast._index import flat, soft_cells
-from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
@@ -28,7 +28,7 @@ WIDTHS = {  # in bandwidths
 
 
 def tree_of(points, weights, widths):
-    return soft_cells.with_widths(tree.build(points, weights), widths)
+    return soft_cells.with_widths(built_tree(points, weights), widths)
 
 
 @pytest.mark.jitless
@@ -53,13 +53,13 @@ def test_a_shift_among_cells_is_the_twins(name, weighted, widths):
 
 
 def built_order(points):
-    return tree.build(points, np.empty(0)).order
+    return built_tree(points).order
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     points, bandwidth = CASES[name]
-    built = tree.build(points, np.empty(0))
+    built = built_tree(points)
     widths = bandwidth * WIDTHS["any"](len(points))
     together = points[built.order].copy()
     alone = together.copy()
@@ -80,7 +80,7 @@ def test_slabs_of_no_width_are_rows(name):
     support, _ = soft_cells.shift(
         tree_of(points, np.empty(0), np.zeros(len(points))), positions, bandwidth
     )
-    rows, _ = flat.shift(tree.build(points, np.empty(0)), expected, bandwidth)
+    rows, _ = flat.shift(built_tree(points), expected, bandwidth)
     np.testing.assert_array_equal(support, rows)
     np.testing.assert_allclose(positions, expected, rtol=0, atol=1e-12 * np.abs(points).max())
 
