@@ -20,7 +20,7 @@ from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.metrics import WORDS as METRICS
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
-from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._input.scaling import numbers_of, readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -97,8 +97,8 @@ def estimate_bandwidth(
     -------
     bandwidth : np.float64
         In the unit of the columns of X; an angle in radians, or a cosine distance, where that is
-        the metric's. 0 where each row has enough equals; by the rules of thumb, where all rows are
-        equal.
+        the metric's. 0 where each row has enough equals, on a sphere 3.6e-15 radians, which
+        rounding takes; by the rules of thumb, where all rows are equal.
 
     Raises
     ------
@@ -409,7 +409,7 @@ def bandwidth_curve(
 
 
 def _checked_ladder(bandwidths: ArrayLike) -> NDArray[np.float64]:
-    ladder = np.asarray(bandwidths, dtype=np.float64)
+    ladder = numbers_of("bandwidths", np.asarray(bandwidths)).astype(np.float64)
     if ladder.ndim != 1 or ladder.size == 0:
         raise ValueError(f"bandwidths must be a list of numbers, got shape {ladder.shape}")
     fits = np.isfinite(ladder).all() and ladder[0] > 0 and (np.diff(ladder) > 0).all()

@@ -286,6 +286,16 @@ def test_numbers_farther_apart_than_the_bandwidth_are_reported():
         MeanShift(bandwidth=1.0).fit(np.full((9, 1), 1.3e308))
 
 
+def test_seeds_far_from_rows_that_float64_tells_apart_are_to_be_given_nearer():
+    with pytest.raises(ValueError, match="Give seeds nearer to the rows"):
+        MeanShift(bandwidth=1.0, seeds=[[1e17, 0.0]]).fit(X)
+
+
+def test_a_ladder_beyond_float64_is_named():
+    with pytest.raises(ValueError, match="bandwidths must be finite as float64"):
+        bandwidth_curve(X, [1, 10**400])
+
+
 # Extremes that must work.
 
 

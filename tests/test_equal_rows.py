@@ -40,3 +40,10 @@ def test_rows_that_are_two_of_each_may_repeat_and_distinct_ones_may_not(n_rows):
     assert not may_repeat(readonly(rows))
     assert may_repeat(readonly(rows[np.random.default_rng(1).permutation(np.arange(n_rows) // 2)]))
     assert not may_repeat(rows[:1])
+
+
+@pytest.mark.parametrize("n_rows", [2, 90, 8192, 9001])
+def test_equal_rows_side_by_side_and_half_a_table_apart_are_seen(n_rows):
+    rows = np.random.default_rng(0).normal(size=(n_rows, 2))
+    assert may_repeat(np.repeat(rows, 2, axis=0))
+    assert may_repeat(np.tile(rows, (2, 1)))

@@ -398,3 +398,19 @@ def test_a_trace_ends_where_the_weight_of_all_images_vanishes():
     assert len(found.shifts[0]) == 0
     with pytest.raises(ValueError, match="No point was within"):
         MeanShift(bandwidth=1.0, kernel="gaussian", period=(100,), seeds=[[50.0]]).fit(rows)
+
+
+@pytest.mark.parametrize("n_columns", [3, 10, 300, 1500])
+@pytest.mark.parametrize("rule", [None, "fine"])
+def test_rows_of_one_direction_are_one_cluster_whatever_their_lengths(n_columns, rule):
+    rng = np.random.default_rng(n_columns)
+    rows = np.outer(rng.uniform(0.5, 2.0, 200), rng.normal(size=n_columns))
+    model = MeanShift(bandwidth=rule, metric="cosine").fit(rows)
+    assert 0.0 < model.bandwidth_ < 1e-29
+    assert len(model.cluster_centers_) == 1
+
+
+def test_rows_at_a_pole_are_one_cluster_whatever_their_longitudes():
+    places = np.column_stack([np.full(12, np.pi / 2), np.linspace(-3.0, 3.0, 12)])
+    model = MeanShift(metric="haversine").fit(places)
+    assert len(model.cluster_centers_) == 1

@@ -99,6 +99,19 @@ def test_weights_count_as_so_many_rows(name):
     check_shift(points, bandwidth, places_near(points)[:-1], weights)
 
 
+@pytest.mark.parametrize("weight", [1e6, 1e12, 1e18])
+def test_heavy_rows_outside_a_ball_leave_its_mean_exact(weight):
+    rows = np.random.default_rng(0).normal(size=(700, 40))
+    rows[:5] += 8.0
+    weights = np.ones(700)
+    weights[:5] = weight
+    weights.flags.writeable = False
+    positions = 0.1 * rows[5:105]
+    support, _ = product_index(rows, 12.0, weights).shift(positions)
+    assert (support == 695.0).all()
+    np.testing.assert_allclose(positions - rows[5:].mean(axis=0), 0.0, atol=1e-13)
+
+
 def test_a_position_beyond_float32_has_an_empty_ball():
     points, bandwidth = CASES["unit rows"]
     position = np.full((1, 96), 1e150)

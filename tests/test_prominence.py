@@ -7,6 +7,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_monotonic, is_valid_linkage
+from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KernelDensity
 
@@ -215,6 +216,8 @@ def test_a_cut_out_of_range_is_refused():
     model = MeanShift(**ONE_SETTING).fit(MOONS)
     with pytest.raises(ValueError, match="min_prominence must be at least 0 and below 1"):
         model.labels_at(1.0)
+    with pytest.raises(ValueError, match="min_prominence must be at least 0 and below 1"):
+        model.labels_at(np.array([0.2, 0.3]))
 
 
 @pytest.mark.parametrize("rows", [MOONS[:1], np.zeros((5, 3)), MOONS[:2], LATTICE[:, :1]])
@@ -471,3 +474,20 @@ def test_pictures_tell_modes_of_too_little_support_from_merged_ones(cluster_all)
     assert "too little support" in [text.get_text() for text in ax.get_legend().get_texts()]
     display = MeanShiftDisplay.from_estimator(model, rows)
     assert len(display.lesser) == len(merged)
+
+
+@assignments
+@pytest.mark.parametrize("least", [0.3, "auto"])
+def test_the_order_of_equal_rows_changes_no_cluster(assign, least):
+    rng = np.random.default_rng(11)
+    middles = ((0.0, 0.0), (2.0, 0.0), (1.0, 1.7))
+    rows = np.vstack([rng.normal(middle, 0.5, (1400, 2)) for middle in middles])[:4096]
+    model = MeanShift(bandwidth=0.2, bin_seeding=True, assign=assign, min_prominence=least)
+    model.fit(rows, sample_weight=np.full(len(rows), 2.0))
+    prominence, labels = model.mode_prominence_, model.labels_
+    side_by_side = clone(model).fit(np.repeat(rows, 2, axis=0))
+    np.testing.assert_allclose(side_by_side.mode_prominence_, prominence, atol=1e-12)
+    np.testing.assert_array_equal(side_by_side.labels_[::2], labels)
+    halves = clone(model).fit(np.tile(rows, (2, 1)))
+    np.testing.assert_allclose(halves.mode_prominence_, prominence, atol=1e-12)
+    np.testing.assert_array_equal(halves.labels_[: len(rows)], labels)

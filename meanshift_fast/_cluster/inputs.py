@@ -69,9 +69,9 @@ class Settings(NamedTuple):
         for name in ("tol", "coalesce", "accuracy", "max_iter", "min_support"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
-        if self.min_prominence != "auto" and not (
-            isinstance(self.min_prominence, Real) and 0.0 <= self.min_prominence < 1.0
-        ):
+        least = self.min_prominence
+        is_auto = isinstance(least, str) and least == "auto"
+        if not is_auto and not (isinstance(least, Real) and 0.0 <= least < 1.0):
             raise ValueError(
                 'min_prominence must be at least 0 and below 1, or "auto", got '
                 f"{quoted(self.min_prominence)}"

@@ -153,6 +153,8 @@ def _fit_by_stages(
     ascent, seeds_are_rows = _ascend(index, points, seeds, units, bandwidth, settings, stages)
 
     stages.begin("modes")
+    if not ascent.support.any():
+        raise no_point_error(bandwidth, rows.points)
     modes = _merge(ascent, index, units, bandwidth, dtype, metric)
     if not seeds_are_rows and seeds.are_bins:
         _check_bins(index, points, modes.merged.modes, units, bandwidth, len(seeds.table), settings)
@@ -267,10 +269,7 @@ def _merge(
 ) -> Modes:
     """Merge endpoints within a bandwidth; of a smooth density, polish what is left and merge."""
     endpoints, support = ascent.endpoints, ascent.support
-    n_reached = np.count_nonzero(support)
-    if n_reached == 0:
-        raise no_point_error(bandwidth, units.leave(endpoints))
-    if n_reached < len(support):
+    if not support.all():
         endpoints, support = endpoints[support > 0.0], support[support > 0.0]
     dtype = dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
     held = dtype if metric.is_plain else np.dtype(np.float64)

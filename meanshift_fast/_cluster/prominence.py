@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
-from meanshift_fast._index.equal_rows import find_repeats, may_repeat
+from meanshift_fast._index.equal_rows import find_repeats
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import build, order_of
 from meanshift_fast._index.neighbours import pairs_across
@@ -214,11 +214,10 @@ def _distinct_rows(
     index: Index, points: _Floats, labels: NDArray[np.int64]
 ) -> tuple[_Floats, NDArray[np.int64], Index | None]:
     """The distinct rows, their labels, and the index where its rows are those."""
-    if may_repeat(points):
-        firsts, _ = find_repeats(points)
-        if len(firsts) < len(points):
-            return readonly(points[firsts]), labels[firsts], None
-    return points, labels, index
+    firsts, _ = find_repeats(points)
+    if len(firsts) == len(points):
+        return points, labels, index
+    return readonly(points[firsts]), labels[firsts], None
 
 
 def find_saddles(

@@ -1,7 +1,8 @@
 """Sums of the rows whose bits are set: gathered in the order of the table, in float64.
 
 So a mean is a function of the rows in the ball, to the last bit, whatever found them. Where more
-than half of the rows are inside, those outside are subtracted from the sum of all.
+than half of the rows are inside, those outside are subtracted from the sum of all, unless they
+weigh so much more that the difference would lose digits.
 """
 
 import numpy as np
@@ -21,6 +22,7 @@ from meanshift_fast._jit.simd import (
     store,
 )
 
+MAX_WEIGHT_RATIO = 64.0  # of all rows outside to all inside, in a difference: six bits are lost
 ROWS_AT_ONCE = 4  # that are added to a sum while it is in registers
 
 
@@ -112,6 +114,12 @@ def _move_some(table, masks, places, first, stop, memory, support, moves):
         weight = _add_listed(
             flat(values), flat(weights), weighted, n_features, listed, n_listed, sums
         )
+        if subtract and not MAX_WEIGHT_RATIO * (total_weight - weight) >= weight:
+            subtract = False
+            n_listed = _list_rows(patterns, i * n_masks, n_masks, np.int64(0), n_samples, listed)
+            weight = _add_listed(
+                flat(values), flat(weights), weighted, n_features, listed, n_listed, sums
+            )
         if subtract:
             weight = total_weight - weight
         move_sq = 0.0

@@ -53,15 +53,12 @@ def bandwidth_text(bandwidth: float | NDArray[np.float64]) -> str:
     return f"{bandwidth:g}" if np.ndim(bandwidth) == 0 else cut(str(bandwidth))
 
 
-def no_point_error(
-    bandwidth: float | NDArray[np.float64], endpoints: NDArray[np.float64]
-) -> ValueError:
+def no_point_error(bandwidth: float | NDArray[np.float64], table: NDArray[Any]) -> ValueError:
     """The error of an ascent in which every ball is empty, with a remedy.
 
-    The bandwidth (a number or one for each feature) and the endpoints of the trajectories are in
-    the unit of the columns.
+    The bandwidth (a number or one for each feature) is in the unit of the rows.
     """
-    largest = float(np.abs(endpoints).max())
+    largest = max(-float(table.min()), float(table.max()))
     step = float(np.spacing(largest))
     remedy = "Give seeds nearer to the rows, or a larger bandwidth."
     if 0.0 < np.min(bandwidth) < step:

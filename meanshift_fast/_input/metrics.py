@@ -32,6 +32,7 @@ EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
 # Latitudes of float32 exceed pi / 2 by 4e-8, and some conversions round worse.
 MAX_LATITUDE_ROUNDING = 1e-6
 POLE_DISTANCE = 1e-15  # radians within which a position is at the pole: unit vectors hold no less
+MAX_DIRECTION_ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 WIDE = 1.0 + 1e-9  # times the diameter: a cap of pi holds rows on the opposite side, rounded or not
 
 
@@ -129,6 +130,10 @@ class Metric:
         """The largest radius."""
         return math.inf
 
+    def min_length(self) -> float:
+        """The least radius that an estimate has."""
+        return 0.0
+
     def seeds_of_bins(
         self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
     ) -> NDArray[np.float64]:
@@ -183,6 +188,10 @@ class Spherical(Metric):
     def max_length(self) -> float:
         """That of the whole sphere."""
         return math.pi
+
+    def min_length(self) -> float:
+        """What rounding makes of one direction lies within it."""
+        return MAX_DIRECTION_ROUNDING
 
     def side(self, bandwidth: Any) -> float:
         """The chord from the middle of a cap to its edge."""
