@@ -4,7 +4,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meanshift_fast import MeanShift, bandwidth_curve, get_bin_seeds
@@ -90,7 +90,6 @@ def tables_and_offsets(draw):
 
 @pytest.mark.parametrize("fit", WAYS)
 @pytest.mark.parametrize("kernel", ["flat", "gaussian"])
-@settings(max_examples=settings().max_examples // 2)  # six times: of each way and kernel
 @given(
     drawn=tables_and_offsets(),
     assign=st.sampled_from(["nearest", "basin"]),
