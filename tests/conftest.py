@@ -85,3 +85,4 @@ def pytest_collection_finish(session):
     """No later collection of garbage looks through all that was imported, nor does a fork's."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(700, 10, 100)  # what is frozen does not count as old, of which there is little

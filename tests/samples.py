@@ -28,6 +28,16 @@ def rounded(points, step=1 / 64):
     return np.round(points / step) * step
 
 
+def directions(n_samples, n_features, *, k=8, noise=0.7, seed=0):
+    """Unit rows about some directions, with isotropic noise."""
+    rng = np.random.default_rng(seed)
+    axes = rng.standard_normal((k, n_features))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    rows = axes[rng.integers(k, size=n_samples)]
+    rows = rows + noise * rng.standard_normal(rows.shape) / np.sqrt(n_features)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
 def pixels(every):
     """Every so many-th pixel of scikit-learn's photograph, rows of uint8 RGB."""
     return load_sample_image("china.jpg")[::every, ::every].reshape(-1, 3)

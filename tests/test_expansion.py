@@ -10,8 +10,9 @@ from meanshift_fast._index import expansion, thresholds
 from meanshift_fast._index.filled_rows import FilledRows
 from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._jit.threads import borrowed_threads
+from samples import directions
 from test_gaussian_products import built
-from test_products import UNWEIGHTED, directions
+from test_products import UNWEIGHTED
 
 
 def skewed(n, n_features):

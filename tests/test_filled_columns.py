@@ -8,9 +8,8 @@ import naive
 from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._index import choice, thresholds
 from meanshift_fast._index.products import ProductIndex
-from samples import rounded, scattered
+from samples import directions, rounded, scattered
 from test_parity import assert_same_answer
-from test_products import directions
 
 
 def at(points, quantile, **params):

@@ -13,8 +13,8 @@ from meanshift_fast._index.filled_rows import FilledRows
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._jit.threads import borrowed_threads
-from samples import blobs
-from test_products import UNWEIGHTED, directions, single
+from samples import blobs, directions
+from test_products import UNWEIGHTED, single
 
 
 def built(points, accuracy, weights=UNWEIGHTED, n_seeds=None):

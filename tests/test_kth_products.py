@@ -7,8 +7,8 @@ import naive
 from meanshift_fast import estimate_bandwidth
 from meanshift_fast._index import kth_products, product_choice, thresholds
 from meanshift_fast._jit.threads import borrowed_threads
-from samples import blobs, digits, scattered
-from test_products import UNWEIGHTED, directions, single
+from samples import blobs, digits, directions, scattered
+from test_products import UNWEIGHTED, single
 
 
 def ready(points):

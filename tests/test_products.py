@@ -14,20 +14,10 @@ from meanshift_fast import MeanShift
 from meanshift_fast._index import choice, product_levels, products, singles, thresholds
 from meanshift_fast._jit import blas
 from meanshift_fast._jit.threads import borrowed_threads
-from samples import blobs, digits, scattered
+from samples import blobs, digits, directions, scattered
 
 UNWEIGHTED = np.empty(0)
 UNWEIGHTED.flags.writeable = False
-
-
-def directions(n_samples, n_features, *, k=8, noise=0.7, seed=0):
-    """Unit rows about some directions, with isotropic noise."""
-    rng = np.random.default_rng(seed)
-    axes = rng.standard_normal((k, n_features))
-    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    rows = axes[rng.integers(k, size=n_samples)]
-    rows = rows + noise * rng.standard_normal(rows.shape) / np.sqrt(n_features)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def product_index(points, radius, weights=UNWEIGHTED):
@@ -255,7 +245,7 @@ def test_two_threads_give_the_same_bits_as_one():
 FIT = """
 import numpy as np, sys
 sys.path.insert(0, {tests!r})
-from test_products import directions
+from samples import directions
 from meanshift_fast import MeanShift
 model = MeanShift(bandwidth=1.0).fit(directions(900, 150).astype(np.float32))
 sys.stdout.buffer.write(model.cluster_centers_.tobytes() + model.labels_.tobytes())
