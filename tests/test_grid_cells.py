@@ -83,6 +83,40 @@ def test_a_mean_never_leaves_its_cell():
 
 
 @pytest.mark.jitless
+@pytest.mark.parametrize("n_parts", [1, 2, 16])
+@pytest.mark.parametrize("border", [0.1, -0.1, 0.5, 1.5, 7.5, 1e-300, 1.5e308])
+def test_a_mean_beyond_its_cell_moves_to_the_nearest_float_in_it(border, n_parts):
+    size, n_moved = abs(border), 0
+    grid = Grid(np.array([size]), n_parts)
+    for shift in (-1e-16, 1e-16, -4e-16, 4e-16, -1e-15, 1e-15):
+        beyond = 0.5 * border * (1 + shift)
+        first = 0.5 * border - np.copysign(size / 40, shift * border)
+        cells = Cells(grid)
+        cells.add(np.array([[first]]))
+        cells._table[0, 2] = beyond - first
+        expected = first + (beyond - first)
+        number = grid.numbers(np.array([[first]]))
+        while grid.numbers(np.array([[expected]])) != number:
+            expected = np.nextafter(expected, first)
+            n_moved += 1
+        assert cells.condensed().points == expected
+    assert n_moved >= 6
+
+
+def test_a_mean_beside_a_border_at_zero_is_moved_back_at_once():
+    """Some 10^16 floats lie between them, which were once tried one by one."""
+    X = np.zeros((20_000, 1))
+    X[0] = 0.06
+    for weight, others in [(0.0, 1.0), (1e-20, 1.0), (0.0, 2e-320)]:
+        weights = np.random.default_rng(1).random(len(X)) * others
+        weights[0] = weight
+        cells = cells_of(X, 1.0, 16, weights)
+        (mean,) = cells.condensed().points[:, 0]
+        assert cells.grid.numbers(np.array([[mean]])) == 8.0
+        assert -1e-16 < mean < 0.0625
+
+
+@pytest.mark.jitless
 @pytest.mark.parametrize(
     ("cell_size", "reason"),
     [

@@ -1,5 +1,8 @@
 """Batches and partitions: the errors are those of a fit in memory, however the rows are cut."""
 
+import math
+from fractions import Fraction
+
 import dask
 import dask.array as da
 import dask.dataframe as dd
@@ -9,6 +12,7 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
+from meanshift_fast._summaries.priority_sample import Sample
 from meanshift_fast.dask import MeanShift as DaskMeanShift
 from meanshift_fast.stream import fit_batches
 
@@ -112,3 +116,31 @@ def test_a_second_pass_of_other_columns_is_refused(table):
     frames = iter([[pd.DataFrame(X, columns=names)] for names in (["a", "b"], ["b", "a"])])
     with pytest.raises(ValueError, match="batch 0 must have the columns of batch 0 in their order"):
         fit_batches(lambda: next(frames), bandwidth=None)
+
+
+@pytest.mark.parametrize("fit", [as_stream, by_dask])
+@pytest.mark.parametrize("weight", [0.0, 1e-20])
+def test_a_cell_whose_mean_rounds_across_a_border_at_zero_ends_the_fit(fit, weight):
+    table = np.zeros((20_001, 2))
+    table[0, 0], table[-1] = 0.06, 5.0
+    weights = np.random.default_rng(1).random(len(table))
+    weights[0] = weight
+    model = fit(table, weights, 1, bandwidth=1.0, n_fine=1)
+    assert len(model.cluster_centers_) == 2
+
+
+def test_samples_of_partitions_add_up_their_weights_exactly():
+    rng = np.random.default_rng(0)
+    weights = np.concatenate([rng.random(500), 10.0 ** rng.uniform(-300, 300, 500), [0.0, 5e-324]])
+    for some in (weights[:500], weights[500:], weights, np.array([1e308, 1e308])):
+        for n_cuts in (1, 2, len(some)):
+            merged = Sample()
+            for part in np.array_split(some, n_cuts):
+                sample = Sample()
+                sample.add(np.zeros((len(part), 1)), part)
+                merged.merge(sample)
+            exact = sum(map(Fraction, some.tolist()))
+            assert merged.total == (math.inf if exact > Fraction(2) ** 1024 else float(exact))
+    unweighted = Sample()
+    unweighted.add(np.zeros((7, 1)))
+    assert unweighted.total == 7.0

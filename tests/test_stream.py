@@ -20,7 +20,7 @@ from meanshift_fast._cluster.model import kept_of
 from meanshift_fast._index.equal_rows import equal_rows
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast._summaries.priority_sample import SIZE, Sample
-from meanshift_fast.stream import fit_batches
+from meanshift_fast.stream import fit_batches, sample_batches
 from samples import blobs
 
 
@@ -155,6 +155,21 @@ def test_the_model_does_not_depend_on_the_batches():
         np.testing.assert_array_equal(model.predict(table), models[0].predict(table))
     assert models[0].cluster_centers_.dtype == np.float32
     assert not hasattr(models[0], "labels_")
+
+
+def test_a_weighted_sample_and_its_bandwidth_are_the_same_bits_in_all_batches():
+    table, weights = blobs(40_000, 2), np.random.default_rng(0).random(40_000)
+    expected = None
+    for size in (40_000, 1000, 777, 70):
+        cuts = range(0, len(table), size)
+        batches = [(table[at : at + size], weights[at : at + size]) for at in cuts]
+        found = sample_batches(batches)
+        model = fit_batches(batches, bandwidth="scott", bin_seeding=True, max_iter=0)
+        expected = expected or (found, model)
+        np.testing.assert_array_equal(found[0], expected[0][0])
+        np.testing.assert_array_equal(found[1], expected[0][1])
+        assert model.bandwidth_ == expected[1].bandwidth_
+        np.testing.assert_array_equal(model.cluster_centers_, expected[1].cluster_centers_)
 
 
 @pytest.mark.parametrize("kernel", ["flat", "gaussian"])

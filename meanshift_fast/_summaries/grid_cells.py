@@ -155,6 +155,28 @@ def _place(table, n_cells, slots):
         put(marks, slot, cell + 1)
 
 
+@step
+def _in_cell(mean, first, size, n_parts, number):
+    """Move a mean towards its cell's first row, to the nearest float in the cell.
+
+    A bisection: where the border is 0, 10^16 floats may lie between it and the mean.
+    """
+    if cell_number(mean, size, n_parts) == number:
+        return mean
+    outside = np.nextafter(mean, first)
+    if cell_number(outside, size, n_parts) == number:
+        return outside
+    inside = first
+    while True:
+        middle = 0.5 * inside + 0.5 * outside  # no sum of two halves overflows
+        if middle in (inside, outside):
+            return inside
+        if cell_number(middle, size, n_parts) == number:
+            inside = middle
+        else:
+            outside = middle
+
+
 @serial
 def _moments(table, sizes, n_parts, means, totals, variances):
     """Find each cell's mean, weight and variance.
@@ -176,9 +198,7 @@ def _moments(table, sizes, n_parts, means, totals, variances):
                     offset = 0.0
                 mean += offset
                 variances[cell] -= (offset / sizes[f]) * (offset / sizes[f])
-            while cell_number(mean, sizes[f], n_parts) != table[cell, f]:
-                mean = np.nextafter(mean, first)
-            means[cell, f] = mean
+            means[cell, f] = _in_cell(mean, first, sizes[f], n_parts, table[cell, f])
         variances[cell] = max(variances[cell] / n_features, 0.0)
 
 

@@ -7,6 +7,7 @@ priorities are the sample. The sample of several partitions is among the samples
    sums", Journal of the ACM 54 (6), 2007, article 32, :doi:`10.1145/1314690.1314696`, section 2.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from meanshift_fast._input.scaling import readonly, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 
 SIZE = 1 << 15  # rows
+MAX_BLOCK_ROWS = 1 << 27  # whose halves of 26 bits float64 sums without rounding
+UNIT_BITS = 1126  # a unit of an exact sum is 2**-1126: float64's least, with a whole significand
 
 
 def _uniform_hashes(first: int, n_rows: int) -> NDArray[np.float64]:
@@ -31,6 +34,22 @@ def _uniform_hashes(first: int, n_rows: int) -> NDArray[np.float64]:
     return (mixed.astype(np.float64) + 1.0) * 2.0**-53
 
 
+def _exact_sum(weights: NDArray[np.float64]) -> int:
+    """The sum of up to MAX_BLOCK_ROWS weights in units, without rounding.
+
+    Significands of 53 bits are summed in two halves for each exponent. A weight takes 20 ns.
+    """
+    fractions, exponents = np.frexp(weights)
+    significands = (fractions * 2.0**53).astype(np.int64)
+    shifts = exponents + (UNIT_BITS - 53)
+    upper = np.bincount(shifts, significands >> 27)
+    lower = np.bincount(shifts, significands & ((1 << 27) - 1))
+    return sum(
+        ((int(upper[shift]) << 27) + int(lower[shift])) << shift
+        for shift in np.flatnonzero(upper + lower).tolist()
+    )
+
+
 class Sample:
     """The rows of the highest priorities, and the weight of all rows.
 
@@ -42,27 +61,38 @@ class Sample:
 
     def __init__(self, first: int = 0) -> None:
         self.next = first
-        self.total = 0.0
+        self._total_units = 0  # exact, so that no order of batches or merges rounds it otherwise
         self._rows: NDArray[np.float64] | None = None
         self._numbers = np.empty(0, dtype=np.int64)
         self._weights = np.empty(0)
         self._priorities = np.empty(0)
 
+    @property
+    def total(self) -> float:
+        """The weight of all rows, rounded once; infinite beyond float64."""
+        try:
+            return self._total_units / (1 << UNIT_BITS)
+        except OverflowError:
+            return math.inf
+
     def add(self, table: NDArray[Any], weights: NDArray[np.float64] = UNWEIGHTED) -> None:
-        """Add finite rows, numbered on from the last; no weights are weights of 1."""
+        """Add up to MAX_BLOCK_ROWS finite rows, numbered on; no weights are weights of 1."""
         if weights.size == 0:
             weights = np.ones(len(table))
-        priorities = weights / _uniform_hashes(self.next, len(table))
+            self._total_units += len(table) << UNIT_BITS
+        else:
+            self._total_units += _exact_sum(weights)
+        with np.errstate(over="ignore"):  # the total of such weights is refused
+            priorities = weights / _uniform_hashes(self.next, len(table))
         # the first row beyond the sample is kept: its priority is the threshold
         least = self._priorities.min() if len(self._priorities) > SIZE else 0.0
         drawn = np.flatnonzero(priorities > least)
         self._join(table[drawn], self.next + drawn, weights[drawn], priorities[drawn])
         self.next += len(table)
-        self.total += float(weights.sum())
 
     def merge(self, other: "Sample") -> None:
         """Add the sample of another partition."""
-        self.total += other.total
+        self._total_units += other._total_units
         if other._rows is not None:
             self._join(other._rows, other._numbers, other._weights, other._priorities)
 
