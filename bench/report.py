@@ -23,7 +23,7 @@ from time import perf_counter
 
 from cpuinfo import get_cpu_info
 
-from bench import basins, cliffs, curves, explore, images, metrics, process, streams
+from bench import basins, cliffs, columns, curves, explore, images, metrics, process, streams
 from bench.plots import draw_curves
 from bench.targets import Results, shortfalls
 from bench.workloads import WORKLOADS
@@ -164,6 +164,7 @@ def measure_fits(quick: bool) -> Results:
         "basins": basins.basins(n_rows),
         "gaussian": basins.gaussian_shifts(n_rows),
         "prominence": basins.prominence(n_rows),
+        "gaussian_columns": columns.gaussian_fits(1_000 if quick else 4_000),
     }
 
 
@@ -377,6 +378,17 @@ def speed_row(name: str, libraries: Results) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def column_rows(found: Results) -> Iterator[str]:
+    """Write the rows of Gaussian fits in many columns; none before they are measured."""
+    for bandwidth, times in found.items():
+        ratio = times["numpy_s"] / times["ours_s"]
+        yield (
+            f'| {times["rows"]:,} x 256 token embeddings, `kernel="gaussian"`, bandwidth '
+            f"{bandwidth}, {times['rounds']} rounds | {spoken(times['ours_s'])} "
+            f"| NumPy's products with `exp`: {spoken(times['numpy_s'])} ({ratio:.1f} x) |"
+        )
+
+
 def basin_rows(results: Results) -> Iterator[str]:
     """Write the table of what has no counterpart elsewhere."""
     basins, shifts = results["basins"], results["gaussian"]
@@ -404,6 +416,7 @@ def basin_rows(results: Results) -> Iterator[str]:
             f"time of a fit of {blobs} from every row |"
         )
     yield from prominence_rows(results.get("prominence", {}))
+    yield from column_rows(results.get("gaussian_columns", {}))
 
 
 def prominence_rows(found: Results) -> Iterator[str]:

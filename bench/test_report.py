@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import agreement, basins, cliffs, images, metrics, report, shapes, streams
+from bench import (
+    agreement,
+    basins,
+    cliffs,
+    columns,
+    images,
+    metrics,
+    report,
+    shapes,
+    streams,
+    targets,
+)
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
 from bench.cliffs import smallest_lead
 from bench.plots import draw_curves
@@ -123,6 +134,17 @@ def test_merging_and_log_densities_are_held_to_the_plain_way() -> None:
     assert wide.startswith("| 200 x 8 blobs")
     assert f"| {found['ours_us']:.2f} us |" in density
     assert list(report.prominence_rows({})) == []
+
+
+def test_gaussian_fits_in_many_columns_end_where_numpy_s_lines_do() -> None:
+    found = columns.gaussian_fits(600)
+    rows = list(report.column_rows(found))
+    assert len(rows) == len(columns.BANDWIDTHS)
+    for row, times in zip(rows, found.values(), strict=True):
+        assert times["away"] <= columns.FARTHEST
+        assert f"{report.spoken(times['ours_s'])} | NumPy's products" in row
+    assert targets._over_numpy({"gaussian_columns": found}) > 0.0
+    assert list(report.column_rows({})) == []
 
 
 def test_targets_of_prominence_are_ratios_to_the_plain_way() -> None:
