@@ -23,7 +23,7 @@ A, which is at most 1: together at most three times that.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,8 @@ from meanshift_fast._jit.blas import blas_alone, run_tasks
 MAX_GROUPS = 8  # of a shift
 MAX_EXPANDED_FEATURES = 2048  # whose covariances take 50 MB
 MIN_MEMBERS_A_FEATURE = 2.0  # of a group: a covariance costs as much as 1.5 shifts a feature
-PROBED_POSITIONS = 16  # about which others are counted
+SAMPLED_POSITIONS = 512  # that are counted
+PROBED_POSITIONS = 16  # about which they are counted
 CANDIDATE_RADII = 1.5  # from a center, in radii
 RADIUS_SHRINKAGE = 0.75  # where less than half of the candidates can be shifted
 MEMBERS_AT_ONCE = 512
@@ -148,38 +149,26 @@ def _usual_radius(rows: FilledRows, accuracy: float) -> float:
 def _densest(
     rows: FilledRows, positions: _Floats, waiting: NDArray[np.int64], radius: float
 ) -> Group:
-    """The group about that of some positions which has most others within a radius."""
+    """The group about that of some positions which has most of a sample within a radius."""
     n_features = positions.shape[1]
-    some = positions[waiting[:: -(-len(waiting) // PROBED_POSITIONS)]] - rows.middle
-    some_sq = np.einsum("ij,ij->i", some, some)
-    is_near = np.empty((len(waiting), len(some)), dtype=np.bool_)
+    sample = positions[waiting[:: -(-len(waiting) // SAMPLED_POSITIONS)]] - rows.middle
+    some = sample[:: -(-len(sample) // PROBED_POSITIONS)]
+    squares = np.einsum("ij,ij->i", sample, sample)
     with blas_alone():
-        for part, places in _parts(rows, positions, waiting):
-            distances_sq = places @ (-2.0 * some).T + some_sq
-            distances_sq += np.einsum("ij,ij->i", places, places)[:, None]
-            is_near[part] = distances_sq <= radius * radius
-        is_member = is_near[:, is_near.sum(axis=0).argmax()]
-        if np.count_nonzero(is_member) < MIN_MEMBERS_A_FEATURE * n_features:
-            return Group(waiting[:0], some[0])
-        parts = _parts(rows, positions, waiting[is_member])
-        center = sum((places.sum(axis=0) for _, places in parts), np.zeros(n_features))
-        center /= np.count_nonzero(is_member)
-        is_candidate = np.empty(len(waiting), dtype=np.bool_)
-        for part, places in _parts(rows, positions, waiting):
-            places -= center
-            distances_sq = np.einsum("ij,ij->i", places, places)
-            is_candidate[part] = distances_sq <= (CANDIDATE_RADII * radius) ** 2
-    return Group(waiting[is_candidate], center)
-
-
-def _parts(
-    rows: FilledRows, positions: _Floats, numbers: NDArray[np.int64]
-) -> Iterator[tuple[slice, _Floats]]:
-    """Positions about the middle, a block at a time: which of the numbers, and where they are."""
-    step = max(BLOCK_VALUES // positions.shape[1], 1)
-    for start in range(0, len(numbers), step):
-        part = slice(start, start + step)
-        yield part, positions.take(numbers[part], axis=0) - rows.middle
+        distances_sq = squares[:, None] - 2.0 * (sample @ some.T)
+    distances_sq += np.einsum("ij,ij->i", some, some)
+    is_near = distances_sq <= radius * radius
+    is_near = is_near[:, is_near.sum(axis=0).argmax()]
+    if is_near.mean() * len(waiting) < MIN_MEMBERS_A_FEATURE * n_features:
+        return Group(waiting[:0], some[0])
+    center, candidates = sample[is_near].mean(axis=0), []
+    step = max(BLOCK_VALUES // n_features, 1)
+    for start in range(0, len(waiting), step):
+        numbers = waiting[start : start + step]
+        v = positions.take(numbers, axis=0) - (rows.middle + center)
+        is_candidate = np.einsum("ij,ij->i", v, v) <= (CANDIDATE_RADII * radius) ** 2
+        candidates.append(numbers[is_candidate])
+    return Group(np.concatenate(candidates), center)
 
 
 def expand(rows: FilledRows, center: _Floats) -> Expansion:
