@@ -234,12 +234,14 @@ def fit_batches(
                 found = estimated(sample, model)
             else:
                 found = Found(bandwidth)
-            cells = None
+            cells, awaits_rows = None, True
             for partition in passes.partitions("condense", report):
                 if cells is None:
                     check_columns(model, found.bandwidth, partition.table.shape[1])
                     cells = cells_of(found.bandwidth, finest, partition.table.shape[1], metric)
+                if awaits_rows and len(partition.table):
                     log_remarks(partition.table, model, passes.names, is_stream=True)
+                    awaits_rows = False
                 condense_partition(cells, partition, metric)
             assert cells is not None
             condensed = cells.condensed()

@@ -7,6 +7,8 @@ import pytest
 
 from meanshift_fast import MeanShift
 from meanshift_fast._cli.main import main
+from meanshift_fast._explore.rows import rows_of
+from meanshift_fast._explore.session import Session
 from meanshift_fast._input import remarks
 from meanshift_fast.io import Table
 from meanshift_fast.stream import fit_batches
@@ -72,6 +74,48 @@ def test_the_first_batch_of_a_stream_is_looked_over(caplog):
         fit_batches([COUNTED[:120], COUNTED[120:]], bandwidth=3.0)
     (message,) = [record.message for record in caplog.records if record.levelno == logging.INFO]
     assert message.startswith("column 0 only counts the rows")
+
+
+def test_the_first_batch_with_rows_is_looked_over_where_the_first_is_empty(caplog):
+    with caplog.at_level(logging.INFO, logger="meanshift_fast"):
+        fit_batches([COUNTED[:0], COUNTED, COUNTED], bandwidth=3.0)
+    (message,) = [record.message for record in caplog.records if record.levelno == logging.INFO]
+    assert message.startswith("column 0 only counts the rows")
+
+
+NUMBERS = {
+    "bool": X.mean(axis=0) < X,
+    "uint8": (200 - X * 10).astype(np.uint8),
+    "int8": np.where(np.arange(200)[:, None] % 2, 127, [[-128, -127]]).astype(np.int8),
+    "uint64": (2**64 - 1) // np.arange(1, 401, dtype=np.uint64).reshape(200, 2),
+    "float16": np.where(np.arange(200)[:, None] % 2, 6e4, [[-6e4, -5e4]]).astype(np.float16),
+    "the largest": np.where(np.arange(200)[:, None] % 2, 1.7e308, [[-1.7e308, -1e308]]),
+    "large spreads": np.where(np.arange(200)[:, None] % 2, 1e150, -1e150) * [[1.0, 10.0]],
+    "the largest after ten": np.vstack([np.c_[:10, :10], np.full((9, 2), 1e308), [[-1e308] * 2]]),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_every_kind_are_looked_over_without_a_warning(name):
+    found = remarks.remarks(NUMBERS[name], None, one_bandwidth=True, rows_are_seeds=True)
+    assert list(found) == []
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64, np.float16])
+def test_an_identifier_of_a_small_type_is_one_too(dtype):
+    table = np.column_stack([np.arange(40), np.arange(40)[::-1]]).astype(dtype)
+    (found,) = remarks.remarks(table, None, one_bandwidth=True, rows_are_seeds=False)
+    assert found.text.startswith("column 0 only counts the rows")
+
+
+def test_a_fit_a_stream_and_the_explorer_look_over_a_table_of_bool(caplog):
+    table = NUMBERS["bool"]
+    assert heard(caplog, table, bandwidth=1.0) == []
+    with caplog.at_level(logging.INFO, logger="meanshift_fast"):
+        fit_batches([table], bandwidth=1.0)
+    session = Session(rows_of(table), {"bandwidth": 1.0})
+    assert session.remarks == []
+    session.close()
 
 
 def test_nothing_is_looked_for_where_nobody_hears(monkeypatch):

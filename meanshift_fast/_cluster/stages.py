@@ -14,7 +14,7 @@ logger = logging.getLogger("meanshift_fast")
 
 
 def log_remarks(table: NDArray[Any], model: Any, names: Any, *, is_stream: bool = False) -> None:
-    """Log at INFO what in a table, or a stream's first batch, is probably a mistake."""
+    """Log at INFO what in a table, or a stream's first rows, is probably a mistake."""
     if not logger.isEnabledFor(logging.INFO):
         return
     found = remarks(

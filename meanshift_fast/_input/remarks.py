@@ -72,7 +72,7 @@ def remarks_on_seeds(n_rows: int) -> Iterator[Remark]:
 
 def _unlike_spreads(spreads: NDArray[np.float64], named: list[str]) -> Iterator[Remark]:
     """Remark on columns whose spreads differ too much for one bandwidth."""
-    if spreads.max() > MAX_SPREAD_RATIO * spreads.min() > 0.0:
+    if spreads.max() > MAX_SPREAD_RATIO * float(spreads.min()) > 0.0:
         low, high = int(spreads.argmin()), int(spreads.argmax())
         yield Remark(
             f"the columns share one bandwidth, and column {named[low]} spreads over "
@@ -84,11 +84,17 @@ def _unlike_spreads(spreads: NDArray[np.float64], named: list[str]) -> Iterator[
 
 def counts_rows(column: NDArray[Any]) -> bool:
     """Whether a column is whole numbers that go up by one from row to row."""
-    if len(column) < MIN_COUNTED_ROWS or column[MIN_COUNTED_ROWS - 1] - column[0] != (
-        MIN_COUNTED_ROWS - 1
-    ):
+    if len(column) < MIN_COUNTED_ROWS:
         return False
-    return bool((np.diff(column.astype(np.float64)) == 1.0).all() and column[0] % 1 == 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not _goes_up_by_one(column[:MIN_COUNTED_ROWS]):  # most columns' few rows show it
+            return False
+        return bool(_goes_up_by_one(column) and float(column[0]) % 1.0 == 0.0)
+
+
+def _goes_up_by_one(column: NDArray[Any]) -> bool:
+    """Whether each value is the last one and 1; of bool and small integers, as float64."""
+    return bool((np.diff(column.astype(np.float64)) == 1.0).all())
 
 
 def spreads_of(table: NDArray[Any]) -> NDArray[np.float64]:
