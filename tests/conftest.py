@@ -30,6 +30,8 @@ from hypothesis import HealthCheck, settings
 
 from served import served
 
+gc.disable()  # while tests are collected: what is imported stays
+
 # Whoever runs the tests in the background ignores signals, and would have all children do so.
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
@@ -82,7 +84,7 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_finish(session):
-    """No later collection of garbage looks through all that was imported, nor does a fork's."""
-    gc.collect()
+    """No collection of garbage looks through what was imported, not that of a fork either."""
     gc.freeze()
     gc.set_threshold(700, 10, 100)  # what is frozen does not count as old, of which there is little
+    gc.enable()
