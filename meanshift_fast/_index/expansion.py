@@ -20,6 +20,11 @@ too much take products of their own, as do all where few lie together.
 The covariance is summed in float64, multiplied by v in float32: off by (n_features + 8) u s |v|.
 Its own rounding, and that of m, are those of a shift by products in float64, and its double times
 A, which is at most 1: together at most three times that.
+
+One thread, processor time: a shift of 4,000 token embeddings of 256 columns takes 397 ms by
+products; 92 ms where 3,838 of them share an expansion, a third of that the covariance. Of fits at
+the bandwidths 0.35 and 0.5 all but the first two rounds, or the first one, are such: 1.8 and 0.9 s
+for 2.8 and 1.7.
 """
 
 import math
