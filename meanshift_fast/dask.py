@@ -294,7 +294,7 @@ def _parts_of_frame(X: Any, sample_weight: Any) -> _Parts:
             f"columns {quoted(list(X.columns))}"
         )
     features = X._meta if column is None else X._meta.drop(columns=column)
-    blocks = X.to_delayed()
+    blocks = X.to_delayed() if column is not None or sample_weight is None else _delayed(X)
     if column is not None:
         weights = [None] * len(blocks)
     else:
@@ -336,7 +336,19 @@ def _weights_of(sample_weight: Any, n_blocks: int, sizes: tuple[int, ...] | None
             f"sample_weight must be cut as X is, got {sample_weight.npartitions} partitions where "
             f"X has {n_blocks}; rechunk or repartition it"
         )
-    return list(np.ravel(sample_weight.to_delayed()))
+    if isinstance(sample_weight, da.Array):
+        return sample_weight.to_delayed().ravel().tolist()
+    return _delayed(sample_weight)
+
+
+def _delayed(frame: Any) -> list[Delayed]:
+    """The partitions of a dataframe or series, as many as its ``npartitions``.
+
+    Dask's optimiser reads several files of parquet as one partition where few of their columns are
+    used, so that rows and weights, optimised each by itself, are no longer cut alike.
+    """
+    parts: list[Delayed] = frame.simplify().to_delayed(optimize_graph=False)
+    return parts
 
 
 def _rechunked(weights: da.Array, sizes: tuple[int, ...]) -> da.Array:

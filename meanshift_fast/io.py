@@ -281,8 +281,10 @@ def _chosen(
     others = {weight, *keep, *exclude}
     features = [name for name in file.numeric if name not in others]
     if not features:
+        kept = "those to keep are features only where --columns names them too; "
+        remedy = kept if set(keep) & set(file.numeric) else ""
         raise ValueError(
-            f"{path} has no column of numbers to cluster by; {column_list(file.names)}"
+            f"{path} has no column of numbers to cluster by; {remedy}{column_list(file.names)}"
         )
     left_out = {name: held for name, held in file.others.items() if name not in others}
     return Choice(features, weight, keep), left_out

@@ -254,6 +254,20 @@ def test_a_series_of_weights_is_cut_as_the_frame_is():
             model.predict(cut)
 
 
+def test_weights_of_one_column_of_parquet_files_are_cut_as_the_rows_are(tmp_path):
+    # Dask reads several files as one partition where few of their columns are used.
+    for start in range(0, 300, 30):
+        rows = pd.DataFrame(X[start : start + 30], columns=["a", "b"]).assign(w=1.0 + start)
+        rows.assign(other=0.0, more=0.0).to_parquet(tmp_path / f"{start:03}.parquet")
+    with dask.config.set(scheduler="sync"):
+        frame = dd.read_parquet(tmp_path)
+        assert len(frame["w"].to_delayed()) < len(frame["w"].to_delayed(optimize_graph=False)) == 10
+        model = DaskMeanShift(bandwidth=3.0).fit(frame[["a", "b"]], sample_weight=frame["w"])
+        of_column = DaskMeanShift(bandwidth=3.0).fit(frame[["a", "b", "w"]], sample_weight="w")
+        np.testing.assert_allclose(model.cluster_centers_, of_column.cluster_centers_)
+        np.testing.assert_array_equal(model.labels_, of_column.labels_)
+
+
 @pytest.mark.parametrize(
     ("weights", "shown"),
     [

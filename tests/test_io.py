@@ -351,6 +351,7 @@ def test_the_first_fault_of_a_folder_is_reported_with_its_file(tmp_path):
         ("\n\n", {}, "t.csv is empty"),
         ("x,y\n", {"columns": ["x"]}, "t.csv has no rows"),
         ("x,y\n", {}, "t.csv has no column of numbers to cluster by; its columns are 'x', 'y'"),
+        ("x,y\n1,2\n", {"keep": ["x", "y"]}, "features only where --columns names them too; its"),
         ("x,y\n1,2\n3\n", {}, r"line 3 has 1 field\(s\)"),
         ('x,name\n1,"a\nb"\n2,c\n3,d,e\n', {}, r"line 5 has 3 field\(s\)"),
         ("x,y\n1,2\n", {"columns": ["x", "q"]}, "no column 'q'; its columns are 'x', 'y'"),

@@ -45,6 +45,11 @@ def test_an_identifier_among_the_features_is_named(caplog):
     assert message == "column 0 only counts the rows, and is among the features; leave it out"
 
 
+def test_the_only_feature_is_no_identifier(caplog):
+    # A table of counts has a row for each value, and the counts as weights.
+    assert heard(caplog, COUNTED[:, :1]) == []
+
+
 @pytest.mark.parametrize("row", [5, 150])
 def test_whole_numbers_that_skip_one_count_nothing(row, caplog):
     table = COUNTED.copy()

@@ -48,7 +48,8 @@ def remarks(
     in its first rows.
     """
     named = [quoted(name) for name in (range(table.shape[1]) if names is None else names)]
-    for column in range(table.shape[1]):
+    # The only feature is meant: in a table of counts it is the values, each with a weight.
+    for column in range(table.shape[1] if table.shape[1] > 1 else 0):
         if counts_rows(table[:, column]):
             yield Remark(
                 f"column {named[column]} only counts the rows, and is among the features",
