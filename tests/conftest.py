@@ -60,13 +60,14 @@ def executable():
 
 
 # Files that begin first, each in one of the processes: one compiles most kernels while another has
-# kernels of its own; then those that take long, so that both processes end at the same time.
+# kernels of its own; then those that take long, so that both processes end at the same time. Those
+# whose processes load kernels come after those that compile them.
 FIRST = [
     f"test_{name}.py"
     for name in (
-        "sklearn_checks", "numba_interfaces", "disk_cache", "gaussian", "image", "layers", "leaks",
-        "chunks", "notebooks", "signals", "plot", "parity", "image_tiles", "stream", "explore",
-        "manual", "cli", "install", "dask", "soak", "products", "filled_columns", "demo",
+        "sklearn_checks", "numba_interfaces", "disk_cache", "gaussian", "image", "chunks", "plot",
+        "parity", "stream", "image_tiles", "explore", "leaks", "layers", "notebooks", "signals",
+        "demo", "manual", "cli", "install", "products", "filled_columns", "dask", "soak",
     )
 ]  # fmt: skip
 
