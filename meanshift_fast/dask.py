@@ -337,7 +337,7 @@ def _weights_of(sample_weight: Any, n_blocks: int, sizes: tuple[int, ...] | None
             f"X has {n_blocks}; rechunk or repartition it"
         )
     if isinstance(sample_weight, da.Array):
-        return sample_weight.to_delayed().ravel().tolist()
+        return list(sample_weight.to_delayed().ravel())
     return _delayed(sample_weight)
 
 
