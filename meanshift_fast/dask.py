@@ -27,6 +27,7 @@ from sklearn.utils.validation import (
 
 from meanshift_fast import estimator
 from meanshift_fast._cluster.bandwidth_rules import Found
+from meanshift_fast._cluster.model import forget
 from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import Metric, metric_of
@@ -140,7 +141,17 @@ class MeanShift(estimator.MeanShift):
         """
         resolution = Resolution(self.resolution, self.n_fine).checked()
         checked_model(self)
-        parts, metric = _parts_of(X, sample_weight), metric_of(self.metric, self.period)
+        try:
+            self._fit(_parts_of(X, sample_weight), resolution)
+            self.labels_ = self.predict(X)
+        except BaseException:
+            forget(self)
+            raise
+        return self
+
+    def _fit(self, parts: "_Parts", resolution: Resolution) -> None:
+        """Set all attributes but ``labels_``."""
+        metric = metric_of(self.metric, self.period)
         if self.bandwidth is None or isinstance(self.bandwidth, str):
             sample: Sample = _reduced(_samples(parts, metric), tasks.merged_samples)
             with borrowed_threads(self.n_jobs):
@@ -160,8 +171,6 @@ class MeanShift(estimator.MeanShift):
             raise _no_rows()
         fit_cells(self, condensed, found, dtype=parts.dtype, names=parts.names)
         self._weight_column = parts.weight_column
-        self.labels_ = self.predict(X)
-        return self
 
     def predict(self, X: Any) -> Any:
         """Label rows, as :meth:`meanshift_fast.MeanShift.predict` does; partition by partition.

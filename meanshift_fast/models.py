@@ -4,6 +4,7 @@ A file is a zip of npy files, as `numpy.savez` writes it, one for each array, an
 for the rest. Nothing in it is pickled: reading a file runs no code from it.
 """
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from meanshift_fast.estimator import MeanShift
 FORMAT = "meanshift_fast model"
 VERSION = 1
 WORDS = "model.json"
+
+# What values that are no model's raise where one is made of them.
+_DAMAGES = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 _GROUPS = ("parameters", "state", "labelled", "shapes")
 
@@ -53,6 +57,8 @@ def save_model(model: MeanShift, path: str | Path) -> None:
         If the model is not fitted, or its centres were set by hand.
     TypeError
         If it is another kind of model.
+    ValueError
+        If it could not be loaded: its parameters or attributes are no longer those of a fit.
     OSError
         If the file cannot be written.
 
@@ -63,7 +69,8 @@ def save_model(model: MeanShift, path: str | Path) -> None:
     Notes
     -----
     Some kilobytes; with ``assign="basin"`` the rows of the fit as well. A ``progress`` that is a
-    callable is left out.
+    callable is left out, and so is what a subclass adds: a model of Dask comes back as a plain
+    `MeanShift`.
 
     Examples
     --------
@@ -87,21 +94,40 @@ def save_model(model: MeanShift, path: str | Path) -> None:
             f"model must be fitted, and has no {', '.join(missing)}: its centres were set by hand; "
             "fit, or write it with joblib.dump"
         )
+    if model.assign == "basin" and kept_of(model) is None:
+        raise ValueError(
+            'model must have the rows of its fit to label by with assign="basin", which '
+            'assign="nearest" did not keep; fit again, or set assign="nearest"'
+        )
     check_target(Path(path))
     write_whole({Path(path): lambda part: write_model(model, part)})
 
 
 def write_model(model: MeanShift, part: Path) -> None:
     """Write a fitted model to a file; for `write_whole`."""
-    parameters = model.get_params()
+    words, arrays = _contents(model)
+    try:
+        _restored(_joined(words, arrays))
+    except _DAMAGES as error:
+        raise ValueError(
+            f"model must be as its fit left it, got what could not be loaded: {error}; fit again, "
+            "or write it with joblib.dump"
+        ) from error
+    write_archive(part, WORDS, words, arrays)
+
+
+def _contents(model: MeanShift) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The words and arrays of a model, of a Dask model or another subclass as of `MeanShift`."""
+    parameters = {name: getattr(model, name) for name in MeanShift._get_param_names()}
     if callable(parameters["progress"]):
         parameters["progress"] = False
     if metric_of(model.metric, model.period) is EUCLIDEAN:  # which versions before 0.4 read too
         del parameters["metric"], parameters["period"]
+    kept = kept_of(model) if model.assign == "basin" else None
     groups = {
         "parameters": parameters,
         "state": {name: getattr(model, name) for name in _STATE},
-        "labelled": kept._asdict() if (kept := kept_of(model)) else {},
+        "labelled": kept._asdict() if kept else {},
         "shapes": shapes._replace(of_rows=None)._asdict() if (shapes := shapes_of(model)) else {},
     }
     words: dict[str, Any] = {
@@ -113,15 +139,27 @@ def write_model(model: MeanShift, part: Path) -> None:
     for group, values in groups.items():
         words[group] = {}
         for name, value in values.items():
-            if isinstance(value, str | bool | int | float | None):
-                words[group][name] = value
+            if np.ndim(value) == 0:
+                words[group][name] = _plain(value)
             elif name == "period":
                 words[group][name] = [None if each is None else float(each) for each in value]
-            elif np.ndim(value) == 0:
-                words[group][name] = np.asarray(value).item()
             else:
-                arrays[f"{group}/{name}"] = np.asarray(value)
-    write_archive(part, WORDS, words, arrays)
+                arrays[f"{group}/{name}"] = _portable(np.asarray(value))
+    return words, arrays
+
+
+def _plain(value: Any) -> str | bool | int | float | None:
+    """A single value as JSON has it."""
+    value = np.asarray(value).item()
+    if isinstance(value, str | bool | None):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _portable(array: NDArray[Any]) -> NDArray[Any]:
+    """An array as npy files have it: fractions and wide floats are float64."""
+    is_number = array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
+    return array if is_number or array.dtype.names else array.astype(np.float64)
 
 
 def load_model(path: str | Path) -> MeanShift:
@@ -174,18 +212,23 @@ def load_model(path: str | Path) -> MeanShift:
         )
     try:
         return _restored(words)
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except _DAMAGES as error:
         raise ValueError(f"{path} is a damaged model: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read the words, with the arrays in their places among them."""
-    words, arrays = read_archive(path, WORDS)
+    """Read the words and arrays of a file."""
+    return _joined(*read_archive(path, WORDS))
+
+
+def _joined(words: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """The words, with the arrays in their places among them."""
+    joined = words | {group: words[group].copy() for group in _GROUPS if group in words}
     for entry, array in arrays.items():
         group, _, name = entry.partition("/")
         _require(group in _GROUPS and name.isidentifier(), f"it has an entry {quoted(entry)}")
-        words[group][name] = array
-    return words  # type: ignore[no-any-return]
+        joined[group][name] = array
+    return joined
 
 
 def _restored(words: dict[str, Any]) -> MeanShift:

@@ -21,6 +21,7 @@ from sklearn.metrics import adjusted_rand_score
 import busy
 from meanshift_fast import MeanShift
 from meanshift_fast.dask import MeanShift as DaskMeanShift
+from meanshift_fast.models import load_model, save_model
 from samples import blobs
 
 # Dask 2025.5 warns where one process computes while a cluster, the fixture's, is up.
@@ -315,6 +316,52 @@ def test_an_array_for_a_model_of_names_warns_once_as_in_scikit_learn():
             labels = model.predict(da.from_array(X[:300], chunks=100)).compute()
         assert len(caught) == 1
         np.testing.assert_array_equal(labels, model.labels_.compute())
+
+
+def test_a_fit_to_other_columns_forgets_the_names_of_the_first():
+    frame = dd.from_pandas(pd.DataFrame(X[:300], columns=["a", "b"]), npartitions=2)
+    wider = da.from_array(np.column_stack([X[:300], X[:300, :1]]), chunks=100)
+    with dask.config.set(scheduler="sync"):
+        model = DaskMeanShift(bandwidth=3.0).fit(frame)
+        assert model.feature_names_in_.tolist() == ["a", "b"]
+        model.fit(wider)
+        assert model.n_features_in_ == 3
+        assert not hasattr(model, "feature_names_in_")
+        assert model.fit(frame[["b", "a"]]).feature_names_in_.tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("table", "bandwidth"),
+    [
+        (X[:300], 3.0),  # no collection
+        (da.from_array(np.full((9, 2), np.nan), chunks=3), 3.0),
+        (da.from_array(X[:300], chunks=100), [1.0, 1.0, 1.0]),
+        (da.from_array(X[:0], chunks=1), 3.0),
+        (da.from_array(np.zeros((9, 2)), chunks=3), "scott"),
+    ],
+    ids=["no collection", "not finite", "another bandwidth", "no rows", "equal rows"],
+)
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+def test_a_fit_that_fails_leaves_no_model(table, bandwidth, assign):
+    with dask.config.set(scheduler="sync"):
+        model = DaskMeanShift(bandwidth=3.0, assign=assign).fit(da.from_array(X[:90], chunks=30))
+        with pytest.raises((TypeError, ValueError)):
+            model.set_params(bandwidth=bandwidth).fit(table)
+        with pytest.raises(NotFittedError):
+            model.predict(X[:9])
+
+
+@pytest.mark.parametrize("assign", ["nearest", "basin"])
+def test_a_saved_model_is_loaded_without_dask(assign, tmp_path):
+    frame = pd.DataFrame(X[:900], columns=["a", "b"])
+    with dask.config.set(scheduler="sync"):
+        model = DaskMeanShift(bandwidth=3.0, assign=assign, n_fine=99, n_jobs=1)
+        labels = model.fit(dd.from_pandas(frame, npartitions=3)).labels_.compute()
+    save_model(model, tmp_path / "a.model")
+    loaded = load_model(tmp_path / "a.model")
+    assert type(loaded) is MeanShift
+    assert (loaded.bandwidth, loaded.n_jobs, loaded.assign) == (3.0, 1, assign)
+    np.testing.assert_array_equal(loaded.predict(frame), labels)
 
 
 def test_partitions_may_be_empty():

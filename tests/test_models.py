@@ -4,6 +4,7 @@ import json
 import pickle
 import tracemalloc
 import zipfile
+from fractions import Fraction
 from io import BytesIO
 
 import numpy as np
@@ -127,6 +128,90 @@ def test_centres_that_were_set_by_hand_are_not_saved_and_the_error_says_why(tmp_
     model = MeanShift(bandwidth=1.0)
     model.cluster_centers_ = X[:3]
     with pytest.raises(NotFittedError, match=r"has no bandwidth_, mode_weight_.* set by hand; fit"):
+        save_model(model, tmp_path / "m.model")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Narrower(MeanShift):
+    """A subclass with parameters of its own, and without some."""
+
+    def __init__(self, bandwidth=None, extra=1):
+        super().__init__(bandwidth=bandwidth)
+        self.extra = extra
+
+
+class Wider(MeanShift):
+    """A subclass that hands its parameters on."""
+
+    def __init__(self, extra=1, **parameters):
+        super().__init__(**parameters)
+        self.extra = extra
+
+
+WORDINGS = {
+    "a narrower class": lambda: Narrower(1.0).fit(X),
+    "a wider class": lambda: Wider(bandwidth=1.0, assign="basin").fit(X),
+    "longdouble": lambda: MeanShift(bandwidth=np.longdouble(1), tol=np.longdouble(1e-3)).fit(X),
+    "float16": lambda: MeanShift(bandwidth=np.float16(1), min_support=np.float32(2)).fit(X),
+    "fractions": lambda: MeanShift(bandwidth=[Fraction(1, 2), 1]).fit(X),
+    "objects": lambda: MeanShift(bandwidth=np.array([1, 2], dtype=object)).fit(X),
+    "longdoubles": lambda: MeanShift(bandwidth=np.array([1, 2], dtype=np.longdouble)).fit(X),
+    "a series": lambda: MeanShift(bandwidth=pandas.Series([1.0, 2.0])).fit(X),
+    "other byte order": lambda: MeanShift(bandwidth=np.array([1, 2], dtype=">f8")).fit(X),
+    "seeds that are objects": lambda: MeanShift(bandwidth=1.0, seeds=X[:9].astype(object)).fit(X),
+    "seeds in a frame": lambda: MeanShift(bandwidth=1.0, seeds=pandas.DataFrame(X[:9])).fit(X),
+    "NumPy's whole numbers": lambda: MeanShift(
+        bandwidth=np.int64(1), min_bin_freq=np.uint8(2), max_iter=np.int16(9), n_jobs=np.int64(1)
+    ).fit(X),
+    "NumPy's booleans": lambda: MeanShift(
+        bandwidth=1.0, bin_seeding=np.bool_(True), cluster_all=np.bool_(False), progress=np.False_
+    ).fit(X),
+    "NumPy's strings": lambda: MeanShift(bandwidth=np.str_("scott"), kernel=np.str_("flat")).fit(X),
+    "periods": lambda: MeanShift(bandwidth=1.0, period=np.array([None, Fraction(99)])).fit(X),
+    "prominence": lambda: MeanShift(bandwidth=0.5, min_prominence=np.float32(0.25)).fit(X),
+    "rows that are no longer used": lambda: (
+        MeanShift(bandwidth=1.0, assign="basin").fit(X).set_params(assign="nearest")
+    ),
+    "parameters of another fit": lambda: (
+        MeanShift(bandwidth=1.0).fit(X).set_params(bandwidth=[1, 2, 3], kernel="gaussian")
+    ),
+    "a table of longdouble": lambda: MeanShift(bandwidth=1.0).fit(X.astype(np.longdouble)),
+    "a stream of another byte order": lambda: fit_batches([X.astype(">f4")], bandwidth=1.0),
+}
+
+
+@pytest.mark.parametrize("name", WORDINGS)
+def test_whatever_is_saved_can_be_loaded(name, tmp_path):
+    saved = WORDINGS[name]()
+    save_model(saved, tmp_path / "m.model")
+    loaded = load_model(tmp_path / "m.model")
+    assert type(loaded) is MeanShift
+    np.testing.assert_array_equal(loaded.predict(NEW), saved.predict(NEW))
+    for parameter, value in loaded.get_params().items():
+        expected = getattr(saved, parameter)
+        if np.ndim(expected) and parameter != "period":
+            expected = np.asarray(expected, dtype=np.float64)
+        np.testing.assert_array_equal(value, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            lambda m: m.set_params(assign="basin"),
+            'model must have the rows .* set assign="nearest"',
+        ),
+        (lambda m: m.set_params(tol=-1.0), "model must be as its fit left it.*'tol' parameter"),
+        (lambda m: m.set_params(cluster_all="no"), "model must be.*'cluster_all' parameter"),
+        (lambda m: setattr(m, "cluster_centers_", X[:1]), "model must be.*supports of a wrong"),
+        (lambda m: setattr(m, "bandwidth_", np.nan), "model must be.*no bandwidth"),
+        (lambda m: setattr(m, "n_features_in_", 3), "model must be.*centres of a wrong shape"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved_and_the_error_says_why(change, complaint, tmp_path):
+    model = MeanShift(bandwidth=1.0).fit(X)
+    change(model)
+    with pytest.raises(ValueError, match=complaint):
         save_model(model, tmp_path / "m.model")
     assert list(tmp_path.iterdir()) == []
 

@@ -243,7 +243,6 @@ def fit_cells(
     # A Gaussian is smooth: cells a sixteenth as wide hardly move a mean.
     is_ball = KERNELS[model.kernel].is_ball
     widths = widths_of(condensed.variances) if is_ball else UNWEIGHTED
-    vars(model).pop("cluster_centers_", None)  # no model is left where the fit fails
     weights = checked_weights(condensed.weights, len(condensed.points))
     fit = fitted(model, condensed.points, weights, widths, bandwidth=found.bandwidth, entered=True)
     found.warn_of(len(fit.centers))
@@ -259,6 +258,7 @@ def fit_cells(
     model.n_features_in_ = metric.n_features(condensed.points.shape[1])
     if dtype.kind == "f" and dtype.itemsize <= 8:
         model.cluster_centers_ = metric.cast(model.cluster_centers_, dtype.newbyteorder("="))
+    vars(model).pop("feature_names_in_", None)
     if names is not None:
         model.feature_names_in_ = names
     del model.labels_
