@@ -164,7 +164,7 @@ def saddles_of(labels, density, connectivity, image, radii, spacing, window):
 
     Two pixels count that touch, and of which each is in the window of the other.
     """
-    spacing = 1.0 if spacing is None else spacing
+    spacing = 1.0 if spacing is None else np.asarray(spacing)
     values = image / radii[1] if window == "joint" else image * 1.0
     saddles = {}
     for pixel in map(tuple, np.argwhere(labels)):

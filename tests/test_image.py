@@ -47,6 +47,17 @@ CASES = {
         steps_and_noise((4, 7, 14), 1, np.float32), 3.0, 18,
         {"mask": hole_in((4, 7, 14)), "window": "joint"},
     ),
+    "spacing, joint": (
+        steps_and_noise((9, 14), 2, np.uint8), 3.0, 26.5,
+        {"spacing": (1.0, 0.7), "window": "joint"},
+    ),
+    "bytes, wide": (steps_and_noise((12, 44), 3, np.uint8), 17, 23.7, {"mask": hole_in((12, 44))}),
+    "bytes with signs, joint": (
+        (steps_and_noise((11, 18), 3, np.int16) - 100).astype(np.int8), 4, 31.3,
+        {"mask": hole_in((11, 18)), "window": "joint"},
+    ),
+    "one band of bytes": (steps_and_noise((10, 23), 1, np.uint8), 4, 6, {}),
+    "a volume of bytes": (steps_and_noise((3, 6, 13), 3, np.uint8), 3, 22, {"spacing": (2, 1, 1)}),
     "three moves": (steps_and_noise((10, 15), 3, np.uint8), 5, 22, {"max_iter": 3}),
     "loose": (steps_and_noise((10, 15), 3, np.uint8), 5, 22, {"tol": 0.1}),
 }  # fmt: skip
@@ -87,6 +98,27 @@ def test_the_filter_in_float32_decides_nothing_that_float64_would_not(image, ban
     ends = naive_image.endpoints(image, 3.0, band, **how)
     filtered = mean_shift_filter(image, 3.0, band, convert2lab=False, **how)
     np.testing.assert_allclose(filtered, ends[..., 2:], rtol=1e-12, atol=1e-9 * band)
+
+
+@pytest.mark.parametrize("radius", [1e-3, 0.5, 2e4])
+@pytest.mark.parametrize("window", ["product", "joint"])
+def test_bytes_are_filtered_with_any_range_radius(window, radius):
+    image, mask = steps_and_noise((9, 17), 3, np.uint8), hole_in((9, 17))
+    image[::3] = image[0, 0]  # so that some are equal
+    how = {"window": window, "mask": mask, "max_iter": 4}
+    ends = naive_image.endpoints(image, 3.0, radius, **how)
+    filtered = mean_shift_filter(image, 3.0, radius, convert2lab=False, **how)
+    np.testing.assert_allclose(filtered, ends[..., 2:], rtol=0, atol=1e-9)
+
+
+def test_bytes_and_the_same_values_in_float64_are_filtered_alike():
+    image = steps_and_noise((30, 70), 3, np.uint8)
+    found = [
+        mean_shift_filter(array, 9, 24, convert2lab=False, return_positions=True)
+        for array in (image, image.astype(float))
+    ]
+    for bytes_, floats in zip(*found, strict=True):
+        np.testing.assert_array_equal(bytes_, floats)  # whole numbers are summed exactly
 
 
 @pytest.mark.parametrize("window", ["product", "joint"])

@@ -54,6 +54,16 @@ def test_threads_change_no_bit_of_an_image_in_one_piece(window):
         assert found.tobytes() == array.tobytes()
 
 
+@pytest.mark.parametrize("window", ["product", "joint"])
+def test_chunks_and_threads_change_no_bit_of_bytes(window):
+    image = PICTURE.astype(np.uint8)
+    how = {"window": window, "convert2lab": False, "min_size": 9, **EVERYTHING}
+    whole = mean_shift_segment(image, 6, 23.3, n_jobs=1, **how)
+    for chunks, n_jobs in (((37, 41), 2), ((104, 19), 1)):
+        lazy = da.from_array(image, (*chunks, 3))
+        assert_same_bits(mean_shift_segment(lazy, 6, 23.3, n_jobs=n_jobs, **how), whole)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_chunks_of_colours_change_no_bit(dtype):
     image = (PICTURE[:40, :60] / PICTURE[:40, :60].max()).clip(0, 1)

@@ -7,16 +7,19 @@ import pytest
 from meanshift_fast._jit import simd
 from meanshift_fast._jit.simd import (
     accumulator,
+    are_equal,
     bit_patterns,
     bits,
     fetch_add,
     flat,
     full,
     fused,
+    holds_integers,
     item,
     least,
     load,
     load_from,
+    load_narrow,
     lowest,
     mask_of,
     most,
@@ -111,6 +114,36 @@ def through_a_room(rows, out):
         store(kept, row, load(rows, row % 6) + row)
     for row in range(simd.ACCUMULATOR_VECTORS):
         store(out, row, load(kept, simd.ACCUMULATOR_VECTORS - 1 - row))
+
+
+def narrow_results(pointers, out):
+    floats, singles, integers = pointers
+    wide, narrow = load_from(integers, 2), load_narrow(integers, 2)
+    store(out, 0, wide / 3.0)
+    inside = narrow <= load_narrow(singles, 1)
+    store(out, 1, where(inside, wide, load_from(floats, 0)))
+    products = fused(narrow, narrow, load_narrow(floats, 3))
+    return (
+        total(products), bits(inside), are_equal(inside, narrow <= load_narrow(singles, 1)),
+        are_equal(inside, narrow > load_narrow(singles, 1)), holds_integers(integers),
+        holds_integers(floats),
+    )  # fmt: skip
+
+
+def test_integers_and_singles_are_loaded_as_vectors():
+    whole = np.arange(24, dtype=np.int16) * 7 % 11 - 5
+    arrays = np.arange(32.0), np.linspace(-4, 4, 20, dtype=np.float32), whole
+    plain, compiled = np.empty((2, simd.LANES)), np.empty((2, simd.LANES))
+    expected = narrow_results(arrays, plain)
+
+    @numba.njit
+    def run(floats, singles, integers, out):
+        return narrow_results_compiled((flat(floats), flat(singles), flat(integers)), out)
+
+    narrow_results_compiled = numba.njit(narrow_results)
+    assert run(*arrays, compiled) == expected
+    np.testing.assert_array_equal(compiled, plain)
+    assert expected[2:] == (True, False, True, False)
 
 
 def test_an_accumulator_keeps_vectors():

@@ -9,6 +9,13 @@
 Blocks are listed for many rows before one loop tests them and another one adds them: few branches
 that nothing predicts, and the sums of three bands stay in registers. With a test and a sum block
 after block, each row on its own, a joint window (8, 16) took 1.2 times as long.
+
+Of an image of three bytes a pixel open blocks stay with their groups, and are tested and added at
+once: such sums are exact in float32 and in any order. int16 for float64 and float32 is a sixth of
+what a wide window reads. Processor time of a window's mean on the photograph, by turns on a busy
+machine, before and after: (16, 32) 1.4 and 1.05 us, (32, 32) 4.3 and 3.1 us. Of the latter's 274
+blocks 52 lie beyond the disk, 20 are outside in range, 73 inside, and 128 are cut, 117 of them
+in truth: wider blocks, tried by counting, leave as many to test.
 """
 
 from typing import Any, NamedTuple
@@ -19,9 +26,12 @@ from numpy.typing import NDArray
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
     LANES,
+    are_equal,
     bit_patterns,
     bits,
     full,
+    fused,
+    holds_integers,
     item,
     load,
     load_from,
@@ -31,21 +41,22 @@ from meanshift_fast._jit.simd import (
     n_set,
     put,
     store,
+    total,
     where,
 )
 
 ALL_LANES = (1 << LANES) - 1
 # The lanes of a block in its last two rows and in its odd rows; and the same of its columns.
 ROWS_2, ROWS_1, COLUMNS_2, COLUMNS_1 = 0xFF00, 0xF0F0, 0xCCCC, 0xAAAA
-MAX_LISTED = 64  # blocks, before their pixels are tested
+MAX_LISTED = 128  # blocks, before their pixels are tested; twice as many fill the groups
 MAX_GROUPS = 16  # of sixteen blocks, before that
-GROUP_VALUES = 6  # of a group in the room: see `list_group`
+GROUP_VALUES = 7  # of a group in the room: see `list_group`
 
 
 class Units(NamedTuple):
-    """What distances are measured in, in spatial radii, and the limits of the filter.
+    """What distances are measured in, and the limits of the filter.
 
-    In float32 the spatial radius is 1, as that of a joint window is in all units.
+    In float32 both radii are 1, or the range radius where pixels are bytes.
 
     Attributes
     ----------
@@ -53,6 +64,8 @@ class Units(NamedTuple):
         The squared distance of a plane of pixels; and that of the expression in float64.
     down, across : float
         The distances of neighbouring rows and columns.
+    reach_sq : float
+        The squared spatial radius, or a little more.
     surely, surely_not : float32
         Squared distances up to which a pixel is surely inside, and from which it surely is not.
     """
@@ -61,6 +74,7 @@ class Units(NamedTuple):
     exact_plane_sq: Any
     down: Any
     across: Any
+    reach_sq: Any
     surely: Any
     surely_not: Any
 
@@ -104,7 +118,7 @@ def larger(a, b):
 
 
 @inlined
-def _exactly_inside(blocks, at, corner, plane_sq, lengths, is_joint, n_bands, room, center):
+def _exactly_inside(pixels, at, corner, plane_sq, lengths, is_joint, n_bands, room, center):
     """The lanes of a block that are inside, by the expression in float64."""
     down = ((load(room, 1) + corner[0]) - item(room, center + 1)) * item(lengths, 1)
     across = ((load(room, 0) + corner[1]) - item(room, center + 2)) * item(lengths, 2)
@@ -112,7 +126,8 @@ def _exactly_inside(blocks, at, corner, plane_sq, lengths, is_joint, n_bands, ro
     if not is_joint:
         distance_sq = where(distance_sq <= item(lengths, 3), full(0.0), full(np.inf))
     for band in range(n_bands):
-        away = load_from(blocks, at + LANES * band) - item(room, center + 3 + band)
+        away = load_from(pixels.blocks, at + LANES * band) / item(pixels.filter, 4)
+        away = away - item(room, center + 3 + band)
         distance_sq = distance_sq + away * away
     return bits(distance_sq <= (1.0 if is_joint else item(lengths, 4)))
 
@@ -127,38 +142,60 @@ def _narrow_distances_sq(narrow, at, offset, units, is_within, is_joint, n_bands
     range_sq = away * away
     for band in range(1, n_bands):
         away = load_narrow(narrow, at + LANES * band) - item(scaled, 4 * LANES + band)
-        range_sq = range_sq + away * away
+        range_sq = fused(away, away, range_sq)
     if is_within:
         return range_sq
     down = (load_narrow(scaled, LANES) - offset[0]) * units.down
     across = (load_narrow(scaled, 0) - offset[1]) * units.across
-    space_sq = across * across + (down * down + units.plane_sq)
+    space_sq = fused(across, across, down * down + units.plane_sq)
     if is_joint:
         return space_sq + range_sq
     return larger(space_sq, range_sq)
 
 
 @inlined
-def _inside(pixels, block, corner, units, is_within, lengths, is_joint, n_bands, rooms):
-    """The lanes of a block that are inside, as bits."""
+def _distances_sq(pixels, at, corner, units, is_within, is_joint, n_bands, rooms):
+    """The squared distances of a block's pixels in float32."""
     room, scaled, center = rooms
-    at = block * n_bands * LANES
     offset = item(room, center + 1) - corner[0], item(room, center + 2) - corner[1]
     # Blocks within the spatial radius need no test in space: two calls, because one call with a
     # variable flag would always make the test.
     if is_within:
-        distances_sq = _narrow_distances_sq(
+        return _narrow_distances_sq(
             pixels.narrow, at, offset, units, True, is_joint, n_bands, scaled
         )
-    else:
-        distances_sq = _narrow_distances_sq(
-            pixels.narrow, at, offset, units, False, is_joint, n_bands, scaled
-        )
-    surely = bits(distances_sq <= units.surely)
-    if surely == bits(distances_sq <= units.surely_not):
-        return surely
+    return _narrow_distances_sq(pixels.narrow, at, offset, units, False, is_joint, n_bands, scaled)
+
+
+@inlined
+def _place_of_listed(pixels, i, lists, patterns):
+    """Of a listed block its number in memory, its first row and column, and if it is within."""
+    code = item(patterns, lists + i)
+    group, k = lists + 2 * MAX_LISTED + GROUP_VALUES * (code >> 4), code & 15
+    block = item(patterns, group + 2) + (k >> 1) + (k & 1) * pixels.n_across
+    y, x = item(patterns, group + 3) + 4 * (k & 1), item(patterns, group + 4) + 4 * (k >> 1)
+    return block, y, x, (item(patterns, group + 5) >> k) & 1 != 0
+
+
+@inlined
+def _exact(pixels, listed, units, lengths, is_joint, n_bands, rooms):
+    """The lanes of a listed block that are inside, in float64."""
+    block, y, x, _ = listed
+    room, _, center = rooms
     return _exactly_inside(
-        pixels.blocks, at, corner, units.exact_plane_sq, lengths, is_joint, n_bands, room, center
+        pixels, block * n_bands * LANES, (float(y), float(x)), units.exact_plane_sq, lengths,
+        is_joint, n_bands, room, center,
+    )  # fmt: skip
+
+
+@inlined
+def _count_inside(inside, y, x):
+    """The pixels inside of a block, and their sums of rows and columns."""
+    n_here = n_set(inside)
+    return (
+        n_here,
+        n_here * y + 2 * n_set(inside & ROWS_2) + n_set(inside & ROWS_1),
+        n_here * x + 2 * n_set(inside & COLUMNS_2) + n_set(inside & COLUMNS_1),
     )
 
 
@@ -173,18 +210,19 @@ def _test_listed(pixels, n_listed, units, lengths, is_joint, n_bands, rooms):
     patterns, lists = bit_patterns(room), _lists_at(n_bands)
     n, rows, columns, n_cut = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for i in range(n_listed):
+        listed = _place_of_listed(pixels, i, lists, patterns)
+        block, y, x, is_within = listed
+        corner = float(y), float(x)
+        distances_sq = _distances_sq(
+            pixels, block * n_bands * LANES, corner, units, is_within, is_joint, n_bands, rooms
+        )
+        inside = bits(distances_sq <= units.surely)
+        if inside != bits(distances_sq <= units.surely_not):
+            inside = _exact(pixels, listed, units, lengths, is_joint, n_bands, rooms)
+        found = _count_inside(inside, y, x)
+        n, rows, columns = n + found[0], rows + found[1], columns + found[2]
         code = item(patterns, lists + i)
         group, k = lists + 2 * MAX_LISTED + GROUP_VALUES * (code >> 4), code & 15
-        block = item(patterns, group + 2) + (k >> 1) + (k & 1) * pixels.n_across
-        y, x = item(patterns, group + 3) + 4 * (k & 1), item(patterns, group + 4) + 4 * (k >> 1)
-        is_within = (item(patterns, group + 5) >> k) & 1 != 0
-        inside = _inside(
-            pixels, block, (float(y), float(x)), units, is_within, lengths, is_joint, n_bands, rooms
-        )
-        n_here = n_set(inside)
-        n += n_here
-        rows += n_here * y + 2 * n_set(inside & ROWS_2) + n_set(inside & ROWS_1)
-        columns += n_here * x + 2 * n_set(inside & COLUMNS_2) + n_set(inside & COLUMNS_1)
         # Without branches, which nothing could predict.
         is_whole = np.int64(inside == ALL_LANES)
         put(patterns, group + 1, item(patterns, group + 1) | (is_whole << k))
@@ -233,10 +271,92 @@ def _add_whole(pixels, n_groups, n_bands, room):
                 store(room, 2 + n_bands + band, load(room, 2 + n_bands + band) + values)
 
 
+@inlined
+def _sum_integers(pixels, n_groups, units, lengths, is_joint, n_bands, rooms):
+    """Test the blocks of an image of three bytes a pixel that are open, and add all that is inside.
+
+    Integers are summed exactly in any order, and float32 holds those of some groups: pixels are
+    tested and added at once. A block that the filter does not decide is listed, and added last.
+    """
+    (room, scaled, _), patterns, lists = rooms, bit_patterns(rooms[0]), _lists_at(n_bands)
+    n, rows, columns, n_unsure = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    zero = load_narrow(scaled, 3 * LANES)
+    first, second, third, counts, one = zero, zero, zero, zero, zero + 1.0
+    values, stride = pixels.narrow, pixels.n_across * n_bands * LANES
+    for number in range(n_groups):
+        group = lists + 2 * MAX_LISTED + GROUP_VALUES * number
+        at, whole, start = (
+            item(patterns, group),
+            item(patterns, group + 1),
+            item(patterns, group + 2),
+        )
+        y, x, within = (
+            item(patterns, group + 3),
+            item(patterns, group + 4),
+            item(patterns, group + 5),
+        )
+        still_open = item(patterns, group + 6)
+        if whole != 0:
+            inside = mask_of(whole)
+            first = first + where(inside, load_narrow(pixels.sums, at), zero)
+            second = second + where(inside, load_narrow(pixels.sums, at + pixels.stride), zero)
+            third = third + where(inside, load_narrow(pixels.sums, at + 2 * pixels.stride), zero)
+        n_here, n_below, n_right, start = (
+            np.int64(0),
+            np.int64(0),
+            np.int64(0),
+            start * n_bands * LANES,
+        )
+        while still_open != 0:
+            k = lowest(still_open)
+            still_open &= still_open - 1
+            down, across = k & 1, k >> 1
+            at = start + across * (n_bands * LANES) + down * stride
+            corner = float(y + 4 * down), float(x + 4 * across)
+            distances_sq = _distances_sq(
+                pixels, at, corner, units, (within >> k) & 1 != 0, is_joint, n_bands, rooms
+            )
+            surely = distances_sq <= units.surely
+            if not are_equal(surely, distances_sq <= units.surely_not):
+                put(patterns, lists + n_unsure, LANES * number + k)
+                n_unsure += 1
+                continue
+            found = n_set(bits(surely))
+            n_here, n_below, n_right = (
+                n_here + found,
+                n_below + found * down,
+                n_right + found * across,
+            )
+            counts = counts + where(surely, one, zero)
+            first = first + where(surely, load_narrow(values, at), zero)
+            second = second + where(surely, load_narrow(values, at + LANES), zero)
+            third = third + where(surely, load_narrow(values, at + 2 * LANES), zero)
+        n, rows, columns = (
+            n + n_here, rows + n_here * y + 4 * n_below, columns + n_here * x + 4 * n_right
+        )  # fmt: skip
+    for i in range(n_unsure):
+        listed = _place_of_listed(pixels, i, lists, patterns)
+        found = _exact(pixels, listed, units, lengths, is_joint, n_bands, rooms)
+        at, inside, n_here = listed[0] * n_bands * LANES, mask_of(found), n_set(found)
+        n, rows, columns = n + n_here, rows + n_here * listed[1], columns + n_here * listed[2]
+        counts = counts + where(inside, one, zero)
+        first = first + where(inside, load_narrow(values, at), zero)
+        second = second + where(inside, load_narrow(values, at + LANES), zero)
+        third = third + where(inside, load_narrow(values, at + 2 * LANES), zero)
+    put(room, 2 * LANES, item(room, 2 * LANES) + total(first))
+    put(room, 3 * LANES, item(room, 3 * LANES) + total(second))
+    put(room, 4 * LANES, item(room, 4 * LANES) + total(third))
+    rows += np.int64(total(counts * load_narrow(scaled, LANES)))
+    columns += np.int64(total(counts * load_narrow(scaled, 0)))
+    return n, rows, columns
+
+
 @step
 def sum_listed(pixels, n_listed, n_groups, units, lengths, is_joint, rooms):
     """Sum what is listed; pixels inside of blocks that are cut, and sums of rows and columns."""
     n_bands, room = pixels.n_bands, rooms[0]
+    if holds_integers(pixels.blocks) and n_bands == 3:
+        return _sum_integers(pixels, n_groups, units, lengths, is_joint, np.int64(3), rooms)
     if n_bands == 3:  # loops over so many bands are unrolled
         three = np.int64(3)
         found = _test_listed(pixels, n_listed, units, lengths, is_joint, three, rooms)
@@ -250,7 +370,7 @@ def sum_listed(pixels, n_listed, n_groups, units, lengths, is_joint, rooms):
 
 
 @inlined
-def list_group(open_blocks, group, n_listed, n_groups, n_bands, room):
+def list_group(pixels, open_blocks, group, n_listed, n_groups, n_bands, room):
     """List the blocks of a group of sixteen that are cut; how many are listed."""
     patterns, lists = bit_patterns(room), _lists_at(n_bands)
     at = lists + 2 * MAX_LISTED + GROUP_VALUES * n_groups
@@ -261,6 +381,9 @@ def list_group(open_blocks, group, n_listed, n_groups, n_bands, room):
     put(patterns, at + 3, y)
     put(patterns, at + 4, x)
     put(patterns, at + 5, within)
+    put(patterns, at + 6, open_blocks)
+    if holds_integers(pixels.blocks) and n_bands == 3:
+        return n_listed
     while open_blocks != 0:
         put(patterns, lists + n_listed, LANES * n_groups + lowest(open_blocks))
         open_blocks &= open_blocks - 1

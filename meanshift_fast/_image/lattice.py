@@ -21,6 +21,11 @@ SIDE = 4  # pixels; the sixteen pixels of a block are the lanes of a vector
 PAIR_SIDE = 2 * SIDE  # of two rows of blocks, which are read together
 BLOCK_PIXELS = 1 << 16  # pixels that are converted at once
 MAX_SINGLE = float(np.finfo(np.float32).max)
+# In place of bytes that do not count: no window of such a range radius reaches it. The squares of
+# these radii are far from the limits of float32.
+NOTHING = np.int16(32767)
+MIN_BYTE_RADIUS, MAX_BYTE_RADIUS = 1e-2, 1e4
+FILTER_VALUES = 5  # before the middles
 FARTHEST = 1e15  # range radii from the middle: float32 can add squares of thousands of bands
 
 
@@ -63,19 +68,22 @@ class Lattice(NamedTuple):
 
     Attributes
     ----------
-    blocks : read-only float64 array of shape (n_planes, n_down, n_across, n_bands, 16)
-        The bands, in range radii for a joint window; infinite where nothing counts.
-    narrow : read-only float32 array of the same shape
-        The same about their middles, in range radii.
+    blocks : read-only float64 or int16 array of shape (n_planes, n_down, n_across, n_bands, 16)
+        The bands, in range radii for a joint window; infinite where nothing counts. Of an image of
+        bytes the bands as they are, in int16; NOTHING where nothing counts.
+    narrow : read-only float32 or int16 array of the same shape
+        The same about their middles, in range radii; of an image of bytes the blocks.
     boxes : read-only float32 array of shape (2 * n_bands, n_planes, n_pairs, 2 * n_across + 16)
         Of each block the least and the largest of each narrow band; the largest is infinite where
         a pixel does not count. Two rows of blocks alternate: eight columns of a pair are read at
         once, of which a window of radius 8 has five. Blocks of nothing end each pair.
-    sums : read-only float64 array of shape (n_bands, n_planes, n_pairs, 2 * n_across + 16)
-        Of each block, likewise.
-    filter : read-only float64 array of shape (3 + n_bands,)
+    sums : read-only float64 or float32 array of shape (n_bands, n_planes, n_pairs, as above)
+        Of each block, likewise; float32 of an image of bytes.
+    filter : read-only float64 array of shape (FILTER_VALUES + n_bands,)
         Squared distances in float32 up to which a pixel is surely inside, and from which it is
-        surely outside, in units of the radii; what narrow bands were multiplied by; their middles.
+        surely outside, in units of the narrow bands; the range radius in those; what bands of the
+        window's unit are multiplied by to be narrow, and blocks divided by to be in that unit; the
+        narrow bands' middles, in the window's unit.
     frame : read-only int64 array of shape (9,)
         The first pixel in memory, the last one, and the shape of the image, along each axis.
     """
@@ -132,7 +140,10 @@ def lattice_of(
     """
     n_planes, n_rows, n_columns, n_bands = bands.shape
     n_down, n_across = -(-n_rows // SIDE), -(-n_columns // SIDE)
-    blocks = np.empty((n_planes, n_down, n_across, n_bands, LANES))
+    is_bytes = convert is None and bands.dtype.itemsize == 1
+    is_bytes = is_bytes and MIN_BYTE_RADIUS <= window.range_radius <= MAX_BYTE_RADIUS
+    dtype, nothing = (np.int16, NOTHING) if is_bytes else (np.float64, np.inf)
+    blocks = np.empty((n_planes, n_down, n_across, n_bands, LANES), dtype)
     n_at_once = max(BLOCK_PIXELS // n_columns // SIDE, 1)  # rows of blocks: they are copied
     for z in range(n_planes):
         for start in range(0, n_down, n_at_once):
@@ -141,12 +152,12 @@ def lattice_of(
             if convert is not None:
                 part = convert(part.reshape(-1, n_bands)).reshape(part.shape)
             n_some = SIDE * min(n_at_once, n_down - start)
-            values = np.full((n_some, SIDE * n_across, n_bands), np.inf)
+            values = np.full((n_some, SIDE * n_across, n_bands), nothing)
             values[: part.shape[0], :n_columns] = part
-            if window.is_joint:
+            if window.is_joint and not is_bytes:
                 values /= window.range_radius
             if mask is not None:
-                values[: part.shape[0], :n_columns][~mask[z, rows]] = np.inf
+                values[: part.shape[0], :n_columns][~mask[z, rows]] = nothing
             some = values.reshape(-1, SIDE, n_across, SIDE, n_bands)
             some = some.transpose(0, 2, 4, 1, 3).reshape(-1, n_across, n_bands, 16)
             blocks[z, start : start + len(some)] = some
@@ -157,59 +168,85 @@ def lattice_of(
     for array in (narrow, boxes, sums, filter):
         array.flags.writeable = False
     frame.flags.writeable = False
-    return Lattice(readonly(blocks), narrow, boxes, sums, filter, frame)
+    blocks.flags.writeable = False
+    return Lattice(blocks, narrow, boxes, sums, filter, frame)
 
 
-def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any], ...]:
-    """The narrow bands, their boxes, the sums of the blocks, and the limits of the filter.
-
-    Bands about their middles, at most m range radii away, and the position's are rounded to
-    float32 with errors of at most m 2^-24 each; e = m 2^-22 bounds a difference's error with room
-    to spare. A distance of 1 is then wrong by at most 2 e sqrt(n) + e^2 n, and by the rounding of
-    the sum. In space the same holds for offsets of a reach and a block. A filter without digits
-    leaves out what is infinite, and nothing else.
-    """
+def _filter_of(blocks: NDArray[Any], window: Window) -> tuple[NDArray[Any], ...]:
+    """The narrow bands, their boxes, the sums of the blocks, and the filter."""
     n_planes, n_down, n_across, n_bands, _ = blocks.shape
-    flat_blocks = blocks.reshape(-1, n_bands, LANES)
+    flat_blocks, is_bytes = blocks.reshape(-1, n_bands, LANES), blocks.dtype == np.int16
     least, largest = np.full(n_bands, np.inf), np.full(n_bands, -np.inf)
     sums = np.empty((len(flat_blocks), n_bands))
     some = range(0, len(flat_blocks), BLOCK_PIXELS // LANES)
     for start in some:
         part = flat_blocks[start : start + some.step]
-        counts = np.isfinite(part)
-        least = np.minimum(least, part.min(axis=(0, 2)))
+        counts = _counting(part)
+        least = np.minimum(least, np.where(counts, part, np.inf).min(axis=(0, 2)))
         largest = np.maximum(largest, np.where(counts, part, -np.inf).max(axis=(0, 2)))
         sums[start : start + some.step] = _ordered_sum(np.where(counts, part, 0.0))
-    with np.errstate(over="ignore", invalid="ignore"):
-        middles = np.where(np.isfinite(least), 0.5 * least + 0.5 * largest, 0.0)
-        scale = 1.0 if window.is_joint else min(1.0 / window.range_radius, 1e300)
-        most = np.max((largest - middles) * scale, initial=0.0)
-    unit = float(np.max(window.steps)) / (1.0 if window.is_joint else window.spatial_radius)
-    error = (max(most, 1.0) + 1.0 + 8.0 * unit) * 2.0**-22
-    tolerance = (2.0 * error * np.sqrt(n_bands + 3.0) + error * error * (n_bands + 3.0)) + (
-        n_bands + 8.0
-    ) * 2.0**-22
-    limits = (1.0 - tolerance, 1.0 + tolerance) if tolerance < 0.5 else (-1.0, MAX_SINGLE)
-    narrow = np.empty(blocks.shape, dtype=np.float32)
+    filter = _limits_of(least, largest, window, is_bytes=is_bytes)
+    scale, middles = filter[3], filter[FILTER_VALUES:]
+    narrow = blocks if is_bytes else np.empty(blocks.shape, dtype=np.float32)
     in_pairs = n_planes, -(-n_down // 2), n_across + LANES // 2, 2
     boxes = np.full((2 * n_bands, *in_pairs), np.inf, dtype=np.float32)
     for z in range(n_planes):
         for down in range(n_down):
-            part = (blocks[z, down] - middles[:, None]) * scale
-            counts = np.isfinite(part)
-            narrow[z, down] = np.where(counts, np.clip(part, -FARTHEST, FARTHEST), np.inf)
+            part, counts = blocks[z, down], _counting(blocks[z, down])
+            if not is_bytes:
+                part = np.clip((part - middles[:, None]) * scale, -FARTHEST, FARTHEST)
+            part = np.where(counts, part, np.inf).astype(np.float32)
+            if not is_bytes:
+                narrow[z, down] = part
             row = boxes[:, z, down // 2, :n_across, down % 2]
-            row[:n_bands] = narrow[z, down].min(axis=2).T
-            row[n_bands:] = narrow[z, down].max(axis=2).T
-    by_band = np.zeros((n_bands, *in_pairs))
+            row[:n_bands] = part.min(axis=2).T
+            row[n_bands:] = part.max(axis=2).T
+    by_band = np.zeros((n_bands, *in_pairs), dtype=np.float32 if is_bytes else np.float64)
     for second in range(2):
         rows = sums.reshape(blocks.shape[:4])[:, second::2]
         by_band[:, :, : rows.shape[1], :n_across, second] = np.moveaxis(rows, 3, 0)
     flat = (*in_pairs[:2], -1)
-    return (
-        narrow, boxes.reshape(2 * n_bands, *flat), by_band.reshape(n_bands, *flat),
-        np.array([*limits, scale, *middles]),
-    )  # fmt: skip
+    return narrow, boxes.reshape(2 * n_bands, *flat), by_band.reshape(n_bands, *flat), filter
+
+
+def _limits_of(
+    least: NDArray[np.float64], largest: NDArray[np.float64], window: Window, *, is_bytes: bool
+) -> NDArray[np.float64]:
+    """The values of `Lattice.filter`, from the least and the largest value of each band.
+
+    Bands about their middles, at most m range radii away, and the position's are rounded to
+    float32 with errors of at most m 2^-24 each; e = m 2^-22 bounds a difference's error with room
+    to spare. A distance of 1 is then wrong by at most 2 e sqrt(n) + e^2 n, and by the rounding of
+    the sum. In space the same holds for offsets of a reach and a block. A filter without digits
+    leaves out what is infinite, and nothing else. Bytes are not rounded, and are their own unit.
+    """
+    n_bands, radius = len(least), window.range_radius
+    if is_bytes:
+        middles, most, unit = np.zeros(n_bands), 256.0 / radius, radius
+        scale = divisor = radius if window.is_joint else 1.0
+    else:
+        unit, divisor = 1.0, 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            middles = np.where(np.isfinite(least), 0.5 * least + 0.5 * largest, 0.0)
+            scale = 1.0 if window.is_joint else min(1.0 / radius, 1e300)
+            most = float(np.max((largest - middles) * scale, initial=0.0))
+    step = float(np.max(window.steps)) / (1.0 if window.is_joint else window.spatial_radius)
+    error = (max(most, 1.0) + 1.0 + 8.0 * step) * 2.0**-22
+    tolerance = (2.0 * error * np.sqrt(n_bands + 3.0) + error * error * (n_bands + 3.0)) + (
+        n_bands + 8.0
+    ) * 2.0**-22
+    limits = (-1.0, MAX_SINGLE)
+    if tolerance < 0.5:
+        limits = (1.0 - tolerance) * unit * unit, (1.0 + tolerance) * unit * unit
+    return np.array([*limits, unit, scale, divisor, *middles])
+
+
+def _counting(blocks: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which pixels of blocks count."""
+    counts: NDArray[np.bool_] = (
+        blocks != NOTHING if blocks.dtype == np.int16 else np.isfinite(blocks)
+    )
+    return counts
 
 
 def _ordered_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ def place_of(number, pixels, room, here):
     block = (plane * pixels.n_down + row // 4) * pixels.n_across + column // 4
     for band in range(n_bands):
         at = (block * n_bands + band) * 16 + row % 4 * 4 + column % 4
-        put(room, here + 3 + band, item(pixels.blocks, at))
+        put(room, here + 3 + band, item(pixels.blocks, at) / item(pixels.filter, 4))
 
 
 def in_blocks(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:

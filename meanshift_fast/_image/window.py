@@ -24,7 +24,7 @@ from meanshift_fast._image.cut_blocks import (
     list_group,
     sum_listed,
 )
-from meanshift_fast._image.lattice import FARTHEST
+from meanshift_fast._image.lattice import FARTHEST, FILTER_VALUES
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -167,7 +167,7 @@ def _scan_plane(pixels, z, units, lengths, is_joint, n_bands, rooms):
         bounds = _bounds_of_pair(py, 8.0 * pair, units.plane_sq, units.down)
         first, last = first_x >> 2, last_x >> 2
         if last - first >= LANES // 2:  # the window is narrower above and below
-            reach_sq = max(1.0 + MARGIN - min(bounds[0], bounds[2]), 0.0)
+            reach_sq = max(units.reach_sq - min(bounds[0], bounds[2]), 0.0)
             reach = min(np.sqrt(reach_sq) / units.across, item(lengths, 7))
             low, high = _limits(px, reach, 0, item(frame, 8) - 1)
             first = max(first, low >> 2)
@@ -183,7 +183,9 @@ def _scan_plane(pixels, z, units, lengths, is_joint, n_bands, rooms):
                 found = _count_whole(whole, 4 * across, 8 * pair)
                 n, rows, columns = n + found[0], rows + found[1], columns + found[2]
             group = at, whole, upper * pixels.n_across + across - left, 8 * pair, 4 * across, within
-            n_listed = list_group(reached & ~whole, group, n_listed, n_groups, n_bands, room)
+            n_listed = list_group(
+                pixels, reached & ~whole, group, n_listed, n_groups, n_bands, room
+            )
             n_groups += 1
             is_last = pair == last_y >> 3 and across + LANES // 2 > last
             if is_last or n_groups == MAX_GROUPS or n_listed > MAX_LISTED - LANES:
@@ -200,17 +202,19 @@ def _scan(pixels, lengths, is_joint, n_bands, room, scaled, center):
     for band in range(n_bands):
         store(room, 2 + band, full(0.0))
         store(room, 2 + n_bands + band, full(0.0))
-        value = (item(room, center + 3 + band) - item(filter, 3 + band)) * item(filter, 2)
+        value = item(room, center + 3 + band) - item(filter, FILTER_VALUES + band)
+        value *= item(filter, 3)
         put(scaled, 4 * LANES + band, min(max(value, -FARTHEST), FARTHEST))
-    to_one = 1.0 if is_joint else 1.0 / np.sqrt(item(lengths, 3))
+    unit = item(filter, 2)
+    to_unit = unit if is_joint else unit / np.sqrt(item(lengths, 3))
     surely, surely_not = np.float32(item(filter, 0)), np.float32(item(filter, 1))
     n, planes, rows, columns = 0, 0, 0, 0
     first_z, last_z = _limits(item(room, center), item(lengths, 5), 0, item(frame, 6) - 1)
     for z in range(first_z, last_z + 1):
         away = (z - item(room, center)) * item(lengths, 0)
         units = Units(
-            away * away * (to_one * to_one), away * away, item(lengths, 1) * to_one,
-            item(lengths, 2) * to_one, surely, surely_not,
+            away * away * (to_unit * to_unit), away * away, item(lengths, 1) * to_unit,
+            item(lengths, 2) * to_unit, (1.0 + MARGIN) * unit * unit, surely, surely_not,
         )  # fmt: skip
         n_here, rows_here, columns_here = _scan_plane(
             pixels, z, units, lengths, is_joint, n_bands, (room, scaled, center)
@@ -268,5 +272,5 @@ def mean_of_window(pixels, lengths, is_joint, room, scaled):
             put(room, mean + axis, found[1 + axis] / n)
         for band in range(n_bands):
             value = total(load(room, 2 + band)) + total(load(room, 2 + n_bands + band))
-            put(room, mean + 3 + band, value / n)
+            put(room, mean + 3 + band, value / n / item(pixels.filter, 4))
     return float(n)

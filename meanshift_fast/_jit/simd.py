@@ -47,13 +47,13 @@ def store(rows, i, values):
 
 
 def load_from(rows, i):
-    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector; float32 are widened."""
+    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector; float32 and int16 are cast."""
     return rows[i : i + LANES].astype(np.float64)
 
 
 def load_narrow(rows, i):
-    """Load values ``i`` to ``i + 15`` of a flat pointer to float32 as a vector of float32."""
-    return rows[i : i + LANES].copy()
+    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector of float32, cast to it."""
+    return rows[i : i + LANES].astype(np.float32)
 
 
 def item(rows, i):
@@ -64,6 +64,11 @@ def item(rows, i):
 def put(rows, i, value):
     """Write value ``i`` of a flat pointer."""
     rows[i] = value
+
+
+def holds_integers(rows):
+    """Whether a flat pointer is to integers: known where it is compiled, so no branch is left."""
+    return np.issubdtype(rows.dtype, np.integer)
 
 
 def accumulator():
@@ -117,6 +122,11 @@ def most(values):
 def bits(mask):
     """The mask as an integer: bit j is lane j."""
     return int(np.dot(mask, 1 << np.arange(LANES)))
+
+
+def are_equal(one, other):
+    """Whether two masks are equal, in fewer instructions than it takes to make integers of them."""
+    return bool(np.all(one == other))
 
 
 def mask_of(set_bits):

@@ -19,6 +19,7 @@ from meanshift_fast._jit.simd import (
     LANES,
     ROUNDER,
     accumulator,
+    are_equal,
     bit_patterns,
     bits,
     exp,
@@ -26,6 +27,7 @@ from meanshift_fast._jit.simd import (
     flat,
     full,
     fused,
+    holds_integers,
     item,
     least,
     load,
@@ -170,26 +172,33 @@ def _lower_load(context, builder, sig, args):
     return row
 
 
+_LOADED = [FlatType(dtype) for dtype in (types.float64, types.float32, types.int16)]
+
+
 @type_callable(load_from)
 def _type_load_from(context):
-    floats = (FlatType(types.float64), FlatType(types.float32))
-    return lambda rows, i: _VECTOR_TYPE if rows in floats else None
+    return lambda rows, i: _VECTOR_TYPE if rows in _LOADED else None
 
 
 @type_callable(load_narrow)
 def _type_load_narrow(context):
-    return lambda rows, i: _NARROW_TYPE if rows == FlatType(types.float32) else None
+    return lambda rows, i: _NARROW_TYPE if rows in _LOADED else None
 
 
 @lower_builtin(load_from, FlatType, types.Integer)
 @lower_builtin(load_narrow, FlatType, types.Integer)
 def _lower_load_from(context, builder, sig, args):
-    registers = _NARROW if sig.args[0].dtype == types.float32 else _VECTOR
+    dtype = sig.args[0].dtype
+    held = ir.VectorType(context.get_data_type(dtype), LANES)
     pointer = _pointer(context, builder, sig.args, args, 1)
-    row = builder.load(builder.bitcast(pointer, registers.as_pointer()))
-    row.align = 4 if registers is _NARROW else 8
-    is_widened = registers is _NARROW and sig.return_type == _VECTOR_TYPE
-    return builder.fpext(row, _VECTOR) if is_widened else row
+    row = builder.load(builder.bitcast(pointer, held.as_pointer()))
+    row.align = dtype.bitwidth // 8
+    wanted = _LANES_OF[type(sig.return_type)][1]
+    if held == wanted:
+        return row
+    if isinstance(dtype, types.Integer):
+        return builder.sitofp(row, wanted)
+    return builder.fptrunc(row, wanted) if wanted == _NARROW else builder.fpext(row, wanted)
 
 
 @type_callable(store)
@@ -247,6 +256,16 @@ def _lower_where(context, builder, sig, args):
     return builder.select(*args)
 
 
+@type_callable(holds_integers)
+def _type_holds_integers(context):
+    return lambda rows: types.boolean if isinstance(rows, FlatType) else None
+
+
+@lower_builtin(holds_integers, FlatType)
+def _lower_holds_integers(context, builder, sig, args):
+    return context.get_constant(types.boolean, isinstance(sig.args[0].dtype, types.Integer))
+
+
 @type_callable(accumulator)
 def _type_accumulator(context):
     return lambda: FlatType(types.float64)
@@ -285,9 +304,10 @@ def _fold(function, emit):
     @type_callable(function)
     def type_fold(context):
         """A number, of a vector."""
-        return lambda values: types.float64 if isinstance(values, VectorType) else None
+        return lambda values: _LANES_OF[type(values)][0] if type(values) in _LANES_OF else None
 
     @lower_builtin(function, VectorType)
+    @lower_builtin(function, NarrowType)
     def lower_fold(context, builder, sig, args):
         """Fold halves until one lane is left."""
         (values,) = args
@@ -313,6 +333,17 @@ def _type_bits(context):
 @lower_builtin(bits, MaskType)
 def _lower_bits(context, builder, sig, args):
     return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), _I64)
+
+
+@type_callable(are_equal)
+def _type_are_equal(context):
+    return lambda one, other: types.boolean if {one, other} == {_MASK_TYPE} else None
+
+
+@lower_builtin(are_equal, MaskType, MaskType)
+def _lower_are_equal(context, builder, sig, args):
+    differing = builder.bitcast(builder.xor(*args), ir.IntType(LANES))
+    return builder.icmp_unsigned("==", differing, ir.Constant(ir.IntType(LANES), 0))
 
 
 @type_callable(mask_of)
@@ -359,17 +390,19 @@ def _lower_sqrt(context, builder, sig, args):
 
 @type_callable(fused)
 def _type_fused(context):
-    return lambda x, y, z: _VECTOR_TYPE if isinstance(z, VectorType) else None
+    return lambda x, y, z: z if type(z) in _LANES_OF else None
 
 
+@lower_builtin(fused, NarrowType, NarrowType, NarrowType)
 @lower_builtin(fused, VectorType, VectorType, VectorType)
 @lower_builtin(fused, VectorType, types.Number, VectorType)
 def _lower_fused(context, builder, sig, args):
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-    function = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
-    return builder.call(
-        function, [_widen(context, builder, *pair) for pair in zip(sig.args, args, strict=True)]
-    )
+    vector = type(sig.return_type)
+    dtype, kind = _LANES_OF[vector]
+    name = f"llvm.fmuladd.v{LANES}f{dtype.bitwidth}"
+    function = get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    sides = zip(sig.args, args, strict=True)
+    return builder.call(function, [_widen(context, builder, *side, vector) for side in sides])
 
 
 _LOG2E = 1.4426950408889634
@@ -443,6 +476,7 @@ def _operator_on(function, emit, result, vector):
 _operator(operator.add, lambda builder, x, y: builder.fadd(x, y))
 _operator(operator.sub, lambda builder, x, y: builder.fsub(x, y))
 _operator(operator.mul, lambda builder, x, y: builder.fmul(x, y))
+_operator(operator.truediv, lambda builder, x, y: builder.fdiv(x, y))
 _operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), _MASK_TYPE)
 _operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), _MASK_TYPE)
 _operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), _MASK_TYPE)
