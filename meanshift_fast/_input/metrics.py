@@ -405,17 +405,11 @@ def metric_of(metric: str = "euclidean", period: Any = None) -> Metric:
     period : array-like of float or None, default=None
         One entry a column, None where a column does not wrap.
 
-    Returns
-    -------
-    Metric
-
     Raises
     ------
     ValueError
         Where the word is none of those, a period is not positive or the metric has none.
     """
-    if period is None and metric == "euclidean":
-        return EUCLIDEAN
     if metric not in WORDS:
         raise ValueError(f"metric must be one of {WORDS}, got {quoted(metric)}")
     if period is None:
