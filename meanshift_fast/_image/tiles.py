@@ -141,11 +141,11 @@ def run(
 
 
 def _grown(box: Box, halo: NDArray[np.int64], shape: Sequence[int]) -> Box:
-    """A box with a halo, from the begin of a pair of blocks to the end of one, within the image."""
-    side = PAIR_SIDE
+    """A box with a halo, its rows and columns from the begin of a pair of blocks to an end."""
+    steps = 1, PAIR_SIDE, PAIR_SIDE
     return tuple(
         (max(first - by, 0) // side * side, min(-(-(stop + by) // side) * side, size))
-        for (first, stop), by, size in zip(box, halo.tolist(), shape, strict=True)
+        for (first, stop), by, size, side in zip(box, halo.tolist(), shape, steps, strict=True)
     )
 
 
