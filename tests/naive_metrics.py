@@ -87,18 +87,21 @@ def torus_shift(points, weights, position, bandwidth, *, period):
 
 
 def torus_gaussian_shift(points, weights, position, bandwidth, *, period):
-    """One shift with the Gaussian kernel: every image of every row counts."""
-    images, counts = away(points, position, period), weights
+    """One shift with the Gaussian kernel: every image of every row counts.
+
+    The sum over the images is a product of sums, one along each column.
+    """
+    apart = away(points, position, period)
+    nearest = (apart**2).sum(axis=1) / bandwidth**2
+    counts = weights * np.exp(-0.5 * (nearest - nearest.min()))
+    means = apart.copy()
     for column in np.flatnonzero(np.isfinite(period)):
-        turns = np.arange(-12, 13) * period[column]
-        images = np.repeat(images, len(turns), axis=0)
-        images[:, column] += np.tile(turns, len(images) // len(turns))
-        counts = np.repeat(counts, len(turns))
-    squares = (images**2).sum(axis=1) / bandwidth**2
-    nearest = squares.min()
-    counts = counts * np.exp(-0.5 * (squares - nearest))
-    moved = position + (counts[:, None] * images).sum(axis=0) / counts.sum()
-    return moved, counts.sum() * np.exp(-0.5 * nearest)
+        images = apart[:, column, None] + np.arange(-12, 13) * period[column]
+        share = np.exp(-0.5 * (images**2 - apart[:, column, None] ** 2) / bandwidth**2)
+        counts = counts * share.sum(axis=1)
+        means[:, column] = (share * images).sum(axis=1) / share.sum(axis=1)
+    moved = position + (counts[:, None] * means).sum(axis=0) / counts.sum()
+    return moved, counts.sum() * np.exp(-0.5 * nearest.min())
 
 
 def ascend(shift, distance, points, weights, seeds, rest, max_iter):

@@ -11,6 +11,7 @@ from meanshift_fast import estimate_bandwidth
 from meanshift_fast._index import kth_neighbors as bandwidth
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
+from meanshift_fast._input.scaling import NO_PERIOD
 
 RNG = np.random.default_rng(0)
 
@@ -26,7 +27,7 @@ def kth_distances(points, k):
     """Each row's distance to its k-th neighbour, in the order of the table."""
     rows = tree.build(table(points), bandwidth.UNWEIGHTED)
     distances = np.empty(len(points))
-    distances[rows.order] = bandwidth._kth_distances(rows, float(k))
+    distances[rows.order] = bandwidth._kth_distances(rows, float(k), NO_PERIOD)
     return distances
 
 
@@ -175,7 +176,7 @@ def test_no_prediction_changes_the_answer(name, n_taken):
         bandwidth._flattened(rows), 200.0, 1.001 * float(np.sqrt(span @ span)),
         (0, len(points), n_taken), np.zeros(1, dtype=np.int64), 1, found,
     )  # fmt: skip
-    np.testing.assert_array_equal(found, bandwidth._kth_distances(rows, 200.0))
+    np.testing.assert_array_equal(found, bandwidth._kth_distances(rows, 200.0, NO_PERIOD))
     np.testing.assert_array_equal(found, measured(points, 200, rows.order))
 
 

@@ -73,8 +73,6 @@ def test_a_fit_on_the_sphere_is_the_twin_s(metric, way, seed):
 @pytest.mark.parametrize("way", WAYS[:4], ids=str)
 @pytest.mark.parametrize(("period", "bandwidth"), PERIODS)
 def test_a_fit_across_seams_is_the_twin_s(period, bandwidth, way):
-    if way.get("kernel") and len(period) == 2 and None not in period:
-        period = (24, None)  # the twin has 625 images of each row otherwise
     X = on_wheel(1, period, whole=bandwidth == 12.0)
     bandwidth /= 2.0 if "kernel" in way else 1.0
     weights = weights_of(1, len(X))

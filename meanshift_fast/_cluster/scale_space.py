@@ -51,6 +51,9 @@ from meanshift_fast._input.weights import UNWEIGHTED
 RUNGS_AN_OCTAVE = 8
 MIN_RADIUS, MAX_RADIUS = 1e-100, 1e150  # that one unit can hold
 MAX_FIRST_SEEDS = 10_000  # rows that the first rung starts from, and that measure its bandwidth
+# Rows have all their images up to so many columns that wrap, eight of each; beyond, those that
+# twice the radius reaches, and a new tree where the radius has doubled.
+MAX_COLUMNS_OF_ALL_IMAGES, IMAGED_RADII = 3, 2.0
 MIN_SUPPORT_SHARE = 0.05  # of the heaviest mode's, below which a mode may be an outlier
 MAX_TRIED_SEEDS = 200_000  # rows: 12 s in all; a million would take 80
 
@@ -141,6 +144,7 @@ class _Arranged(NamedTuple):
     units: Units
     entered: NDArray[np.float64]
     tree: tree.MomentTree
+    reach: float  # the largest radius that the tree has the images for
 
     @property
     def order(self) -> NDArray[np.signedinteger]:
@@ -151,7 +155,7 @@ class _Arranged(NamedTuple):
     def at(self, bandwidth: float) -> "_Arranged":
         """The same for another bandwidth: in the same unit, as long as that will do."""
         radius = bandwidth / self.units.divisor
-        if not MIN_RADIUS <= radius <= MAX_RADIUS:
+        if not MIN_RADIUS <= radius <= min(MAX_RADIUS, self.reach):
             return _arrange(self.metric, self.table, self.weights, self.bounds, bandwidth)
         units = self.units._replace(radius=float(radius))
         if self.metric.has_arcs:
@@ -175,12 +179,15 @@ def _arrange(
     """Enter the rows in the unit of a bandwidth, and build their tree."""
     units = metric.units(metric.bandwidth_of(bandwidth), bounds)
     entered = units.enter(table)
+    reach = math.inf
     if units.period.size:
-        images = repeated(entered, units.period, 0.5 * units.period)
+        if np.count_nonzero(units.period < math.inf) > MAX_COLUMNS_OF_ALL_IMAGES:
+            reach = IMAGED_RADII * units.radius
+        images = repeated(entered, units.period, np.minimum(0.5 * units.period, reach))
         arranged = tree.build(images.points, images.of(weights))
     else:
         arranged = tree.build(entered, weights)
-    return _Arranged(metric, table, weights, bounds, units, entered, arranged)
+    return _Arranged(metric, table, weights, bounds, units, entered, arranged, reach)
 
 
 def count_clusters(

@@ -16,7 +16,7 @@
     newton polishes modes
     box_distances: of positions to boxes and leaves, for traversal, gaussian, nearest, neighbours
     kth_neighbors --> kth_search, kth_products, kth_select
-    nearest --> nearest_kernels; nearest_products, where columns are many
+    nearest --> nearest_kernels; nearest_products, where columns are many; nearest_across, seams
     projected --> neighbour_list, of rows near a position while it moves little
     singles --> product_levels --> products         rows that fill many columns, by matrix products
                                    products --> ball_bits, ball_sums; product_choice probes

@@ -3,6 +3,7 @@
 rows --> all pairs are measured, where rows are few ------------------> kth_select
      |-> products with all rows, where rows fill many columns --------> kth_products
      `-> moment_tree --> a count about a prediction (kth_search) -----> kth_select --> mean
+                         the only way where columns wrap
 """
 
 import math
@@ -14,12 +15,10 @@ from numpy.typing import NDArray
 from meanshift_fast._index import kth_products, product_choice
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.equal_rows import distinct_rows, may_repeat
-from meanshift_fast._index.kth_search import search_all
+from meanshift_fast._index.kth_search import search_all, search_all_across
 from meanshift_fast._index.kth_select import kth_sq
-from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._input.wrapping import short_way
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, load, store
@@ -112,7 +111,9 @@ def _flattened(rows: tree.MomentTree) -> tuple[Any, ...]:
     )
 
 
-def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
+def _kth_distances(
+    rows: tree.MomentTree, k: float, period: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Measure each row's distance to its k-th neighbour, in the tree's order."""
     tree_arrays = _flattened(rows)
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
@@ -122,7 +123,11 @@ def _kth_distances(rows: tree.MomentTree, k: float) -> NDArray[np.float64]:
     for start, stop in chunks(len(found), first=first, multiple=LANES):
         counter, n_threads = np.zeros(1, dtype=np.int64), available_threads()
         n_taken = min(max((stop - start) // (2 * n_threads), MIN_RANKS_A_TAKE), MAX_RANKS_A_TAKE)
-        search_all(tree_arrays, k, most, (start, stop, n_taken), counter, n_threads, found)
+        taken = k, most, (start, stop, n_taken), counter, n_threads, found
+        if period.size:
+            search_all_across(tree_arrays, np.where(period < math.inf, period, 0.0), *taken)
+        else:
+            search_all(tree_arrays, *taken)
     return found
 
 
@@ -160,34 +165,21 @@ def _with_unit_weights(
 
 
 def _kth_in_order(
-    points: NDArray[np.float64], weights: NDArray[np.float64], k: float
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    k: float,
+    period: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Measure each row's distance to its k-th neighbour, in the order of the rows."""
-    if len(points) <= MAX_PAIRS_ROWS and points.size <= MAX_PAIRS_VALUES:
-        return _kth_distances_of_few(points, weights, k)
-    weight = float(weights.sum()) if weights.size else float(len(points))
-    if product_choice.is_worth_for_neighbours(points, k / weight):
-        return kth_products.kth_distances(points, weights, k)
+    if not period.size:
+        if len(points) <= MAX_PAIRS_ROWS and points.size <= MAX_PAIRS_VALUES:
+            return _kth_distances_of_few(points, weights, k)
+        weight = float(weights.sum()) if weights.size else float(len(points))
+        if product_choice.is_worth_for_neighbours(points, k / weight):
+            return kth_products.kth_distances(points, weights, k)
     rows = tree.build(points, weights, careful=True)
     radii = np.empty(len(points))
-    radii[rows.order] = _kth_distances(rows, k)
-    return radii
-
-
-def _kth_across_seams(
-    points: NDArray[np.float64], weights: NDArray[np.float64], k: float, period: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The same the short way round; balls that may hold a row twice are measured row by row."""
-    images = repeated(points, period, np.minimum(0.5 * period, 1e300))
-    radii = _kth_in_order(images.points, images.of(weights), k)[: len(points)]
-    for row in np.flatnonzero(radii >= 0.5 * period.min()):
-        distance_sq = (short_way(points, points[row], period) ** 2).sum(axis=1)
-        if weights.size:
-            order = distance_sq.argsort(kind="stable")
-            reached = np.searchsorted(weights[order].cumsum(), k)
-            radii[row] = math.sqrt(distance_sq[order[min(reached, len(points) - 1)]])
-        else:
-            radii[row] = math.sqrt(np.partition(distance_sq, int(k) - 1)[int(k) - 1])
+    radii[rows.order] = _kth_distances(rows, k, period)
     return radii
 
 
@@ -210,10 +202,7 @@ def _kth_radii(
         period = np.ldexp(period[half_span > 0.0], -exponent) if period.size else period
     else:
         exponent = 0
-    if period.size:
-        radii = _kth_across_seams(points, weights, k, period)
-    else:
-        radii = metric.lengths(_kth_in_order(points, weights, k))
+    radii = metric.lengths(_kth_in_order(points, weights, k, period))
     return radii, weights, weight, exponent
 
 

@@ -17,6 +17,11 @@ and 0.04 for a third (r is 36).
 
 Boxes and rows are measured by one expression, and rounding is monotone: no row of a box that is
 counted as a whole lies in the bracket. So the k-th distance is exact, whatever was predicted.
+
+Where columns wrap, a row is measured from a position and from its image across the seam, along each
+column from the nearer of the two: d columns have two values each, and not 2^d images.
+
+    0 ....... y ......... x ... P ... y + P         |x - y| or |x - (y + P)|
 """
 
 import math
@@ -69,6 +74,7 @@ class SearchViews(NamedTuple):
     first_child: NDArray[np.int64]
     weighted: np.int64
     n_upper: int
+    period: NDArray[np.float64] | None
 
 
 class SearchMemory(NamedTuple):
@@ -82,8 +88,8 @@ class SearchMemory(NamedTuple):
         Squared distances in the leaves that a bracket cuts, and weights.
     kept, kept_weights
         For a selection.
-    position, before, origin
-        A row, the one before it, and the first of a take.
+    position, image, before, origin
+        A row, its image across the seams, the row before it, and the first of a take.
     gradient
         The gradients of the two predictions.
     """
@@ -94,6 +100,7 @@ class SearchMemory(NamedTuple):
     kept: NDArray[np.float64]
     kept_weights: NDArray[np.float64]
     position: NDArray[np.float64]
+    image: NDArray[np.float64]
     before: NDArray[np.float64]
     origin: NDArray[np.float64]
     gradient: NDArray[np.float64]
@@ -117,21 +124,69 @@ class State(NamedTuple):
     errors: tuple[float, float]
 
 
+# Distances along one column. Numba leaves out the branch of what is no period.
+
+
+@step
+def _lesser(first, second):
+    """The lesser of two vectors, lane by lane."""
+    return where(first < second, first, second)
+
+
+@step
+def _away_sq(values, memory, f, period):
+    """Squared distances of values from the position along a column."""
+    away = values - item(memory.position, f)
+    if period is None:
+        return away * away
+    other = values - item(memory.image, f)
+    return _lesser(away * away, other * other)
+
+
+@step
+def _gap_and_span_sq(low, high, memory, f, period):
+    """Squared distances of the nearer and of the farther edge of boxes along a column."""
+    value = item(memory.position, f)
+    gap, span = gap_and_span(low, high, value, value)
+    gap_sq, span_sq = gap * gap, span * span
+    if period is None:
+        return gap_sq, span_sq
+    image = item(memory.image, f)
+    gap, span = gap_and_span(low, high, image, image)
+    return _lesser(gap_sq, gap * gap), _lesser(span_sq, span * span)
+
+
+@step
+def _place(memory, f, value, period):
+    """Set the position and its image along a column."""
+    put(memory.position, f, value)
+    if period is not None:
+        length = item(period, f)
+        put(memory.image, f, value + length if value < 0.5 * length else value - length)
+
+
+@step
+def _flat_period(period):
+    """A period as a pointer; None stays None."""
+    if period is None:
+        return None
+    return flat(period)
+
+
 # The count.
 
 
 @inlined
-def _count_children(views, n_features, position, low_sq, high_sq, block):
+def _count_children(views, n_features, memory, low_sq, high_sq, block):
     """The weight of the children of a block that are nearer than a bracket, and that it cuts."""
     near_sq = far_sq = full(0.0)
     for f in range(n_features):
-        value = item(position, f)
-        gap, span = gap_and_span(
+        gap_sq, span_sq = _gap_and_span_sq(
             load(views.lower, block * n_features + f), load(views.upper, block * n_features + f),
-            value, value,
+            memory, f, views.period,
         )  # fmt: skip
-        near_sq = near_sq + gap * gap
-        far_sq = far_sq + span * span
+        near_sq = near_sq + gap_sq
+        far_sq = far_sq + span_sq
     inside = far_sq < low_sq
     weights = where(inside, load(views.weight, block), full(0.0))
     return weights, bits(near_sq < high_sq) & ~bits(inside)
@@ -144,7 +199,7 @@ def _count_between(views, n_features, low, high, memory):
     A leaf is listed as a whole, its rows that are not between with a weight of 0: a branch for each
     row between took as long.
     """
-    zero, position, n_listed = full(0.0), memory.position, np.int64(0)
+    zero, n_listed = full(0.0), np.int64(0)
     low_sq, high_sq = low * low, high * high
     counted = below = reached = zero
     put(memory.stack, 0, 0)
@@ -152,7 +207,7 @@ def _count_between(views, n_features, low, high, memory):
     while waiting > 0:
         waiting -= 1
         block = item(memory.stack, waiting)
-        weights, cut = _count_children(views, n_features, position, low_sq, high_sq, block)
+        weights, cut = _count_children(views, n_features, memory, low_sq, high_sq, block)
         counted = counted + weights
         child = item(views.first_child, block)
         if block < views.n_upper:
@@ -163,8 +218,8 @@ def _count_between(views, n_features, low, high, memory):
             cut &= cut - 1
             distance_sq = zero
             for f in range(n_features):
-                away = load(views.points, leaf * n_features + f) - item(position, f)
-                distance_sq = distance_sq + away * away
+                values = load(views.points, leaf * n_features + f)
+                distance_sq = distance_sq + _away_sq(values, memory, f, views.period)
             nearer, near = distance_sq < low_sq, distance_sq < high_sq
             weights = load(views.point_weights, leaf * views.weighted)
             less, least = where(near, weights, zero), where(nearer, weights, zero)
@@ -299,7 +354,7 @@ def _search_ranks(views, n_features, k, most, start, stop, memory, found):
     for rank in range(start, stop):
         for f in range(n_features):
             at = (rank // LANES * n_features + f) * LANES + rank % LANES
-            put(memory.position, f, item(views.points, at))
+            _place(memory, f, item(views.points, at), views.period)
         if rank == start:
             state = State(_by_halving(views, n_features, k, most, memory), 0.0, (0.0, 0.0))
             for f in range(n_features):
@@ -314,19 +369,25 @@ def _search_ranks(views, n_features, k, most, start, stop, memory, found):
 
 
 @step
-def _search_some(tree_arrays, k, most, ranks, counter, stack, numbers, found):
+def _search_some(tree_arrays, period, k, most, ranks, counter, found):
     """Search ranks, some at a time, until none is left to take."""
     points, point_weights, lower, upper, weight, first_child, n_upper = tree_arrays
     n_features = lower.shape[0] // weight.shape[0]
     views = SearchViews(
         flat(points), flat(point_weights), flat(lower), flat(upper), flat(weight),
-        flat(first_child), np.int64(point_weights.shape[0] > 1), n_upper,
+        flat(first_child), np.int64(point_weights.shape[0] > 1), n_upper, _flat_period(period),
     )  # fmt: skip
-    lists, rows = numbers
+    size = (points.shape[0] // n_features + 1) * LANES
+    stack = empty_integers(STACK_BLOCKS)
+    lists = empty_floats(size), empty_floats(size), empty_floats(size), empty_floats(size)
+    rows = (
+        empty_floats(n_features), empty_floats(n_features), empty_floats(n_features),
+        empty_floats(n_features), empty_floats(2 * n_features),
+    )  # fmt: skip
     start, stop, n_taken = ranks
     memory = SearchMemory(
         flat(stack), flat(lists[0]), flat(lists[1]), flat(lists[2]), flat(lists[3]),
-        flat(rows[0]), flat(rows[1]), flat(rows[2]), flat(rows[3]),
+        flat(rows[0]), flat(rows[1]), flat(rows[2]), flat(rows[3]), flat(rows[4]),
     )  # fmt: skip
     first = start + fetch_add(flat(counter), n_taken)
     while first < stop:
@@ -339,12 +400,11 @@ def _search_some(tree_arrays, k, most, ranks, counter, stack, numbers, found):
 def search_all(tree_arrays, k, most, ranks, counter, n_threads, found):
     """Search the ranks start:stop, ``n_taken`` at a time; ``ranks`` is these three."""
     for _ in prange(n_threads):
-        n_features = tree_arrays[2].shape[0] // tree_arrays[4].shape[0]
-        size = (tree_arrays[0].shape[0] // n_features + 1) * LANES
-        stack = empty_integers(STACK_BLOCKS)
-        lists = empty_floats(size), empty_floats(size), empty_floats(size), empty_floats(size)
-        rows = (
-            empty_floats(n_features), empty_floats(n_features), empty_floats(n_features),
-            empty_floats(2 * n_features),
-        )  # fmt: skip
-        _search_some(tree_arrays, k, most, ranks, counter, stack, (lists, rows), found)
+        _search_some(tree_arrays, None, k, most, ranks, counter, found)
+
+
+@parallel
+def search_all_across(tree_arrays, period, k, most, ranks, counter, n_threads, found):
+    """The same where columns wrap; 0 is the period of one that does not."""
+    for _ in prange(n_threads):
+        _search_some(tree_arrays, period, k, most, ranks, counter, found)

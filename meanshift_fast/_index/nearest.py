@@ -25,6 +25,11 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import MomentTree, build, in_lanes
+from meanshift_fast._index.nearest_across import (
+    images_are_worth,
+    label_by_all_across,
+    nearest_images,
+)
 from meanshift_fast._index.nearest_kernels import (
     TASK_LEAVES,
     ModeNodes,
@@ -43,7 +48,6 @@ from meanshift_fast._index.nearest_products import (
     may_serve,
     measured_share,
 )
-from meanshift_fast._index.torus import nearest_images
 from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.chunks import chunks
@@ -205,6 +209,23 @@ def labels_take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float6
     return points.size * len(modes) <= thresholds.MAX_ONE_THREAD_LABEL_VALUES
 
 
+def _labels_across(
+    points: NDArray[np.float64],
+    modes: NDArray[np.float64],
+    limit: float | None,
+    tree: MomentTree | None,
+    period: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Label each row where columns wrap; the parameters are those of `nearest_labels`."""
+    if images_are_worth(modes, period):
+        images, n_images = nearest_images(modes, period)
+        labels = nearest_labels(points, images, limit=limit, tree=tree)
+        return np.where(labels < 0, labels, labels // n_images)
+    labels = np.empty(len(points), dtype=np.int64)
+    label_by_all_across(points, modes, period, limit_square(limit), labels)
+    return labels
+
+
 def nearest_labels(
     points: NDArray[np.float64],
     modes: NDArray[np.float64],
@@ -247,9 +268,7 @@ def nearest_labels(
     and exceed every limit.
     """
     if period.size:
-        images, n_images = nearest_images(modes, period)
-        labels = nearest_labels(points, images, limit=limit, tree=tree)
-        return np.where(labels < 0, labels, labels // n_images)
+        return _labels_across(points, modes, limit, tree, period)
     n_samples, n_modes = len(points), len(modes)
     if n_modes == 1 and limit is None:  # a thousand rows take 2 us, and a search 15
         return np.zeros(n_samples, dtype=np.int64)

@@ -48,7 +48,7 @@ class ModeNodes(NamedTuple):
 
 
 @step
-def _gather(points, first, stop, n_features, group):
+def gather_rows(points, first, stop, n_features, group):
     """Sixteen rows side by side; beyond the last one, the last again."""
     for f in range(n_features):
         for lane in range(LANES):
@@ -80,7 +80,7 @@ def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels):
     n_features, n_modes = points.shape[1], numbers.shape[0]
     rows = flat(group)
     for first in range(start, stop, LANES):
-        _gather(flat(points), first, stop, n_features, rows)
+        gather_rows(flat(points), first, stop, n_features, rows)
         best_sq, best = _nearest(rows, 0, n_features, flat(modes), flat(numbers), n_modes)
         store(rows, 0, where(best_sq <= limit_sq, best, full(-1.0)))
         for row in range(first, min(first + LANES, stop)):

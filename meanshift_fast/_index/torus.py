@@ -11,6 +11,7 @@ says how far images matter.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
@@ -23,6 +24,9 @@ from meanshift_fast._input.scaling import readonly, readonly_table
 from meanshift_fast._input.wrapping import wrapped
 
 MARGIN = 1.0 + 1e-9  # times the reach: an image may be rounded
+# More values than these 2 GB, and more images of each row on average, are refused: each column
+# multiplies the images, by 2 where the kernel reaches half of its period.
+MAX_IMAGE_VALUES, MAX_IMAGES_A_ROW = 1 << 28, 16
 
 
 class Repeated(NamedTuple):
@@ -61,22 +65,61 @@ def repeated(
     Returns
     -------
     Repeated
+
+    Raises
+    ------
+    ValueError
+        Where there would be too many.
     """
     table, rows = points, np.arange(len(points))
     reaches = np.broadcast_to(np.asarray(reach) * MARGIN, len(period))
-    for column in np.flatnonzero(period < math.inf):
-        length, most = period[column], reaches[column]
+    wrapping = np.flatnonzero(period < math.inf)
+    _check_room(points, period, reaches, wrapping)
+    for column in wrapping:
         tables, numbers = [table], [rows]
-        for turn in range(1, math.ceil(most / length) + 1):
-            for away in (turn * length, -turn * length):
-                values = table[:, column] + away
-                some = np.flatnonzero((values >= -most) & (values <= length + most))
-                image = table.take(some, axis=0)
-                image[:, column] = values[some]
-                tables.append(image)
-                numbers.append(rows[some])
+        for values, some in _images_along(table[:, column], period[column], reaches[column]):
+            image = table.take(some, axis=0)
+            image[:, column] = values[some]
+            tables.append(image)
+            numbers.append(rows[some])
         table, rows = np.concatenate(tables), np.concatenate(numbers)
     return Repeated(readonly_table(table), rows)
+
+
+def _images_along(
+    values: NDArray[np.float64], length: float, reach: float
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.intp]]]:
+    """The values of one column a turn or more away, and which of them a kernel reaches."""
+    for turn in range(1, math.ceil(reach / length) + 1):
+        for away in (turn * length, -turn * length):
+            images = values + away
+            yield images, np.flatnonzero((images >= -reach) & (images <= length + reach))
+
+
+def _check_room(
+    points: NDArray[np.float64],
+    period: NDArray[np.float64],
+    reaches: NDArray[np.float64],
+    wrapping: NDArray[np.intp],
+) -> None:
+    """Count the images of rows, where they may be too many, and refuse them."""
+    with np.errstate(over="ignore"):
+        most = np.prod(1.0 + 2.0 * np.ceil(reaches[wrapping] / period[wrapping]))
+        if most * points.size <= MAX_IMAGE_VALUES:
+            return
+        n_images = np.ones(len(points))
+        for column in wrapping:
+            n_along = np.ones(len(points))
+            for _, some in _images_along(points[:, column], period[column], reaches[column]):
+                n_along[some] += 1.0
+            n_images *= n_along
+        total = float(n_images.sum())
+    if total > MAX_IMAGES_A_ROW * len(points) and total * points.shape[1] > MAX_IMAGE_VALUES:
+        raise ValueError(
+            f"period must leave room for the images of rows across the seams, got {total:.3g} of "
+            f"{len(points)} rows in {len(wrapping)} columns that wrap; give a smaller bandwidth, "
+            "fewer rows, or None for some of the columns"
+        )
 
 
 class _Opposite(NamedTuple):
@@ -201,20 +244,3 @@ class TorusIndex(Index):
         """Move modes to the stationary points next to them."""
         polished, density = self.inner.polish(modes)
         return wrapped(polished, self.period), density
-
-
-def nearest_images(
-    modes: NDArray[np.float64], period: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], int]:
-    """Repeat modes so that the nearest image of each is there for any row, and how often.
-
-    The images of a mode follow one another, so that the first of equals is that of the first mode.
-    """
-    images = modes[:, None]
-    for column in np.flatnonzero(period < math.inf):
-        other = images.copy()
-        half = 0.5 * period[column]
-        other[..., column] += np.where(other[..., column] < half, 2.0, -2.0) * half
-        images = np.concatenate([images, other], axis=1)
-    n_images = images.shape[1]
-    return readonly_table(images.reshape(-1, modes.shape[1])), n_images
