@@ -8,7 +8,7 @@ import pytest
 
 import naive
 from meanshift_fast import MeanShift
-from meanshift_fast._index import choice, thresholds
+from meanshift_fast._index import acceleration, choice, thresholds
 from meanshift_fast._index.filled_rows import FilledRows
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.gaussian_products import FilledGaussianIndex
@@ -128,6 +128,64 @@ def test_a_flat_ridge_is_polished_in_few_shifts(monkeypatch):
     for _ in range(40):
         _, moves = shift(index.with_accuracy(1e-10), start)
     assert moves.max() > 1e-6  # so slow are plain shifts
+
+
+def mirrored(n_features=80):
+    """Two groups that mirror each other, with a saddle amid them."""
+    group = 0.1 * np.random.default_rng(0).normal(size=(600, n_features))
+    group[:, 0] += 1.5
+    other = group.copy()
+    other[:, 0] *= -1.0
+    return np.vstack([group, other])
+
+
+@pytest.mark.parametrize("away", [1e-2, 1e-3, 1e-5, 1e-7, 1e-9])
+def test_a_polish_that_begins_beside_a_saddle_ends_at_a_mode(away):
+    points = mirrored()
+    start = points.mean(axis=0)[None]
+    start[0, 0] = away
+    modes, _ = built(points, 1e-3).polish(start)
+    assert abs(modes[0, 0]) > 1.4
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_polish_beside_saddles_of_several_groups_ends_where_plain_shifts_do(seed):
+    rng = np.random.default_rng(seed)
+    n_groups, n_features = 2 + seed % 3, 70
+    middles = rng.uniform(1.2, 2.2) * directions(n_groups, n_features, k=n_groups, seed=seed)
+    points = np.vstack([m + 0.15 * rng.normal(size=(200, n_features)) for m in middles])
+    index = built(points, 1e-3)
+    spread = 10.0 ** rng.uniform(-9.0, -2.0, (6, 1))
+    start = (middles[0] + middles[1]) / 2.0 + spread * rng.normal(size=(6, n_features))
+    _, density = index.polish(start)
+    exact = index.with_accuracy(1e-12)
+    moves = np.ones(1)
+    while moves.max() > 1e-9:
+        expected, moves = exact.shift(start)
+    np.testing.assert_allclose(density, expected, rtol=1e-7)
+
+
+def test_a_row_amid_two_groups_is_no_cluster():
+    rows = np.vstack([mirrored(), np.zeros((1, 80))])
+    model = MeanShift(bandwidth=1.0, kernel="gaussian").fit(rows)
+    assert len(model.cluster_centers_) == 2
+
+
+def test_what_a_polish_remembers_is_of_some_modes_at_a_time():
+    modes = np.random.default_rng(0).normal(size=(400, 2048))
+    rates = np.linspace(0.2, 0.9, 2048)
+
+    def shift(positions):
+        moves = np.linalg.norm((1.0 - rates) * positions, axis=1)
+        positions *= rates
+        return np.exp(-0.5 * (positions * positions).sum(axis=1)), moves
+
+    tracemalloc.start()
+    found, _ = acceleration.fixed_points(shift, 0.01 * modes, np.asarray, tolerance=1e-5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.abs(found).max() < 1e-4
+    assert peak < 2.5 * modes.nbytes + 2 * 8 * acceleration.MAX_HELD_VALUES
 
 
 def test_memory_besides_the_table_is_a_float32_copy_and_blocks():

@@ -122,7 +122,7 @@ def fine_radius(
     """
     total = weights.sum() if weights.size else float(len(points))
     radius = median_kth_distance(points, _n_neighbours_of_fine(total), weights, metric=metric)
-    if radius <= metric.min_length():
+    if radius <= metric.min_length:
         firsts, _ = find_repeats(points)
         distinct = readonly(points[firsts])
         radius = median_kth_distance(distinct, _n_neighbours_of_fine(len(firsts)), metric=metric)

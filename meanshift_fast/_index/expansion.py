@@ -139,7 +139,10 @@ def shift_groups(
             expansion, rows.middle, positions, group.numbers, accuracy, support, moves
         )
         waiting = np.setdiff1d(waiting, group.numbers[is_shifted], assume_unique=True)
-        if 2 * np.count_nonzero(is_shifted) < len(group.numbers):
+        n_shifted = np.count_nonzero(is_shifted)
+        if n_shifted < MIN_MEMBERS_A_FEATURE * n_features:
+            break  # fewer than pay for a covariance
+        if 2 * n_shifted < len(group.numbers):
             radius *= RADIUS_SHRINKAGE
     return waiting
 
@@ -154,7 +157,7 @@ def _usual_radius(rows: FilledRows, accuracy: float) -> float:
 def _densest(
     rows: FilledRows, positions: _Floats, waiting: NDArray[np.int64], radius: float
 ) -> Group:
-    """The group about that of some positions which has most of a sample within a radius."""
+    """The positions about a center: of some, the one with most of a sample within a radius."""
     n_features = positions.shape[1]
     sample = positions[waiting[:: -(-len(waiting) // SAMPLED_POSITIONS)]] - rows.middle
     some = sample[:: -(-len(sample) // PROBED_POSITIONS)]
@@ -274,10 +277,9 @@ def _shift_members(
         moves[some] = np.sqrt(((shifts - places)[fits] ** 2).sum(axis=1))
         positions[some] = shifts[fits] + middle
 
-    worker: Callable[[], Callable[[int], None]] = lambda: shift  # noqa: E731
     n_products = MEMBERS_AT_ONCE * n_features * n_features
     run_tasks(
-        range(0, len(numbers), MEMBERS_AT_ONCE), worker,
+        range(0, len(numbers), MEMBERS_AT_ONCE), lambda: shift,
         first=max(FIRST_CHUNK_PRODUCTS // n_products, 1),
     )  # fmt: skip
     return is_shifted

@@ -252,7 +252,7 @@ def mean_kth_distance(
             f"X must leave room for distances, got columns as wide as {half_span.max():g} times 2; "
             "divide X by that, or give a bandwidth"
         )
-    return np.float64(max(mean, metric.min_length()))
+    return np.float64(max(mean, metric.min_length))
 
 
 def median_kth_distance(
@@ -282,4 +282,4 @@ def median_kth_distance(
     order = np.argsort(radii, kind="stable")
     below = np.cumsum(weights[order]) if weights.size else np.arange(1.0, len(radii) + 1.0)
     middle = min(int(np.searchsorted(below, 0.5 * weight)), len(radii) - 1)
-    return np.float64(max(np.ldexp(radii[order[middle]], exponent), metric.min_length()))
+    return np.float64(max(np.ldexp(radii[order[middle]], exponent), metric.min_length))

@@ -32,7 +32,6 @@ EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
 # Latitudes of float32 exceed pi / 2 by 4e-8, and some conversions round worse.
 MAX_LATITUDE_ROUNDING = 1e-6
 POLE_DISTANCE = 1e-15  # radians within which a position is at the pole: unit vectors hold no less
-MAX_DIRECTION_ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 WIDE = 1.0 + 1e-9  # times the diameter: a cap of pi holds rows on the opposite side, rounded or not
 
 
@@ -45,6 +44,7 @@ class Metric:
     period = NO_PERIOD  # infinite where a column does not wrap
     page = "columns"  # of pictures: "columns", "map", "directions" or "wrapped"
     move_unit = "the unit of the columns"
+    min_length = 0.0  # of an estimated radius
 
     @property
     def is_plain(self) -> bool:
@@ -130,10 +130,6 @@ class Metric:
         """The largest radius."""
         return math.inf
 
-    def min_length(self) -> float:
-        """The least radius that an estimate has."""
-        return 0.0
-
     def seeds_of_bins(
         self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
     ) -> NDArray[np.float64]:
@@ -159,6 +155,7 @@ class Spherical(Metric):
     has_rules_of_thumb = False
     page = "directions"
     move_unit = "radians"
+    min_length = 16.0 * float(np.finfo(np.float64).eps)  # rounding of one direction lies within
     largest = 0.0  # bandwidth
     unit = ""  # of the bandwidth, in words
 
@@ -188,10 +185,6 @@ class Spherical(Metric):
     def max_length(self) -> float:
         """That of the whole sphere."""
         return math.pi
-
-    def min_length(self) -> float:
-        """What rounding makes of one direction lies within it."""
-        return MAX_DIRECTION_ROUNDING
 
     def side(self, bandwidth: Any) -> float:
         """The chord from the middle of a cap to its edge."""

@@ -17,7 +17,7 @@ from meanshift_fast._input.scaling import readonly, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 
 SIZE = 1 << 15  # rows
-MAX_BLOCK_ROWS = 1 << 27  # whose halves of 26 bits float64 sums without rounding
+MAX_BLOCK_ROWS = 1 << 26  # whose halves of 27 bits float64 sums without rounding
 UNIT_BITS = 1126  # a unit of an exact sum is 2**-1126: float64's least, with a whole significand
 
 
@@ -76,12 +76,13 @@ class Sample:
             return math.inf
 
     def add(self, table: NDArray[Any], weights: NDArray[np.float64] = UNWEIGHTED) -> None:
-        """Add up to MAX_BLOCK_ROWS finite rows, numbered on; no weights are weights of 1."""
+        """Add finite rows, numbered on; no weights are weights of 1."""
         if weights.size == 0:
             weights = np.ones(len(table))
             self._total_units += len(table) << UNIT_BITS
         else:
-            self._total_units += _exact_sum(weights)
+            blocks = range(0, len(weights), MAX_BLOCK_ROWS)
+            self._total_units += sum(_exact_sum(weights[i : i + MAX_BLOCK_ROWS]) for i in blocks)
         with np.errstate(over="ignore"):  # the total of such weights is refused
             priorities = weights / _uniform_hashes(self.next, len(table))
         # the first row beyond the sample is kept: its priority is the threshold
