@@ -28,7 +28,6 @@ for 2.8 and 1.7.
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np

@@ -34,7 +34,14 @@ TRIED_VERSIONS = "0.60 to 0.68"
 # The files whose text all kernels depend on: they choose the options, link, and lower vectors.
 _COMPILERS = [
     os.path.join(os.path.dirname(__file__), name)
-    for name in ("compiler.py", "numba_interfaces.py", "linking.py", "simd.py", "simd_lowering.py")
+    for name in (
+        "compiler.py",
+        "numba_interfaces.py",
+        "linking.py",
+        "simd.py",
+        "simd_types.py",
+        "simd_lowering.py",
+    )
 ]
 
 _errors: list[Exception] = []  # the first is why the interfaces are not used

@@ -1,4 +1,4 @@
-"""How the functions of simd.py are compiled: the types of vectors, and their LLVM instructions.
+"""How the functions of simd.py are compiled: their types, and their LLVM instructions.
 
     load, store, full, ...   --typing-->  Vector, Mask, Flat  --lowering-->  <16 x double>, ...
 
@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.cgutils import alloca_once, get_or_insert_function
 from numba.core.imputils import lower_builtin
-from numba.extending import models, register_model, type_callable
+from numba.extending import type_callable
 
 from meanshift_fast._jit.simd import (
     ACCUMULATOR_VECTORS,
@@ -43,67 +43,21 @@ from meanshift_fast._jit.simd import (
     total,
     where,
 )
-
-_I32 = ir.IntType(32)
-_I64 = ir.IntType(64)
-_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_NARROW = ir.VectorType(ir.FloatType(), LANES)
-_MASK_BITS = ir.VectorType(ir.IntType(1), LANES)
-
-
-class VectorType(types.Type):
-    """The Numba type of sixteen float64 values in registers."""
-
-    def __init__(self):
-        super().__init__("Vector")
-
-
-class NarrowType(types.Type):
-    """The Numba type of sixteen float32 values in registers."""
-
-    def __init__(self):
-        super().__init__("Narrow")
-
-
-class FlatType(types.Type):
-    """The Numba type of a bare pointer to numbers."""
-
-    def __init__(self, dtype):
-        super().__init__(f"Flat({dtype})")
-        self.dtype = dtype
-
-
-class MaskType(types.Type):
-    """The Numba type of sixteen truth values, the result of comparing vectors."""
-
-    def __init__(self):
-        super().__init__("Mask")
-
-
-_VECTOR_TYPE = VectorType()
-_NARROW_TYPE = NarrowType()
-_MASK_TYPE = MaskType()
-_LANES_OF = {VectorType: (types.float64, _VECTOR), NarrowType: (types.float32, _NARROW)}
-
-
-def _hold(kind, registers):
-    """Register the registers that hold a type."""
-
-    @register_model(kind)
-    class _Model(models.PrimitiveModel):
-        def __init__(self, manager, fe_type):
-            super().__init__(manager, fe_type, registers)
-
-
-_hold(VectorType, _VECTOR)
-_hold(NarrowType, _NARROW)
-_hold(MaskType, _MASK_BITS)
-
-
-@register_model(FlatType)
-class _FlatModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, manager[fe_type.dtype].get_data_type().as_pointer())
+from meanshift_fast._jit.simd_types import (
+    I32,
+    I64,
+    LANES_OF,
+    MASK_BITS,
+    MASK_TYPE,
+    NARROW,
+    NARROW_TYPE,
+    VECTOR,
+    VECTOR_TYPE,
+    FlatType,
+    MaskType,
+    NarrowType,
+    VectorType,
+)
 
 
 def _is_rows(array):
@@ -119,19 +73,19 @@ def _pointer(context, builder, kinds, args, width):
     if isinstance(kinds[0], types.Array):
         data = context.make_array(kinds[0])(context, builder, data).data
     index = context.cast(builder, index, kinds[1], types.intp)
-    return builder.gep(data, [builder.mul(index, ir.Constant(_I64, width))])
+    return builder.gep(data, [builder.mul(index, ir.Constant(I64, width))])
 
 
 def _row_pointer(context, builder, kinds, args):
     """The address of row ``args[1]`` of ``args[0]``, a vector."""
-    return builder.bitcast(_pointer(context, builder, kinds, args, LANES), _VECTOR.as_pointer())
+    return builder.bitcast(_pointer(context, builder, kinds, args, LANES), VECTOR.as_pointer())
 
 
-def _splat(builder, value, kind=_VECTOR):
+def _splat(builder, value, kind=VECTOR):
     """A vector with one value in every lane."""
     undefined = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
-    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    first = builder.insert_element(undefined, value, ir.Constant(I32, 0))
+    zeros = ir.Constant(ir.VectorType(I32, LANES), [0] * LANES)
     return builder.shuffle_vector(first, undefined, zeros)
 
 
@@ -139,7 +93,7 @@ def _widen(context, builder, kind, value, vector=VectorType):
     """A vector as it is; a scalar in every lane of one."""
     if isinstance(kind, vector):
         return value
-    dtype, registers = _LANES_OF[vector]
+    dtype, registers = LANES_OF[vector]
     return _splat(builder, context.cast(builder, value, kind, dtype), registers)
 
 
@@ -161,7 +115,7 @@ def _lower_flat(context, builder, sig, args):
 
 @type_callable(load)
 def _type_load(context):
-    return lambda rows, i: _VECTOR_TYPE if _is_rows(rows) else None
+    return lambda rows, i: VECTOR_TYPE if _is_rows(rows) else None
 
 
 @lower_builtin(load, FlatType, types.Integer)
@@ -177,12 +131,12 @@ _LOADED = [FlatType(dtype) for dtype in (types.float64, types.float32, types.int
 
 @type_callable(load_from)
 def _type_load_from(context):
-    return lambda rows, i: _VECTOR_TYPE if rows in _LOADED else None
+    return lambda rows, i: VECTOR_TYPE if rows in _LOADED else None
 
 
 @type_callable(load_narrow)
 def _type_load_narrow(context):
-    return lambda rows, i: _NARROW_TYPE if rows in _LOADED else None
+    return lambda rows, i: NARROW_TYPE if rows in _LOADED else None
 
 
 @lower_builtin(load_from, FlatType, types.Integer)
@@ -193,12 +147,12 @@ def _lower_load_from(context, builder, sig, args):
     pointer = _pointer(context, builder, sig.args, args, 1)
     row = builder.load(builder.bitcast(pointer, held.as_pointer()))
     row.align = dtype.bitwidth // 8
-    wanted = _LANES_OF[type(sig.return_type)][1]
+    wanted = LANES_OF[type(sig.return_type)][1]
     if held == wanted:
         return row
     if isinstance(dtype, types.Integer):
         return builder.sitofp(row, wanted)
-    return builder.fptrunc(row, wanted) if wanted == _NARROW else builder.fpext(row, wanted)
+    return builder.fptrunc(row, wanted) if wanted == NARROW else builder.fpext(row, wanted)
 
 
 @type_callable(store)
@@ -237,7 +191,7 @@ def _lower_put(context, builder, sig, args):
 
 @type_callable(full)
 def _type_full(context):
-    return lambda value: _VECTOR_TYPE
+    return lambda value: VECTOR_TYPE
 
 
 @lower_builtin(full, types.Number)
@@ -273,7 +227,7 @@ def _type_accumulator(context):
 
 @lower_builtin(accumulator)
 def _lower_accumulator(context, builder, sig, args):
-    vectors = alloca_once(builder, ir.ArrayType(_VECTOR, ACCUMULATOR_VECTORS))
+    vectors = alloca_once(builder, ir.ArrayType(VECTOR, ACCUMULATOR_VECTORS))
     return builder.bitcast(vectors, ir.DoubleType().as_pointer())
 
 
@@ -295,7 +249,7 @@ def _type_bit_patterns(context):
 
 @lower_builtin(bit_patterns, FlatType)
 def _lower_bit_patterns(context, builder, sig, args):
-    return builder.bitcast(args[0], _I64.as_pointer())
+    return builder.bitcast(args[0], I64.as_pointer())
 
 
 def _fold(function, emit):
@@ -304,7 +258,7 @@ def _fold(function, emit):
     @type_callable(function)
     def type_fold(context):
         """A number, of a vector."""
-        return lambda values: _LANES_OF[type(values)][0] if type(values) in _LANES_OF else None
+        return lambda values: LANES_OF[type(values)][0] if type(values) in LANES_OF else None
 
     @lower_builtin(function, VectorType)
     @lower_builtin(function, NarrowType)
@@ -314,10 +268,10 @@ def _fold(function, emit):
         size = LANES
         while size > 1:
             size //= 2
-            lanes = ir.VectorType(_I32, size)
+            lanes = ir.VectorType(I32, size)
             sides = [ir.Constant(lanes, [*range(first, first + size)]) for first in (0, size)]
             values = emit(builder, *(builder.shuffle_vector(values, values, k) for k in sides))
-        return builder.extract_element(values, ir.Constant(_I32, 0))
+        return builder.extract_element(values, ir.Constant(I32, 0))
 
 
 _fold(total, lambda builder, x, y: builder.fadd(x, y))
@@ -332,12 +286,12 @@ def _type_bits(context):
 
 @lower_builtin(bits, MaskType)
 def _lower_bits(context, builder, sig, args):
-    return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), _I64)
+    return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), I64)
 
 
 @type_callable(are_equal)
 def _type_are_equal(context):
-    return lambda one, other: types.boolean if {one, other} == {_MASK_TYPE} else None
+    return lambda one, other: types.boolean if {one, other} == {MASK_TYPE} else None
 
 
 @lower_builtin(are_equal, MaskType, MaskType)
@@ -348,12 +302,12 @@ def _lower_are_equal(context, builder, sig, args):
 
 @type_callable(mask_of)
 def _type_mask_of(context):
-    return lambda set_bits: _MASK_TYPE if isinstance(set_bits, types.Integer) else None
+    return lambda set_bits: MASK_TYPE if isinstance(set_bits, types.Integer) else None
 
 
 @lower_builtin(mask_of, types.Integer)
 def _lower_mask_of(context, builder, sig, args):
-    return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), _MASK_BITS)
+    return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), MASK_BITS)
 
 
 @type_callable(n_set)
@@ -378,19 +332,19 @@ def _lower_lowest(context, builder, sig, args):
 
 @type_callable(sqrt)
 def _type_sqrt(context):
-    return lambda values: _VECTOR_TYPE if isinstance(values, VectorType) else None
+    return lambda values: VECTOR_TYPE if isinstance(values, VectorType) else None
 
 
 @lower_builtin(sqrt, VectorType)
 def _lower_sqrt(context, builder, sig, args):
-    kind = ir.FunctionType(_VECTOR, [_VECTOR])
+    kind = ir.FunctionType(VECTOR, [VECTOR])
     function = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
     return builder.call(function, args)
 
 
 @type_callable(fused)
 def _type_fused(context):
-    return lambda x, y, z: z if type(z) in _LANES_OF else None
+    return lambda x, y, z: z if type(z) in LANES_OF else None
 
 
 @lower_builtin(fused, NarrowType, NarrowType, NarrowType)
@@ -398,7 +352,7 @@ def _type_fused(context):
 @lower_builtin(fused, VectorType, types.Number, VectorType)
 def _lower_fused(context, builder, sig, args):
     vector = type(sig.return_type)
-    dtype, kind = _LANES_OF[vector]
+    dtype, kind = LANES_OF[vector]
     name = f"llvm.fmuladd.v{LANES}f{dtype.bitwidth}"
     function = get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
     sides = zip(sig.args, args, strict=True)
@@ -413,7 +367,7 @@ _INVERSE_FACTORIALS = [1.0 / math.factorial(k) for k in range(14)]
 
 @type_callable(exp)
 def _type_exp(context):
-    return lambda values: _VECTOR_TYPE if isinstance(values, VectorType) else None
+    return lambda values: VECTOR_TYPE if isinstance(values, VectorType) else None
 
 
 @lower_builtin(exp, VectorType)
@@ -422,9 +376,9 @@ def _lower_exp(context, builder, sig, args):
 
     def splat(number):
         """A vector of one number."""
-        return ir.Constant(_VECTOR, [number] * LANES)
+        return ir.Constant(VECTOR, [number] * LANES)
 
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     multiply_add = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
     floor = splat(-708.0)
     x = builder.select(builder.fcmp_ordered(">", args[0], floor), args[0], floor)
@@ -435,15 +389,15 @@ def _lower_exp(context, builder, sig, args):
     series = splat(_INVERSE_FACTORIALS[-1])
     for coefficient in reversed(_INVERSE_FACTORIALS[:-1]):
         series = builder.call(multiply_add, [series, r, splat(coefficient)])
-    whole = ir.VectorType(_I64, LANES)
+    whole = ir.VectorType(I64, LANES)
     exponent = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [52] * LANES))
-    power = builder.bitcast(builder.add(builder.bitcast(splat(1.0), whole), exponent), _VECTOR)
+    power = builder.bitcast(builder.add(builder.bitcast(splat(1.0), whole), exponent), VECTOR)
     return builder.fmul(series, power)
 
 
 def _operator(function, emit, result=None):
     """Define an operator of Python on vectors; a scalar on either side is widened."""
-    for vector in _LANES_OF:
+    for vector in LANES_OF:
         _operator_on(function, emit, result, vector)
 
 
@@ -477,7 +431,7 @@ _operator(operator.add, lambda builder, x, y: builder.fadd(x, y))
 _operator(operator.sub, lambda builder, x, y: builder.fsub(x, y))
 _operator(operator.mul, lambda builder, x, y: builder.fmul(x, y))
 _operator(operator.truediv, lambda builder, x, y: builder.fdiv(x, y))
-_operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), _MASK_TYPE)
-_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), _MASK_TYPE)
-_operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), _MASK_TYPE)
-_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), _MASK_TYPE)
+_operator(operator.le, lambda builder, x, y: builder.fcmp_ordered("<=", x, y), MASK_TYPE)
+_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), MASK_TYPE)
+_operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), MASK_TYPE)
+_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), MASK_TYPE)
