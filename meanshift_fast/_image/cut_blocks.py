@@ -285,28 +285,17 @@ def _sum_integers(pixels, n_groups, units, lengths, is_joint, n_bands, rooms):
     values, stride = pixels.narrow, pixels.n_across * n_bands * LANES
     for number in range(n_groups):
         group = lists + 2 * MAX_LISTED + GROUP_VALUES * number
-        at, whole, start = (
-            item(patterns, group),
-            item(patterns, group + 1),
-            item(patterns, group + 2),
-        )
-        y, x, within = (
-            item(patterns, group + 3),
-            item(patterns, group + 4),
-            item(patterns, group + 5),
-        )
-        still_open = item(patterns, group + 6)
+        at, whole = item(patterns, group), item(patterns, group + 1)
+        start, still_open = item(patterns, group + 2), item(patterns, group + 6)
+        y, x = item(patterns, group + 3), item(patterns, group + 4)
+        within = item(patterns, group + 5)
         if whole != 0:
             inside = mask_of(whole)
             first = first + where(inside, load_narrow(pixels.sums, at), zero)
             second = second + where(inside, load_narrow(pixels.sums, at + pixels.stride), zero)
             third = third + where(inside, load_narrow(pixels.sums, at + 2 * pixels.stride), zero)
-        n_here, n_below, n_right, start = (
-            np.int64(0),
-            np.int64(0),
-            np.int64(0),
-            start * n_bands * LANES,
-        )
+        n_here, n_below, n_right = np.int64(0), np.int64(0), np.int64(0)
+        start *= n_bands * LANES
         while still_open != 0:
             k = lowest(still_open)
             still_open &= still_open - 1
@@ -322,11 +311,9 @@ def _sum_integers(pixels, n_groups, units, lengths, is_joint, n_bands, rooms):
                 n_unsure += 1
                 continue
             found = n_set(bits(surely))
-            n_here, n_below, n_right = (
-                n_here + found,
-                n_below + found * down,
-                n_right + found * across,
-            )
+            n_here += found
+            n_below += found * down
+            n_right += found * across
             counts = counts + where(surely, one, zero)
             first = first + where(surely, load_narrow(values, at), zero)
             second = second + where(surely, load_narrow(values, at + LANES), zero)
