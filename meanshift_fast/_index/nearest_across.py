@@ -22,12 +22,12 @@ from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import empty_floats, parallel, step
 from meanshift_fast._jit.simd import LANES, flat, full, item, load, store, where
 
-MAX_IMAGED_COLUMNS = 2  # whose four images of a mode are as fast as two values a column
+MAX_IMAGED_COLUMNS = 2  # four images of a mode at most
 # Where modes are many, a tree of their images is faster than all modes.
 MAX_IMAGED_COLUMNS_OF_MANY, MAX_MEASURED_MODES = 3, 1024
 MAX_IMAGE_VALUES = 1 << 24  # of more columns: 128 MB
 ROWS_A_TASK = 512
-FIRST_CHUNK_VALUES = 1 << 30  # measured by the first chunk, at most: less than a second
+FIRST_CHUNK_VALUES = 1 << 30  # differences measured by the first chunk, at most
 
 
 def across_seams(modes: NDArray[np.float64], period: NDArray[np.float64]) -> NDArray[np.float64]:
