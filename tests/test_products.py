@@ -278,11 +278,11 @@ def test_threads_of_blas_are_borrowed_and_given_back():
     def worker():
         return lambda task: inner.append(blas_threads())
 
-    blas.run_tasks([1, 2, 3], worker, first=3)
+    blas.run_tasks([1, 2, 3], worker, n_products=1)
     assert all(set(counts) == {1} for counts in inner)
     assert blas_threads() == before
     with pytest.raises(ZeroDivisionError):
-        blas.run_tasks([1], lambda: lambda task: 1 // 0, first=1)
+        blas.run_tasks([1], lambda: lambda task: 1 // 0, n_products=1)
     assert blas_threads() == before
 
 

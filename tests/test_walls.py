@@ -86,6 +86,64 @@ def test_a_module_and_its_functions_fit_in_the_head():
     assert named(long) == {}
 
 
+MAKERS = {"empty_floats", "empty_integers", "empty", "zeros", "ones"}
+
+
+def called(node):
+    """The name of what a node calls; empty where it calls nothing."""
+    function = getattr(node, "func", None)
+    return getattr(function, "id", getattr(function, "attr", ""))
+
+
+def arrays_made_in(function):
+    """The names that a function gives to arrays that it makes, and in which line."""
+    return {
+        name.id: node.lineno
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and any(called(n) in MAKERS for n in ast.walk(node.value))
+        for name in ast.walk(node.targets[0])
+        if isinstance(name, ast.Name)
+    }
+
+
+def loose_pointers(function):
+    """Flat pointers to arrays that a function makes, outside of loops that begin after that."""
+    made = arrays_made_in(function)
+    loops = [node for node in ast.walk(function) if isinstance(node, ast.For | ast.While)]
+    for node in ast.walk(function):
+        if called(node) not in ("flat", "bit_patterns"):
+            continue
+        around = [loop.lineno for loop in loops if loop.lineno < node.lineno <= loop.end_lineno]
+        for part in ast.walk(node.args[0]):
+            since = made.get(getattr(part, "id", ""), 0)
+            if called(part) in MAKERS or max(around, default=0) < since:
+                yield ast.unparse(node)
+
+
+def is_kernel(node):
+    kinds = {"step", "serial", "parallel", "inlined"}
+    decorators = getattr(node, "decorator_list", [])
+    return isinstance(node, ast.FunctionDef) and any(
+        getattr(decorator, "id", "") in kinds for decorator in decorators
+    )
+
+
+def test_no_kernel_has_a_pointer_to_memory_that_may_be_free():
+    # Numba frees an array after its last use, and a pointer is none.
+    found = {
+        path: [
+            (node.name, pointer)
+            for node in nodes_of(path)
+            if is_kernel(node)
+            for pointer in loose_pointers(node)
+        ]
+        for path in ALL
+    }
+    assert named(found) == {}
+    faulty = ast.parse("def f(x):\n    a = empty_floats(3)\n    g(flat(x), flat(a))\n").body[0]
+    assert list(loose_pointers(faulty)) == ["flat(a)"]
+
+
 def test_no_private_name_of_a_face_is_imported():
     found = {
         path: [

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index.filled_rows import FilledRows
+from meanshift_fast._index.filled_rows import FilledRows, Shifted
 from meanshift_fast._index.singles import BLOCK_VALUES, error_of
 from meanshift_fast._jit.blas import blas_alone, run_tasks
 
@@ -48,7 +48,6 @@ MEMBERS_AT_ONCE = 512
 TILE_FEATURES = 128  # of a covariance, for one task
 ROUNDING_SHARE = 1.0 / 64.0  # of the accuracy, for the center's own shift
 REMAINDER_SHARE = 1.0 - 3.0 * ROUNDING_SHARE
-FIRST_CHUNK_PRODUCTS = 1 << 32  # multiplied and added in the first chunk, at most
 
 _Floats = NDArray[np.float64]
 
@@ -98,52 +97,44 @@ def serves(rows: FilledRows, n_positions: int, accuracy: float) -> bool:
 
 
 def shift_groups(
-    rows: FilledRows,
-    positions: _Floats,
-    waiting: NDArray[np.int64],
-    accuracy: float,
-    support: _Floats,
-    moves: _Floats,
+    rows: FilledRows, shifted: Shifted, numbers: NDArray[np.int64], accuracy: float
 ) -> NDArray[np.int64]:
-    """Shift positions that lie together, in place.
+    """Shift positions that lie together.
 
     Parameters
     ----------
     rows : FilledRows
-    positions : float64 array of shape (n_positions, n_features)
-    waiting : int64 array
+    shifted : Shifted
+        The positions.
+    numbers : int64 array
         The numbers of those that may be shifted.
     accuracy : float
         The largest error of a shift.
-    support, moves : float64 arrays of shape (n_positions,)
-        Written for the positions that are shifted.
 
     Returns
     -------
     int64 array
-        The numbers of those that are not.
+        The numbers of those that no expansion has shifted.
     """
-    n_features, radius = positions.shape[1], _usual_radius(rows, accuracy)
+    n_features, radius = shifted.positions.shape[1], _usual_radius(rows, accuracy)
     for _ in range(MAX_GROUPS):
-        if len(waiting) < MIN_MEMBERS_A_FEATURE * n_features:
+        if len(numbers) < MIN_MEMBERS_A_FEATURE * n_features:
             break
-        group = _densest(rows, positions, waiting, radius)
+        group = _densest(rows, shifted.positions, numbers, radius)
         if len(group.numbers) < MIN_MEMBERS_A_FEATURE * n_features:
             break
         norm = np.sqrt(np.einsum("i,i->", group.center, group.center))[None]
         if rows.errors(norm, np.float64, np.float64)[0] > ROUNDING_SHARE * accuracy:
             break
         expansion = expand(rows, group.center)
-        is_shifted = _shift_members(
-            expansion, rows.middle, positions, group.numbers, accuracy, support, moves
-        )
-        waiting = np.setdiff1d(waiting, group.numbers[is_shifted], assume_unique=True)
+        is_shifted = _shift_members(expansion, rows.middle, shifted, group.numbers, accuracy)
+        numbers = np.setdiff1d(numbers, group.numbers[is_shifted], assume_unique=True)
         n_shifted = np.count_nonzero(is_shifted)
         if n_shifted < MIN_MEMBERS_A_FEATURE * n_features:
             break  # fewer than pay for a covariance
         if 2 * n_shifted < len(group.numbers):
             radius *= RADIUS_SHRINKAGE
-    return waiting
+    return numbers
 
 
 def _usual_radius(rows: FilledRows, accuracy: float) -> float:
@@ -154,11 +145,11 @@ def _usual_radius(rows: FilledRows, accuracy: float) -> float:
 
 
 def _densest(
-    rows: FilledRows, positions: _Floats, waiting: NDArray[np.int64], radius: float
+    rows: FilledRows, positions: _Floats, among: NDArray[np.int64], radius: float
 ) -> Group:
     """The positions about a center: of some, the one with most of a sample within a radius."""
     n_features = positions.shape[1]
-    sample = positions[waiting[:: -(-len(waiting) // SAMPLED_POSITIONS)]] - rows.middle
+    sample = positions[among[:: -(-len(among) // SAMPLED_POSITIONS)]] - rows.middle
     some = sample[:: -(-len(sample) // PROBED_POSITIONS)]
     squares = np.einsum("ij,ij->i", sample, sample)
     with blas_alone():
@@ -166,12 +157,12 @@ def _densest(
     distances_sq += np.einsum("ij,ij->i", some, some)
     is_near = distances_sq <= radius * radius
     is_near = is_near[:, is_near.sum(axis=0).argmax()]
-    if is_near.mean() * len(waiting) < MIN_MEMBERS_A_FEATURE * n_features:
-        return Group(waiting[:0], some[0])
+    if is_near.mean() * len(among) < MIN_MEMBERS_A_FEATURE * n_features:
+        return Group(among[:0], some[0])
     center, candidates = sample[is_near].mean(axis=0), []
     step = max(BLOCK_VALUES // n_features, 1)
-    for start in range(0, len(waiting), step):
-        numbers = waiting[start : start + step]
+    for start in range(0, len(among), step):
+        numbers = among[start : start + step]
         v = positions.take(numbers, axis=0) - (rows.middle + center)
         is_candidate = np.einsum("ij,ij->i", v, v) <= (CANDIDATE_RADII * radius) ** 2
         candidates.append(numbers[is_candidate])
@@ -186,29 +177,31 @@ def expand(rows: FilledRows, center: _Floats) -> Expansion:
     farthest_sq = np.empty(len(blocks))
 
     def measure(number: int) -> None:
+        """Multiply a block of rows by the center."""
         start, stop = blocks[number]
         exponents[start:stop] = rows.away(start, stop) @ center
 
     def add(number: int) -> None:
+        """Sum a block of rows by their shares."""
         start, stop = blocks[number]
         means[number] = shares[start:stop] @ rows.away(start, stop)
 
     def bound(number: int) -> None:
+        """Find the largest squared distance of a block's rows from the mean."""
         away = rows.away(*blocks[number])
         away -= mean
         farthest_sq[number] = np.einsum("ij,ij->i", away, away).max()
 
-    numbers, size = range(len(blocks)), max(n_samples * n_features // len(blocks), 1)
-    first = max(FIRST_CHUNK_PRODUCTS // size, 1)
-    run_tasks(numbers, lambda: measure, first=first)
+    numbers, n_products = range(len(blocks)), n_samples * n_features // len(blocks)
+    run_tasks(numbers, lambda: measure, n_products=n_products)
     exponents -= rows.half[:n_samples]
     reference = float(exponents.max())
     shares = np.exp(exponents - reference) * rows.weights[:n_samples]
     weight = float(shares.sum())
     shares /= weight
-    run_tasks(numbers, lambda: add, first=first)
+    run_tasks(numbers, lambda: add, n_products=n_products)
     mean = means.sum(axis=0)
-    run_tasks(numbers, lambda: bound, first=first)
+    run_tasks(numbers, lambda: bound, n_products=n_products)
     covariance = _covariance(rows, shares, mean)
     return Expansion(
         center, mean, covariance.astype(np.float32), math.sqrt(float((covariance**2).sum())),
@@ -238,26 +231,26 @@ def _covariance(rows: FilledRows, shares: _Floats, mean: _Floats) -> _Floats:
             covariance[down, across] = added.T
 
     n_products = len(rows.points) * min(TILE_FEATURES, n_features) ** 2
-    run_tasks(tiles, lambda: add, first=max(FIRST_CHUNK_PRODUCTS // n_products, 1))
+    run_tasks(tiles, lambda: add, n_products=n_products)
     return covariance
 
 
 def _shift_members(
     expansion: Expansion,
     middle: _Floats,
-    positions: _Floats,
+    shifted: Shifted,
     numbers: NDArray[np.int64],
     accuracy: float,
-    support: _Floats,
-    moves: _Floats,
 ) -> NDArray[np.bool_]:
     """Shift the positions for which the remainder allows it; which these are."""
     center, mean, covariance, spread, farthest, log_density = expansion
+    positions, support, moves = shifted
     n_features, is_shifted = len(mean), np.zeros(len(numbers), dtype=np.bool_)
     rounding = error_of(n_features) * spread
     allowed = REMAINDER_SHARE * accuracy
 
     def shift(start: int) -> None:
+        """Shift a block of positions, where their remainders allow it."""
         some = numbers[start : start + MEMBERS_AT_ONCE]
         places = positions.take(some, axis=0) - middle
         v = places - center
@@ -277,10 +270,7 @@ def _shift_members(
         positions[some] = shifts[fits] + middle
 
     n_products = MEMBERS_AT_ONCE * n_features * n_features
-    run_tasks(
-        range(0, len(numbers), MEMBERS_AT_ONCE), lambda: shift,
-        first=max(FIRST_CHUNK_PRODUCTS // n_products, 1),
-    )  # fmt: skip
+    run_tasks(range(0, len(numbers), MEMBERS_AT_ONCE), lambda: shift, n_products=n_products)
     return is_shifted
 
 

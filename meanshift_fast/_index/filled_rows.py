@@ -21,6 +21,27 @@ MAX_EXPONENT_ERROR = 0.1
 MAX_SQUARE = 1e30  # in squared bandwidths: float32's exponents have room for it
 
 
+class Shifted(NamedTuple):
+    """Positions that are shifted in place, some after others, and what is found of each.
+
+    Attributes
+    ----------
+    positions : float64 array of shape (n_positions, n_features)
+        Overwritten by where a shift leads.
+    support, moves : float64 arrays of shape (n_positions,)
+        Overwritten by the density, and the length of the move.
+    """
+
+    positions: NDArray[np.float64]
+    support: NDArray[np.float64]
+    moves: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, positions: NDArray[np.float64]) -> Self:
+        """Positions of which nothing is known yet."""
+        return cls(positions, np.empty(len(positions)), np.empty(len(positions)))
+
+
 class FilledRows(NamedTuple):
     """Rows in bandwidths, and what products need of them.
 
@@ -107,4 +128,5 @@ class FilledRows(NamedTuple):
 
 
 def _roundoff(dtype: Any) -> float:
+    """The largest relative error of a product or a sum in a type."""
     return UNIT_ROUNDOFF if dtype == np.float32 else DOUBLE_ROUNDOFF

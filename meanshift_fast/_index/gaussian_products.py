@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import expansion
 from meanshift_fast._index.acceleration import fixed_points
-from meanshift_fast._index.filled_rows import ROWS_AT_ONCE, FilledRows
+from meanshift_fast._index.filled_rows import ROWS_AT_ONCE, FilledRows, Shifted
 from meanshift_fast._index.gaussian_index import GaussianIndex
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.newton import (
@@ -42,7 +42,6 @@ from meanshift_fast._jit.simd import (
 )
 
 BLOCK_VALUES = 1 << 20  # weights of a block: 8 MB
-FIRST_CHUNK_PRODUCTS = 1 << 32  # multiplied and added in the first chunk, at most
 
 # Types of the two products, the fastest first.
 _TYPES = {
@@ -106,20 +105,19 @@ class FilledGaussianIndex(GaussianIndex):
         self, positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move every position to the mean of all rows, as the kernel weighs them."""
-        rows, accuracy = self.rows, self.accuracy
+        rows, accuracy, shifted = self.rows, self.accuracy, Shifted.of(positions)
         kinds = self._kinds(rows.norms(positions))
-        support, moves = np.empty(len(positions)), np.empty(len(positions))
         left = np.flatnonzero(kinds)
         if expansion.serves(rows, len(left), accuracy):
-            left = expansion.shift_groups(rows, positions, left, accuracy, support, moves)
+            left = expansion.shift_groups(rows, shifted, left, accuracy)
         for kind in np.unique(kinds[left]):
-            self._multiply(positions, left[kinds[left] == kind], *_TYPES[kind], support, moves)
+            self._multiply(shifted, left[kinds[left] == kind], *_TYPES[kind])
         far = np.flatnonzero(kinds == 0)
         if len(far):
             places = positions.take(far, axis=0)
-            support[far], moves[far] = super().shift(places)
+            shifted.support[far], shifted.moves[far] = super().shift(places)
             positions[far] = places
-        return support, moves
+        return shifted.support, shifted.moves
 
     def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move modes to where the density is stationary; in many columns without its Hessian.
@@ -141,16 +139,10 @@ class FilledGaussianIndex(GaussianIndex):
         return kinds
 
     def _multiply(
-        self,
-        positions: NDArray[np.float64],
-        numbers: NDArray[np.int64],
-        first: Any,
-        second: Any,
-        support: NDArray[np.float64],
-        moves: NDArray[np.float64],
+        self, shifted: Shifted, numbers: NDArray[np.int64], first: Any, second: Any
     ) -> None:
-        """Move positions so numbered, in place, by products of these types."""
-        rows = self.rows
+        """Shift the positions of some numbers by products of these types."""
+        rows, (positions, support, moves) = self.rows, shifted
         n_padded, n_features = rows.singles.shape
         n_positions = max(BLOCK_VALUES // n_padded, LANES)
         blocks = rows.blocks()
@@ -192,4 +184,4 @@ class FilledGaussianIndex(GaussianIndex):
 
         n_products = n_positions * n_padded * n_features
         tasks = range(0, len(numbers), n_positions)
-        run_tasks(tasks, worker, first=FIRST_CHUNK_PRODUCTS // n_products)
+        run_tasks(tasks, worker, n_products=n_products)

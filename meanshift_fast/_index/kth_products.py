@@ -33,7 +33,6 @@ from meanshift_fast._jit.simd import (
 )
 
 BLOCK_VALUES = 1 << 21  # products of a block: 8 MB
-FIRST_CHUNK_PRODUCTS = 1 << 33  # multiplied and added in the first chunk, at most
 
 
 @step
@@ -141,6 +140,6 @@ def kth_distances(
 
         return run
 
-    first = FIRST_CHUNK_PRODUCTS // (n_rows * len(norms_sq) * n_features)
-    run_tasks(range(0, n_samples, n_rows), worker, first=first)
+    n_products = n_rows * len(norms_sq) * n_features
+    run_tasks(range(0, n_samples, n_rows), worker, n_products=n_products)
     return found

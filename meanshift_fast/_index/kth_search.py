@@ -369,20 +369,13 @@ def _search_ranks(views, n_features, k, most, start, stop, memory, found):
 
 
 @step
-def _search_some(tree_arrays, period, k, most, ranks, counter, found):
-    """Search ranks, some at a time, until none is left to take."""
+def _search_in(tree_arrays, period, k, most, ranks, counter, stack, lists, rows, found):
+    """Search ranks, some at a time, until none is left to take; in memory for it."""
     points, point_weights, lower, upper, weight, first_child, n_upper = tree_arrays
     n_features = lower.shape[0] // weight.shape[0]
     views = SearchViews(
         flat(points), flat(point_weights), flat(lower), flat(upper), flat(weight),
         flat(first_child), np.int64(point_weights.shape[0] > 1), n_upper, _flat_period(period),
-    )  # fmt: skip
-    size = (points.shape[0] // n_features + 1) * LANES
-    stack = empty_integers(STACK_BLOCKS)
-    lists = empty_floats(size), empty_floats(size), empty_floats(size), empty_floats(size)
-    rows = (
-        empty_floats(n_features), empty_floats(n_features), empty_floats(n_features),
-        empty_floats(n_features), empty_floats(2 * n_features),
     )  # fmt: skip
     start, stop, n_taken = ranks
     memory = SearchMemory(
@@ -394,6 +387,20 @@ def _search_some(tree_arrays, period, k, most, ranks, counter, found):
         last = min(first + n_taken, stop)
         _search_ranks(views, n_features, k, most, first, last, memory, flat(found))
         first = start + fetch_add(flat(counter), n_taken)
+
+
+@step
+def _search_some(tree_arrays, period, k, most, ranks, counter, found):
+    """Search ranks, some at a time, until none is left to take."""
+    n_features = tree_arrays[2].shape[0] // tree_arrays[4].shape[0]
+    size = (tree_arrays[0].shape[0] // n_features + 1) * LANES
+    lists = empty_floats(size), empty_floats(size), empty_floats(size), empty_floats(size)
+    rows = (
+        empty_floats(n_features), empty_floats(n_features), empty_floats(n_features),
+        empty_floats(n_features), empty_floats(2 * n_features),
+    )  # fmt: skip
+    stack = empty_integers(STACK_BLOCKS)
+    _search_in(tree_arrays, period, k, most, ranks, counter, stack, lists, rows, found)
 
 
 @parallel

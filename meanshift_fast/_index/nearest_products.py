@@ -46,7 +46,6 @@ MIN_FEATURES = 48
 MIN_MODES = 64
 MIN_VALUES = 1 << 27  # rows times modes times features
 BLOCK_VALUES = 1 << 18  # products of a block: 1 MB
-FIRST_CHUNK_PRODUCTS = 1 << 33  # multiplied and added in the first chunk, at most
 N_PROBED = 64
 MAX_MEASURED_SHARE = 0.05  # of the modes, a row: more take longer than to measure all in lanes
 # Of the time to measure a mode, as `nearest.py` counts it.
@@ -187,8 +186,8 @@ def label_by_products(
 
         return run
 
-    first = FIRST_CHUNK_PRODUCTS // (n_rows * n_padded * n_features)
-    run_tasks(range(0, len(points), n_rows), worker, first=first)
+    n_products = n_rows * n_padded * n_features
+    run_tasks(range(0, len(points), n_rows), worker, n_products=n_products)
 
 
 def _label_some(

@@ -37,7 +37,6 @@ from meanshift_fast._jit.simd import LANES
 
 TILE_ROWS = 512  # of positions, and of rows: 1 MB of products, in cache
 MAX_BITS_BYTES = 1 << 25  # for the bits of the positions that shift at once
-FIRST_CHUNK_PRODUCTS = 1 << 33  # multiplied and added in the first chunk, at most
 FIRST_CHUNK_VALUES = 1 << 28  # added by the first chunk
 TASK_POSITIONS = 16  # whose rows a thread sums
 MAX_REACH_IN_RADII = 1e3  # of a table whose sums outside are subtracted from those of all
@@ -118,8 +117,7 @@ def _settle_rows(table: ProductTable, radius: float, masks: NDArray[np.uint16]) 
 
         return run
 
-    first = FIRST_CHUNK_PRODUCTS // (TILE_ROWS * TILE_ROWS * n_features)
-    run_tasks(tasks, worker, first=first)
+    run_tasks(tasks, worker, n_products=TILE_ROWS * TILE_ROWS * n_features)
 
 
 # Any positions.
@@ -182,8 +180,8 @@ def _settle_level(
 
         return run
 
-    first = FIRST_CHUNK_PRODUCTS // (TILE_ROWS * TILE_ROWS * n_numbers * len(tasks[0][1]))
-    run_tasks(tasks, worker, first=first)
+    n_products = TILE_ROWS * TILE_ROWS * n_numbers * len(tasks[0][1])
+    run_tasks(tasks, worker, n_products=n_products)
     return numbers[n_measured[numbers] > max_measured]
 
 

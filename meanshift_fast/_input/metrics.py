@@ -398,6 +398,10 @@ def metric_of(metric: str = "euclidean", period: Any = None) -> Metric:
     period : array-like of float or None, default=None
         One entry a column, None where a column does not wrap.
 
+    Returns
+    -------
+    Metric
+
     Raises
     ------
     ValueError

@@ -22,6 +22,8 @@ from meanshift_fast._jit.threads import available_threads
 
 Task = TypeVar("Task")
 
+FIRST_CHUNK_PRODUCTS = 1 << 32  # numbers that the first chunk multiplies and adds, at most
+
 _lock = threading.Lock()
 _n_users = 0
 _limits: Any = None
@@ -88,7 +90,7 @@ def _run(
 
 
 def run_tasks(
-    tasks: Sequence[Task], worker: Callable[[], Callable[[Task], None]], *, first: int
+    tasks: Sequence[Task], worker: Callable[[], Callable[[Task], None]], *, n_products: int
 ) -> None:
     """Run tasks of matrix products on all threads of a fit, in chunks.
 
@@ -98,10 +100,11 @@ def run_tasks(
         None of them None; they may run in any order, and at once.
     worker : callable
         Called once on each thread; returns what runs a task, with memory of its own.
-    first : int
-        How many tasks the first chunk has: see :func:`meanshift_fast._jit.chunks.chunks`.
+    n_products : int
+        How many numbers a task multiplies and adds, for the length of the first chunk.
     """
     n_threads = available_threads()
+    first = max(FIRST_CHUNK_PRODUCTS // n_products, n_threads)
     with blas_alone():
-        for start, stop in chunks(len(tasks), first=max(first, n_threads), multiple=n_threads):
+        for start, stop in chunks(len(tasks), first=first, multiple=n_threads):
             _run(tasks[start:stop], worker, n_threads)

@@ -163,10 +163,7 @@ def _in_cell(mean, first, size, n_parts, number):
     """
     if cell_number(mean, size, n_parts) == number:
         return mean
-    outside = np.nextafter(mean, first)
-    if cell_number(outside, size, n_parts) == number:
-        return outside
-    inside = first
+    inside, outside = first, mean
     while True:
         middle = 0.5 * inside + 0.5 * outside  # no sum of two halves overflows
         if middle in (inside, outside):
