@@ -17,6 +17,7 @@ from bench import (
     report,
     shapes,
     streams,
+    table_rows,
     targets,
 )
 from bench.adapters import MLPACK, OURS, SCIKIT_LEARN, Clustering, libraries_for
@@ -105,7 +106,7 @@ def test_the_smallest_lead_is_the_smallest_ratio_that_was_run_to_its_end() -> No
     [(0.0123, "12.3 ms"), (0.1, "0.1 s"), (22.84, "22.8 s"), (13_000.0, "3.61 h")],
 )
 def test_times_are_written_with_three_figures(seconds: float, text: str) -> None:
-    assert report.spoken(seconds) == text
+    assert table_rows.spoken(seconds) == text
 
 
 def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
@@ -115,11 +116,11 @@ def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
     }
     assert results["basins"]["ari"] >= basins.LEAST_ARI
     assert results["gaussian"]["error"] <= basins.ACCURACY
-    *_, flat, kernel, shift, plane, wide = report.basin_rows(results)
+    *_, flat, kernel, shift, plane, wide = table_rows.basin_rows(results)
     share = results["basins"]["estimate_s"] / results["basins"]["plain_s"]
     assert f"{share:.2f} of the time of a fit of 2,000 x 2 blobs" in plane
     assert "200 x 8 blobs, `estimate_bandwidth`" in wide
-    assert report.spoken(results["basins"]["plain_s"]) in flat
+    assert table_rows.spoken(results["basins"]["plain_s"]) in flat
     assert 'kernel="gaussian"' in kernel
     assert f"{results['gaussian']['ours_us']:.2f} us" in shift
 
@@ -127,24 +128,24 @@ def test_basins_and_gaussian_shifts_are_held_to_the_plain_way() -> None:
 def test_merging_and_log_densities_are_held_to_the_plain_way() -> None:
     found = basins.prominence(2_000)
     assert found["difference"] <= basins.MAX_LOG_DIFFERENCE
-    plane, wide, density = report.prominence_rows(found)
+    plane, wide, density = table_rows.prominence_rows(found)
     share = found["merged_s"] / found["plain_s"]
     assert plane.startswith('| 2,000 x 2 blobs, `assign="basin", coalesce=0.01, min_prominence=')
-    assert f"| {report.spoken(found['merged_s'])} | {share:.2f} of the time" in plane
+    assert f"| {table_rows.spoken(found['merged_s'])} | {share:.2f} of the time" in plane
     assert wide.startswith("| 200 x 8 blobs")
     assert f"| {found['ours_us']:.2f} us |" in density
-    assert list(report.prominence_rows({})) == []
+    assert list(table_rows.prominence_rows({})) == []
 
 
 def test_gaussian_fits_in_many_columns_end_where_numpy_s_lines_do() -> None:
     found = columns.gaussian_fits(600)
-    rows = list(report.column_rows(found))
+    rows = list(table_rows.column_rows(found))
     assert len(rows) == len(columns.BANDWIDTHS)
     for row, times in zip(rows, found.values(), strict=True):
         assert times["away"] <= columns.FARTHEST
-        assert f"{report.spoken(times['ours_s'])} | NumPy's products" in row
+        assert f"{table_rows.spoken(times['ours_s'])} | NumPy's products" in row
     assert targets._over_numpy({"gaussian_columns": found}) > 0.0
-    assert list(report.column_rows({})) == []
+    assert list(table_rows.column_rows({})) == []
 
 
 def test_targets_of_prominence_are_ratios_to_the_plain_way() -> None:
