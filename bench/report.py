@@ -23,7 +23,7 @@ from time import perf_counter
 
 from cpuinfo import get_cpu_info
 
-from bench import basins, cliffs, columns, curves, explore, images, metrics, process, streams
+from bench import basins, cells, cliffs, columns, curves, explore, images, metrics, process, streams
 from bench.plots import draw_curves
 from bench.table_rows import basin_rows, explorer_rows, speed_rows, spoken
 from bench.targets import Results, shortfalls
@@ -240,13 +240,14 @@ PARTS: dict[str, Callable[[bool], Results]] = {
     "curves": measure_curves,
     "cliffs": measure_cliffs,
     "streams": lambda quick: {"streams": streams.measure(quick)},
+    "cells": lambda quick: {"cells": cells.measure(quick)},
     "images": lambda quick: {"images": images.measure(quick)},
     "metrics": lambda quick: {"metrics": metrics.measure(quick)},
     "explorer": measure_explorer,
 }
 
 # Parts with markers of their own in the manual, and the modules that write them.
-OWN_TABLES = {"streams": streams, "images": images, "metrics": metrics}
+OWN_TABLES = {"streams": streams, "cells": cells, "images": images, "metrics": metrics}
 
 
 def measured(results: Results, names: Iterable[str]) -> str:

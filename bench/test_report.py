@@ -10,6 +10,7 @@ import pytest
 from bench import (
     agreement,
     basins,
+    cells,
     cliffs,
     columns,
     images,
@@ -197,6 +198,17 @@ def test_a_small_picture_comes_out_of_a_stream_as_in_memory() -> None:
     assert found["rows"] == 9955
     assert found["center_distance"] <= 0.05
     assert found["ari"] >= 0.998
+
+
+def test_wide_cells_are_compared_with_a_fit_in_memory() -> None:
+    table = cells.Table(cells.blobs(5_000, 4, 30.0), np.ones(5_000), 2.0)
+    found = {assign: cells.compared(table, assign) for assign in ("nearest", "basin")}
+    assert found["nearest"]["found"] == found["nearest"]["centers"]
+    assert found["nearest"]["apart"] <= cells.NEAR
+    assert min(found["nearest"]["ari"], found["basin"]["ari"]) >= 0.998
+    *_, row = cells.tables({"blobs": {"rows": 5_000, **found}})
+    n_centers, apart = found["nearest"]["centers"], found["nearest"]["apart"]
+    assert row.startswith(f"| 5,000 blobs | {n_centers} of {n_centers} | {apart:.3f} | ")
 
 
 def test_a_picture_of_less_than_a_decade_has_numbers_beside_it(tmp_path: Path) -> None:

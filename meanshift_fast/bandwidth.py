@@ -115,9 +115,8 @@ def estimate_bandwidth(
     -----
     Time: n^2 for n rows up to 1,024 of 16,384 values; beyond that about n in one column, n^(1.5) in
     two and n^(1.7) in three, as a row measures only what its k-th neighbour's sphere cuts; from
-    five columns on n^2, as the sphere cuts nearly all: 10,000, 20,000 and 40,000 normal rows in ten
-    columns take 0.12, 0.50 and 1.9 s. Equal rows are searched once. Memory: twice the table's, and
-    up to 60 bytes a row and thread.
+    five columns on n^2, as the sphere cuts nearly all. Equal rows are searched once. Memory: twice
+    the table's, and up to 60 bytes a row and thread.
 
     A fixed share of the rows is a wide ball, wider than most clusters where there are many: try
     a smaller ``quantile`` if few clusters come out. [1]_ section 4 discusses the choice.

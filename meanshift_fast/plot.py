@@ -162,11 +162,6 @@ class MeanShiftDisplay:
         ValueError
             Where basins or contours are to be drawn and X has not two columns, or weights are not
             one number for each row.
-
-        Notes
-        -----
-        A million rows take half a second, contours and basins included; the contours of the
-        Gaussian kernel two seconds more.
         """
         check_is_fitted(estimator, "cluster_centers_")
         names = list(getattr(estimator, "feature_names_in_", [])) or None

@@ -204,12 +204,12 @@ def fit_batches(
     With the flat kernel, a cell that the sphere cuts counts by the part of it in the ball. Centres
     are then within 0.05 bandwidths of those of a fit in memory and labels agree to an ARI of
     0.998, on blobs with cells of a sixteenth of the bandwidth, on places and pixels with the
-    default's finer ones. With ``n_fine=1`` it is 0.992 on places and 0.995 on pixels, and one
-    peak in 200, of few rows, is not found.
+    default's finer ones. With ``n_fine=1`` labels of places and pixels agree less, and some
+    peaks of few rows are not found.
 
     Memory: 24 n_features + 32 to 48 bytes a cell, up to twice that while the table of them grows,
-    what :class:`~meanshift_fast.MeanShift` needs for as many rows, and a batch. Time: 12 to 65 ns a
-    row in two columns, the less the fewer cells there are, and 0.3 s for the first million.
+    what :class:`~meanshift_fast.MeanShift` needs for as many rows, and a batch. Time: as the
+    rows, the less the fewer cells there are.
 
     Examples
     --------

@@ -29,6 +29,14 @@ def links_of(path):
     return [link or image for image, link in found if not (link or image).startswith("http")]
 
 
+def prose_of(path):
+    """The page's own sentences: without blocks, code, formulas, links and what the bench writes."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.M | re.S)
+    text = re.sub(r"<!-- (\w+):begin -->.*?<!-- \1:end -->", "", text, flags=re.S)
+    text = re.sub(r"^    .*$|\]\([^)]*\)|doi:[^\]]*", "", text, flags=re.M)
+    return re.sub(r"`[^`]*`|\$+[^$]*\$+", "", text)
+
+
 def is_printed(shown, printed):
     """Whether a text block shows what was printed; ``...`` stands for anything."""
     return doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS)

@@ -39,14 +39,12 @@ def test_every_block_runs_and_prints_what_is_shown(tmp_path):
     assert n_shown >= 1
 
 
-@pytest.mark.parametrize(("assign", "share"), [("nearest", "94.3 %"), ("basin", "99.6 %")])
-def test_the_moons_are_parted_as_the_text_says(assign, share):
+@pytest.mark.parametrize(("assign", "least", "most"), [("nearest", 0.9, 0.95), ("basin", 0.99, 1)])
+def test_nearest_centres_cut_the_moons_of_the_picture_and_basins_do_not(assign, least, most):
     points, upper = picture.moons()
     labels = MeanShift(bandwidth=picture.BANDWIDTH, assign=assign).fit(points).labels_
-    right = max(np.mean(labels == upper), np.mean(labels != upper))
     assert labels.max() == 1
-    assert f"{right:.1%}".replace("%", " %") == share
-    assert share in (ROOT / "docs/guides/nearest_or_basin.md").read_text()
+    assert least <= max(np.mean(labels == upper), np.mean(labels != upper)) <= most
 
 
 @pytest.mark.parametrize("page", picture.PAGES)

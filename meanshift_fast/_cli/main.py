@@ -239,8 +239,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="run scikit-learn on the same pixels too (about half a minute), and OpenCV's filter "
-        "where it is installed",
+        help="run scikit-learn on the same pixels too, and OpenCV's filter where it is installed",
     )
     parser.add_argument(
         "--output",
