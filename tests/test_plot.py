@@ -72,7 +72,7 @@ def test_the_legend_counts_the_rows_beside_the_axes(model):
         "centre",
         "one bandwidth about it",
     ]
-    display.figure_.canvas.draw()
+    display.figure_.draw_without_rendering()
     assert legend.get_window_extent().x0 >= display.ax_.get_window_extent().x1
 
 
@@ -353,12 +353,18 @@ FOUR = [["fit", "components", "line", "history"], ["curve", "trace", "traces", "
         ),
     ],
 )
-def test_nothing_leaves_the_slot_of_given_axes(shape, names, style, layout):
+def test_nothing_leaves_the_slot_of_given_axes(shape, names, style, layout, monkeypatch):
+    layouts = []
     with plt.style.context(style):
         figure, axes = plt.subplots(*shape, layout=layout, squeeze=False)
+        if layout:
+            engine = figure.get_layout_engine()
+            execute = engine.execute
+            monkeypatch.setattr(engine, "execute", lambda fig: (layouts.append(1), execute(fig)))
         for ax, name in zip(axes.flat, names, strict=True):
             DRAWN[name](ax=ax)
-        figure.canvas.draw()
+        assert len(layouts) <= 4 * len(names)  # a layout measures all axes of the figure, twice
+        figure.draw_without_rendering()
     boxes = [(ax.get_window_extent(), ax.get_tightbbox()) for ax in axes.flat]
     # A layout of matplotlib's may find other numbers on an axis than it then has: the last one may
     # reach over the end of the axis, by half of its width.
@@ -391,7 +397,7 @@ def test_the_legend_of_small_axes_hides_no_data_or_is_left_out(name):
     for layout in (None, "constrained", "tight"):
         figure, ax = plt.subplots(figsize=(3, 2), layout=layout)
         DRAWN[name](ax=ax)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         if (legend := ax.get_legend()) is not None:
             box = legend.get_window_extent()
             assert (box.min >= -0.1).all()
@@ -437,7 +443,7 @@ def test_nothing_leaves_a_figure_of_its_own(name):
     else:
         drawn = DRAWN[name]()
     ax = getattr(drawn, "ax_", drawn)
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
     everything = ax.get_tightbbox()
     assert (everything.min >= -0.1).all()
     assert (everything.max <= ax.figure.bbox.max + 0.1).all()
@@ -447,7 +453,7 @@ def test_axes_of_a_subfigure_are_drawn_on_as_others_are():
     figure = plt.figure(layout="constrained")
     ax = figure.subfigures(1, 2)[1].subplots()
     DRAWN["fit"](ax=ax)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert ax.get_tightbbox().x0 >= figure.bbox.width / 2
 
 
@@ -512,7 +518,7 @@ def test_plateaus_have_their_numbers_written_on_the_curve():
     curve = bandwidth_curve(blobs(3000, 2))
     levels = [curve.stable["n_clusters"], *curve.runners_up["n_clusters"]]
     for ax in (curve.plot(), curve.plot(plt.subplots(2, 2)[1][0, 0])):
-        ax.figure.canvas.draw()
+        ax.figure.draw_without_rendering()
         assert [text.get_text() for text in ax.texts] == [str(level) for level in levels]
         room = ax.get_window_extent()
         for text in ax.texts:

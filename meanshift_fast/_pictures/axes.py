@@ -93,41 +93,43 @@ def finish(
             ax.set_anchor("W")  # of axes made slim the layout sees then how far the legend reaches
             ax.legend(handles=entries, loc="upper left", bbox_to_anchor=(away, 1), frameon=False)
         settle(ax)
-        _shrink(ax.title, float(ax.get_window_extent().width), TEXT_SIZES[:N_SIZES_BESIDE])
-        settle(ax)
+        if _shrink(ax.title, float(ax.get_window_extent().width), TEXT_SIZES[:N_SIZES_BESIDE]):
+            settle(ax)
         return
     lay_out(ax)
-    _fit_words(ax)
-    keep_in_slot(ax)
+    keep_in_slot(ax, is_laid_out=not _fit_words(ax))
     if legend:
         put_legend(ax, entries, n_spare)
         _fit_words(ax)
         keep_in_slot(ax)
 
 
-def _fit_words(ax: "Axes") -> None:
-    """Make what is written about axes no longer than they are."""
+def _fit_words(ax: "Axes") -> bool:
+    """Make what is written about axes no longer than they are; return whether any was longer."""
     width, height = ROOM_USED * np.asarray(ax.get_window_extent().size)
-    _shrink(ax.title, width)
-    _shrink(ax.xaxis.label, width)
-    for twin in twins_of(ax):
-        _shrink(twin.yaxis.label, height, upright=True)
+    were_long = [_shrink(ax.title, width), _shrink(ax.xaxis.label, width)]
+    were_long += [_shrink(twin.yaxis.label, height, upright=True) for twin in twins_of(ax)]
+    return any(were_long)
 
 
 def _shrink(
     text: "Text", length: float, sizes: tuple[int, ...] = TEXT_SIZES, *, upright: bool = False
-) -> None:
-    """Make letters smaller until a line is no longer than the axes, and break it if need be."""
-    lines = text.get_text().split("\n")
+) -> bool:
+    """Make letters smaller until a line is no longer than the axes, and break it if need be.
+
+    Returns whether that changed any.
+    """
+    lines, given = text.get_text().split("\n"), text.get_fontsize()
     for size in sizes:
         if size < float(text.get_fontsize()):
             text.set_fontsize(size)
         box = text.get_window_extent()
         if (box.height if upright else box.width) <= length:
-            return
+            return bool(text.get_fontsize() != given)
     excess = (box.height if upright else box.width) / length
     most = max(int(max(map(len, lines)) / excess), MIN_LINE_CHARACTERS)
     text.set_text("\n".join(_broken(" ".join(lines), most)))
+    return True
 
 
 def _broken(words: str, most: int) -> list[str]:

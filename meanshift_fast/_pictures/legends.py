@@ -9,13 +9,15 @@ All entries are tried in each place, and then the last ones: clusters are left o
 their colours are seen on the rows.
 """
 
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._pictures.slots import keep_in_slot, twins_of
+from meanshift_fast._pictures.slots import keep_in_slot, moved_back, twins_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -112,7 +114,8 @@ def put_legend(ax: "Axes", entries: "list[Artist]", n_spare: int) -> None:
     fewer = entries[n_spare:]
     tried = [entries, fewer, fewer[-N_LAST_ENTRIES:]]
     tried = [listed for k, listed in enumerate(tried) if listed not in tried[:k]]
-    places = [_put_inside, _put_beside, _put_below]
+    beside = partial(_put_beside, free_of=cache(_size_beside))  # which lays out the figure
+    places: list[Callable[..., bool]] = [_put_inside, beside, _put_below]
     for listed, put in product(tried, places[1:] if _may_move(ax) else places):
         if put(ax, listed):
             return
@@ -154,28 +157,41 @@ def _put_inside(ax: "Axes", entries: "list[Artist]") -> bool:
     return False
 
 
-def _put_beside(ax: "Axes", entries: "list[Artist]") -> bool:
-    """Set a legend where the axes are slimmer than their room, and move them to its left edge."""
+def _size_beside(ax: "Axes") -> _Floats | None:
+    """Measure the room on the right of axes that stand at the left edge of theirs, if they may."""
     if ax.get_window_extent().width >= MAX_WIDTH_BESIDE * _room(ax).width:
-        return False
+        return None
     _take_away(ax)
     anchor = ax.get_anchor()
-    ax.set_anchor("W")
-    keep_in_slot(ax)
-    inside = ax.get_window_extent()
-    # What is written is a little wider in the sizes that a layout finds last.
-    free = 0.95 * (_room(ax).x1 - inside.x1) - PAD_INCHES * ax.figure.dpi
+    with moved_back(ax):
+        ax.set_anchor("W")
+        keep_in_slot(ax)
+        inside = ax.get_window_extent()
+        # What is written is a little wider in the sizes that a layout finds last.
+        free = 0.95 * (_room(ax).x1 - inside.x1) - PAD_INCHES * ax.figure.dpi
+        ax.set_anchor(anchor)
+    return np.array([free, inside.height])
+
+
+def _put_beside(
+    ax: "Axes", entries: "list[Artist]", free_of: Callable[["Axes"], _Floats | None]
+) -> bool:
+    """Set a legend where the axes are slimmer than their room, and move them to its left edge."""
+    free = free_of(ax)
+    if free is None:
+        return False
     for size in LEGEND_SIZES:
         legend = ax.legend(
             handles=entries, loc="upper left", bbox_to_anchor=(1, 1), frameon=False,
             **_style(size),
         )  # fmt: skip
-        box = legend.get_window_extent()
-        if box.width <= free and box.height <= inside.height:
+        if (np.asarray(legend.get_window_extent().size) <= free).all():
+            ax.set_anchor("W")
+            legend.set_in_layout(False)
+            keep_in_slot(ax)
+            legend.set_in_layout(True)
             return True
     _take_away(ax)
-    ax.set_anchor(anchor)
-    keep_in_slot(ax)
     return False
 
 

@@ -1,5 +1,7 @@
 """Slots: the room of axes in a grid of them, as it is or as a layout of matplotlib's makes it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
@@ -32,15 +34,18 @@ def lay_out(ax: "Axes") -> None:
     ax.apply_aspect()
 
 
-def settle(ax: "Axes") -> None:
+def settle(ax: "Axes", *, is_laid_out: bool = False) -> None:
     """Lay out the figure until nothing of some axes reaches over its edges, or nothing changes.
 
     A layout makes the room of axes smaller by what reaches out of it. Axes of equal bandwidths do
-    not fill their room, and become smaller only when it is as slim as they are.
+    not fill their room, and become smaller only when it is as slim as they are. A layout measures
+    all axes of the figure twice: one that was laid out as it stands needs the first one no more.
     """
     page, before = ax.figure.bbox, None
     for _ in range(MAX_LAYOUTS):
-        lay_out(ax)
+        if not is_laid_out:
+            lay_out(ax)
+        is_laid_out = False
         everything: Any = ax.get_tightbbox()
         is_in = (everything.min >= page.min).all() and (everything.max <= page.max).all()
         room = ax.get_position(original=True).bounds
@@ -49,7 +54,21 @@ def settle(ax: "Axes") -> None:
         before = everything.bounds, room
 
 
-def keep_in_slot(ax: "Axes") -> None:
+@contextmanager
+def moved_back(ax: "Axes") -> Iterator[None]:
+    """Give all axes of a figure the places again that they had, without a layout."""
+    axes: list[Any] = ax.figure.canvas.figure.axes
+    rooms = [other.get_position(original=True).frozen() for other in axes]
+    places = [other.get_position().frozen() for other in axes]
+    are_in_layout = [other.get_in_layout() for other in axes]
+    yield
+    for other, room, place, is_in_layout in zip(axes, rooms, places, are_in_layout, strict=True):
+        other.set_position(room, which="original")
+        other.set_position(place, which="active")
+        other.set_in_layout(is_in_layout)
+
+
+def keep_in_slot(ax: "Axes", *, is_laid_out: bool = False) -> None:
     """Make axes smaller until what is written about them is in their slot of a grid.
 
     A slot has the gaps on the left of its axes and below, and the figure's edges where it is at
@@ -60,7 +79,7 @@ def keep_in_slot(ax: "Axes") -> None:
     figure: Any = ax.figure
     spec = ax.get_subplotspec()
     if figure.get_layout_engine() is not None:
-        settle(ax)
+        settle(ax, is_laid_out=is_laid_out)
         return
     if spec is None:
         return
