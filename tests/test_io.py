@@ -8,7 +8,9 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
@@ -537,6 +539,49 @@ def test_targets_are_checked_before_the_work(unprivileged):
     (unprivileged / "folder.npy").chmod(0o555)
     with pytest.raises(PermissionError, match="is not open for writing"):
         check_target(unprivileged / "folder.npy" / "t.npy")
+    (unprivileged / "old.npy").touch(0o444)
+    with pytest.raises(PermissionError, match=r"old.npy: it is not open for writing; choose"):
+        check_target(unprivileged / "old.npy")
+
+
+@pytest.mark.parametrize("is_made_anew", [False, True])
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_new_file_keeps_the_mode_of_the_old_one(mode, is_made_anew, tmp_path):
+    path = tmp_path / "t.npy"
+    path.touch()
+    path.chmod(mode)
+
+    def write(part):
+        if is_made_anew:
+            part.unlink()
+        part.write_text("new")
+
+    write_whole({path: write})
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", mode)
+    assert os.listdir(tmp_path) == ["t.npy"]
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / ("n" * 251 + ".npy")
+    write_whole({path: lambda part: part.write_text("new")})
+    assert path.read_text() == "new"
+
+
+def test_threads_that_write_one_file_leave_it_whole(tmp_path):
+    path, both = tmp_path / "t.npy", threading.Barrier(2, timeout=60)
+
+    def write(part, letter):
+        with part.open("w") as file:
+            both.wait()
+            file.write(letter)
+            file.flush()
+            both.wait()
+            file.write(letter)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda letter: write_whole({path: lambda p: write(p, letter)}), "ab"))
+    assert path.read_text() in ("aa", "bb")
+    assert os.listdir(tmp_path) == ["t.npy"]
 
 
 @pytest.mark.parametrize("form", FORMATS)

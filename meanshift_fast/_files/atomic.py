@@ -1,12 +1,15 @@
 """Atomic writing: all files of a call are complete under their names, or none is changed.
 
 What is written goes into a file beside the target, and takes its name when it is complete. A full
-disk, Ctrl-C or an error before that leaves an old file as it was, and no other file.
+disk, Ctrl-C or an error before that leaves an old file as it was, and no other file. Of calls at
+one time that write one file, one comes last, and its file is whole.
 """
 
 import os
+import secrets
+import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from meanshift_fast._jit.deferral import deferred_signals
@@ -28,21 +31,30 @@ def check_target(path: Path) -> None:
     by_effect = os.access in os.supports_effective_ids
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=by_effect):
         raise PermissionError(f"cannot write {path}: the folder {folder} is not open for writing")
+    if path.exists() and not os.access(path, os.W_OK, effective_ids=by_effect):
+        raise PermissionError(
+            f"cannot write {path}: it is not open for writing; choose another name"
+        )
 
 
 def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     """Write files, all of them or none.
 
     For each file, ``write(part)`` writes to another name in the same folder. A link stays a link:
-    its target is replaced. An OSError begins with "cannot write ..."; one that names another file,
-    such as an input that is read meanwhile and is gone, stays as it is.
+    its target is replaced. A new file keeps the mode of the old one. An OSError begins with
+    "cannot write ..."; one that names another file, such as an input that is read meanwhile and is
+    gone, stays as it is.
     """
     targets = {path: real_path(path) for path in writers}
-    parts = {path: to.with_name(f".{to.name}.{os.getpid()}.part") for path, to in targets.items()}
+    # A name of its own for each call, and short: the target's may be as long as a name can be.
+    parts = {path: to.with_name(f".{secrets.token_hex(8)}.part") for path, to in targets.items()}
     try:
         for path, write in writers.items():
             with _named_in_errors(path, parts[path]):
+                parts[path].touch(exist_ok=False)
+                _copy_mode(targets[path], parts[path])
                 write(parts[path])
+                _copy_mode(targets[path], parts[path])  # GDAL makes the file anew
         with deferred_signals():
             for path, target in targets.items():
                 with _named_in_errors(path, parts[path]):
@@ -50,6 +62,14 @@ def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
+
+
+def _copy_mode(target: Path, part: Path) -> None:
+    """Give a part the mode of the file that it is to replace, if there is one."""
+    with suppress(FileNotFoundError):
+        mode = stat.S_IMODE(target.stat().st_mode)
+        if mode != stat.S_IMODE(part.stat().st_mode):  # file systems without modes refuse any
+            part.chmod(mode)
 
 
 @contextmanager
