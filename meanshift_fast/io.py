@@ -24,7 +24,7 @@ from meanshift_fast._files.tables import (
     column_list,
     import_pyarrow,
 )
-from meanshift_fast._files.text import is_compressed
+from meanshift_fast._files.text import is_compressed, named_delimiter
 from meanshift_fast._input.messages import cut, quoted
 
 _SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -145,8 +145,8 @@ def open_table(
     format : str, default=None
         What the file is, as "csv", whatever its name ends in.
     delimiter : str, default=None
-        What separates the cells of a text; a space stands for any number of them. None: a comma,
-        in .tsv a tab.
+        What separates the cells of a text; a space stands for any number of them. None: what a
+        first line such as ``sep=;`` names, else a comma, in .tsv a tab.
     decimal : {".", ","}, default="."
         The decimal mark of a text.
     header : bool, default=True
@@ -174,6 +174,11 @@ def open_table(
         If it is not of its format, has no such columns, or an option is for another format.
     ImportError
         If the format needs pyarrow and it is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If points among the numbers of a text with semicolons or tabs may mark thousands.
 
     See Also
     --------
@@ -240,9 +245,12 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
     check_source(path)
     form = format_of(path, format)
     if form in TEXTS:
-        given = dialect.delimiter
-        dialect = dialect._replace(delimiter=given or TABLES[form].delimiter).checked()
-        return TABLES[form].open(path, dialect, bool(given))
+        named = named_delimiter(path, dialect.encoding)
+        given = dialect.delimiter or named
+        dialect = dialect._replace(
+            delimiter=given or TABLES[form].delimiter, has_sep_line=bool(named)
+        )
+        return TABLES[form].open(path, dialect.checked(), bool(given))
     if format is not None and form not in READABLE:
         known = ", ".join(suffix.removeprefix(".") for suffix in READABLE)
         raise ValueError(f"format must be one of {known}, got {quoted(format)}")

@@ -718,6 +718,24 @@ def test_a_text_of_another_dialect_is_read_as_its_options_say(folder, capsys):
     assert "--delimiter ';'" in error
 
 
+@pytest.mark.parametrize("stream", ["", "--stream"])
+@pytest.mark.usefixtures("small_parts")
+def test_a_table_as_excel_writes_it_with_a_line_for_the_delimiter(stream, folder, capsys):
+    names, *lines = (folder / "t.csv").read_text().replace(",", ";").replace(".", ",").splitlines()
+    (folder / "e.csv").write_bytes("\r\n".join(["sep=;", names, *lines, ""]).encode("utf-8-sig"))
+    run(f"cluster t.csv -o o.npy --bandwidth 1 {stream}", capsys)
+    run(f"cluster e.csv -o e.npy --decimal , --bandwidth 1 --model e.model {stream}", capsys)
+    np.testing.assert_array_equal(np.load("e.npy"), np.load("o.npy"))
+    run("predict e.model e.csv -o again.npy --decimal ,", capsys)
+    np.testing.assert_array_equal(np.load("again.npy"), np.load("o.npy"))
+
+
+def test_the_command_warns_of_points_that_may_mark_thousands(folder, capsys):
+    (folder / "d.csv").write_text("n;x\n3.968;1\n920;2\n12.001;3\n")
+    error = run("cluster d.csv -o o.npy --delimiter ; --bandwidth 1", capsys).err
+    assert "warning: d.csv: column 'n' has '3.968'" in error
+
+
 @pytest.mark.parametrize("form", [".csv", ".parquet", ".npy"])
 @pytest.mark.parametrize("stream", ["", "--stream"])
 @pytest.mark.usefixtures("small_parts")

@@ -861,6 +861,94 @@ def test_thousands_that_are_grouped_are_refused_and_never_misread(cell, decimal,
         table.read()
 
 
+EXCEL = '"Länge; cm"{0}Ort{0}Preis\n1{1}5{0}a{0}2\n-3{0}b{0}4e2\n'
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(
+    ("delimiter", "decimal"), [(";", "."), (",", "."), ("\t", "."), (";", ","), ("\t", ",")]
+)
+@pytest.mark.parametrize("form", [".csv", ".txt", ".tsv"])
+def test_a_first_line_that_names_the_delimiter_is_understood(
+    form, delimiter, decimal, encoding, end, tmp_path
+):
+    lines = f"sep={delimiter}\n" + EXCEL.format(delimiter, decimal)
+    path = tmp_path / f"t{form}"
+    path.write_bytes(lines.replace("\n", end).encode(encoding))
+    named = encoding.removesuffix("-sig")
+    table = open_table(path, decimal=decimal, encoding=named, keep=["Ort"])
+    assert table.choice.features == ["Länge; cm", "Preis"]
+    for _ in range(2):
+        read = table.read()
+        np.testing.assert_array_equal(read.X, ROWS)
+        assert read.kept["Ort"].to_pylist() == ["a", "b"]
+
+
+def test_below_a_line_that_names_the_delimiter_lines_are_counted_from_it(tmp_path):
+    path = text(tmp_path / "t.csv", "sep=;\nx;y\n1;2\n3;four\n")
+    with pytest.raises(ValueError, match="got 'four' at row 1, line 4"):
+        open_table(path).read()
+    path = text(tmp_path / "u.csv", "sep=;\n1,5;2\n-3;4e2\n")
+    table = open_table(path, header=False, decimal=",")
+    np.testing.assert_array_equal(table.read().X, ROWS)
+    with pytest.raises(ValueError, match="is empty; its first line must name the columns"):
+        open_table(text(tmp_path / "v.csv", "sep=;\n"))
+
+
+def test_a_delimiter_that_is_given_is_taken_and_the_line_that_names_one_is_not(tmp_path):
+    path = text(tmp_path / "t.csv", "SEP=;\nx|y\n1.5|2\n-3|4e2\n")
+    np.testing.assert_array_equal(open_table(path, delimiter="|").read().X, ROWS)
+    table = open_table(text(tmp_path / "u.csv", "sep=,x\n1.5,2\n-3,4e2\n"))
+    assert table.choice.features == ["sep=", "x"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "value", "beside"),
+    [
+        ("n;x\n3.968;1\n920;2\n", 3.968, "920"),
+        ("n;x\n0;1\n-12.345;2.5\n-7;3\n", -12.345, "-7"),
+        ("n\tx\n\t1\n20\t2\n3.968\t3\n", 3.968, "20"),
+        ("n;price;x\n3.968;1,5;1\n35.000;2;2\n", 3.968, "1,5"),
+    ],
+)
+def test_points_that_may_mark_thousands_are_warned_of_and_read_as_decimals(
+    lines, value, beside, tmp_path
+):
+    path = text(tmp_path / "t.txt", lines)
+    delimiter = "\t" if "\t" in lines else ";"
+    said = f"'n' has '{value}', .* there is '{beside}' too: .* write the numbers without them"
+    with pytest.warns(UserWarning, match=said) as caught:
+        table = open_table(path, delimiter=delimiter, columns=["n", "x"], drop_missing=True)
+    assert len(caught) == 1
+    assert value in table.read().X[:, 0]
+    open_table(path, delimiter=delimiter, columns=["x"])
+
+
+def test_points_between_several_groups_are_warned_of_and_are_errors(tmp_path):
+    path = text(tmp_path / "t.csv", "n\n1\n1.234.567\n")
+    with pytest.warns(UserWarning, match=r"'n' has '1\.234\.567'"):
+        table = open_table(path, delimiter=";")
+    with pytest.raises(ValueError, match="without marks of thousands"):
+        table.read()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "x;y\n13.405;52.520\n-2.125;1.000\n",  # "%.3f"
+        "x;y\n13.405;1\n2;0.125\n0.500;2\n",
+        "x;y\n13.405;1\n2;2\n7.5;3\n",
+        "x;y\n1013.405;1\n2;2\n",
+        "x;y\n2021;1\n2;2\n",
+        "x;y\n0;1\n13.405;2\n",
+        "x;y;note\n13.405;1;a, b\n2.125;2;c\n",
+    ],
+)
+def test_decimals_of_three_places_are_no_marks_of_thousands(lines, tmp_path):
+    open_table(text(tmp_path / "t.csv", lines), delimiter=";").read()
+
+
 def test_options_of_texts_are_refused_for_other_files(tmp_path):
     np.save(tmp_path / "t.npy", X)
     with pytest.raises(ValueError, match=r"are for text, got .*t\.npy; leave them out"):

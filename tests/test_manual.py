@@ -47,7 +47,6 @@ GIVEN = {
     },
     "docs/explanations/prominence.md": {"0.25", "4.5", "40 %"},
     "docs/explanations/streams.md": {"0.05", "0.998"},
-    "docs/guides/command_line.md": {"3.968"},
     "docs/guides/embeddings.md": {"0.3", "0.7"},
     "docs/guides/explorer.md": {"127.0.0.1"},
     "docs/guides/globe.md": {"6371.0088"},

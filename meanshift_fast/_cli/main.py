@@ -292,7 +292,8 @@ def _add_dialect(group: Any) -> None:
         "--delimiter",
         type=one_character,
         metavar="C",
-        help="what separates cells (default: a comma; in tsv, a tab)",
+        help="what separates cells (default: what a first line sep=; names, else a comma; in tsv, "
+        "a tab)",
     )
     group.add_argument(
         "--decimal", choices=[".", ","], default=".", help="the decimal mark (default: %(default)s)"

@@ -2,7 +2,7 @@
 
 import csv
 import io
-import re
+import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import IO, Any, NoReturn
 import numpy as np
 
 from meanshift_fast._files.arrow import batch_of
-from meanshift_fast._files.dialect import Dialect, are_column_numbers
+from meanshift_fast._files.dialect import DECIMAL_COMMA, Dialect, are_column_numbers
 from meanshift_fast._files.tables import DROP_MISSING, Batch, Choice, import_pyarrow
 from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, open_lines
 from meanshift_fast._input.messages import cut, number_text, quoted
@@ -21,7 +21,6 @@ _BLOCK_BYTES = 1 << 23
 # Rows that are searched for what a column holds: it may begin with empty cells.
 _MAX_HEAD_ROWS = 1000
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 class Csv:
@@ -57,6 +56,7 @@ class Csv:
         pairs = list(zip(self.names, dialect.contents_of(head, len(first)), strict=True))
         self.numeric = [name for name, other in pairs if not other]
         self.others = {name: other for name, other in pairs if other}
+        self._grouped = dialect.points_of_thousands(self.names, head)
 
     def _check_delimiter(self, first: list[str]) -> None:
         """Refuse a first line that another delimiter splits into as many cells or more."""
@@ -83,7 +83,16 @@ class Csv:
             )
 
     def check(self, choice: Choice) -> None:
-        """Do nothing: text has no types."""
+        """Warn of numbers whose points may mark thousands; text has no types."""
+        for name in choice.numbers:
+            if name in self._grouped:
+                value, beside = self._grouped[name]
+                warnings.warn(
+                    f"{self.path}: column {quoted(name)} has {quoted(value)}, which is read with a "
+                    f"decimal point, and there is {quoted(beside)} too: if points mark thousands, "
+                    "write the numbers without them",
+                    stacklevel=3,
+                )
 
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
         """Parse block by block; kept columns stay text, as they are."""
@@ -94,7 +103,10 @@ class Csv:
         names = None if self.dialect.header else self.names
         nulls = self.dialect.nulls if choice.drop_missing else [""]
         options = {
-            "read_options": arrow.csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=names),
+            "read_options": arrow.csv.ReadOptions(
+                block_size=_BLOCK_BYTES, column_names=names,
+                skip_rows=int(self.dialect.has_sep_line),
+            ),
             "parse_options": arrow.csv.ParseOptions(
                 newlines_in_values=True, delimiter=self.dialect.delimiter
             ),
@@ -146,7 +158,7 @@ class Csv:
         """What to do about a cell that is no finite number."""
         if cell in self.dialect.nulls or cell.strip().lstrip("+-").lower() in ("", "nan"):
             return f"; --na {cell!r} names it as missing" if drop_missing else DROP_MISSING
-        if _DECIMAL_COMMA.fullmatch(cell) and "," not in self.dialect[:2]:
+        if DECIMAL_COMMA.fullmatch(cell.strip()) and "," not in self.dialect[:2]:
             return "; --decimal , reads decimal commas"
         if self.dialect.is_grouped(cell.strip()):
             mark = "a decimal comma" if self.dialect.decimal == "," else "a decimal point"

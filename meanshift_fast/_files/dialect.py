@@ -16,6 +16,8 @@ _WITH_COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d*)?")
 _WITH_THOUSANDS = re.compile(
     r"[+-]?\d{1,3}(?:([,.'\u2019 \u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d*)?"
 )
+_WITH_POINTS = re.compile(r"[+-]?(0|[1-9]\d{0,2}(\.\d{3})*)")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 class Dialect(NamedTuple):
@@ -36,6 +38,8 @@ class Dialect(NamedTuple):
         A codec of Python.
     missing : tuple of str
         Texts, besides the usual ones, of cells without a value.
+    has_sep_line : bool
+        Whether a line before all others names the delimiter, ``sep=;``, as Excel reads it.
     """
 
     delimiter: str = ","
@@ -44,6 +48,7 @@ class Dialect(NamedTuple):
     comment: str = ""
     encoding: str = "utf-8"
     missing: tuple[str, ...] = ()
+    has_sep_line: bool = False
 
     @property
     def nulls(self) -> list[str]:
@@ -135,6 +140,39 @@ class Dialect(NamedTuple):
             if not undecided:
                 break
         return contents
+
+    def points_of_thousands(
+        self, names: Sequence[str], rows: Sequence[list[str]]
+    ) -> dict[str, tuple[str, str]]:
+        """Find columns whose decimal points may be marks of thousands: 3.968 beside 920.
+
+        Returns
+        -------
+        dict
+            Column -> its first value with a point, and what makes it suspect: a whole number of 1
+            to 999 in the column, or a decimal comma in another. Where all values have a point and
+            three decimals, as "%.3f" writes them, nothing does.
+        """
+        found: dict[str, tuple[str, str]] = {}
+        if self.decimal != "." or self.delimiter not in ";\t":
+            return found
+        columns = [_values(rows, column) for column in range(len(names))]
+        commas = (cell for cells in columns for cell in cells if DECIMAL_COMMA.fullmatch(cell))
+        comma = next(commas, "")
+        for name, cells in zip(names, columns, strict=True):
+            if not all(map(_WITH_POINTS.fullmatch, cells)):
+                continue
+            value = next((cell for cell in cells if "." in cell), "")
+            beside = next((cell for cell in cells if "." not in cell and cell != "0"), comma)
+            if value and beside:
+                found[name] = value, beside
+        return found
+
+
+def _values(rows: Sequence[list[str]], column: int) -> list[str]:
+    """The cells of a column that are not missing."""
+    cells = (row[column].strip() for row in rows if column < len(row))
+    return [cell for cell in cells if cell.lower() not in _MISSING]
 
 
 def are_column_numbers(names: Sequence[str]) -> bool:

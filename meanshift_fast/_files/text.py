@@ -18,6 +18,8 @@ from meanshift_fast._files.tables import import_pyarrow
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}  # pyarrow's names, by suffix
 _RUN_OF_SPACES = re.compile(r'("(?:[^"]|"")*"?)| +(?=\r?\n?$)|^ +|  +')
+_SEP_LINE = re.compile(r"\ufeff?sep=([^\w\s\"]|[ \t])\r?\n?", re.IGNORECASE)
+_MAX_SEP_LINE = 16  # characters, more than such a line has
 MAX_RELEASE_SECONDS = 5.0  # until pyarrow's threads have let go of a file
 COMPRESSION_RATIO = 4  # of text, for the guess of a number of rows
 
@@ -42,11 +44,15 @@ def open_lines(path: Path, dialect: Dialect) -> Iterator[str]:
     """Yield the lines of a text, ready to be split into cells.
 
     Comments become empty lines, which keeps the count; a line within a quoted cell is no comment.
+    So does a line that names the delimiter.
     Between cells that spaces separate there is one space, and none at the ends of a line.
     """
     encoding = "utf-8-sig" if dialect.is_plain else dialect.encoding
     is_quoted = False
     with open_bytes(path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+        if dialect.has_sep_line:
+            text.readline()
+            yield "\n"
         for line in text:
             if not is_quoted and dialect.comment and line.startswith(dialect.comment):
                 yield "\n"
@@ -56,6 +62,16 @@ def open_lines(path: Path, dialect: Dialect) -> Iterator[str]:
             if is_quoted or '"' in line:
                 is_quoted = _ends_quoted(line, dialect.delimiter, is_quoted)
             yield line
+
+
+def named_delimiter(path: Path, encoding: str) -> str:
+    """The delimiter that a text's first line names, as ``sep=;``; empty where it names none."""
+    try:
+        with open_bytes(path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+            found = _SEP_LINE.fullmatch(text.readline(_MAX_SEP_LINE))
+    except (OSError, LookupError, UnicodeError):
+        return ""  # the reading of the rows says what is wrong
+    return found[1] if found else ""
 
 
 def _one_space(run: re.Match[str]) -> str:
