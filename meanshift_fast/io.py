@@ -7,6 +7,7 @@ open_table(path) -> Table -- read() ----> one Batch, all rows
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -110,17 +111,17 @@ class Table:
 def open_table(
     path: str | Path,
     *,
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     weight_column: str | None = None,
-    keep: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    keep: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     format: str | None = None,
     delimiter: str | None = None,
     decimal: str = ".",
     header: bool = True,
     comment: str | None = None,
     encoding: str = "utf-8",
-    na: Sequence[str] = (),
+    na: str | Sequence[str] = (),
     drop_missing: bool = False,
 ) -> Table:
     """Look into a file and choose its columns.
@@ -133,14 +134,14 @@ def open_table(
         A file that ends in .npy, .npz (of one array), .csv, .tsv, .txt, .parquet, .feather or
         .arrow, texts also with .gz, .bz2 or .zst after it; or a folder of parquet files, which are
         one table in the order of their names, numbers in them counted as numbers.
-    columns : sequence of str, default=None
+    columns : str or sequence of str, default=None
         The features, by name, or by number from 0 in an npy file. None: all columns of numbers
         but the weights and those to keep.
     weight_column : str, default=None
         The column that holds the rows' weights.
-    keep : sequence of str, default=()
+    keep : str or sequence of str, default=()
         Columns to hand through unread.
-    exclude : sequence of str, default=()
+    exclude : str or sequence of str, default=()
         Columns that are none of the features.
     format : str, default=None
         What the file is, as "csv", whatever its name ends in.
@@ -155,7 +156,7 @@ def open_table(
         Lines of a text that begin with this character are skipped, but not within a quoted cell.
     encoding : str, default="utf-8"
         The encoding of a text.
-    na : sequence of str, default=()
+    na : str or sequence of str, default=()
         Words of a text that mean missing, besides empty cells, NA, null and the like.
     drop_missing : bool, default=False
         Whether rows with missing values, which a NaN is too, are dropped. If not, they are errors.
@@ -199,11 +200,14 @@ def open_table(
     ...     open_table(f"{folder}/points.npy", columns=["1"]).read().X.tolist()
     [[2.0], [4.0]]
     """
+    columns = None if columns is None else _texts(columns)
+    keep, exclude, na = _texts(keep), _texts(exclude), _texts(na)
+    weight_column = None if weight_column is None else str(weight_column)
     options = _given(locals())
     path = path if isinstance(path, Path) else Path(path)
     dialect = Dialect(delimiter or "", decimal, header, comment or "", encoding, tuple(na))
     file = _opened(path, format, dialect)
-    choice, left_out = _chosen(path, file, columns, weight_column, list(keep), exclude)
+    choice, left_out = _chosen(path, file, columns, weight_column, keep, exclude)
     choice = choice._replace(drop_missing=drop_missing)
     check_names(path, [*choice.all, *exclude], file.names)
     if len(set(choice.features)) < len(choice.features):
@@ -215,6 +219,11 @@ def open_table(
         )
     file.check(choice)
     return Table(path, choice, file.n_rows, file.has_names, left_out, options, file)
+
+
+def _texts(given: Any) -> list[str]:
+    """Names or words as texts; one alone is a list of one, and a number is its digits."""
+    return [str(given)] if isinstance(given, str | Real) else [str(item) for item in given]
 
 
 def _given(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -271,10 +280,10 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
 def _chosen(
     path: Path,
     file: File,
-    columns: Sequence[str] | None,
+    columns: list[str] | None,
     weight: str | None,
     keep: list[str],
-    exclude: Sequence[str],
+    exclude: list[str],
 ) -> tuple[Choice, dict[str, str]]:
     """Choose the features where none are named, and list the columns left out for it."""
     if columns is not None:

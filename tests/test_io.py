@@ -991,6 +991,28 @@ def test_rows_with_missing_values_are_dropped_and_their_places_known(form, tmp_p
         open_table(tmp_path / "w.feather", **options).read()
 
 
+@pytest.mark.parametrize("na", ["-999", ["-999"], -999, [-999], np.array(["-999"])])
+def test_a_word_for_missing_may_stand_alone_or_be_a_number(na, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x\n9\n-999\n-\n3\n")
+    read = open_table(path, na=na, drop_missing=True).read()
+    assert read.X.tolist() == [[9.0], [3.0]]
+    assert read.missing.tolist() == [False, True, True, False]
+
+
+def test_a_name_of_a_column_may_stand_alone_or_be_a_number(tmp_path):
+    named_table = save(tmp_path / "t.csv", {"ab": [1.0], "a": [2.0], "b": [3.0]})
+    assert open_table(named_table, columns="ab").read().X.tolist() == [[1.0]]
+    assert open_table(named_table, exclude="ab").read().X.tolist() == [[2.0, 3.0]]
+    assert open_table(named_table, keep="ab").read().kept.column_names == ["ab"]
+    assert open_table(named_table, columns="ab").options == {"columns": ["ab"]}
+    numbered = save(tmp_path / "t.npy", {"ab": [1.0], "a": [2.0], "b": [3.0]})
+    assert open_table(numbered, columns=[2, np.int64(0)]).read().X.tolist() == [[3.0, 1.0]]
+    assert open_table(numbered, exclude=1).read().X.tolist() == [[1.0, 3.0]]
+    weighted = open_table(numbered, columns=[0], weight_column=2).read()
+    assert (weighted.X.tolist(), weighted.weights.tolist()) == ([[1.0]], [3.0])
+
+
 def test_a_lone_quote_beside_a_missing_value_is_read(tmp_path):
     path = text(tmp_path / "t.csv", 'x,name\n1,5" nail\nNA,b\n3,c\n')
     assert open_table(path, columns=["x"], drop_missing=True).read().X.tolist() == [[1.0], [3.0]]
