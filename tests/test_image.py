@@ -100,7 +100,7 @@ def test_the_filter_in_float32_decides_nothing_that_float64_would_not(image, ban
     np.testing.assert_allclose(filtered, ends[..., 2:], rtol=1e-12, atol=1e-9 * band)
 
 
-@pytest.mark.parametrize("radius", [1e-3, 0.5, 2e4])
+@pytest.mark.parametrize("radius", [1e-3, 0.05, 0.5, 250.0, 251.0, 2e4])
 @pytest.mark.parametrize("window", ["product", "joint"])
 def test_bytes_are_filtered_with_any_range_radius(window, radius):
     image, mask = steps_and_noise((9, 17), 3, np.uint8), hole_in((9, 17))
@@ -109,6 +109,40 @@ def test_bytes_are_filtered_with_any_range_radius(window, radius):
     ends = naive_image.endpoints(image, 3.0, radius, **how)
     filtered = mean_shift_filter(image, 3.0, radius, convert2lab=False, **how)
     np.testing.assert_allclose(filtered, ends[..., 2:], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("window", ["product", "joint"])
+def test_bytes_on_the_sphere_of_a_window_fall_on_the_side_that_the_twin_says(window):
+    # A quarter of the range: a grey as bright as black, and beside pixels that do not count, whose
+    # values are those of black. Of 255 and 0 nothing lies between: distances of 255 sqrt(3).
+    image = np.random.default_rng(5).choice([0, 1, 16, 17, 255], size=(13, 21, 3)).astype(np.uint8)
+    mask = np.random.default_rng(6).random((13, 21)) > 0.2
+    for radius in (1.0, np.sqrt(2.0), 16.0, 16.0 * np.sqrt(3.0), np.nextafter(16.0, 0.0), 249.9):
+        how = {"window": window, "mask": mask, "max_iter": 1}
+        ends = naive_image.endpoints(image, 2.5, radius, **how)
+        filtered = mean_shift_filter(image, 2.5, radius, convert2lab=False, **how)
+        np.testing.assert_allclose(filtered[mask], ends[..., 2:][mask], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_the_sums_of_bytes_hold_the_widest_windows(value):
+    image = np.full((150, 170, 3), value, dtype=np.uint8)
+    image[::7, ::5, 1] ^= 1  # blocks are cut nowhere but at the disk, or all are
+    for radius in (0.5, 3.0):
+        how = {"convert2lab": False, "max_iter": 1}
+        bytes_ = mean_shift_filter(image, 70, radius, **how)
+        floats = mean_shift_filter(image.astype(float), 70, radius, **how)
+        np.testing.assert_array_equal(bytes_, floats)
+
+
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize("base", [0.0, 1e10])
+def test_radii_without_bounds_mean_all_and_nothing(window, base):
+    image = np.arange(12.0).reshape(3, 4) + base
+    how = {"channel_axis": None, "window": window, "max_iter": 4}
+    everything = mean_shift_filter(image, 1e200, 1e200, **how)
+    np.testing.assert_allclose(everything, base + 5.5, rtol=1e-15)
+    np.testing.assert_array_equal(mean_shift_filter(image, 2, 1e-300, **how), image)
 
 
 def test_bytes_and_the_same_values_in_float64_are_filtered_alike():
@@ -461,6 +495,8 @@ def test_at_most_80_bytes_a_pixel_beside_the_image(function, how, most):
     rows, columns = np.mgrid[:1500, :1500]
     image = np.stack([rows // 100, columns // 100, rows * columns // 90_000], axis=-1)
     image = (10 * image % 255).astype(np.uint8)
+    few = how | ({"mask": how["mask"][:40, :40]} if "mask" in how else {})
+    function(image[:40, :40], 2.5, 4, n_jobs=1, **few)  # what the compiler needs is not counted
     tracemalloc.start()
     try:
         function(image, 2.5, 4, n_jobs=1, **how)

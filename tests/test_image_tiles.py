@@ -1,6 +1,6 @@
 """Images of Dask: equal to the last bit to the image in one piece, however it is cut."""
 
-from functools import cache
+from functools import cache, partial
 
 import dask
 import dask.array as da
@@ -184,6 +184,14 @@ def test_a_pixel_that_is_not_finite_is_named_by_its_place_in_the_image():
     lazy = mean_shift_filter(da.from_array(image, chunks=8), 2, 2, channel_axis=None)
     with pytest.raises(ValueError, match=r"nan at pixel \(15, 25\)"):
         lazy.compute()
+
+
+def test_chunks_that_are_empty_are_left_out():
+    image = np.random.default_rng(0).integers(0, 9, (6, 5))
+    lazy = da.from_array(image, chunks=((3, 0, 3), 5))
+    for run in (mean_shift_filter, partial(mean_shift_segment, min_prominence=0.1)):
+        found = run(lazy, 2, 3, channel_axis=None).compute()
+        np.testing.assert_array_equal(found, run(image, 2, 3, channel_axis=None))
 
 
 def test_chunks_of_unknown_sizes_are_an_error_that_says_so():

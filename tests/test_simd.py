@@ -29,6 +29,18 @@ from meanshift_fast._jit.simd import (
     total,
     where,
 )
+from meanshift_fast._jit.simd_pairs import (
+    add_where,
+    firsts,
+    larger_halves,
+    load_pairs,
+    minus,
+    pair_of,
+    raised,
+    seconds,
+    smaller_halves,
+    sum_of_squares,
+)
 
 pytestmark = pytest.mark.jitless
 
@@ -144,6 +156,47 @@ def test_integers_and_singles_are_loaded_as_vectors():
     assert run(*arrays, compiled) == expected
     np.testing.assert_array_equal(compiled, plain)
     assert expected[2:] == (True, False, True, False)
+
+
+def pair_results(pointers, out):
+    pixels, bounds, singles = pointers
+    one, two = load_pairs(pixels, 1), load_pairs(bounds, 2)
+    position = pair_of(singles[3], singles[3] + 77.0)
+    away = minus(raised(one, 7), position)
+    distances_sq = sum_of_squares(away, minus(two, position))
+    added = add_where(distances_sq <= 9e8, one, load_pairs(pixels, 4))
+    for i, pairs in enumerate(
+        (one, two, away, added, larger_halves(away, two), smaller_halves(away, two))
+    ):
+        store(out, 2 * i, firsts(pairs))
+        store(out, 2 * i + 1, seconds(pairs))
+    return total(distances_sq), bits(distances_sq <= 9e8)
+
+
+def test_pairs_of_small_integers_are_computed_half_by_half():
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, 64).astype(np.uint8)
+    bounds = rng.integers(0, 32_640, 64).astype(np.int16)
+    arrays = pixels, bounds, np.array([0.0, 0.0, 0.0, 9_000.0])
+    plain, compiled = np.empty((12, simd.LANES)), np.empty((12, simd.LANES))
+    expected = pair_results(arrays, plain)
+
+    @numba.njit
+    def run(pixels, bounds, singles, out):
+        return pair_results_step((flat(pixels), flat(bounds), singles), flat(out))
+
+    pair_results_step = numba.njit(pair_results)
+    assert run(*arrays, compiled) == expected
+    np.testing.assert_array_equal(compiled, plain)
+    halves = pixels[2:34].reshape(16, 2).astype(int) * 128 - [9_000, 9_077]
+    others = bounds[4:36].reshape(16, 2) - [9_000, 9_077]
+    distances_sq = (halves**2).sum(axis=1) + (others**2).sum(axis=1)
+    assert expected[0] == pytest.approx(distances_sq.sum(), rel=1e-6)
+    np.testing.assert_array_equal(plain[4:6], halves.T % (1 << 16))
+    larger = np.maximum(halves, bounds[4:36].reshape(16, 2))
+    np.testing.assert_array_equal(plain[8:10], larger.T % (1 << 16))
+    sums, added = pixels[2:34].reshape(16, 2).T.astype(int), pixels[8:40].reshape(16, 2).T
+    np.testing.assert_array_equal(plain[6:8], np.where(distances_sq <= 9e8, sums + added, sums))
 
 
 def test_an_accumulator_keeps_vectors():

@@ -366,7 +366,7 @@ def follow(
     -----
     Bit-equal for every number of threads, and for every part of the image that is in memory.
     """
-    n_bands = lattice.blocks.shape[3]
+    n_bands = lattice.n_bands
     n_in_window = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0))
     memo = _memo_for(available_threads(), n_bands, n_in_window, max_iter)
     is_gone = np.zeros(0 if lattice.is_whole else len(endpoints), dtype=np.bool_)

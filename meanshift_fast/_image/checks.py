@@ -11,6 +11,7 @@ from meanshift_fast._image.lattice import Window
 from meanshift_fast._input.messages import counted, quoted
 
 MAX_PIXELS = (1 << 32) - 1  # pixels that uint32 can number
+MIN_RADIUS, MAX_RADIUS = 1e-150, 1e150  # in the unit of pixels or bands
 
 
 class Picture(NamedTuple):
@@ -138,7 +139,11 @@ def checked_window(
         )
     every = np.ones(3)
     every[3 - n_space :] = given
-    return Window(float(spatial_radius), float(range_radius), every, window == "joint")
+    # Radii beyond these say no more of float64 values, and their squares overflow.
+    space, band = (
+        min(max(float(radius), MIN_RADIUS), MAX_RADIUS) for radius in (spatial_radius, range_radius)
+    )
+    return Window(space, band, every, window == "joint")
 
 
 def check_mask_layout(mask: Any, shape: tuple[int, ...]) -> None:

@@ -9,13 +9,6 @@
 Blocks are listed for many rows before one loop tests them and another one adds them: few branches
 that nothing predicts, and the sums of three bands stay in registers. With a test and a sum block
 after block, each row on its own, a joint window (8, 16) took 1.2 times as long.
-
-Of an image of three bytes a pixel open blocks stay with their groups, and are tested and added at
-once: such sums are exact in float32 and in any order. int16 for float64 and float32 is a sixth of
-what a wide window reads. Processor time of a window's mean on the photograph, by turns on a busy
-machine, before and after: (16, 32) 1.4 and 1.05 us, (32, 32) 4.3 and 3.1 us. Of the latter's 274
-blocks 52 lie beyond the disk, 20 are outside in range, 73 inside, and 128 are cut, 117 of them
-in truth: wider blocks, tried by counting, leave as many to test.
 """
 
 from typing import Any, NamedTuple
@@ -23,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._image.byte_pairs import band_of, beyond
 from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import (
     LANES,
-    are_equal,
     bit_patterns,
     bits,
     full,
@@ -41,7 +34,6 @@ from meanshift_fast._jit.simd import (
     n_set,
     put,
     store,
-    total,
     where,
 )
 
@@ -56,7 +48,7 @@ GROUP_VALUES = 7  # of a group in the room: see `list_group`
 class Units(NamedTuple):
     """What distances are measured in, and the limits of the filter.
 
-    In float32 both radii are 1, or the range radius where pixels are bytes.
+    In float32 both radii are 1, or the range radius in 64ths where pixels are bytes.
 
     Attributes
     ----------
@@ -66,8 +58,12 @@ class Units(NamedTuple):
         The distances of neighbouring rows and columns.
     reach_sq : float
         The squared spatial radius, or a little more.
+    per_distance : float
+        Columns that are a distance of 1 apart.
     surely, surely_not : float32
         Squared distances up to which a pixel is surely inside, and from which it surely is not.
+    position : tuple of two vectors of pairs, or ()
+        That of an image of bytes, in 64ths of one.
     """
 
     plane_sq: Any
@@ -75,8 +71,10 @@ class Units(NamedTuple):
     down: Any
     across: Any
     reach_sq: Any
+    per_distance: Any
     surely: Any
     surely_not: Any
+    position: Any
 
 
 @step
@@ -86,7 +84,7 @@ def center_at(n_bands):
 
 
 @step
-def _lists_at(n_bands):
+def lists_at(n_bands):
     """The index of the listed blocks in a thread's room; lanes and groups follow them."""
     return center_at(n_bands) + 2 * (3 + n_bands)
 
@@ -118,7 +116,15 @@ def larger(a, b):
 
 
 @inlined
-def _exactly_inside(pixels, at, corner, plane_sq, lengths, is_joint, n_bands, room, center):
+def _band_values(pixels, block, band, n_bands):
+    """A band of a block's pixels, in the window's unit."""
+    if holds_integers(pixels.blocks):
+        return band_of(pixels.blocks, block, band) / item(pixels.filter, 4)
+    return load_from(pixels.blocks, (block * n_bands + band) * LANES)
+
+
+@inlined
+def _exactly_inside(pixels, block, corner, plane_sq, lengths, is_joint, n_bands, room, center):
     """The lanes of a block that are inside, by the expression in float64."""
     down = ((load(room, 1) + corner[0]) - item(room, center + 1)) * item(lengths, 1)
     across = ((load(room, 0) + corner[1]) - item(room, center + 2)) * item(lengths, 2)
@@ -126,31 +132,34 @@ def _exactly_inside(pixels, at, corner, plane_sq, lengths, is_joint, n_bands, ro
     if not is_joint:
         distance_sq = where(distance_sq <= item(lengths, 3), full(0.0), full(np.inf))
     for band in range(n_bands):
-        away = load_from(pixels.blocks, at + LANES * band) / item(pixels.filter, 4)
-        away = away - item(room, center + 3 + band)
+        away = _band_values(pixels, block, band, n_bands) - item(room, center + 3 + band)
         distance_sq = distance_sq + away * away
+    if holds_integers(pixels.blocks):
+        distance_sq = distance_sq + beyond(pixels.blocks, block)
     return bits(distance_sq <= (1.0 if is_joint else item(lengths, 4)))
 
 
 @inlined
-def _narrow_distances_sq(narrow, at, offset, units, is_within, is_joint, n_bands, scaled):
-    """The squared distances of a block's pixels in float32, in units of the radii.
+def with_space(range_sq, offset, units, is_joint, scaled):
+    """The squared distances of a block's pixels, of those in range.
 
     Those in space and in range together for a joint window, else the larger of the two.
     """
+    down = (load_narrow(scaled, LANES) - offset[0]) * units.down
+    across = (load_narrow(scaled, 0) - offset[1]) * units.across
+    space_sq = fused(across, across, down * down + units.plane_sq)
+    return space_sq + range_sq if is_joint else larger(space_sq, range_sq)
+
+
+@inlined
+def _narrow_distances_sq(narrow, at, offset, units, is_within, is_joint, n_bands, scaled):
+    """The squared distances of a block's pixels in float32, in units of the radii."""
     away = load_narrow(narrow, at) - item(scaled, 4 * LANES)
     range_sq = away * away
     for band in range(1, n_bands):
         away = load_narrow(narrow, at + LANES * band) - item(scaled, 4 * LANES + band)
         range_sq = fused(away, away, range_sq)
-    if is_within:
-        return range_sq
-    down = (load_narrow(scaled, LANES) - offset[0]) * units.down
-    across = (load_narrow(scaled, 0) - offset[1]) * units.across
-    space_sq = fused(across, across, down * down + units.plane_sq)
-    if is_joint:
-        return space_sq + range_sq
-    return larger(space_sq, range_sq)
+    return range_sq if is_within else with_space(range_sq, offset, units, is_joint, scaled)
 
 
 @inlined
@@ -168,7 +177,7 @@ def _distances_sq(pixels, at, corner, units, is_within, is_joint, n_bands, rooms
 
 
 @inlined
-def _place_of_listed(pixels, i, lists, patterns):
+def place_of_listed(pixels, i, lists, patterns):
     """Of a listed block its number in memory, its first row and column, and if it is within."""
     code = item(patterns, lists + i)
     group, k = lists + 2 * MAX_LISTED + GROUP_VALUES * (code >> 4), code & 15
@@ -178,12 +187,12 @@ def _place_of_listed(pixels, i, lists, patterns):
 
 
 @inlined
-def _exact(pixels, listed, units, lengths, is_joint, n_bands, rooms):
+def exactly_inside(pixels, listed, units, lengths, is_joint, n_bands, rooms):
     """The lanes of a listed block that are inside, in float64."""
     block, y, x, _ = listed
     room, _, center = rooms
     return _exactly_inside(
-        pixels, block * n_bands * LANES, (float(y), float(x)), units.exact_plane_sq, lengths,
+        pixels, block, (float(y), float(x)), units.exact_plane_sq, lengths,
         is_joint, n_bands, room, center,
     )  # fmt: skip
 
@@ -207,10 +216,10 @@ def _test_listed(pixels, n_listed, units, lengths, is_joint, n_bands, rooms):
     block that is all inside is marked in its group.
     """
     room = rooms[0]
-    patterns, lists = bit_patterns(room), _lists_at(n_bands)
+    patterns, lists = bit_patterns(room), lists_at(n_bands)
     n, rows, columns, n_cut = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for i in range(n_listed):
-        listed = _place_of_listed(pixels, i, lists, patterns)
+        listed = place_of_listed(pixels, i, lists, patterns)
         block, y, x, is_within = listed
         corner = float(y), float(x)
         distances_sq = _distances_sq(
@@ -218,7 +227,7 @@ def _test_listed(pixels, n_listed, units, lengths, is_joint, n_bands, rooms):
         )
         inside = bits(distances_sq <= units.surely)
         if inside != bits(distances_sq <= units.surely_not):
-            inside = _exact(pixels, listed, units, lengths, is_joint, n_bands, rooms)
+            inside = exactly_inside(pixels, listed, units, lengths, is_joint, n_bands, rooms)
         found = _count_inside(inside, y, x)
         n, rows, columns = n + found[0], rows + found[1], columns + found[2]
         code = item(patterns, lists + i)
@@ -235,7 +244,7 @@ def _test_listed(pixels, n_listed, units, lengths, is_joint, n_bands, rooms):
 @inlined
 def _add_cut(pixels, n_cut, n_bands, room):
     """Add the bands of the lanes that are inside, of blocks that are cut."""
-    patterns, lists = bit_patterns(room), _lists_at(n_bands)
+    patterns, lists = bit_patterns(room), lists_at(n_bands)
     if n_bands == 3:
         first, second, third, zero = load(room, 2), load(room, 3), load(room, 4), full(0.0)
         for i in range(n_cut):
@@ -260,7 +269,7 @@ def _add_cut(pixels, n_cut, n_bands, room):
 @inlined
 def _add_whole(pixels, n_groups, n_bands, room):
     """Add the sums of the blocks that are inside, of all groups."""
-    patterns, groups = bit_patterns(room), _lists_at(n_bands) + 2 * MAX_LISTED
+    patterns, groups = bit_patterns(room), lists_at(n_bands) + 2 * MAX_LISTED
     for _ in range(n_groups):
         at, whole = item(patterns, groups), item(patterns, groups + 1)
         groups += GROUP_VALUES
@@ -271,79 +280,10 @@ def _add_whole(pixels, n_groups, n_bands, room):
                 store(room, 2 + n_bands + band, load(room, 2 + n_bands + band) + values)
 
 
-@inlined
-def _sum_integers(pixels, n_groups, units, lengths, is_joint, n_bands, rooms):
-    """Test the blocks of an image of three bytes a pixel that are open, and add all that is inside.
-
-    Integers are summed exactly in any order, and float32 holds those of some groups: pixels are
-    tested and added at once. A block that the filter does not decide is listed, and added last.
-    """
-    (room, scaled, _), patterns, lists = rooms, bit_patterns(rooms[0]), _lists_at(n_bands)
-    n, rows, columns, n_unsure = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    zero = load_narrow(scaled, 3 * LANES)
-    first, second, third, counts, one = zero, zero, zero, zero, zero + 1.0
-    values, stride = pixels.narrow, pixels.n_across * n_bands * LANES
-    for number in range(n_groups):
-        group = lists + 2 * MAX_LISTED + GROUP_VALUES * number
-        at, whole = item(patterns, group), item(patterns, group + 1)
-        start, still_open = item(patterns, group + 2), item(patterns, group + 6)
-        y, x = item(patterns, group + 3), item(patterns, group + 4)
-        within = item(patterns, group + 5)
-        if whole != 0:
-            inside = mask_of(whole)
-            first = first + where(inside, load_narrow(pixels.sums, at), zero)
-            second = second + where(inside, load_narrow(pixels.sums, at + pixels.stride), zero)
-            third = third + where(inside, load_narrow(pixels.sums, at + 2 * pixels.stride), zero)
-        n_here, n_below, n_right = np.int64(0), np.int64(0), np.int64(0)
-        start *= n_bands * LANES
-        while still_open != 0:
-            k = lowest(still_open)
-            still_open &= still_open - 1
-            down, across = k & 1, k >> 1
-            at = start + across * (n_bands * LANES) + down * stride
-            corner = float(y + 4 * down), float(x + 4 * across)
-            distances_sq = _distances_sq(
-                pixels, at, corner, units, (within >> k) & 1 != 0, is_joint, n_bands, rooms
-            )
-            surely = distances_sq <= units.surely
-            if not are_equal(surely, distances_sq <= units.surely_not):
-                put(patterns, lists + n_unsure, LANES * number + k)
-                n_unsure += 1
-                continue
-            found = n_set(bits(surely))
-            n_here += found
-            n_below += found * down
-            n_right += found * across
-            counts = counts + where(surely, one, zero)
-            first = first + where(surely, load_narrow(values, at), zero)
-            second = second + where(surely, load_narrow(values, at + LANES), zero)
-            third = third + where(surely, load_narrow(values, at + 2 * LANES), zero)
-        n, rows, columns = (
-            n + n_here, rows + n_here * y + 4 * n_below, columns + n_here * x + 4 * n_right
-        )  # fmt: skip
-    for i in range(n_unsure):
-        listed = _place_of_listed(pixels, i, lists, patterns)
-        found = _exact(pixels, listed, units, lengths, is_joint, n_bands, rooms)
-        at, inside, n_here = listed[0] * n_bands * LANES, mask_of(found), n_set(found)
-        n, rows, columns = n + n_here, rows + n_here * listed[1], columns + n_here * listed[2]
-        counts = counts + where(inside, one, zero)
-        first = first + where(inside, load_narrow(values, at), zero)
-        second = second + where(inside, load_narrow(values, at + LANES), zero)
-        third = third + where(inside, load_narrow(values, at + 2 * LANES), zero)
-    put(room, 2 * LANES, item(room, 2 * LANES) + total(first))
-    put(room, 3 * LANES, item(room, 3 * LANES) + total(second))
-    put(room, 4 * LANES, item(room, 4 * LANES) + total(third))
-    rows += np.int64(total(counts * load_narrow(scaled, LANES)))
-    columns += np.int64(total(counts * load_narrow(scaled, 0)))
-    return n, rows, columns
-
-
 @step
 def sum_listed(pixels, n_listed, n_groups, units, lengths, is_joint, rooms):
     """Sum what is listed; pixels inside of blocks that are cut, and sums of rows and columns."""
     n_bands, room = pixels.n_bands, rooms[0]
-    if holds_integers(pixels.blocks) and n_bands == 3:
-        return _sum_integers(pixels, n_groups, units, lengths, is_joint, np.int64(3), rooms)
     if n_bands == 3:  # loops over so many bands are unrolled
         three = np.int64(3)
         found = _test_listed(pixels, n_listed, units, lengths, is_joint, three, rooms)
@@ -359,7 +299,7 @@ def sum_listed(pixels, n_listed, n_groups, units, lengths, is_joint, rooms):
 @inlined
 def list_group(pixels, open_blocks, group, n_listed, n_groups, n_bands, room):
     """List the blocks of a group of sixteen that are cut; how many are listed."""
-    patterns, lists = bit_patterns(room), _lists_at(n_bands)
+    patterns, lists = bit_patterns(room), lists_at(n_bands)
     at = lists + 2 * MAX_LISTED + GROUP_VALUES * n_groups
     sums, whole, block, y, x, within = group
     put(patterns, at, sums)
@@ -369,7 +309,7 @@ def list_group(pixels, open_blocks, group, n_listed, n_groups, n_bands, room):
     put(patterns, at + 4, x)
     put(patterns, at + 5, within)
     put(patterns, at + 6, open_blocks)
-    if holds_integers(pixels.blocks) and n_bands == 3:
+    if holds_integers(pixels.blocks):
         return n_listed
     while open_blocks != 0:
         put(patterns, lists + n_listed, LANES * n_groups + lowest(open_blocks))

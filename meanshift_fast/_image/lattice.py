@@ -1,19 +1,22 @@
 """The lattice: the pixels of an image, or of a part of it, as the kernels read them.
 
     image (plane, row, column, band)  -->  blocks of 4 x 4 pixels, band after band
-                                           boxes: the blocks' weights, sums, least and largest
+                                           boxes: the blocks' sums, least and largest
 
 Everything has three axes in space; a picture is one plane. Positions are counted in pixels of the
 whole image, and blocks begin at multiples of their sides, so that a part of the image gives the
-same sums to the last bit. Pixels that are masked, or beyond the image, are infinite.
+same sums to the last bit. Pixels that are masked, or beyond the image, are infinite. Images of
+bytes have a layout of their own, pairs of `byte_pairs.py`.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._image import byte_pairs
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast._jit.simd import LANES
 
@@ -21,10 +24,6 @@ SIDE = 4  # pixels; the sixteen pixels of a block are the lanes of a vector
 PAIR_SIDE = 2 * SIDE  # of two rows of blocks, which are read together
 BLOCK_PIXELS = 1 << 16  # pixels that are converted at once
 MAX_SINGLE = float(np.finfo(np.float32).max)
-# In place of bytes that do not count: no window of such a range radius reaches it. The squares of
-# these radii are far from the limits of float32.
-NOTHING = np.int16(32767)
-MIN_BYTE_RADIUS, MAX_BYTE_RADIUS = 1e-2, 1e4
 FILTER_VALUES = 5  # before the middles
 FARTHEST = 1e15  # range radii from the middle: float32 can add squares of thousands of bands
 
@@ -68,32 +67,38 @@ class Lattice(NamedTuple):
 
     Attributes
     ----------
-    blocks : read-only float64 or int16 array of shape (n_planes, n_down, n_across, n_bands, 16)
+    blocks : read-only float64 array of shape (n_planes, n_down, n_across, n_bands, 16)
         The bands, in range radii for a joint window; infinite where nothing counts. Of an image of
-        bytes the bands as they are, in int16; NOTHING where nothing counts.
-    narrow : read-only float32 or int16 array of the same shape
-        The same about their middles, in range radii; of an image of bytes the blocks.
+        bytes uint8 of shape (n_planes, n_down, n_across, 2, 32): pairs of bands as they are.
+    narrow : read-only float32 array of the same shape
+        The same about their middles, in range radii. Of an image of bytes the blocks.
     boxes : read-only float32 array of shape (2 * n_bands, n_planes, n_pairs, 2 * n_across + 16)
         Of each block the least and the largest of each narrow band; the largest is infinite where
         a pixel does not count. Two rows of blocks alternate: eight columns of a pair are read at
-        once, of which a window of radius 8 has five. Blocks of nothing end each pair.
-    sums : read-only float64 or float32 array of shape (n_bands, n_planes, n_pairs, as above)
-        Of each block, likewise; float32 of an image of bytes.
+        once, of which a window of radius 8 has five. Blocks of nothing end each pair. Of an image
+        of bytes int16 of shape (4, ..., twice as many): pairs of the least, then of the largest.
+    sums : read-only float64 array of shape (n_bands, n_planes, n_pairs, as above)
+        Of each block, likewise; of an image of bytes int16 of shape (2, ..., twice as many).
     filter : read-only float64 array of shape (FILTER_VALUES + n_bands,)
         Squared distances in float32 up to which a pixel is surely inside, and from which it is
-        surely outside, in units of the narrow bands; the range radius in those; what bands of the
-        window's unit are multiplied by to be narrow, and blocks divided by to be in that unit; the
-        narrow bands' middles, in the window's unit.
+        surely outside, in units of the narrow bands, of bytes 128ths; the range radius in those;
+        what bands of the window's unit are multiplied by to be narrow, and blocks divided by to be
+        in that unit; the narrow bands' middles, in the window's unit.
     frame : read-only int64 array of shape (9,)
         The first pixel in memory, the last one, and the shape of the image, along each axis.
     """
 
-    blocks: NDArray[np.float64]
-    narrow: NDArray[np.float32]
-    boxes: NDArray[np.float32]
-    sums: NDArray[np.float64]
+    blocks: NDArray[Any]
+    narrow: NDArray[Any]
+    boxes: NDArray[Any]
+    sums: NDArray[Any]
     filter: NDArray[np.float64]
     frame: NDArray[np.int64]
+
+    @property
+    def n_bands(self) -> int:
+        """The bands of a pixel."""
+        return len(self.filter) - FILTER_VALUES
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -139,114 +144,169 @@ def lattice_of(
     Lattice
     """
     n_planes, n_rows, n_columns, n_bands = bands.shape
+    is_bytes = convert is None and byte_pairs.holds(bands.dtype, n_bands, window.range_radius)
     n_down, n_across = -(-n_rows // SIDE), -(-n_columns // SIDE)
-    is_bytes = convert is None and bands.dtype.itemsize == 1
-    is_bytes = is_bytes and MIN_BYTE_RADIUS <= window.range_radius <= MAX_BYTE_RADIUS
-    dtype, nothing = (np.int16, NOTHING) if is_bytes else (np.float64, np.inf)
-    blocks = np.empty((n_planes, n_down, n_across, n_bands, LANES), dtype)
+    held, dtype = (byte_pairs.VALUES, np.uint8) if is_bytes else (n_bands, np.float64)
+    blocks = np.empty((n_planes, n_down, n_across, held, LANES), dtype)
     n_at_once = max(BLOCK_PIXELS // n_columns // SIDE, 1)  # rows of blocks: they are copied
     for z in range(n_planes):
         for start in range(0, n_down, n_at_once):
             rows = slice(SIDE * start, SIDE * (start + n_at_once))
             part = bands[z, rows]
+            counts = np.ones(part.shape[:2], dtype=bool) if mask is None else mask[z, rows]
+            n_some = min(n_at_once, n_down - start)
+            some = blocks[z, start : start + n_some]
+            if is_bytes:
+                _fill(some, byte_pairs.values_of(np.moveaxis(part, 2, 0), counts), byte_pairs.EMPTY)
+                continue
             if convert is not None:
                 part = convert(part.reshape(-1, n_bands)).reshape(part.shape)
-            n_some = SIDE * min(n_at_once, n_down - start)
-            values = np.full((n_some, SIDE * n_across, n_bands), nothing)
-            values[: part.shape[0], :n_columns] = part
-            if window.is_joint and not is_bytes:
-                values /= window.range_radius
-            if mask is not None:
-                values[: part.shape[0], :n_columns][~mask[z, rows]] = nothing
-            some = values.reshape(-1, SIDE, n_across, SIDE, n_bands)
-            some = some.transpose(0, 2, 4, 1, 3).reshape(-1, n_across, n_bands, 16)
-            blocks[z, start : start + len(some)] = some
+            part = np.where(counts, np.moveaxis(part, 2, 0).astype(np.float64), np.inf)
+            if window.is_joint:
+                part /= window.range_radius
+            _fill(some, part, np.full(n_bands, np.inf))
     last = np.add(first, (n_planes, n_rows, n_columns)) - 1
     whole = bands.shape[:3] if image_shape is None else image_shape
     frame = np.concatenate([first, last, whole]).astype(np.int64)
-    narrow, boxes, sums, filter = _filter_of(blocks, window)
-    for array in (narrow, boxes, sums, filter):
+    if is_bytes:
+        boxes, sums = _boxes_of_bytes(blocks)
+        narrow = blocks = _side_by_side(blocks, 3)
+        filter = _limits_of_bytes(n_bands, window)
+    else:
+        narrow, boxes, sums, filter = _filter_of(blocks, window)
+    for array in (narrow, boxes, sums, filter, frame, blocks):
         array.flags.writeable = False
-    frame.flags.writeable = False
-    blocks.flags.writeable = False
     return Lattice(blocks, narrow, boxes, sums, filter, frame)
 
 
-def _filter_of(blocks: NDArray[Any], window: Window) -> tuple[NDArray[Any], ...]:
+def _fill(blocks: NDArray[Any], values: NDArray[Any], nothing: NDArray[Any]) -> None:
+    """Write rows of pixels, an array of shape (held, rows, columns), to rows of blocks."""
+    n_down, n_across, held, _ = blocks.shape
+    padded = np.empty((held, SIDE * n_down, SIDE * n_across), blocks.dtype)
+    padded[:] = nothing[:, None, None]
+    padded[:, : values.shape[1], : values.shape[2]] = values
+    blocks[:] = (
+        padded.reshape(held, n_down, SIDE, n_across, SIDE)
+        .transpose(1, 3, 0, 2, 4)
+        .reshape(blocks.shape)
+    )
+
+
+def _pairs_for(blocks: NDArray[Any], nothing: NDArray[Any]) -> NDArray[Any]:
+    """Room for values of blocks in pairs of rows, as `Lattice.boxes` has them; all are nothing."""
+    n_planes, n_down, n_across = blocks.shape[:3]
+    in_pairs = n_planes, -(-n_down // 2), n_across + LANES // 2, 2
+    pairs = np.empty((len(nothing), *in_pairs), nothing.dtype)
+    pairs[:] = nothing[:, None, None, None, None]
+    return pairs
+
+
+def _row_of(pairs: NDArray[Any], blocks: NDArray[Any], z: int, down: int) -> NDArray[Any]:
+    """The values of a row of blocks in pairs of rows, a view of shape (n_across, n)."""
+    return pairs[:, z, down // 2, : blocks.shape[2], down % 2].T
+
+
+def _boxes_of_bytes(blocks: NDArray[np.uint8]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The boxes and the sums of the blocks of an image of bytes."""
+    empty = byte_pairs.bounds_and_sums(np.tile(byte_pairs.EMPTY[:, None], LANES)[None])
+    boxes, sums = (_pairs_for(blocks, values[0]) for values in empty)
+    for z in range(len(blocks)):
+        for down in range(blocks.shape[1]):
+            found = byte_pairs.bounds_and_sums(blocks[z, down])
+            _row_of(boxes, blocks, z, down)[:], _row_of(sums, blocks, z, down)[:] = found
+    flat = (*boxes.shape[1:3], -1)
+    return (
+        _side_by_side(boxes.reshape(len(boxes), *flat), 0),
+        _side_by_side(sums.reshape(len(sums), *flat), 0),
+    )
+
+
+def _side_by_side(values: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Values in pairs of neighbours along an axis, which follow one another along the last one."""
+    n = values.shape[axis] // 2
+    shape = *values.shape[:axis], n, 2, *values.shape[axis + 1 :]
+    pairs = np.moveaxis(values.reshape(shape), axis + 1, -1)
+    return np.ascontiguousarray(pairs.reshape(*pairs.shape[:-2], -1))
+
+
+def _filter_of(blocks: NDArray[np.float64], window: Window) -> tuple[NDArray[Any], ...]:
     """The narrow bands, their boxes, the sums of the blocks, and the filter."""
-    n_planes, n_down, n_across, n_bands, _ = blocks.shape
-    flat_blocks, is_bytes = blocks.reshape(-1, n_bands, LANES), blocks.dtype == np.int16
+    n_planes, n_down, _, n_bands, _ = blocks.shape
+    flat_blocks = blocks.reshape(-1, n_bands, LANES)
     least, largest = np.full(n_bands, np.inf), np.full(n_bands, -np.inf)
     sums = np.empty((len(flat_blocks), n_bands))
     some = range(0, len(flat_blocks), BLOCK_PIXELS // LANES)
     for start in some:
         part = flat_blocks[start : start + some.step]
-        counts = _counting(part)
-        least = np.minimum(least, np.where(counts, part, np.inf).min(axis=(0, 2)))
+        counts = np.isfinite(part)
+        least = np.minimum(least, part.min(axis=(0, 2)))
         largest = np.maximum(largest, np.where(counts, part, -np.inf).max(axis=(0, 2)))
         sums[start : start + some.step] = _ordered_sum(np.where(counts, part, 0.0))
-    filter = _limits_of(least, largest, window, is_bytes=is_bytes)
+    filter = _limits_of(least, largest, window)
     scale, middles = filter[3], filter[FILTER_VALUES:]
-    narrow = blocks if is_bytes else np.empty(blocks.shape, dtype=np.float32)
-    in_pairs = n_planes, -(-n_down // 2), n_across + LANES // 2, 2
-    boxes = np.full((2 * n_bands, *in_pairs), np.inf, dtype=np.float32)
+    narrow = np.empty(blocks.shape, dtype=np.float32)
+    boxes = _pairs_for(blocks, np.full(2 * n_bands, np.inf, dtype=np.float32))
+    by_band = _pairs_for(blocks, np.zeros(n_bands))
+    of_rows = sums.reshape(blocks.shape[:4])
     for z in range(n_planes):
         for down in range(n_down):
-            part, counts = blocks[z, down], _counting(blocks[z, down])
-            if not is_bytes:
-                part = np.clip((part - middles[:, None]) * scale, -FARTHEST, FARTHEST)
+            part, counts = blocks[z, down], np.isfinite(blocks[z, down])
+            part = np.clip((part - middles[:, None]) * scale, -FARTHEST, FARTHEST)
             part = np.where(counts, part, np.inf).astype(np.float32)
-            if not is_bytes:
-                narrow[z, down] = part
-            row = boxes[:, z, down // 2, :n_across, down % 2]
-            row[:n_bands] = part.min(axis=2).T
-            row[n_bands:] = part.max(axis=2).T
-    by_band = np.zeros((n_bands, *in_pairs), dtype=np.float32 if is_bytes else np.float64)
-    for second in range(2):
-        rows = sums.reshape(blocks.shape[:4])[:, second::2]
-        by_band[:, :, : rows.shape[1], :n_across, second] = np.moveaxis(rows, 3, 0)
-    flat = (*in_pairs[:2], -1)
+            narrow[z, down] = part
+            row = _row_of(boxes, blocks, z, down)
+            row[:, :n_bands], row[:, n_bands:] = part.min(axis=2), part.max(axis=2)
+            _row_of(by_band, blocks, z, down)[:] = of_rows[z, down]
+    flat = (*boxes.shape[1:3], -1)
     return narrow, boxes.reshape(2 * n_bands, *flat), by_band.reshape(n_bands, *flat), filter
 
 
+def _rounding(n_bands: int, window: Window, most: float) -> float:
+    """What float32 adds to a squared distance of 1, at most, of bands up to ``most``.
+
+    Bands about their middles, at most ``most`` range radii away, and the position's are rounded to
+    float32 with errors of at most most 2^-24 each; e = most 2^-22 bounds a difference's error with
+    room to spare. A distance of 1 is then wrong by at most 2 e sqrt(n) + e^2 n, and by the rounding
+    of the sum. In space the same holds for offsets of a reach and a block.
+    """
+    step = float(np.max(window.steps)) / (1.0 if window.is_joint else window.spatial_radius)
+    error = (max(most, 1.0) + 1.0 + 8.0 * step) * 2.0**-22
+    n_axes = n_bands + 3.0
+    return 2.0 * error * math.sqrt(n_axes) + error * error * n_axes + (n_axes + 5.0) * 2.0**-22
+
+
 def _limits_of(
-    least: NDArray[np.float64], largest: NDArray[np.float64], window: Window, *, is_bytes: bool
+    least: NDArray[np.float64], largest: NDArray[np.float64], window: Window
 ) -> NDArray[np.float64]:
     """The values of `Lattice.filter`, from the least and the largest value of each band.
 
-    Bands about their middles, at most m range radii away, and the position's are rounded to
-    float32 with errors of at most m 2^-24 each; e = m 2^-22 bounds a difference's error with room
-    to spare. A distance of 1 is then wrong by at most 2 e sqrt(n) + e^2 n, and by the rounding of
-    the sum. In space the same holds for offsets of a reach and a block. A filter without digits
-    leaves out what is infinite, and nothing else. Bytes are not rounded, and are their own unit.
+    A filter without digits leaves out what is infinite, and nothing else.
     """
     n_bands, radius = len(least), window.range_radius
-    if is_bytes:
-        middles, most, unit = np.zeros(n_bands), 256.0 / radius, radius
-        scale = divisor = radius if window.is_joint else 1.0
-    else:
-        unit, divisor = 1.0, 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            middles = np.where(np.isfinite(least), 0.5 * least + 0.5 * largest, 0.0)
-            scale = 1.0 if window.is_joint else min(1.0 / radius, 1e300)
-            most = float(np.max((largest - middles) * scale, initial=0.0))
-    step = float(np.max(window.steps)) / (1.0 if window.is_joint else window.spatial_radius)
-    error = (max(most, 1.0) + 1.0 + 8.0 * step) * 2.0**-22
-    tolerance = (2.0 * error * np.sqrt(n_bands + 3.0) + error * error * (n_bands + 3.0)) + (
-        n_bands + 8.0
-    ) * 2.0**-22
-    limits = (-1.0, MAX_SINGLE)
-    if tolerance < 0.5:
-        limits = (1.0 - tolerance) * unit * unit, (1.0 + tolerance) * unit * unit
-    return np.array([*limits, unit, scale, divisor, *middles])
+    with np.errstate(over="ignore", invalid="ignore"):
+        middles = np.where(np.isfinite(least), 0.5 * least + 0.5 * largest, 0.0)
+        scale = 1.0 if window.is_joint else min(1.0 / radius, 1e300)
+        most = float(np.max((largest - middles) * scale, initial=0.0))
+    rounding = _rounding(n_bands, window, most)
+    limits = (1.0 - rounding, 1.0 + rounding) if rounding < 0.5 else (-1.0, MAX_SINGLE)
+    return np.array([*limits, 1.0, scale, 1.0, *middles])
 
 
-def _counting(blocks: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which pixels of blocks count."""
-    counts: NDArray[np.bool_] = (
-        blocks != NOTHING if blocks.dtype == np.int16 else np.isfinite(blocks)
+def _limits_of_bytes(n_bands: int, window: Window) -> NDArray[np.float64]:
+    """The values of `Lattice.filter` of an image of bytes.
+
+    A position that is rounded to 128ths moves by at most half of one in each band, and the distance
+    to it, in space and range together too, by no more than the length of that.
+    """
+    unit, divisor = byte_pairs.UNIT * window.range_radius, 1.0
+    if window.is_joint:
+        divisor = window.range_radius
+    moved, rounding = 0.51 * np.sqrt(n_bands), _rounding(n_bands, window, 1.0)
+    limits = (
+        (unit - moved) ** 2 * (1.0 - rounding) if unit > moved else -1.0,
+        (unit + moved) ** 2 * (1.0 + rounding),
     )
-    return counts
+    return np.array([*limits, unit, byte_pairs.UNIT * divisor, divisor, *np.zeros(n_bands)])
 
 
 def _ordered_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:

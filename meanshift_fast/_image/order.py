@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._image.byte_pairs import byte_at
 from meanshift_fast._jit.compiler import step
-from meanshift_fast._jit.simd import fetch_add, item, put
+from meanshift_fast._jit.simd import fetch_add, holds_integers, item, put
 
 BLOCK_SIDE = 16  # pixels: trajectories of neighbours share positions in the memo
 TAKEN_PIXELS = BLOCK_SIDE**2  # that a thread takes at a time
@@ -45,9 +46,13 @@ def place_of(number, pixels, room, here):
     put(room, here + 1, row + item(frame, 1))
     put(room, here + 2, column + item(frame, 2))
     block = (plane * pixels.n_down + row // 4) * pixels.n_across + column // 4
+    pixel = row % 4 * 4 + column % 4
     for band in range(n_bands):
-        at = (block * n_bands + band) * 16 + row % 4 * 4 + column % 4
-        put(room, here + 3 + band, item(pixels.blocks, at) / item(pixels.filter, 4))
+        if holds_integers(pixels.blocks):
+            value = byte_at(pixels.blocks, block, pixel, band) / item(pixels.filter, 4)
+        else:
+            value = item(pixels.blocks, (block * n_bands + band) * 16 + pixel)
+        put(room, here + 3 + band, value)
 
 
 def in_blocks(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:

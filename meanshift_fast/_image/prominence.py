@@ -171,7 +171,7 @@ def densities_of(
     density : Density
         Written where the rows are.
     """
-    n_threads, n_bands = available_threads(), lattice.blocks.shape[3]
+    n_threads, n_bands = available_threads(), lattice.n_bands
     rooms = (
         np.tile(room_of(n_bands), (n_threads, 1)),
         np.tile(narrow_room_of(n_bands), (n_threads, 1)),

@@ -107,7 +107,8 @@ def picture_of(
             "image.compute_chunk_sizes() first"
         )
     bands, n_space, channel_axis = checked_image(image, channel_axis)
-    bands = bands.rechunk({3: -1})
+    full = tuple(tuple(size for size in sizes if size) for sizes in bands.chunks[:3])
+    bands = bands.rechunk((*full, -1))  # slices may leave empty chunks
     if mask is not None:
         if not dask.is_dask_collection(mask):
             mask = checked_mask(mask, bands.shape[3 - n_space : 3])
@@ -200,8 +201,6 @@ def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.flo
     shape = _sides(box)
     n_space, n_bands = source.picture.n_space, source.picture.bands.shape[3]
     endpoints = np.zeros((int(np.prod(shape)), n_space + n_bands))
-    if not len(endpoints):
-        return endpoints.reshape(*shape, -1)
     halo = np.ceil(HALO_REACHES * np.minimum(window.reach, whole)).astype(np.int64)
     rows = None
     while rows is None or len(rows):

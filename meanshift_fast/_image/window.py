@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from meanshift_fast._image.byte_blocks import bounds_of_pairs, position_of, sum_bytes
 from meanshift_fast._image.cut_blocks import (
     MAX_GROUPS,
     MAX_LISTED,
@@ -31,6 +32,7 @@ from meanshift_fast._jit.simd import (
     bits,
     flat,
     full,
+    holds_integers,
     item,
     load,
     load_narrow,
@@ -66,12 +68,13 @@ class Pixels(NamedTuple):
 @inlined
 def pixels_of(lattice):
     """The pointers of a lattice, which the caller holds."""
-    _, n_down, n_across, n_bands, _ = lattice.blocks.shape
-    _, n_planes, n_pairs, n_values = lattice.boxes.shape
+    _, n_down, n_across, _, _ = lattice.blocks.shape
+    _, n_planes, n_pairs, _ = lattice.boxes.shape
+    n_bands = lattice.filter.shape[0] - FILTER_VALUES
     return Pixels(
         flat(lattice.blocks), flat(lattice.narrow), flat(lattice.boxes), flat(lattice.sums),
         flat(lattice.frame), flat(lattice.filter), n_bands, n_down, n_across, n_pairs,
-        n_planes * n_pairs * n_values,
+        n_planes * n_pairs * (2 * n_across + LANES),
     )  # fmt: skip
 
 
@@ -89,8 +92,11 @@ def _bounds_in_space(bounds, left, unit, scaled):
 
 
 @inlined
-def _bounds_in_range(pixels, at, near_sq, far_sq, n_bands, scaled):
+def _bounds_in_range(pixels, at, near_sq, far_sq, units, n_bands, scaled):
     """Add what the boxes of sixteen blocks add in range to squared bounds, at least and at most."""
+    if holds_integers(pixels.boxes):
+        near, far = bounds_of_pairs(pixels.boxes, at, pixels.stride, units.position)
+        return near_sq + near, far_sq + far
     zero = load_narrow(scaled, 3 * LANES)
     for band in range(n_bands):
         value = item(scaled, 4 * LANES + band)
@@ -110,11 +116,11 @@ def _reached_and_whole(pixels, at, bounds, left, units, is_joint, n_bands, scale
     """
     near_sq, far_sq = _bounds_in_space(bounds, left, units.across, scaled)
     if is_joint:
-        near_sq, far_sq = _bounds_in_range(pixels, at, near_sq, far_sq, n_bands, scaled)
+        near_sq, far_sq = _bounds_in_range(pixels, at, near_sq, far_sq, units, n_bands, scaled)
         return bits(near_sq <= units.surely_not), bits(far_sq <= units.surely), 0
     reached, within = bits(near_sq <= units.surely_not), bits(far_sq <= units.surely)
     zero = load_narrow(scaled, 3 * LANES)
-    near_sq, far_sq = _bounds_in_range(pixels, at, zero, zero, n_bands, scaled)
+    near_sq, far_sq = _bounds_in_range(pixels, at, zero, zero, units, n_bands, scaled)
     reached, whole = reached & bits(near_sq <= units.surely_not), bits(far_sq <= units.surely)
     return reached, whole & within, within
 
@@ -168,10 +174,11 @@ def _scan_plane(pixels, z, units, lengths, is_joint, n_bands, rooms):
         first, last = first_x >> 2, last_x >> 2
         if last - first >= LANES // 2:  # the window is narrower above and below
             reach_sq = max(units.reach_sq - min(bounds[0], bounds[2]), 0.0)
-            reach = min(np.sqrt(reach_sq) / units.across, item(lengths, 7))
-            low, high = _limits(px, reach, 0, item(frame, 8) - 1)
-            first = max(first, low >> 2)
-            last = max(min(last, high >> 2), first)  # the last pair has the call below
+            reach = np.sqrt(reach_sq) * units.per_distance + MARGIN
+            # Positive numbers are cut off at once; the first block may be one too many.
+            first = max(first, np.int64(max(px - reach, 0.0)) >> 2)
+            last = min(last, np.int64(px + reach) >> 2)
+            last = max(last, first)  # the last pair has the call below
         row = (z - item(frame, 0)) * pixels.n_pairs + pair - (item(frame, 1) >> 3)
         upper = (z - item(frame, 0)) * pixels.n_down + 2 * pair - (item(frame, 1) >> 2)
         for across in range(first, last + 1, LANES // 2):
@@ -189,7 +196,10 @@ def _scan_plane(pixels, z, units, lengths, is_joint, n_bands, rooms):
             n_groups += 1
             is_last = pair == last_y >> 3 and across + LANES // 2 > last
             if is_last or n_groups == MAX_GROUPS or n_listed > MAX_LISTED - LANES:
-                found = sum_listed(pixels, n_listed, n_groups, units, lengths, is_joint, rooms)
+                if holds_integers(pixels.blocks):
+                    found = sum_bytes(pixels, n_groups, units, lengths, is_joint, rooms)
+                else:
+                    found = sum_listed(pixels, n_listed, n_groups, units, lengths, is_joint, rooms)
                 n, rows, columns = n + found[0], rows + found[1], columns + found[2]
                 n_listed, n_groups = 0, 0
     return n, rows, columns
@@ -203,8 +213,11 @@ def _scan(pixels, lengths, is_joint, n_bands, room, scaled, center):
         store(room, 2 + band, full(0.0))
         store(room, 2 + n_bands + band, full(0.0))
         value = item(room, center + 3 + band) - item(filter, FILTER_VALUES + band)
-        value *= item(filter, 3)
-        put(scaled, 4 * LANES + band, min(max(value, -FARTHEST), FARTHEST))
+        value = min(max(value * item(filter, 3), -FARTHEST), FARTHEST)
+        if holds_integers(pixels.blocks):
+            value = np.rint(value)
+        put(scaled, 4 * LANES + band, value)
+    position = position_of(scaled, 4 * LANES, n_bands)
     unit = item(filter, 2)
     to_unit = unit if is_joint else unit / np.sqrt(item(lengths, 3))
     surely, surely_not = np.float32(item(filter, 0)), np.float32(item(filter, 1))
@@ -214,7 +227,8 @@ def _scan(pixels, lengths, is_joint, n_bands, room, scaled, center):
         away = (z - item(room, center)) * item(lengths, 0)
         units = Units(
             away * away * (to_unit * to_unit), away * away, item(lengths, 1) * to_unit,
-            item(lengths, 2) * to_unit, (1.0 + MARGIN) * unit * unit, surely, surely_not,
+            item(lengths, 2) * to_unit, (1.0 + MARGIN) * unit * unit,
+            1.0 / (item(lengths, 2) * to_unit), surely, surely_not, position,
         )  # fmt: skip
         n_here, rows_here, columns_here = _scan_plane(
             pixels, z, units, lengths, is_joint, n_bands, (room, scaled, center)

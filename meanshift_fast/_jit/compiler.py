@@ -15,7 +15,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._jit import numba_interfaces, simd_lowering, threads  # noqa: F401 (registers vectors)
+from meanshift_fast._jit import (
+    numba_interfaces,
+    simd_lowering,  # noqa: F401 (registers vectors)
+    simd_pairs_lowering,  # noqa: F401 (likewise)
+    threads,
+)
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

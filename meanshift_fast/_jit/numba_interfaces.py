@@ -41,6 +41,8 @@ _COMPILERS = [
         "simd.py",
         "simd_types.py",
         "simd_lowering.py",
+        "simd_pairs.py",
+        "simd_pairs_lowering.py",
     )
 ]
 

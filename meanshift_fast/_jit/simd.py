@@ -48,7 +48,7 @@ def store(rows, i, values):
 
 
 def load_from(rows, i):
-    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector; float32 and int16 are cast."""
+    """Load values ``i`` to ``i + 15`` of a flat pointer as a vector, cast to float64."""
     return rows[i : i + LANES].astype(np.float64)
 
 

@@ -126,7 +126,7 @@ def _lower_load(context, builder, sig, args):
     return row
 
 
-_LOADED = [FlatType(dtype) for dtype in (types.float64, types.float32, types.int16)]
+_LOADED = [FlatType(dtype) for dtype in (types.float64, types.float32, types.int16, types.uint8)]
 
 
 @type_callable(load_from)
@@ -151,7 +151,7 @@ def _lower_load_from(context, builder, sig, args):
     if held == wanted:
         return row
     if isinstance(dtype, types.Integer):
-        return builder.sitofp(row, wanted)
+        return (builder.sitofp if dtype.signed else builder.uitofp)(row, wanted)
     return builder.fptrunc(row, wanted) if wanted == NARROW else builder.fpext(row, wanted)
 
 

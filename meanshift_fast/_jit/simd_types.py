@@ -1,7 +1,7 @@
 """The types of simd.py in Numba, and the registers that hold them.
 
     Vector    <16 x double>        Narrow    <16 x float>        Mask    <16 x i1>
-    Flat      a bare pointer to numbers
+    Pairs     <16 x i32>           Flat      a bare pointer to numbers
 
 Importing this file registers them with Numba.
 """
@@ -15,6 +15,7 @@ from meanshift_fast._jit.simd import LANES
 I32, I64 = ir.IntType(32), ir.IntType(64)
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 NARROW = ir.VectorType(ir.FloatType(), LANES)
+PAIRS = ir.VectorType(I32, LANES)
 MASK_BITS = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -30,6 +31,13 @@ class NarrowType(types.Type):
 
     def __init__(self):
         super().__init__("Narrow")
+
+
+class PairsType(types.Type):
+    """The Numba type of sixteen pairs of int16 values in registers."""
+
+    def __init__(self):
+        super().__init__("Pairs")
 
 
 class FlatType(types.Type):
@@ -49,6 +57,7 @@ class MaskType(types.Type):
 
 VECTOR_TYPE = VectorType()
 NARROW_TYPE = NarrowType()
+PAIRS_TYPE = PairsType()
 MASK_TYPE = MaskType()
 LANES_OF = {VectorType: (types.float64, VECTOR), NarrowType: (types.float32, NARROW)}
 
@@ -64,6 +73,7 @@ def _hold(kind, registers):
 
 _hold(VectorType, VECTOR)
 _hold(NarrowType, NARROW)
+_hold(PairsType, PAIRS)
 _hold(MaskType, MASK_BITS)
 
 
