@@ -7,6 +7,7 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
+from meanshift_fast._cluster import pipeline, shared_bins, small_tables
 from meanshift_fast.stream import fit_batches
 
 LOST = r"^All rows are in 1 bin of side .*rows of several clusters: of 128 .*bin_seeding=False"
@@ -70,3 +71,70 @@ def test_bins_that_are_left_out_on_request_do_not_warn(recwarn):
     X = np.vstack([unit_rows(600, 64, 6), 5.0 + unit_rows(3, 64, 1)])
     MeanShift(bandwidth=1.1, bin_seeding=True, min_bin_freq=4).fit(X)
     assert recwarn.list == []
+
+
+# A small table tries few rows in the call that fits it.
+
+SMALL = RIGHT | {
+    "a tenth of blobs in a ball": (samples.blobs(1000, 8, n_blobs=12), 5.0),
+    "rows that end far from modes, but together": (samples.blobs(1000, 5, n_blobs=12), 5.5),
+    "rows that end far from modes, and apart": (samples.blobs(1000, 5, n_blobs=20), 6.0),
+    "clusters in one bin": (unit_rows(600, 64, 6), 1.1),
+    "clusters in some bins": (unit_rows(160, 12, 3), 1.1),
+}
+
+
+def strays_by_stages(X, bandwidth):
+    """Whether few rows stray, as the stages find it; some may need no ascent."""
+    found, stray_of = [], shared_bins._stray
+
+    def noting(*args):
+        found.append(stray_of(*args))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_tables, "MAX_ROWS", 0)
+        patch.setattr(shared_bins, "_stray", noting)
+        MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
+    least = shared_bins.MIN_STRAY_SHARE * shared_bins.FEW_ROWS
+    return bool(found) and found[0] >= least
+
+
+def strays_in_one_call(X, bandwidth):
+    found, fit = [], small_tables.fit
+
+    def noting(*args):
+        found.append(fit(*args))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_tables, "fit", noting)
+        MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
+    return found[0].may_miss_modes
+
+
+@pytest.mark.filterwarnings("ignore:All rows are in")
+@pytest.mark.parametrize(("X", "bandwidth"), SMALL.values(), ids=SMALL)
+def test_one_call_finds_the_stray_rows_that_the_stages_find(X, bandwidth):
+    assert strays_in_one_call(X, bandwidth) == strays_by_stages(X, bandwidth)
+
+
+@pytest.mark.jitless
+@pytest.mark.filterwarnings("ignore:All rows are in")
+def test_some_tables_have_stray_rows_and_some_have_none():
+    X = unit_rows(160, 12, 3)
+    assert strays_in_one_call(X, 1.1)
+    assert not strays_in_one_call(X, 2.0)
+
+
+def test_a_small_table_whose_rows_come_near_the_modes_gets_no_index(monkeypatch):
+    def build(*args, **kwargs):
+        raise AssertionError("an index was built")
+
+    X, bandwidth = SMALL["a tenth of blobs in a ball"]
+    model = MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
+    n_bins = int(model.history_["n_active"][0])
+    # Few rows are near at once: they have to ascend.
+    assert shared_bins.may_miss_modes(X, model.cluster_centers_, bandwidth, n_bins)
+    monkeypatch.setattr(pipeline.choice, "build", build)
+    MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)

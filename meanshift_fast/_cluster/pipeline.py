@@ -119,12 +119,13 @@ def fit(
     found = _bandwidth(rows, settings, stages)
     bandwidth = found.bandwidth
     if stages.is_silent and small_tables.serves(rows, bandwidth, settings):
-        centers, support, history, labels = small_tables.fit(rows, bandwidth, settings)
-        if len(centers):
-            _check_bins_of_small(rows, bandwidth, centers, history, settings)
-            found.warn_of(len(centers))
+        small = small_tables.fit(rows, bandwidth, settings)
+        if len(small.centers):
+            if small.may_miss_modes:
+                _check_bins_of_small(rows, bandwidth, small, settings)
+            found.warn_of(len(small.centers))
             stages.end("small table of %d rows in one call", len(table))
-            return Fit(bandwidth, centers, support, history, labels, None)
+            return Fit(bandwidth, small.centers, small.support, small.history, small.labels, None)
     with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(table.size)):
         if not isinstance(settings.bandwidth, str | None):
             stages.begin("bandwidth")
@@ -317,22 +318,14 @@ def _check_bins(
 
 
 def _check_bins_of_small(
-    rows: Rows,
-    bandwidth: Bandwidth,
-    centers: NDArray[Any],
-    history: NDArray[np.void],
-    settings: Settings,
+    rows: Rows, bandwidth: Bandwidth, small: small_tables.Found, settings: Settings
 ) -> None:
     """The same for a small table, which has no index yet."""
-    if rows.points.shape[1] < shared_bins.MIN_FEATURES:
-        return
-    n_bins, units = int(history["n_active"][0]), Units(1.0, float(bandwidth))
-    modes = readonly_table(centers)
-    if shared_bins.may_miss_modes(rows.points, modes, units.radius, n_bins):
-        alone = settings.fit_takes_one_thread(rows.points.size)
-        with borrowed_threads(settings.n_jobs, alone=alone):
-            index = choice.build(rows.points, radius=units.radius, n_seeds=shared_bins.MANY_ROWS)
-            _check_bins(index, rows.points, modes, units, bandwidth, n_bins, settings)
+    n_bins, units = int(small.history["n_active"][0]), Units(1.0, float(bandwidth))
+    modes, alone = readonly_table(small.centers), settings.fit_takes_one_thread(rows.points.size)
+    with borrowed_threads(settings.n_jobs, alone=alone):
+        index = choice.build(rows.points, radius=units.radius, n_seeds=shared_bins.MANY_ROWS)
+        _check_bins(index, rows.points, modes, units, bandwidth, n_bins, settings)
 
 
 def _merge_by_prominence(

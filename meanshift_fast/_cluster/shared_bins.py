@@ -4,9 +4,14 @@ In up to four columns each row is within a bandwidth of its bin's centre. In mor
 and in hundreds all rows may share one bin, whose centre is near none of them: 4,000 unit rows of
 256 columns are in one at any usual bandwidth, and come out as one cluster. So where few bins have
 served many rows, some rows ascend as well.
+
+A small table tries its few rows in the call that fits it (`small_tables.py`): they stop where they
+come near a mode, and ascend to their endpoints only where too few do. 1,000 x 8 rows in 36 bins
+take 0.26 ms so, 0.25 without a trial, and 1.0 with an index for it.
 """
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +34,37 @@ MAX_BINS = 64
 # the middle at bandwidth 1.2, and one cluster is right.
 FEW_ROWS, MANY_ROWS = 16, 128
 MIN_STRAY_SHARE = 0.25  # of sampled rows: fewer may be outliers
+# Rows so near to a mode are within a bandwidth of each other. Of 1,400 such tables of 200 to 6,000
+# rows 140 are warned of; a trial that clears rows within 0.6 loses 4 of them, within 0.7 31.
+NEAR_BANDWIDTHS = 0.5
+
+
+class Trial(NamedTuple):
+    """How few rows of a small table are tried in its own fit.
+
+    Attributes
+    ----------
+    n_rows : int
+        So many ascend, evenly apart in their order; 0 where bins need no trial.
+    max_bins : int
+        Where there are more bins, none ascends.
+    near_sq : float
+        A row that comes so near to a mode, squared, has reached no other.
+    min_stray : float
+        From so many on the bins may have missed modes.
+    """
+
+    n_rows: int
+    max_bins: int
+    near_sq: float
+    min_stray: float
+
+
+def trial_of(points: NDArray[np.float64], radius: float, min_bin_freq: float) -> Trial:
+    """The trial of a small table; bins of few rows are left out on request."""
+    is_tried = min_bin_freq == 1 and points.shape[1] >= MIN_FEATURES and len(points) >= MANY_ROWS
+    near = NEAR_BANDWIDTHS * radius
+    return Trial(FEW_ROWS if is_tried else 0, MAX_BINS, near * near, MIN_STRAY_SHARE * FEW_ROWS)
 
 
 def may_miss_modes(
@@ -58,7 +94,7 @@ def may_miss_modes(
     sample = _sample_of(points, FEW_ROWS)
     with np.errstate(over="ignore"):
         away_sq = ((sample[:, None] - modes) ** 2).sum(axis=2).min(axis=1)
-    return float((away_sq > (radius / 2.0) ** 2).mean()) >= MIN_STRAY_SHARE
+    return float((away_sq > (NEAR_BANDWIDTHS * radius) ** 2).mean()) >= MIN_STRAY_SHARE
 
 
 def warn_of_missed_modes(

@@ -11,7 +11,7 @@ that a first fit with an empty cache compiles less.
 
 from functools import lru_cache
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from meanshift_fast._cluster.seeding import (
     count_part,
     span_bins,
 )
+from meanshift_fast._cluster.shared_bins import trial_of
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import (
     MAX_UNORDERED_ROWS,
@@ -52,7 +53,79 @@ MAX_COORDINATE = 1e150  # whose square float64 holds
 _span_bins = as_step(span_bins)
 _collapse = as_step(collapse)
 _sweep = as_step(sweep)
+_HISTORY_FIELDS = HISTORY_DTYPE.itemsize // 8
 _SINGLES = np.empty(0, dtype=np.float32)  # numbers of bins: times a bandwidth, seeds in their dtype
+
+
+class Rules(NamedTuple):
+    """What a fit compares with.
+
+    Attributes
+    ----------
+    bandwidth : float
+    min_bin_freq : float
+        How many rows a bin with a seed holds, at least.
+    is_single : bool
+        Whether the seeds are float32.
+    rest : float
+        The longest move that is a trajectory's last.
+    merging_sq : float
+        The squared distance within which an endpoint merges with a mode.
+    limit_sq : float
+        The squared distance from the nearest mode beyond which a row has no label.
+    """
+
+    bandwidth: float
+    min_bin_freq: float
+    is_single: bool
+    rest: float
+    merging_sq: float
+    limit_sq: float
+
+
+class Room(NamedTuple):
+    """Memory that a fit writes to.
+
+    Attributes
+    ----------
+    order : int32 array of shape (n_samples,)
+        The rows' numbers.
+    slots : int32 array of shape (2, n_slots)
+        Zeros, for two hash tables.
+    positions : float64 array of shape (n_most, n_features)
+        As many seeds as there may be; overwritten by the endpoints.
+    support : float64 array of shape (n_most,)
+    kept : int64 array of shape (n_most,)
+        Which endpoints are the modes.
+    totals : float64 array of shape (max_iter + 1, 4)
+        Zeros, for the rounds.
+    reals, integers : arrays of shape (max_iter + 1, 5)
+        The history, as float64 and as int64.
+    labels : int64 array of shape (n_samples,)
+    """
+
+    order: NDArray[np.int32]
+    slots: NDArray[np.int32]
+    positions: NDArray[np.float64]
+    support: NDArray[np.float64]
+    kept: NDArray[np.int64]
+    totals: NDArray[np.float64]
+    reals: NDArray[np.float64]
+    integers: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+class Found(NamedTuple):
+    """What a fit in one call finds: centres and their support, the history and the labels.
+
+    ``may_miss_modes`` says whether bins may have missed modes: see `shared_bins`.
+    """
+
+    centers: NDArray[np.float64]
+    support: NDArray[np.float64]
+    history: NDArray[np.void]
+    labels: NDArray[np.int64]
+    may_miss_modes: bool
 
 
 @step
@@ -115,10 +188,24 @@ def _arrange(points, tree, careful, level_starts, memory):
 
 
 @step
+def _shift(views, at, i, n_features, ball, sums, stack):
+    """Move position ``i`` to the mean of its ball; its support and the length of the move."""
+    place, shared, own = flat(sums[0]), flat(sums[1]), flat(sums[2])
+    for f in range(n_features):
+        put(place, f, item(at, i * n_features + f))
+    # Not `sum_ball`, whose three traversals take 0.5 s more to compile.
+    sum_balls(
+        views, None, n_features, Group(place, place, place, shared), None, True, ball, flat(stack),
+        shared, own,
+    )  # fmt: skip
+    return move_to_mean(at, i, n_features, shared, own, 0)
+
+
+@step
 def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, support, totals):
     """Follow seeds to their endpoints, one after the other in the order of `order_of`."""
     n_features, at, weights = positions.shape[1], flat(positions), flat(support)
-    place, shared, own, views = flat(sums[0]), flat(sums[1]), flat(sums[2]), views_of(tree)
+    views = views_of(tree)
     for i in range(n_seeds):
         put(flat(order), i, i)
     numbers, integers = memory
@@ -131,14 +218,7 @@ def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, su
     for rank in range(n_seeds):
         i, number, at_rest = item(flat(order), rank), 0, False
         while not at_rest and number < totals.shape[0]:
-            for f in range(n_features):
-                put(place, f, item(at, i * n_features + f))
-            # Not `sum_ball`, whose three traversals take 0.5 s more to compile.
-            sum_balls(
-                views, None, n_features, Group(place, place, place, shared), None, True, ball,
-                flat(stack), shared, own,
-            )  # fmt: skip
-            weight, move = move_to_mean(at, i, n_features, shared, own, 0)
+            weight, move = _shift(views, at, i, n_features, ball, sums, stack)
             at_rest = is_at_rest(move, weight, rest)
             put(weights, i, weight)
             count_move(flat(totals), number, move, at_rest)
@@ -179,25 +259,99 @@ def _label(points, endpoints, kept, limit_sq, packed, numbers, group, labels):
     label_by_all(points, np.int64(0), n_rows, packed, numbers, limit_sq, group, labels)
 
 
-@serial
-def _fit(
-    points, bandwidth, min_bin_freq, is_single, rest, merging_sq, limit_sq, order, slots, positions,
-    support, kept, totals, reals, integers, labels,
-):  # fmt: skip
-    """Fit; how many modes there are, whose endpoints ``kept`` numbers, and how many rounds; or 0.
+@step
+def _nearest(positions, i, modes):
+    """The nearest to position ``i`` of the modes, and its squared distance."""
+    (endpoints, kept, n_modes), n_features = modes, positions.shape[1]
+    nearest, least_sq = 0, np.inf
+    for k in range(n_modes):
+        away_sq, first = 0.0, item(flat(kept), k) * n_features
+        for f in range(n_features):
+            away = item(flat(positions), i * n_features + f) - item(flat(endpoints), first + f)
+            away_sq += away * away
+        if away_sq < least_sq:
+            nearest, least_sq = k, away_sq
+    return nearest, least_sq
 
-    ``positions`` has room for as many seeds as there may be, and ends with the endpoints; ``reals``
-    and ``integers`` are the history.
-    """
+
+@step
+def _stay_away(views, sample, modes, trial, ball, rest, sums, stack, n_rounds):
+    """Whether enough sampled rows come near no mode on their way; each is left where it is then."""
+    (n_rows, n_features), n_near = sample.shape, 0
+    for i in range(n_rows):
+        number, at_rest = 0, False
+        _, away_sq = _nearest(sample, i, modes)
+        while away_sq > trial.near_sq and not at_rest and number < n_rounds:
+            weight, move = _shift(views, flat(sample), i, n_features, ball, sums, stack)
+            at_rest = is_at_rest(move, weight, rest)
+            _, away_sq = _nearest(sample, i, modes)
+            number += 1
+        n_near += away_sq <= trial.near_sq
+        if n_near > n_rows - trial.min_stray:
+            return False
+    return True
+
+
+@step
+def _count_stray(endpoints, modes, found):
+    """How many endpoints are at another mode than most of those that the fit has as one cluster."""
+    n_ends = endpoints.shape[0]
+    pairs = empty_integers(modes[2] * found[2])
+    for k in range(pairs.shape[0]):
+        pairs[k] = 0
+    for i in range(n_ends):
+        mode, _ = _nearest(endpoints, i, modes)
+        other, _ = _nearest(endpoints, i, found)
+        pairs[mode * found[2] + other] += 1
+    n_stray = n_ends
+    for mode in range(modes[2]):
+        most = 0
+        for other in range(found[2]):
+            most = max(most, pairs[mode * found[2] + other])
+        n_stray -= most
+    return n_stray
+
+
+@step
+def _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, room):
+    """Whether rows ascend to modes that the bins have missed: see `shared_bins`."""
+    n_features, n_rows = points.shape[1], trial.n_rows
+    sample = empty_floats(n_rows * n_features).reshape(n_rows, n_features)
+    step_rows = (points.shape[0] - 1) / max(n_rows - 1, 1)
+    for i in range(n_rows):
+        for f in range(n_features):
+            sample[i, f] = points[np.int64(i * step_rows), f]
+    modes = room.positions, room.kept, n_modes
+    if not _stay_away(
+        views_of(tree), sample, modes, trial, ball, rules.rest, sums, stack, room.totals.shape[0]
+    ):
+        return False
+    support, kept = empty_floats(n_rows), empty_integers(n_rows)
+    _ascend(
+        tree, sample, n_rows, room.order, memory, ball, rules.rest, sums, stack, support,
+        room.totals,
+    )  # fmt: skip
+    for k in range(room.slots.shape[1]):
+        room.slots[1, k] = 0
+    n_found = _merge(
+        sample, n_rows, support, rules.merging_sq, room.slots[1], empty_integers(n_rows), kept
+    )
+    return _count_stray(sample, modes, (sample, kept, n_found)) >= trial.min_stray
+
+
+@serial
+def _fit(points, rules, trial, room):
+    """Fit; how many modes there are, or 0, how many rounds, and whether rows reach other modes."""
     n_rows, n_features = points.shape
     n_seeds = _find_seeds(
-        points, bandwidth, min_bin_freq, is_single, slots[0], empty_floats(n_features),
-        empty_floats(n_features), empty_floats(0), empty_floats(n_features), empty_integers(n_rows),
-        empty_integers(n_rows), empty_integers(0), positions,
+        points, rules.bandwidth, rules.min_bin_freq, rules.is_single, room.slots[0],
+        empty_floats(n_features), empty_floats(n_features), empty_floats(0),
+        empty_floats(n_features), empty_integers(n_rows), empty_integers(n_rows),
+        empty_integers(0), room.positions,
     )  # fmt: skip
     if n_seeds == 0:
-        return 0, 0
-    tree, square = _empty_tree(n_rows, n_features, order), bandwidth * bandwidth
+        return 0, 0, False
+    tree, square = _empty_tree(n_rows, n_features, room.order), rules.bandwidth * rules.bandwidth
     memory = (
         (empty_floats(CHUNK_ROWS), empty_floats(CHUNK_ROWS)),
         (empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS)),
@@ -205,18 +359,26 @@ def _fit(
     _arrange(points, tree, n_seeds > n_rows // 16, empty_integers(2 + tree.n_upper), memory)
     size = (n_features + 1) * LANES
     sums = empty_floats(size), empty_floats(size), empty_floats(size)
+    ball, stack = (square, square), empty_integers(STACK_BLOCKS)
     _ascend(
-        tree, positions, n_seeds, order, memory, (square, square), rest, sums,
-        empty_integers(STACK_BLOCKS), support, totals,
+        tree, room.positions, n_seeds, room.order, memory, ball, rules.rest, sums, stack,
+        room.support, room.totals,
     )  # fmt: skip
     n_modes = _merge(
-        positions, n_seeds, support, merging_sq, slots[1], empty_integers(n_seeds), kept
-    )
-    _label(
-        points, positions, kept, limit_sq, empty_floats((n_modes + LANES) * n_features),
-        empty_floats(n_modes), empty_floats(n_features * LANES), labels,
+        room.positions, n_seeds, room.support, rules.merging_sq, room.slots[1],
+        empty_integers(n_seeds), room.kept,
     )  # fmt: skip
-    return n_modes, write_history(flat(totals), totals.shape[0], flat(reals), flat(integers))
+    _label(
+        points, room.positions, room.kept, rules.limit_sq,
+        empty_floats((n_modes + LANES) * n_features), empty_floats(n_modes),
+        empty_floats(n_features * LANES), room.labels,
+    )  # fmt: skip
+    totals = flat(room.totals)
+    n_rounds = write_history(totals, room.totals.shape[0], flat(room.reals), flat(room.integers))
+    may_miss = n_modes > 0 and trial.n_rows > 0 and n_seeds <= trial.max_bins
+    if may_miss:
+        may_miss = _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, room)
+    return n_modes, n_rounds, may_miss
 
 
 @lru_cache(maxsize=64)
@@ -246,10 +408,8 @@ def serves(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> bool:
     )
 
 
-def fit(
-    rows: Rows, bandwidth: Any, settings: Settings
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.void], NDArray[np.int64]]:
-    """Fit a table that `serves`: its centres, their support, the history and the labels.
+def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
+    """Fit a table that `serves`.
 
     To the last bit what the stages find; no centre where they must: where bins give no seeds that
     serve, or no row is near one.
@@ -260,18 +420,23 @@ def fit(
     if settings.n_jobs == 1:
         most_values = thresholds.MAX_SMALL_SEED_VALUES_ALONE
     most = min(n_rows, most_values // points.size, max_seeds_without(points))
-    positions, support = np.empty((most, n_features)), np.empty(most)
-    kept, totals = np.empty(most, dtype=np.int64), np.zeros((settings.max_iter + 1, 4))
-    history = np.empty((len(totals), HISTORY_DTYPE.itemsize // 8))
-    labels, order = np.empty(n_rows, dtype=np.int64), np.arange(n_rows, dtype=np.int32)
-    slots = np.zeros((2, 1 << (2 * n_rows).bit_length()), dtype=np.int32)
-    merging = merging_radius(radius)
+    merging, history = merging_radius(radius), np.empty((settings.max_iter + 1, _HISTORY_FIELDS))
     # Python's numbers: for others `_fit` would compile anew, for 8 s.
-    n_modes, n_rounds = _fit(
-        points, radius, float(min(settings.min_bin_freq, n_rows + 1)),
+    rules = Rules(
+        radius, float(min(settings.min_bin_freq, n_rows + 1)),
         (_SINGLES * bandwidth).dtype == np.float32, rest_of(settings.tol, radius),
-        merging * merging, limit_square(settings.limit(radius)), order, slots, positions,
-        support, kept, totals, history, history.view(np.int64), labels,
+        merging * merging, limit_square(settings.limit(radius)),
     )  # fmt: skip
-    kept, rounds = kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
-    return positions.take(kept, axis=0), support.take(kept), rounds, labels
+    room = Room(
+        np.arange(n_rows, dtype=np.int32),
+        np.zeros((2, 1 << (2 * n_rows).bit_length()), dtype=np.int32),
+        np.empty((most, n_features)), np.empty(most), np.empty(most, dtype=np.int64),
+        np.zeros((len(history), 4)), history, history.view(np.int64),
+        np.empty(n_rows, dtype=np.int64),
+    )  # fmt: skip
+    n_modes, n_rounds, may_miss = _fit(
+        points, rules, trial_of(points, radius, settings.min_bin_freq), room
+    )
+    kept, rounds = room.kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
+    centers, support = room.positions.take(kept, axis=0), room.support.take(kept)
+    return Found(centers, support, rounds, room.labels, may_miss)
