@@ -104,9 +104,9 @@ class Trace:
         -------
         rows : ndarray of shape (n_neighbours,), int64
             Row numbers in `X`, ascending; their mean is ``positions[start][step + 1]``. With the
-            Gaussian kernel, for which every row is a neighbour, those within three bandwidths,
-            beyond which a row counts for less than a ninetieth. Rows of weight 0 are not among
-            them.
+            Gaussian kernel, for which every row is a neighbour, those within three bandwidths (on a
+            sphere within three times the angle), beyond which a row counts for less than a
+            ninetieth. Rows of weight 0 are not among them.
 
         Raises
         ------
@@ -127,8 +127,10 @@ class Trace:
                 f"step must be one of the {n_steps} steps of the trajectory, got {step}"
             )
         centre = self.positions[start][step % n_steps]
-        radius = KERNELS[self.kernel].neighbour_bandwidths * self.bandwidth
-        space = metric_of(self.metric, self.period)
+        space, radius = metric_of(self.metric, self.period), self.bandwidth
+        reach = KERNELS[self.kernel].neighbour_bandwidths
+        if reach != 1.0:
+            radius = space.bandwidth_of(reach * space.length_of(radius))
         if space.is_plain:
             inside = np.concatenate(
                 [first + inside for first, inside, _ in rows_in_ball(self.points, centre, radius)]

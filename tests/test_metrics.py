@@ -261,8 +261,14 @@ def test_a_trace_is_the_twin_s(metric, kernel):
     assert angle <= 1e-3 * RADIUS
     assert "It rests at" in str(traced)
     inside = naive.angles(vectors, vectors[0]) <= (RADIUS if kernel == "flat" else 3 * RADIUS)
-    if kernel == "flat":
-        np.testing.assert_array_equal(traced.neighbours(0), np.flatnonzero(inside))
+    np.testing.assert_array_equal(traced.neighbours(0), np.flatnonzero(inside))
+
+
+@pytest.mark.parametrize("metric", ["haversine", "cosine"])
+def test_three_wide_bandwidths_hold_the_whole_sphere(metric):
+    X = naive.places(on_globe(3)) if metric == "haversine" else on_globe(3)
+    traced = trace(X, X[0], bandwidth=1.8, metric=metric, kernel="gaussian")
+    assert traced.neighbours(0).tolist() == list(range(len(X)))
 
 
 def test_a_trace_goes_across_a_seam():
@@ -377,6 +383,23 @@ HAVERSINE = {"metric": "haversine", "bandwidth": 0.1}
 def test_bad_input_is_refused_with_value_reason_and_remedy(X, parameters, message):
     with pytest.raises(ValueError, match=message):
         MeanShift(**parameters).fit(X)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda X, **way: MeanShift(bandwidth=1.0, **way).fit(X),
+        lambda X, **way: trace(X, X[0], bandwidth=1.0, **way),
+        lambda X, **way: fit_batches([X], bandwidth=1.0, **way),
+        lambda X, **way: bandwidth_curve(X, [1.0, 2.0], **way),
+        lambda X, **way: estimate_bandwidth(X, **way),
+    ],
+    ids=["fit", "trace", "batches", "curve", "estimate"],
+)
+def test_a_period_of_other_columns_is_named_by_all(use):
+    message = r"period must have one entry for each column of X, .* got 3 where there are 2 columns"
+    with pytest.raises(ValueError, match=message):
+        use(np.ones((4, 2)), period=(24, None, 7))
 
 
 def test_rules_of_thumb_are_for_columns():
