@@ -366,8 +366,10 @@ def test_a_bandwidth_is_found_as_the_estimator_finds_it(kernel, folder, capsys):
     expected = MeanShift(kernel=kernel).fit(X).bandwidth_
     for command in ("trace t.npy --row 0", "cluster t.npy -o o.npy"):
         assert shown(f"{command} --quantile 0.3") == pytest.approx(expected, rel=1e-12)
-    found = float(run("bandwidth t.npy --method stable", capsys).out)
-    assert found == pytest.approx(bandwidth_curve(X).bandwidth, rel=1e-12)
+    fine = MeanShift(bandwidth="fine").fit(X).bandwidth_
+    for rule, expected in (("stable", bandwidth_curve(X).bandwidth), ("fine", fine)):
+        found = float(run(f"bandwidth t.npy --method {rule}", capsys).out)
+        assert found == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -426,6 +428,7 @@ def test_trace_prints_the_trajectory_of_a_row(options, settings, folder, capsys)
         ("bandwidth t.npy --n-samples 0", "n_samples must be"),
         ("bandwidth t.npy --method best", "--method"),
         ("bandwidth t.npy --method stable --n-samples 9", "--n-samples is for the other methods"),
+        ("bandwidth t.npy --method fine --n-samples 9", "leave it out with --method fine"),
         ("segment - -o o.tif --spatial-radius 8 --range-radius 7", "reads an image from a file"),
     ],
 )

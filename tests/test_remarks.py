@@ -1,5 +1,6 @@
 """What is likely not meant is said once: on stderr by the command line, in Python as a log."""
 
+import json
 import logging
 
 import numpy as np
@@ -171,9 +172,9 @@ def test_remarks_read_no_table_once_more(stream, n_passes, tmp_path, monkeypatch
 def test_with_scale_the_deviations_are_measured_once(stream, tmp_path, monkeypatch, capsys):
     measured = []
 
-    def spreads_of(table):
+    def spreads_of(table, weights):
         measured.append(len(table))
-        return remarks.spreads_of(table)
+        return remarks.spreads_of(table, weights)
 
     monkeypatch.setattr("meanshift_fast._cli.commands.spreads_of", spreads_of)
     monkeypatch.setattr(
@@ -205,3 +206,19 @@ def test_scaled_columns_are_measured_in_their_deviations(
     assert adjusted_rand_score(*(of.ravel() for of in labels)) == 1.0
     even, uneven = (open_table(f"{name}_c.csv").read().X for name in ("even", "uneven"))
     np.testing.assert_allclose(even * [1.0, 5000.0], uneven, rtol=1e-6)
+
+
+@pytest.mark.parametrize("stream", ["", " --stream"])
+@pytest.mark.parametrize("options", ["--bandwidth 0.3", "--quantile 0.2"])
+def test_with_scale_a_row_of_weight_w_is_w_rows(options, stream, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    weights = np.random.default_rng(0).integers(0, 4, len(UNEVEN))
+    far = np.where(weights[:, None] == 0, 1e200, UNEVEN)
+    np.save("weighted.npy", np.column_stack([far, weights]))
+    np.save("repeated.npy", np.repeat(UNEVEN, weights, axis=0))
+    options = f"-o o.npy --json --scale {options}{stream}"
+    found = []
+    for command in ("cluster weighted.npy --weight-column 2", "cluster repeated.npy"):
+        assert main(f"{command} {options}".split()) == 0
+        found.append(json.loads(capsys.readouterr().out)["bandwidth"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)

@@ -45,10 +45,13 @@ from meanshift_fast._files.writers import spread_labels, write_centers, write_la
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.remarks import remarks, spreads_of
+from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast.bandwidth import kernel_bandwidth
 from meanshift_fast.io import Table, format_of, open_table
 from meanshift_fast.models import load_model, write_model
 from meanshift_fast.stream import fit_batches, sample_batches
+
+OF_WHOLE_TABLES = ("stable", "fine")  # methods that estimate_bandwidth has not
 
 Labels = tuple[NDArray[np.int64], Batch]
 
@@ -152,9 +155,9 @@ def bandwidth(arguments: Namespace) -> None:
         rows = _sampled(table.batches)
     else:
         rows = table.read()
-    if arguments.method == "stable":
+    if arguments.method in OF_WHOLE_TABLES:
         found = kernel_bandwidth(
-            rows.X, "stable", "flat", n_jobs=arguments.n_jobs, sample_weight=rows.weights,
+            rows.X, arguments.method, "flat", n_jobs=arguments.n_jobs, sample_weight=rows.weights,
             **metric_words(arguments),
         )  # fmt: skip
     else:
@@ -257,7 +260,8 @@ def found_bandwidth(arguments: Namespace, rows: Batch) -> Any:
     """Find the bandwidth: by --quantile or a rule, with --scale in standard deviations."""
     if not arguments.scale:
         return _estimated_bandwidth(arguments, rows)
-    spreads = spreads_of(rows.X)
+    weights = checked_weights(rows.weights, len(rows.X))
+    spreads = spreads_of(*without_weightless(rows.X, weights))
     if not np.isfinite(spreads).all():
         raise ValueError(f"the columns of {arguments.input} are too large for --scale; divide them")
     lengths = np.where(spreads > 0.0, spreads, 1.0)

@@ -376,8 +376,9 @@ def _clash(arguments: argparse.Namespace) -> str | None:
         return "INPUT, --output, --boundaries and --regions must differ" if is_clash else None
     if str(getattr(arguments, "input", "")) == "-" and arguments.format is None:
         return "- needs --format, as standard input has no name"
-    if getattr(arguments, "method", None) == "stable" and arguments.n_samples is not None:
-        return "--n-samples is for the other methods; leave it out with --method stable"
+    method = getattr(arguments, "method", None)
+    if method in commands.OF_WHOLE_TABLES and arguments.n_samples is not None:
+        return f"--n-samples is for the other methods; leave it out with --method {method}"
     return clash_of_metrics(arguments) or (
         _label_clash(arguments) if hasattr(arguments, "missing_label") else None
     )

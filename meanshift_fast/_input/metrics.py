@@ -325,7 +325,7 @@ class Periodic(Metric):
 
     def checked_bandwidth(self, bandwidth: Any, n_features: int) -> Any:
         """Refuse more than half a period: a ball would hold rows twice."""
-        self._check_columns(n_features)
+        self.enter(np.empty((0, n_features)))  # refuses a period of other columns
         bandwidth = super().checked_bandwidth(bandwidth, n_features)
         bad = np.flatnonzero(2.0 * np.broadcast_to(bandwidth, n_features) > self.period)
         if bad.size:
@@ -341,16 +341,12 @@ class Periodic(Metric):
 
     def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[np.float64]:
         """Wrap the columns."""
-        self._check_columns(table.shape[1], name)
-        return wrapped(np.array(table, dtype=np.float64), self.period)
-
-    def _check_columns(self, n_columns: int, name: str = "X") -> None:
-        """Refuse a period of other columns."""
-        if n_columns != len(self.period):
+        if table.shape[1] != len(self.period):
             raise ValueError(
                 f"period must have one entry for each column of {name}, None for those that do not "
-                f"wrap, got {len(self.period)} where there are {n_columns} columns"
+                f"wrap, got {len(self.period)} where there are {table.shape[1]} columns"
             )
+        return wrapped(np.array(table, dtype=np.float64), self.period)
 
     def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
         """Positions in [0, period), rounded up to it or not."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.weights import UNWEIGHTED
 
 MIN_COUNTED_ROWS = 10  # that whole numbers in steps of one may be without counting the rows
 MAX_SPREAD_RATIO = 1000.0  # of the standard deviations of two columns
@@ -98,8 +99,15 @@ def _goes_up_by_one(column: NDArray[Any]) -> bool:
     return bool((np.diff(column.astype(np.float64)) == 1.0).all())
 
 
-def spreads_of(table: NDArray[Any]) -> NDArray[np.float64]:
+def spreads_of(
+    table: NDArray[Any], weights: NDArray[np.float64] = UNWEIGHTED
+) -> NDArray[np.float64]:
     """The standard deviation of each column; that of columns too large to square is infinite."""
+    rows = np.asarray(table, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        spreads = np.asarray(table, dtype=np.float64).std(axis=0)
+        if weights.size:
+            shares = weights / weights.sum()
+            spreads = np.sqrt(shares @ (rows - shares @ rows) ** 2)
+        else:
+            spreads = rows.std(axis=0)
     return np.where(np.isnan(spreads), np.inf, spreads)
