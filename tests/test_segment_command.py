@@ -2,7 +2,9 @@
 
 import json
 import os
+import struct
 import sys
+import zlib
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -138,6 +140,58 @@ def test_transparent_pixels_are_masked_and_deep_greys_are_read(folder, capsys):
     run("segment deep.png -o b.npy --spatial-radius 4 --range-radius 4000", capsys)
     expected = mean_shift_segment(grey, 4, 4000, channel_axis=None)
     np.testing.assert_array_equal(np.load("b.npy"), expected)
+
+
+@pytest.mark.parametrize("window_side", [4096, 17])
+@pytest.mark.parametrize("nodata", [None, 255])
+@pytest.mark.parametrize("n_bands", [1, 3])
+def test_an_alpha_band_is_the_mask_of_a_raster_as_of_a_picture(
+    n_bands, nodata, window_side, folder, monkeypatch
+):
+    monkeypatch.setattr(images, "WINDOW_SIDE", window_side)
+    bands, alpha = np.minimum(PICTURE[..., :n_bands], 254), np.full((30, 40, 1), 255, np.uint8)
+    alpha[:5, :7], alpha[5:9, :7] = 0, 1
+    both = np.concatenate([bands, alpha], axis=-1)
+    Image.fromarray(both).save("clear.png")
+    layout = {"driver": "GTiff", "count": n_bands + 1, "dtype": "uint8", "alpha": "yes"}
+    place = {"height": 30, "width": 40, "transform": PLACE, "nodata": nodata}
+    with rasterio.open("clear.tif", "w", **layout, **place) as raster:
+        raster.write(np.moveaxis(both, -1, 0))
+    for name in ("clear.png", "clear.tif"):
+        image = images.open_image(folder / name)
+        assert image.values.dtype == np.uint8
+        np.testing.assert_array_equal(image.values, bands if n_bands == 3 else bands[..., 0])
+        np.testing.assert_array_equal(image.mask, alpha[..., 0] > 0)
+
+
+@pytest.mark.parametrize(
+    ("depth", "is_coloured", "rows", "clear"),
+    [
+        (1, False, b"\0\x40\0\x80", [1]),
+        (2, False, b"\0\x10\0\x40", [1]),
+        (4, False, b"\0\x1f\0\xf2", [15]),
+        (8, False, b"\0\1\7\0\7\2", [7]),
+        (16, False, b"\0\0\7\1\7\0\1\7\0\1", [263]),
+        (8, True, b"\0\1\2\3\4\5\6\0\4\5\6\4\5\7", [4, 5, 6]),
+        (16, True, b"\0\1\0\2\0\3\0\4\0\5\0\6\1\0\4\0\5\0\6\1\4\0\5\0\7\0",
+         [1024, 1280, 1537]),
+    ],
+)  # fmt: skip
+def test_a_colour_that_a_png_names_transparent_is_masked(depth, is_coloured, rows, clear, folder):
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", 2, 2, depth, 2 * is_coloured, 0, 0, 0)
+    named = struct.pack(f">{len(clear)}H", *clear)
+    chunks = [(b"IHDR", head), (b"tRNS", named), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    (folder / "clear.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*parts) for parts in chunks)
+    )
+    image = images.open_image(folder / "clear.png")
+    assert image.values.ndim == (3 if is_coloured else 2)
+    np.testing.assert_array_equal(image.mask, [[True, False], [False, True]])
 
 
 def test_files_are_whole_or_not_there(folder, capsys, monkeypatch):

@@ -1,8 +1,8 @@
 """Images: pictures through Pillow, rasters through rasterio, labels in either.
 
     png, jpeg, bmp, gif   Pillow
-    tif, tiff             rasterio, where it is installed: any bands and dtype, nodata as the mask,
-                          georeference kept; larger ones as a Dask array, window by window
+    tif, tiff             rasterio, where it is installed: any bands and dtype, nodata and alpha as
+                          the mask, georeference kept; larger ones as a Dask array, window by window
 
 Imported only where needed, as Pillow, rasterio and Dask are.
 """
@@ -24,6 +24,8 @@ RASTERS = (".tif", ".tiff")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 LABELS = (*RASTERS, ".png", ".npy")
 WINDOW_SIDE = 2048  # pixels of a window; a raster with more than one is read window by window
+# What Pillow makes of a sample of these raw modes, but not of the colour that is transparent.
+_SAMPLE_RATIOS = {"1": (1, 255), "L;2": (85, 1), "L;4": (17, 1), "RGB;16B": (1, 256)}
 
 
 class ImageFile(NamedTuple):
@@ -111,6 +113,7 @@ def _open_picture(path: Path) -> ImageFile:
     library = _pillow()
     try:
         with library.open(path) as picture:
+            raw_mode = str(picture.tile[0][3]) if picture.tile else ""
             picture.load()
     except library.UnidentifiedImageError:
         remedy = "is it an image? Rasters of many bands need: pip install meanshift_fast[raster]"
@@ -124,11 +127,16 @@ def _open_picture(path: Path) -> ImageFile:
         has_alpha = picture.mode == "PA" or "transparency" in picture.info
         picture = picture.convert("RGBA" if has_alpha else "RGB")
     values = np.asarray(picture)
-    if picture.mode not in ("LA", "RGBA"):
+    if picture.mode in ("LA", "RGBA"):
+        mask = values[..., -1] > 0
+        values = values[..., :-1] if picture.mode == "RGBA" else values[..., 0]
+    elif "transparency" in picture.info:
+        times, by = _SAMPLE_RATIOS.get(raw_mode, (1, 1))
+        differs = values != np.asarray(picture.info["transparency"]) * times // by
+        mask = differs.any(axis=-1) if values.ndim == 3 else differs
+    else:
         return ImageFile(values, None, None)
-    mask = values[..., -1] > 0
-    bands = values[..., :-1] if picture.mode == "RGBA" else values[..., 0]
-    return ImageFile(bands, None if mask.all() else mask, None)
+    return ImageFile(values, None if mask.all() else mask, None)
 
 
 def _open_raster(path: Path) -> ImageFile:
@@ -136,8 +144,8 @@ def _open_raster(path: Path) -> ImageFile:
     rasterio = require_rasterio("a raster")
     with _quietly(rasterio), _named_when_damaged(path), rasterio.open(path) as raster:
         profile = {"crs": raster.crs, "transform": raster.transform}
-        shape, n_bands = (raster.height, raster.width), raster.count
-        dtype = np.result_type(*raster.dtypes)
+        shape, bands = (raster.height, raster.width), _feature_bands(rasterio, raster)
+        n_bands, dtype = len(bands), np.result_type(*(raster.dtypes[band - 1] for band in bands))
     if max(shape) <= WINDOW_SIDE:
         values, mask = read_window(path, slice(0, shape[0]), slice(0, shape[1]))
         return ImageFile(values, None if mask.all() else mask, profile)
@@ -171,11 +179,21 @@ def read_window(path: Path, rows: slice, columns: slice) -> tuple[NDArray[Any], 
     rasterio = require_rasterio("a raster")
     with _quietly(rasterio), _named_when_damaged(path), rasterio.open(path) as raster:
         window = rasterio.windows.Window.from_slices(rows, columns)
-        values = raster.read(window=window)
-        mask = (raster.read_masks(window=window) > 0).all(axis=0)
+        bands = _feature_bands(rasterio, raster)
+        values = raster.read(bands, window=window)
+        mask = (raster.read_masks(bands, window=window) > 0).all(axis=0)
+        if alpha := sorted({*raster.indexes} - {*bands}):
+            mask &= (raster.read(alpha, window=window) > 0).all(axis=0)
     if values.dtype.kind == "f":
         mask &= np.isfinite(values).all(axis=0)
     return (values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)), mask
+
+
+def _feature_bands(rasterio: Any, raster: Any) -> list[int]:
+    """The numbers of the bands that are no alpha, or of all where there is no other."""
+    kinds = zip(raster.indexes, raster.colorinterp, strict=True)
+    bands = [band for band, kind in kinds if kind != rasterio.enums.ColorInterp.alpha]
+    return bands or list(raster.indexes)
 
 
 @contextmanager
@@ -187,11 +205,14 @@ def _named_when_damaged(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} cannot be read, or is damaged: {error}") from error
 
 
-def _quietly(rasterio: Any) -> Any:
-    """Suppress the warning of a raster without a georeference."""
-    return warnings.catch_warnings(
-        action="ignore", category=rasterio.errors.NotGeoreferencedWarning
-    )
+@contextmanager
+def _quietly(rasterio: Any) -> Iterator[None]:
+    """Suppress the warnings of rasters without a georeference, and of those of nodata and alpha."""
+    errors = rasterio.errors
+    with warnings.catch_warnings():
+        for category in (errors.NotGeoreferencedWarning, errors.NodataShadowWarning):
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def write_labels_image(
