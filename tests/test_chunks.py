@@ -15,7 +15,7 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
-from meanshift_fast._cluster import ball_removal, coalescing, modes, seeding
+from meanshift_fast._cluster import ball_removal, bins, coalescing, modes
 from meanshift_fast._index import (
     equal_rows,
     flat,
@@ -63,7 +63,7 @@ def test_chunks_take_a_quarter_of_a_second_once_an_item_is_timed(monkeypatch):
 
 CUTS = {
     "bandwidth": (kth_neighbors, "search_all", {"FIRST_CHUNK_VALUES": 1}),
-    "seeds": (seeding, "_count_bins", {"FIRST_CHUNK_ROWS": 251}),
+    "seeds": (bins, "_count_bins", {"FIRST_CHUNK_ROWS": 251}),
     "build": (tree, "_arrange", {"FIRST_CHUNK_VALUES": 1}),
     "build, heavy cells": (tree_order, "_split_heavy_cells", {"MAX_SPLIT_RANKS": 1}),
     "climb": (flat, "_shift_all", {"FIRST_CHUNK_VALUES": 1}),

@@ -12,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 import naive
 import samples
 from meanshift_fast import MeanShift, get_bin_seeds, mean_shift
-from meanshift_fast._cluster import seeding
+from meanshift_fast._cluster import bins
 from meanshift_fast._index import thresholds
 
 RNG = np.random.default_rng(0)
@@ -150,15 +150,15 @@ def test_rows_in_parts_fall_into_the_same_bins(far, bin_size, monkeypatch):
     X = np.vstack([samples.blobs(5000, 2), [[far, far]], samples.blobs(4000, 2, seed=1)])
     X.flags.writeable = False
     everywhere = np.empty(0, dtype=np.int64)
-    rows, counts = seeding.find_bins(X, bin_size, everywhere)
+    rows, counts = bins.find_bins(X, bin_size, everywhere)
     keys = np.rint(X / bin_size)
     _, first, often = np.unique(keys, axis=0, return_index=True, return_counts=True)
     np.testing.assert_array_equal(rows, np.sort(first))
     np.testing.assert_array_equal(counts, often[np.argsort(first)])
     monkeypatch.setattr(thresholds, "MIN_PARALLEL_BIN_ROWS", 100)
     for n_parts in (2, 3, 7):
-        monkeypatch.setattr(seeding, "part_count", lambda n=n_parts: n)
-        found = seeding.find_bins(X, bin_size, everywhere)
+        monkeypatch.setattr(bins, "part_count", lambda n=n_parts: n)
+        found = bins.find_bins(X, bin_size, everywhere)
         np.testing.assert_array_equal(found[0], rows, strict=True)
         np.testing.assert_array_equal(found[1], counts, strict=True)
 
@@ -307,14 +307,14 @@ def test_a_bad_table_is_refused(X, message):
 def test_bins_that_hash_to_one_slot_are_told_apart():
     """Rows are compared by their bins; the hash only says where to look."""
     X = np.arange(12.0)[:, None]
-    slots = np.zeros(16, dtype=np.int32)
     rows, counts = np.empty((2, 24), dtype=np.int64)
+    noted = bins.Bins(np.zeros(16, dtype=np.int32), rows, counts)
     points = np.vstack([X, X[::-1]])
     points.flags.writeable = False
     n_bins = np.zeros(1, dtype=np.int64)
-    seeding._count_bins(
-        points, np.array([0, 24]), 0, 24, 1.0, np.zeros(1), np.empty(0), slots, np.array([0, 16]),
-        n_bins, rows, counts, rows[:0],
+    bins._count_bins(
+        points, np.array([0, 24]), 0, 24, bins.BinGrid(1.0, np.zeros(1), np.empty(1), True), noted,
+        np.array([0, 16]), n_bins, rows[:0],
     )  # fmt: skip
     assert n_bins == [12]
     np.testing.assert_array_equal(rows[:12], np.arange(12))

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import Ascent
+from meanshift_fast._cluster.bins import find_bins
 from meanshift_fast._cluster.grid import Grid
-from meanshift_fast._cluster.seeding import find_bins
 from meanshift_fast._index.equal_rows import equal_rows, find_repeats
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.scaling import NO_PERIOD, readonly

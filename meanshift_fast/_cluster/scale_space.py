@@ -33,9 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.ascent import ascend
+from meanshift_fast._cluster.bins import find_bins
 from meanshift_fast._cluster.modes import count_supported
 from meanshift_fast._cluster.seams import merge_in
-from meanshift_fast._cluster.seeding import centers_of, find_bins
+from meanshift_fast._cluster.seeding import centers_of
 from meanshift_fast._index import choice
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.base import Index

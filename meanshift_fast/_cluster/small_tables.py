@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._cluster.bins import BinGrid, Bins, count_part, span_bins
 from meanshift_fast._cluster.history import HISTORY_DTYPE, count_move, write_history
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import collapse, merging_radius, sweep
@@ -23,8 +24,6 @@ from meanshift_fast._cluster.seeding import (
     LEAST_BIN,
     MAX_DOUBLE_NUMBER,
     MAX_SINGLE_NUMBER,
-    count_part,
-    span_bins,
 )
 from meanshift_fast._cluster.shared_bins import trial_of
 from meanshift_fast._index import thresholds
@@ -129,32 +128,30 @@ class Found(NamedTuple):
 
 
 @step
-def _find_seeds(
-    points, bandwidth, min_bin_freq, is_single, slots, origin, stride, no_stride, place, rows,
-    counts, no_inverse, seeds,
-):  # fmt: skip
+def _find_seeds(points, rules, slots, seeds):
     """Write the centres of bins that hold enough rows as `bin_seeds` does; how many, or 0."""
-    n_rows, n_features = points.shape
-    if not _span_bins(points, bandwidth, origin, stride) <= slots.shape[0]:
-        stride = no_stride  # too many for a slot each: they are hashed
+    (n_rows, n_features), bandwidth = points.shape, rules.bandwidth
+    origin, stride = empty_floats(n_features), empty_floats(n_features)
+    is_hashed = not _span_bins(points, bandwidth, origin, stride) <= slots.shape[0]
+    bins = Bins(slots, empty_integers(n_rows), empty_integers(n_rows))
     n_bins = count_part(
-        points, np.int64(0), n_rows, bandwidth, origin, stride, slots, np.int64(0), rows, counts,
-        no_inverse, place,
+        points, np.int64(0), n_rows, BinGrid(bandwidth, origin, stride, is_hashed), bins,
+        np.int64(0), empty_integers(0), empty_floats(n_features),
     )  # fmt: skip
     if n_bins > seeds.shape[0] or n_bins == n_rows:
         return 0
     n_values = 0
     for k in range(n_bins):
         for f in range(n_features):
-            value = item(flat(points), item(flat(rows), k) * n_features + f)
+            value = item(flat(points), item(flat(bins.rows), k) * n_features + f)
             number = np.rint(value / bandwidth)
             center = number * bandwidth if abs(number) <= MAX_DOUBLE_NUMBER else value
-            if is_single and abs(number) <= MAX_SINGLE_NUMBER:
+            if rules.is_single and abs(number) <= MAX_SINGLE_NUMBER:
                 center = np.float64(np.float32(number) * np.float32(bandwidth))
             if not abs(center) <= MAX_COORDINATE:
                 return 0
             put(flat(seeds), n_values + f, center)
-        n_values += n_features if item(flat(counts), k) >= min_bin_freq else 0
+        n_values += n_features if item(flat(bins.counts), k) >= rules.min_bin_freq else 0
     return n_values // n_features
 
 
@@ -343,12 +340,7 @@ def _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, ro
 def _fit(points, rules, trial, room):
     """Fit; how many modes there are, or 0, how many rounds, and whether rows reach other modes."""
     n_rows, n_features = points.shape
-    n_seeds = _find_seeds(
-        points, rules.bandwidth, rules.min_bin_freq, rules.is_single, room.slots[0],
-        empty_floats(n_features), empty_floats(n_features), empty_floats(0),
-        empty_floats(n_features), empty_integers(n_rows), empty_integers(n_rows),
-        empty_integers(0), room.positions,
-    )  # fmt: skip
+    n_seeds = _find_seeds(points, rules, room.slots[0], room.positions)
     if n_seeds == 0:
         return 0, 0, False
     tree, square = _empty_tree(n_rows, n_features, room.order), rules.bandwidth * rules.bandwidth

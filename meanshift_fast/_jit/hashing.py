@@ -6,7 +6,7 @@ A slot holds the number of an entry plus 1, and 0 where it is empty; the entries
 of the caller, the same number of values apart. A table has a power of two of slots, and at least
 twice as many as entries.
 
-Two tables are built otherwise. Bins (`_cluster/seeding.py`) keep no coordinates, so that an entry's
+Two tables are built otherwise. Bins (`_cluster/bins.py`) keep no coordinates, so that an entry's
 are rounded anew at each comparison. Coalescing (`_cluster/coalescing.py`) compares hashes of 64
 bits and no values.
 """
