@@ -25,7 +25,7 @@ from meanshift_fast._cluster.seeding import (
     MAX_DOUBLE_NUMBER,
     MAX_SINGLE_NUMBER,
 )
-from meanshift_fast._cluster.shared_bins import trial_of
+from meanshift_fast._cluster.shared_bins import Trial, trial_of
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import (
     MAX_UNORDERED_ROWS,
@@ -41,7 +41,7 @@ from meanshift_fast._index.traversal import STACK_BLOCKS, Group, move_to_mean, s
 from meanshift_fast._index.tree_order import CHUNK_ROWS, ChunkMemory, split_into_leaves
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import as_step, empty_floats, empty_integers, serial, step
-from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
+from meanshift_fast._jit.simd import LANES, bit_patterns, flat, full, item, put, store
 
 MAX_ROWS = CHUNK_ROWS  # that one chunk of a tree arranges
 MAX_VALUES = 1 << 16
@@ -98,8 +98,6 @@ class Room(NamedTuple):
         Which endpoints are the modes.
     totals : float64 array of shape (max_iter + 1, 4)
         Zeros, for the rounds.
-    reals, integers : arrays of shape (max_iter + 1, 5)
-        The history, as float64 and as int64.
     labels : int64 array of shape (n_samples,)
     """
 
@@ -109,8 +107,6 @@ class Room(NamedTuple):
     support: NDArray[np.float64]
     kept: NDArray[np.int64]
     totals: NDArray[np.float64]
-    reals: NDArray[np.float64]
-    integers: NDArray[np.int64]
     labels: NDArray[np.int64]
 
 
@@ -187,12 +183,12 @@ def _arrange(points, tree, careful, level_starts, memory):
 @step
 def _shift(views, at, i, n_features, ball, sums, stack):
     """Move position ``i`` to the mean of its ball; its support and the length of the move."""
-    place, shared, own = flat(sums[0]), flat(sums[1]), flat(sums[2])
+    place, shared, own = sums  # flat, as the stack: no references are counted
     for f in range(n_features):
         put(place, f, item(at, i * n_features + f))
     # Not `sum_ball`, whose three traversals take 0.5 s more to compile.
     sum_balls(
-        views, None, n_features, Group(place, place, place, shared), None, True, ball, flat(stack),
+        views, None, n_features, Group(place, place, place, shared), None, True, ball, stack,
         shared, own,
     )  # fmt: skip
     return move_to_mean(at, i, n_features, shared, own, 0)
@@ -202,7 +198,7 @@ def _shift(views, at, i, n_features, ball, sums, stack):
 def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, support, totals):
     """Follow seeds to their endpoints, one after the other in the order of `order_of`."""
     n_features, at, weights = positions.shape[1], flat(positions), flat(support)
-    views = views_of(tree)
+    views, flat_sums = views_of(tree), (flat(sums[0]), flat(sums[1]), flat(sums[2]))
     for i in range(n_seeds):
         put(flat(order), i, i)
     numbers, integers = memory
@@ -215,7 +211,7 @@ def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, su
     for rank in range(n_seeds):
         i, number, at_rest = item(flat(order), rank), 0, False
         while not at_rest and number < totals.shape[0]:
-            weight, move = _shift(views, at, i, n_features, ball, sums, stack)
+            weight, move = _shift(views, at, i, n_features, ball, flat_sums, flat(stack))
             at_rest = is_at_rest(move, weight, rest)
             put(weights, i, weight)
             count_move(flat(totals), number, move, at_rest)
@@ -275,11 +271,12 @@ def _nearest(positions, i, modes):
 def _stay_away(views, sample, modes, trial, ball, rest, sums, stack, n_rounds):
     """Whether enough sampled rows come near no mode on their way; each is left where it is then."""
     (n_rows, n_features), n_near = sample.shape, 0
+    flat_sums = flat(sums[0]), flat(sums[1]), flat(sums[2])
     for i in range(n_rows):
         number, at_rest = 0, False
         _, away_sq = _nearest(sample, i, modes)
         while away_sq > trial.near_sq and not at_rest and number < n_rounds:
-            weight, move = _shift(views, flat(sample), i, n_features, ball, sums, stack)
+            weight, move = _shift(views, flat(sample), i, n_features, ball, flat_sums, flat(stack))
             at_rest = is_at_rest(move, weight, rest)
             _, away_sq = _nearest(sample, i, modes)
             number += 1
@@ -337,9 +334,16 @@ def _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, ro
 
 
 @serial
-def _fit(points, rules, trial, room):
-    """Fit; how many modes there are, or 0, how many rounds, and whether rows reach other modes."""
+def _fit(points, numbers, order, slots, positions, support, kept, totals, history, labels):
+    """Fit; how many modes there are, or 0, how many rounds, and whether rows reach other modes.
+
+    ``numbers`` are those of `Rules` and of `Trial`, and the rest is a `Room`: to find the types of
+    three such tuples would take 8 of the 70 us of a fit.
+    """
     n_rows, n_features = points.shape
+    rules = Rules(numbers[0], numbers[1], numbers[2] > 0.0, numbers[3], numbers[4], numbers[5])
+    trial = Trial(int(numbers[6]), int(numbers[7]), numbers[8], numbers[9])
+    room = Room(order, slots, positions, support, kept, totals, labels)
     n_seeds = _find_seeds(points, rules, room.slots[0], room.positions)
     if n_seeds == 0:
         return 0, 0, False
@@ -365,8 +369,8 @@ def _fit(points, rules, trial, room):
         empty_floats((n_modes + LANES) * n_features), empty_floats(n_modes),
         empty_floats(n_features * LANES), room.labels,
     )  # fmt: skip
-    totals = flat(room.totals)
-    n_rounds = write_history(totals, room.totals.shape[0], flat(room.reals), flat(room.integers))
+    reals = flat(history)
+    n_rounds = write_history(flat(totals), totals.shape[0], reals, bit_patterns(reals))
     may_miss = n_modes > 0 and trial.n_rows > 0 and n_seeds <= trial.max_bins
     if may_miss:
         may_miss = _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, room)
@@ -413,22 +417,18 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
         most_values = thresholds.MAX_SMALL_SEED_VALUES_ALONE
     most = min(n_rows, most_values // points.size, max_seeds_without(points))
     merging, history = merging_radius(radius), np.empty((settings.max_iter + 1, _HISTORY_FIELDS))
-    # Python's numbers: for others `_fit` would compile anew, for 8 s.
     rules = Rules(
         radius, float(min(settings.min_bin_freq, n_rows + 1)),
         (_SINGLES * bandwidth).dtype == np.float32, rest_of(settings.tol, radius),
         merging * merging, limit_square(settings.limit(radius)),
     )  # fmt: skip
-    room = Room(
-        np.arange(n_rows, dtype=np.int32),
-        np.zeros((2, 1 << (2 * n_rows).bit_length()), dtype=np.int32),
-        np.empty((most, n_features)), np.empty(most), np.empty(most, dtype=np.int64),
-        np.zeros((len(history), 4)), history, history.view(np.int64),
-        np.empty(n_rows, dtype=np.int64),
-    )  # fmt: skip
+    numbers = np.array(rules + trial_of(points, radius, settings.min_bin_freq))
+    positions, support = np.empty((most, n_features)), np.empty(most)
+    kept, labels = np.empty(most, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
     n_modes, n_rounds, may_miss = _fit(
-        points, rules, trial_of(points, radius, settings.min_bin_freq), room
-    )
-    kept, rounds = room.kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
-    centers, support = room.positions.take(kept, axis=0), room.support.take(kept)
-    return Found(centers, support, rounds, room.labels, may_miss)
+        points, numbers, np.arange(n_rows, dtype=np.int32),
+        np.zeros((2, 1 << (2 * n_rows).bit_length()), dtype=np.int32), positions, support, kept,
+        np.zeros((len(history), 4)), history, labels,
+    )  # fmt: skip
+    kept, rounds = kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
+    return Found(positions.take(kept, axis=0), support.take(kept), rounds, labels, may_miss)
