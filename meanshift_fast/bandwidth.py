@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         "n_samples": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
-        "sample_weight": ["array-like", None],
+        "sample_weight": ["array-like", Real, None],
         "method": [StrOptions({"quantile", "scott", "silverman"})],
         "metric": [StrOptions(set(METRICS))],
         "period": ["array-like", None],
@@ -291,6 +291,12 @@ def _range(plateau: np.void) -> str:
     return f"{plateau['low']:.4g} to {plateau['high']:.4g}"
 
 
+@checked(
+    {
+        "bin_seeding": ["boolean"],
+        "progress": ["boolean", callable, StrOptions({"auto"})],
+    },
+)
 def bandwidth_curve(
     X: ArrayLike,
     bandwidths: ArrayLike | None = None,

@@ -187,12 +187,11 @@ class MeanShift(estimator.MeanShift):
             X's divisions.
         """
         check_is_fitted(self, "cluster_centers_")
+        X = self._without_weights(X)
         if not dask.is_dask_collection(X):
             return super().predict(X)
         model = self._plain()
         if _is_frame(X):
-            if self._weight_column in X.columns:
-                X = X.drop(columns=self._weight_column)
             _check_feature_names(self, X._meta, reset=False)
             _check_n_features(self, X._meta, reset=False)
             return X.map_partitions(_labels_of_frame, delayed(model), meta=("label", np.int64))
@@ -208,6 +207,13 @@ class MeanShift(estimator.MeanShift):
             dtype=np.int64,
             meta=np.empty(0, dtype=np.int64),
         )
+
+    def _without_weights(self, X: Any) -> Any:
+        """A dataframe of Dask or pandas without the column of the fit's weights, if it has it."""
+        column = getattr(self, "_weight_column", None)
+        if column is None or not hasattr(X, "iloc") or X.ndim != 2 or column not in X.columns:
+            return X
+        return X.drop(columns=column)
 
     def _plain(self) -> estimator.MeanShift:
         """The fitted model for workers: no Dask, no bar, one thread where n_jobs is None."""

@@ -290,22 +290,23 @@ def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]
     begun = np.asarray(validate_data(estimator, starts, reset=False), dtype=np.float64)
     if page.units.radius == 0.0:
         return tuple(page.lay(np.stack([start, start])) for start in begun)
-    metric = metric_of(estimator.metric, estimator.period)
-    if not metric.is_plain:
+    metric, units = metric_of(estimator.metric, estimator.period), page.units
+    if metric.has_arcs:
         rows = metric.leave(page.rows)
         traced = trace(
             rows, begun, bandwidth=estimator.bandwidth_, kernel=page.kernel, tol=estimator.tol,
-            max_iter=estimator.max_iter, metric=estimator.metric, period=estimator.period,
+            max_iter=estimator.max_iter, metric=estimator.metric,
             sample_weight=page.weights if page.weights.size else None,
         )  # fmt: skip
         return tuple(page.path(positions) for positions in traced.positions)
     traced = trace(
-        page.units.enter(page.rows),
-        page.units.enter(begun),
-        bandwidth=page.units.radius,
+        units.enter(page.rows),
+        units.enter(begun),
+        bandwidth=units.radius,
         kernel=page.kernel,
         tol=estimator.tol,
         max_iter=estimator.max_iter,
+        period=[length if length < np.inf else None for length in units.period.tolist()] or None,
         sample_weight=page.weights if page.weights.size else None,
     )
-    return tuple(page.lay(page.units.leave(positions)) for positions in traced.positions)
+    return tuple(page.path(units.leave(positions)) for positions in traced.positions)

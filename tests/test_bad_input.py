@@ -627,3 +627,14 @@ def test_functions_refuse_whole_numbers_beyond_float64_too():
     for name in ("bandwidth", "accuracy", "tol"):
         with pytest.raises(ValueError, match=f"{name} must be"):
             trace(X, X[0], **{"bandwidth": 1.0, name: BEYOND})
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"assign": "basin"}, {"min_prominence": 0.1}, {"bin_seeding": True}], ids=str
+)
+def test_a_fit_that_fails_leaves_no_attribute_of_the_fit_before(parameters):
+    model = MeanShift(bandwidth=1.0, **parameters).fit(X)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit([[np.nan, 0.0]])
+    left = set(vars(model)) - set(model.get_params())
+    assert left <= {"n_features_in_"}

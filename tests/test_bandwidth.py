@@ -7,7 +7,7 @@ import sklearn.cluster
 
 import naive
 import samples
-from meanshift_fast import estimate_bandwidth
+from meanshift_fast import bandwidth_curve, estimate_bandwidth
 from meanshift_fast._index import kth_neighbors as bandwidth
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
@@ -397,3 +397,16 @@ def test_a_bad_parameter_is_named_with_its_value(params, message):
 def test_a_bad_table_is_refused(X, message):
     with pytest.raises(ValueError, match=message):
         estimate_bandwidth(X)
+
+
+@pytest.mark.parametrize("weight", [2.0, 2, np.float32(2.0)])
+def test_one_weight_serves_all_rows(weight):
+    X = samples.blobs(60, 2)
+    expected = estimate_bandwidth(X, sample_weight=np.full(len(X), 2.0))
+    assert estimate_bandwidth(X, sample_weight=weight) == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("progress", "off"), ("bin_seeding", "no")])
+def test_a_curve_names_a_bad_parameter(name, value):
+    with pytest.raises((ValueError, TypeError), match=f"{name}.*bandwidth_curve.*{value!r}"):
+        bandwidth_curve(samples.blobs(60, 2), **{name: value})

@@ -379,3 +379,22 @@ def test_without_dask_an_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask", None)
     with pytest.raises(ImportError, match=r'pip install "meanshift_fast\[dask\]"'):
         importlib.import_module("meanshift_fast.dask")
+
+
+def test_a_frame_in_memory_is_labelled_with_the_column_of_weights_or_without():
+    frame = pd.DataFrame(X[:900], columns=["a", "b"]).assign(w=1.0 + np.arange(900) % 3)
+    with dask.config.set(scheduler="sync"):
+        cut = dd.from_pandas(frame, npartitions=3)
+        model = DaskMeanShift(**SETTINGS).fit(cut, sample_weight="w")
+        expected = model.labels_.compute()
+    for table in (frame, frame[["a", "b"]]):
+        np.testing.assert_array_equal(model.predict(table), expected)
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_centres_set_by_hand_label_a_frame():
+    model = DaskMeanShift(bandwidth=3.0)
+    model.cluster_centers_ = np.array([[0.0, 0.0], [5.0, 5.0]])
+    frame = pd.DataFrame({"a": [0.1, 4.0], "b": [0.0, 4.5]})
+    with dask.config.set(scheduler="sync"):
+        assert model.predict(dd.from_pandas(frame, npartitions=2)).compute().tolist() == [0, 1]

@@ -252,7 +252,7 @@ def test_what_is_no_number_in_csv_is_reported_with_its_row_and_line(cell, tmp_pa
 
 
 ALMOST = ["nan", "NaN", "-NAN", "inf", "+Inf", "-Infinity", "1e999", "-1e999", "1,5", "-1,234.5"]
-MISSING = ["NA", "na", "N/A", "null", "NULL", "None", "<NA>", "?", "-"]
+MISSING = ["NA", "na", "N/A", "N/a", "nA", "nUll", "null", "NULL", "None", "<NA>", "?", "-"]
 
 
 @pytest.mark.parametrize("cell", [*ALMOST, *MISSING, ""])
@@ -264,6 +264,12 @@ def test_a_first_value_that_is_no_number_does_not_hide_its_column(cell, tmp_path
         complaint = rf"column 'y' must hold finite numbers, got {re.escape(shown)} at row 0, line 2"
         with pytest.raises(ValueError, match=complaint):
             table.read()
+
+
+@pytest.mark.parametrize("cell", MISSING)
+def test_rows_with_a_word_for_missing_are_dropped_whatever_its_case(cell, tmp_path):
+    table = open_table(text(tmp_path / "t.csv", f"x\n{cell}\n2\n"), drop_missing=True)
+    assert table.read().X.tolist() == [[2.0]]
 
 
 @pytest.mark.parametrize("cell", ALMOST)

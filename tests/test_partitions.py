@@ -12,6 +12,9 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
+from meanshift_fast._input.metrics import EUCLIDEAN
+from meanshift_fast._summaries import tasks
+from meanshift_fast._summaries.partitions import checked_partition
 from meanshift_fast._summaries.priority_sample import Sample
 from meanshift_fast.dask import MeanShift as DaskMeanShift
 from meanshift_fast.stream import fit_batches
@@ -144,3 +147,14 @@ def test_samples_of_partitions_add_up_their_weights_exactly():
     unweighted = Sample()
     unweighted.add(np.zeros((7, 1)))
     assert unweighted.total == 7.0
+
+
+def test_a_merge_of_samples_that_is_run_again_counts_no_row_twice():
+    parts = [
+        tasks.sampled(checked_partition(X[start : start + 20], None, "rows"), start, EUCLIDEAN)
+        for start in (0, 20)
+    ]
+    for _ in range(2):
+        rows, weights = tasks.merged_samples(parts).drawn()
+        np.testing.assert_array_equal(rows, X)
+        assert weights.size == 0

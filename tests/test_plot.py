@@ -532,3 +532,19 @@ def test_long_words_break_at_commas_and_brackets():
     assert _broken("principal component 2 (24% of variance)", 30)[1] == "(24% of variance)"
     assert _broken("a very long name, b", 10) == ["a very", "long name,", "b"]
     assert _broken("unbreakable", 10) == ["unbreakable"]
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-3, 1e160, 1e300])
+@pytest.mark.parametrize("own", [False, True])
+def test_components_are_those_of_a_table_of_any_magnitude(own, scale):
+    rows = samples.blobs(60, 3)
+    bandwidth = np.array([1.0, 2.0, 3.0]) if own else 1.0
+    usual = page_of(rows, np.empty(0), bandwidth, "flat")
+    page = page_of(rows * scale, np.empty(0), bandwidth * scale, "flat")
+    # Components in bandwidths have no unit of their own.
+    unit = 1.0 if own else scale
+    np.testing.assert_allclose(page.lay(rows * scale), usual.lay(rows) * unit, rtol=1e-9)
+    # The axes of a circle are any.
+    outline, expected = page.ball()[:-1] / unit, usual.ball()[:-1]
+    np.testing.assert_allclose(outline.T @ outline, expected.T @ expected, rtol=1e-9, atol=1e-9)
+    assert page.names == usual.names

@@ -105,3 +105,16 @@ def test_the_line_of_rest_is_an_angle(places):
         np.allclose(line.get_ydata(), 1e-3 * angle) for line in ax.lines if len(line.get_ydata())
     )
     assert "radians" in ax.get_ylabel()
+
+
+@pytest.mark.parametrize("kernel", ["flat", "gaussian"])
+@pytest.mark.parametrize("bandwidth", [2.0, [2.0, 1.0]], ids=str)
+def test_trajectories_are_drawn_across_seams_in_a_bandwidth_of_each_column(bandwidth, kernel):
+    rows = np.random.default_rng(1).normal([[23.5, 0.0], [9.0, 3.0]] * 50, 0.5)
+    model = MeanShift(bandwidth=bandwidth, period=(24, None), kernel=kernel).fit(rows)
+    starts = [[0.5, 0.2], [9.5, 3.1]]
+    display = MeanShiftDisplay.from_estimator(model, rows, starts=starts)
+    for start, path in zip(starts, display.paths, strict=True):
+        np.testing.assert_allclose(path[0], start)
+        away = np.abs(model.cluster_centers_ - path[-1]).max(axis=1)
+        assert away.min() < 0.02

@@ -410,3 +410,12 @@ def test_bad_batches_are_named(make_batches, error, shown):
 def test_bad_settings_are_named(name, value):
     with pytest.raises(ValueError, match=name):
         fit_batches([TABLE], bandwidth=1.0, **{name: value})
+
+
+def test_modes_that_round_to_the_period_are_at_0():
+    below = np.nextafter(np.float32(24), np.float32(0))
+    X = np.array([[below], [0.0], [0.0], [0.0], [12.0]], np.float32)
+    model = fit_batches([X], bandwidth=1.0, period=(24,), min_prominence=0.1)
+    assert model.modes_.dtype == np.float32
+    assert sorted(model.modes_.ravel().tolist()) == [0.0, 12.0]
+    np.testing.assert_array_equal(model.modes_, model.cluster_centers_)

@@ -24,6 +24,8 @@ from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import checked_lengths, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
 
+# The attributes of every fit, besides those that `keep` and `keep_shapes` set.
+FITTED = ("cluster_centers_", "bandwidth_", "mode_weight_", "n_iter_", "history_", "labels_")
 # Attributes of a fit in memory: its table and weights, by reference. Copies and files hold neither.
 REFERENCES = ("_fitted_table", "_fitted_weights")
 
@@ -102,10 +104,10 @@ def fitted(
 def adopt(model: Any, found: Fit) -> None:
     """Set a model's attributes to what a fit has found."""
     bandwidth = found.bandwidth
-    model.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
     model.cluster_centers_ = found.centers
-    model.n_iter_ = len(found.history) - 1
+    model.bandwidth_ = bandwidth if isinstance(bandwidth, np.ndarray) else float(bandwidth)
     model.mode_weight_ = found.support
+    model.n_iter_ = len(found.history) - 1
     model.history_ = found.history
     model.labels_ = found.labels
     keep(model, found.kept)
@@ -163,7 +165,8 @@ def refer_to(model: Any, table: NDArray[Any], weights: NDArray[np.float64]) -> N
 
 def forget(model: Any) -> None:
     """Leave no fit: of other columns than X now has, it would be read beyond its end."""
-    vars(model).pop("cluster_centers_", None)
+    for name in FITTED:
+        vars(model).pop(name, None)
     keep(model, None)
     keep_shapes(model, None)
     drop_references(model)

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -53,8 +54,10 @@ class Dialect(NamedTuple):
     @property
     def nulls(self) -> list[str]:
         """The texts of cells without a value, where rows may have such cells."""
-        usual = [form(word) for word in _MISSING for form in (str.lower, str.upper, str.title)]
-        return sorted({*usual, *self.missing})
+        usual = [
+            form for word in _MISSING for form in product(*zip(word, word.upper(), strict=True))
+        ]
+        return sorted({*map("".join, usual), *self.missing})
 
     def checked(self) -> "Dialect":
         """Refuse values that a dialect cannot have."""

@@ -117,10 +117,10 @@ def ball_outline(widths: _Floats, axes: _Floats) -> _Floats:
         return np.array([[-widths[0], 0.0], [widths[0], 0.0]])
     angle = np.linspace(0, 2 * np.pi, 73)
     # The projection of an ellipsoid is an ellipse; a square root of its matrix outlines it.
-    ellipse = (axes * widths[:, None] ** 2).T @ axes
-    shares, directions = np.linalg.eigh(ellipse)
+    half_axes, unit = _without_exponent(axes * widths[:, None])
+    shares, directions = np.linalg.eigh(half_axes.T @ half_axes)
     outline: _Floats = np.column_stack([np.cos(angle), np.sin(angle)]) * np.sqrt(shares)
-    turned: _Floats = outline @ directions.T
+    turned: _Floats = outline @ directions.T * unit
     return turned
 
 
@@ -152,10 +152,11 @@ def components_of(
 
     ``divisor`` as in `Units`: components are those of the columns in it, where each has its own.
     """
-    mean = rows.mean(axis=0)
+    scaled, unit = _without_exponent(rows)
+    mean = scaled.mean(axis=0)
     own = np.ndim(divisor) == 1
     lengths = np.broadcast_to(divisor if own else 1.0, rows.shape[1])
-    away = (rows - mean) / lengths
+    away, _ = _without_exponent((scaled - mean) / lengths)
     variances, axes = _principal_axes(away)
     # A component has no sign of its own: its largest loading is made positive.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
@@ -164,7 +165,13 @@ def components_of(
         f"principal component {i + 1} ({share:.0%} of variance{', in bandwidths' if own else ''})"
         for i, share in enumerate(shares)
     ]
-    return mean, axes / lengths[:, None], names
+    return mean * unit, axes / lengths[:, None], names
+
+
+def _without_exponent(table: _Floats) -> tuple[_Floats, float]:
+    """A table over a power of two, so that its squares are numbers; and that power."""
+    exponent = min(int(np.frexp(np.abs(table).max())[1]), 1023)
+    return np.ldexp(table, -exponent), float(np.ldexp(1.0, exponent))
 
 
 def _principal_axes(away: _Floats) -> tuple[_Floats, _Floats]:

@@ -240,6 +240,7 @@ def fit_cells(
     names : array of shape (n_features,), optional
         The names of the columns.
     """
+    metric = metric_of(model.metric, model.period)
     # A Gaussian is smooth: cells a sixteenth as wide hardly move a mean.
     is_ball = KERNELS[model.kernel].is_ball
     widths = widths_of(condensed.variances) if is_ball else UNWEIGHTED
@@ -251,10 +252,9 @@ def fit_cells(
     if fit.shapes:
         modes = fit.shapes.modes
         if dtype.kind == "f" and dtype.itemsize <= 8:
-            modes = modes.astype(dtype.newbyteorder("="))
+            modes = metric.cast(modes, dtype.newbyteorder("="))
         fit = fit._replace(shapes=fit.shapes._replace(modes=modes, of_rows=None))
     adopt(model, fit)
-    metric = metric_of(model.metric, model.period)
     model.n_features_in_ = metric.n_features(condensed.points.shape[1])
     if dtype.kind == "f" and dtype.itemsize <= 8:
         model.cluster_centers_ = metric.cast(model.cluster_centers_, dtype.newbyteorder("="))

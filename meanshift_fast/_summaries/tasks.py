@@ -48,10 +48,11 @@ def sampled(partition: Partition, first: int, metric: Metric) -> Sample:
 
 
 def merged_samples(samples: list[Sample]) -> Sample:
-    """Merge samples into the first."""
-    for other in samples[1:]:
-        samples[0].merge(other)
-    return samples[0]
+    """Merge samples into a new one: Dask may run a task again on the same samples."""
+    merged = Sample()
+    for sample in samples:
+        merged.merge(sample)
+    return merged
 
 
 def condensed(
