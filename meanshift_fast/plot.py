@@ -299,6 +299,8 @@ def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]
             sample_weight=page.weights if page.weights.size else None,
         )  # fmt: skip
         return tuple(page.path(positions) for positions in traced.positions)
+    period = units.period.astype(object)
+    period[np.isinf(units.period)] = None
     traced = trace(
         units.enter(page.rows),
         units.enter(begun),
@@ -306,7 +308,7 @@ def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]
         kernel=page.kernel,
         tol=estimator.tol,
         max_iter=estimator.max_iter,
-        period=[length if length < np.inf else None for length in units.period.tolist()] or None,
+        period=period if len(period) else None,
         sample_weight=page.weights if page.weights.size else None,
     )
     return tuple(page.path(units.leave(positions)) for positions in traced.positions)
