@@ -167,6 +167,14 @@ def _weighed(noise: int) -> Work:
     return _fit(X, share, bandwidth=bandwidth, kernel="gaussian", max_iter=3)
 
 
+def _together(n_positions: int) -> Work:
+    """Positions about the middle of rows in 64 columns; they come nearer to it in each round."""
+    rng = np.random.default_rng(0)
+    X = _readonly(rng.standard_normal((20_000, 64)) / 8.0)
+    seeds = 1e-3 * rng.standard_normal((n_positions, 64))
+    return _fit(X, n_positions / 64.0, bandwidth=0.5, kernel="gaussian", seeds=seeds, max_iter=3)
+
+
 def _spread(length: int) -> Work:
     """Rows in two groups so far apart: the error of a product is in squared bandwidths."""
     X = directions(1500, 64)
@@ -219,6 +227,10 @@ CALIBRATIONS = {
     "MIN_PRODUCT_GAUSSIAN_SHARE": Calibration(
         "of the rows", {"MIN_PRODUCT_GAUSSIAN_SHARE": 9.0}, {"MIN_PRODUCT_GAUSSIAN_SHARE": -1.0},
         sizes=(5, 20, 40, 70, 150, 400), work=_weighed,
+    ),
+    "MIN_EXPANDED_A_FEATURE": Calibration(
+        "positions a feature", {"MIN_EXPANDED_A_FEATURE": 1e9}, {"MIN_EXPANDED_A_FEATURE": 1e-9},
+        sizes=(16, 128, 192, 256, 384, 512), work=_together,
     ),
     "MAX_PRODUCT_ERROR": Calibration(
         "squared bandwidths", {"MAX_PRODUCT_ERROR": HUGE, "MIN_PRODUCT_OPEN_SHARE": -1.0},

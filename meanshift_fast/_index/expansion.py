@@ -33,13 +33,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._index import thresholds
 from meanshift_fast._index.filled_rows import FilledRows, Shifted
 from meanshift_fast._index.singles import BLOCK_VALUES, error_of
 from meanshift_fast._jit.blas import blas_alone, run_tasks
 
 MAX_GROUPS = 8  # of a shift
 MAX_EXPANDED_FEATURES = 2048  # whose covariances take 50 MB
-MIN_MEMBERS_A_FEATURE = 2.0  # of a group: a covariance costs as much as 1.5 shifts a feature
 SAMPLED_POSITIONS = 512  # that are counted
 PROBED_POSITIONS = 16  # about which they are counted
 CANDIDATE_RADII = 1.5  # from a center, in radii
@@ -91,7 +91,7 @@ def serves(rows: FilledRows, n_positions: int, accuracy: float) -> bool:
     n_features = rows.singles.shape[1]
     return (
         n_features <= MAX_EXPANDED_FEATURES
-        and n_positions >= MIN_MEMBERS_A_FEATURE * n_features
+        and n_positions >= thresholds.MIN_EXPANDED_A_FEATURE * n_features
         and bool(rows.errors(np.zeros(1), np.float64, np.float64)[0] <= ROUNDING_SHARE * accuracy)
     )
 
@@ -118,10 +118,10 @@ def shift_groups(
     """
     n_features, radius = shifted.positions.shape[1], _usual_radius(rows, accuracy)
     for _ in range(MAX_GROUPS):
-        if len(numbers) < MIN_MEMBERS_A_FEATURE * n_features:
+        if len(numbers) < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
             break
         group = _densest(rows, shifted.positions, numbers, radius)
-        if len(group.numbers) < MIN_MEMBERS_A_FEATURE * n_features:
+        if len(group.numbers) < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
             break
         norm = np.sqrt(np.einsum("i,i->", group.center, group.center))[None]
         if rows.errors(norm, np.float64, np.float64)[0] > ROUNDING_SHARE * accuracy:
@@ -130,7 +130,7 @@ def shift_groups(
         is_shifted = _shift_members(expansion, rows.middle, shifted, group.numbers, accuracy)
         numbers = np.setdiff1d(numbers, group.numbers[is_shifted], assume_unique=True)
         n_shifted = np.count_nonzero(is_shifted)
-        if n_shifted < MIN_MEMBERS_A_FEATURE * n_features:
+        if n_shifted < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
             break  # fewer than pay for a covariance
         if 2 * n_shifted < len(group.numbers):
             radius *= RADIUS_SHRINKAGE
@@ -141,7 +141,7 @@ def _usual_radius(rows: FilledRows, accuracy: float) -> float:
     """How far from a center R is the accuracy where rows spread evenly along all columns."""
     n_samples, n_features = rows.points.shape
     variance = 2.0 * float(rows.half[:n_samples].mean()) / n_features
-    return math.sqrt(2.0 * accuracy / max(rows.reach * variance, 1e-300))
+    return math.sqrt(2.0 * accuracy / max(rows.extent * variance, 1e-300))
 
 
 def _densest(
@@ -157,7 +157,7 @@ def _densest(
     distances_sq += np.einsum("ij,ij->i", some, some)
     is_near = distances_sq <= radius * radius
     is_near = is_near[:, is_near.sum(axis=0).argmax()]
-    if is_near.mean() * len(among) < MIN_MEMBERS_A_FEATURE * n_features:
+    if is_near.mean() * len(among) < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
         return Group(among[:0], some[0])
     center, candidates = sample[is_near].mean(axis=0), []
     step = max(BLOCK_VALUES // n_features, 1)

@@ -54,7 +54,7 @@ class FilledRows(NamedTuple):
         The rows about the middle; zeros fill them up to a multiple of sixteen.
     half, weights : float64 arrays of shape (n_padded,)
         Half the squared norms, +inf for what fills up, and the rows' weights.
-    reach : float
+    extent : float
         The largest norm.
     """
 
@@ -63,7 +63,7 @@ class FilledRows(NamedTuple):
     singles: NDArray[np.float32]
     half: NDArray[np.float64]
     weights: NDArray[np.float64]
-    reach: float
+    extent: float
 
     @classmethod
     def of(cls, points: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
@@ -78,7 +78,7 @@ class FilledRows(NamedTuple):
             away = rows.away(start, stop)
             singles[start:stop] = away
             half[start:stop] = 0.5 * np.einsum("ij,ij->i", away, away)
-        return rows._replace(reach=math.sqrt(2.0 * float(half[:n_samples].max())))
+        return rows._replace(extent=math.sqrt(2.0 * float(half[:n_samples].max())))
 
     def blocks(self) -> list[tuple[int, int]]:
         """Where blocks of rows start and stop, each of about BLOCK_VALUES values."""
@@ -116,13 +116,13 @@ class FilledRows(NamedTuple):
             In bandwidths.
         """
         n_rows, n_features = self.singles.shape
-        reach, ahead, after = self.reach, _roundoff(first), _roundoff(second)
+        extent, ahead, after = self.extent, _roundoff(first), _roundoff(second)
         with np.errstate(over="ignore", invalid="ignore"):
-            lengths = norms * norms + reach * reach
-            off = 1.01 * (n_features + 8) * (ahead * norms * reach + DOUBLE_ROUNDOFF * lengths)
-            error = 2.0 * reach * np.expm1(off) / np.maximum(1.0 - np.expm1(off), 1e-9)
+            lengths = norms * norms + extent * extent
+            off = 1.01 * (n_features + 8) * (ahead * norms * extent + DOUBLE_ROUNDOFF * lengths)
+            error = 2.0 * extent * np.expm1(off) / np.maximum(1.0 - np.expm1(off), 1e-9)
         n_added = ROWS_AT_ONCE if after == UNIT_ROUNDOFF else n_rows
-        error += (1.01 * (n_added + 4) * after + DOUBLE_ROUNDOFF * n_rows) * reach
+        error += (1.01 * (n_added + 4) * after + DOUBLE_ROUNDOFF * n_rows) * extent
         serves = (off < MAX_EXPONENT_ERROR) & (lengths < MAX_SQUARE)
         return np.where(serves, error, np.inf)
 
