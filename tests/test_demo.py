@@ -38,6 +38,14 @@ def crop(monkeypatch):
     return small
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """Note the pictures in place of drawing them, a second for each; other tests look at them."""
+    pictures = []
+    monkeypatch.setattr(demo, "draw", lambda panels, palette, path: pictures.append(path))
+    return pictures
+
+
 @pytest.fixture(scope="module")
 def table_lines():
     """What the demo says about the table, to a terminal that shows all letters."""
@@ -167,7 +175,7 @@ def test_the_whole_demo_clusters_the_whole_photograph(tmp_path, capsys):
 
 @pytest.mark.usefixtures("crop")
 @pytest.mark.parametrize(("compare", "n_fits"), [(False, 1), (True, 2)])
-def test_what_is_compared_is_a_second_fit(compare, n_fits, tmp_path, monkeypatch):
+def test_what_is_compared_is_a_second_fit(compare, n_fits, tmp_path, monkeypatch, drawn):
     fits = []
 
     def noted(self, *rows):
@@ -178,11 +186,13 @@ def test_what_is_compared_is_a_second_fit(compare, n_fits, tmp_path, monkeypatch
     monkeypatch.setattr(MeanShift, "fit", noted)
     demo.show_photograph(tmp_path / "demo.png", compare, n_jobs=1)
     assert len(fits) == n_fits
+    assert drawn == [tmp_path / "demo.png"]
 
 
 @pytest.mark.usefixtures("crop")
-def test_compare_prints_both_times_their_ratio_and_full_agreement(tmp_path, capsys):
+def test_compare_prints_both_times_their_ratio_and_full_agreement(tmp_path, capsys, drawn):
     assert main(["demo", "--compare", "--output", str(tmp_path / "demo.png")]) == 0
+    assert drawn == [tmp_path / "demo.png"]
     shown = capsys.readouterr().out
     theirs = float(re.search(r"   scikit-learn \S+ +([\d.]+) s\n", shown)[1])
     ours = float(re.search(r"   meanshift_fast \S+ +([\d.]+) s\n", shown)[1])
