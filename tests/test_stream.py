@@ -160,7 +160,7 @@ def test_the_model_does_not_depend_on_the_batches():
 def test_a_weighted_sample_and_its_bandwidth_are_the_same_bits_in_all_batches():
     table, weights = blobs(40_000, 2), np.random.default_rng(0).random(40_000)
     expected = None
-    for size in (40_000, 1000, 777, 70):
+    for size in (40_000, 1000, 777, 210):
         cuts = range(0, len(table), size)
         batches = [(table[at : at + size], weights[at : at + size]) for at in cuts]
         found = sample_batches(batches)
