@@ -32,9 +32,10 @@ class ShapesMixin:
         Returns
         -------
         labels : int64 ndarray of shape (n_samples,)
-            ``labels_`` of such a fit, with one exception, where ``assign="nearest"`` and
-            ``cluster_all=True``: rows of a mode that ``min_support`` drops follow their mode also
-            at 0, where a fit gives each row to its own nearest centre.
+            ``labels_`` of such a fit, with one exception, where ``assign="nearest"``: rows of a
+            mode that ``min_support`` drops have the label of their mode also at 0 (that of the
+            mode's nearest centre; -1 with ``cluster_all=False``), where a fit gives each row its
+            own nearest centre (-1 beyond the bandwidth with ``cluster_all=False``).
 
         Raises
         ------

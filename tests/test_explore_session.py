@@ -82,6 +82,34 @@ def test_a_bandwidth_that_was_chosen_meanwhile_stays(explored):
     assert begun(session).answer.model.bandwidth_ == 3.0
 
 
+def test_a_bandwidth_that_is_chosen_while_the_stable_one_is_taken_stays(explored, monkeypatch):
+    session, chosen = explored(demo_table()), []
+
+    def rounded_late(bandwidth):
+        chosen.append(threading.Thread(target=session.change, kwargs={"bandwidth": 3.0}))
+        chosen[0].start()
+        chosen[0].join(0.5)
+        return bandwidth
+
+    monkeypatch.setattr("meanshift_fast._explore.session.rounded", rounded_late)
+    begun(session)
+    (thread,) = chosen
+    thread.join(LIMIT_SECONDS)
+    session.worker.wait()
+    assert session.parameters["bandwidth"] == session.answer.model.bandwidth_ == 3.0
+
+
+def test_the_curve_is_about_fits_from_the_seeds_shown(explored):
+    rows = np.random.default_rng(5).standard_t(2, size=(150, 2))
+    session = begun(explored(rows, {"bandwidth": 1.0, "bin_seeding": False}))
+    for bin_seeding, n_centers in ((False, 6), (True, 5)):
+        session.change(bin_seeding=bin_seeding)
+        session.worker.wait()
+        assert session.curve.n_centers == n_centers
+        fit = MeanShift(bandwidth=session.curve.bandwidth, bin_seeding=bin_seeding).fit(rows)
+        assert len(fit.cluster_centers_) == n_centers
+
+
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_answers_are_those_of_a_fit(changes, explored):
     X = demo_table()
@@ -160,6 +188,28 @@ def test_the_code_of_a_file_reads_it_with_its_options(explored, tmp_path, monkey
     assert main(shlex.split(line)[1:]) == 0
     np.testing.assert_array_equal(np.load("labels.npy"), session.answer.model.labels_)
     assert session.rows.names == ["a b", "c"]
+
+
+def test_the_command_keeps_columns_in_a_format_that_names_them(explored, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = ["x,y,name"] + [f"{x},{y},n" for x, y in demo_table()]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    session = begun(explored(open_table("t.csv", keep=["name"])))
+    assert main(shlex.split(session.code()[1])[1:]) == 0
+    read = open_table("labels.csv", columns=["label"], keep=["name"]).read()
+    np.testing.assert_array_equal(read.X[:, 0], session.answer.model.labels_)
+    assert set(read.kept["name"].to_pylist()) == {"n"}
+
+
+def test_numbers_of_numpy_are_those_of_python_in_the_code():
+    changed = {"bandwidth": np.float32(0.5), "cluster_all": np.False_, "max_iter": np.int64(9)}
+    changed |= {"tol": np.float64(0.0001), "period": (np.float64(24.0), None)}
+    given = {**MeanShift().get_params(), **changed}
+    line = python_lines(given, None).splitlines()[2]
+    assert eval(line.removesuffix(".fit(X)").removeprefix("model = ")).get_params() == given
+    assert "np." not in line
+    options = "--bandwidth=0.5 --no-cluster-all --max-iter=9 --tol=0.0001 --period=0=24.0"
+    assert options in command_line(given, None)
 
 
 def test_the_code_of_standard_input_names_what_can_be_read_again(explored, tmp_path, monkeypatch):

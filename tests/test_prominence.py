@@ -116,6 +116,14 @@ def test_a_cut_equals_a_fit_and_predict_equals_both(kernel, assign, cluster_all,
         assert fit.labels_.max() == len(fit.cluster_centers_) - 1
 
 
+def test_at_0_rows_of_a_dropped_mode_have_its_label():
+    X = np.array([[3.5], [1.8], [1.2], [3.4], [2.6], [2.7]])
+    words = {"bandwidth": 1.0, "min_support": 0.5, "cluster_all": False}
+    model = MeanShift(**words, min_prominence=0.1).fit(X)
+    assert model.labels_at(0.0).tolist() == [0, -1, -1, 0, 0, 0]
+    assert MeanShift(**words).fit(X).labels_.tolist() == [0, 0, -1, 0, 0, 0]
+
+
 @kernels
 def test_larger_values_only_merge(kernel):
     model = MeanShift(kernel=kernel, bandwidth=0.2, assign="basin", min_prominence=0.5).fit(MOONS)

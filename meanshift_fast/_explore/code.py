@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from meanshift_fast._files.standard_input import StandardInput
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import Table
@@ -68,7 +70,9 @@ def command_line(
     for column, length in enumerate(periods):
         name = column if source is None else source.choice.features[column]
         words += [f"--period={name}={length}"] if length else []
-    return note + shlex.join([*words, "-o", "labels.npy"])
+    # What is kept goes into a format with names.
+    output = "labels.csv" if options.get("keep") else "labels.npy"
+    return note + shlex.join([*words, "-o", output])
 
 
 def _read_by_command(source: Table | None, weight_column: int | None) -> tuple[str, str]:
@@ -84,10 +88,17 @@ def _read_by_command(source: Table | None, weight_column: int | None) -> tuple[s
 def _changed(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The parameters that are not the defaults, but for those that change no answer."""
     return [
-        (name, value)
+        (name, _plain(value))
         for name, value in parameters.items()
         if name not in ("progress", "n_jobs") and value != _DEFAULTS[name]
     ]
+
+
+def _plain(value: Any) -> Any:
+    """A number of Python's for one of NumPy's, whose ``repr`` names NumPy."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _flags(options: Any) -> Iterator[str]:

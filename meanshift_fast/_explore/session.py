@@ -10,6 +10,7 @@ The session's `Worker` runs each; its result is kept and passed to ``on_change``
 thread.
 """
 
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,8 @@ class Session:
         self.trajectory: Trajectory | None = None
         self.curve: BandwidthCurve | None = None
         self._trees: Trees = {}
+        # Held while parameters change: the page and the worker both change them.
+        self._changing = threading.RLock()
         self.worker = Worker(KINDS, self._note_error)
 
     def begin(self) -> None:
@@ -153,16 +156,16 @@ class Session:
 
     def change(self, **parameters: Any) -> None:
         """Request the answer for other parameters; it replaces a request that is at work."""
-        if "kernel" in parameters and parameters["kernel"] != self.parameters["kernel"]:
-            radius = self.parameters["bandwidth"] / self.bandwidth_of(1.0)
-            self.parameters["kernel"] = parameters["kernel"]
-            parameters = {"bandwidth": rounded(self.bandwidth_of(radius))} | parameters
-        self._awaits_stable &= "bandwidth" not in parameters
-        counts_anew = "min_support" in parameters
-        self.parameters |= parameters
-        self._submit_fit()
-        if counts_anew:
-            self.worker.submit("curve", self._count)
+        with self._changing:
+            if "kernel" in parameters and parameters["kernel"] != self.parameters["kernel"]:
+                radius = self.parameters["bandwidth"] / self.bandwidth_of(1.0)
+                self.parameters["kernel"] = parameters["kernel"]
+                parameters = {"bandwidth": rounded(self.bandwidth_of(radius))} | parameters
+            self._awaits_stable &= "bandwidth" not in parameters
+            self.parameters |= parameters
+            self._submit_fit()
+            if parameters.keys() & {"min_support", "bin_seeding"}:
+                self.worker.submit("curve", self._count)
 
     def look(self, across: str | None = None, up: str | None = None) -> None:
         """Request another projection."""
@@ -257,14 +260,16 @@ class Session:
         """Compute the curve, and take the stable bandwidth where it is awaited."""
         self.curve = bandwidth_curve(
             self.rows.points,
+            bin_seeding=self.parameters["bin_seeding"],
             min_support=self.parameters["min_support"],
             sample_weight=self.rows.weights if self.rows.weights.size else None,
             n_jobs=self.parameters["n_jobs"],
             progress=report,
             **self.space,
         )
-        if self._awaits_stable and self.curve.bandwidth > 0.0:
-            self.change(bandwidth=rounded(self.bandwidth_of(self.curve.bandwidth)))
+        with self._changing:
+            if self._awaits_stable and self.curve.bandwidth > 0.0:
+                self.change(bandwidth=rounded(self.bandwidth_of(self.curve.bandwidth)))
         self.on_change("curve", self.curve)
 
     def _note_error(self, kind: str, error: Exception) -> None:
