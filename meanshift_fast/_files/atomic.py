@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from meanshift_fast._jit.deferral import deferred_signals
@@ -66,7 +66,7 @@ def write_whole(writers: Mapping[Path, Callable[[Path], None]]) -> None:
 
 def _copy_mode(target: Path, part: Path) -> None:
     """Give a part the mode of the file that it is to replace, if there is one."""
-    with suppress(FileNotFoundError):
+    if target.exists():  # links that form a circle lead to none
         mode = stat.S_IMODE(target.stat().st_mode)
         if mode != stat.S_IMODE(part.stat().st_mode):  # file systems without modes refuse any
             part.chmod(mode)
