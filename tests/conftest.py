@@ -88,6 +88,5 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_finish(session):
-    """Collect garbage as ever, but for what was imported: half a million objects of no test."""
-    gc.freeze()
+    """Collect garbage as ever."""
     gc.set_threshold(*THRESHOLDS)
