@@ -1,8 +1,11 @@
 """One shift by matrix products: the balls of the definition, to the last row."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -284,6 +287,24 @@ def test_threads_of_blas_are_borrowed_and_given_back():
     with pytest.raises(ZeroDivisionError):
         blas.run_tasks([1], lambda: lambda task: 1 // 0, n_products=1)
     assert blas_threads() == before
+
+
+def test_ctrl_c_while_a_thread_starts_leaves_no_thread_behind(monkeypatch):
+    start, started, running = threading.Thread.start, [], []
+
+    def interrupted_start(thread):
+        start(thread)
+        started.append(thread)
+        signal.raise_signal(signal.SIGINT)
+
+    def worker():
+        return lambda task: (running.append(task), time.sleep(0.1))
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    with borrowed_threads(2), pytest.raises(KeyboardInterrupt):
+        blas.run_tasks([1, 2, 3], worker, n_products=1)
+    assert started
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_memory_besides_the_table_is_a_float32_copy_and_blocks():

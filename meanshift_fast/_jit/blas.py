@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from threadpoolctl import ThreadpoolController
 
 from meanshift_fast._jit.chunks import chunks
+from meanshift_fast._jit.deferral import deferred_signals
 from meanshift_fast._jit.threads import available_threads
 
 Task = TypeVar("Task")
@@ -83,7 +84,9 @@ def _run(
         work()
         return
     with ThreadPoolExecutor(n_others) as pool:
-        others = [pool.submit(work) for _ in range(n_others)]
+        # A signal that is handled while a thread starts would leave it out of those the pool ends.
+        with deferred_signals():
+            others = [pool.submit(work) for _ in range(n_others)]
         work()
         for other in others:
             other.result()
