@@ -138,11 +138,22 @@ def test_the_sums_of_bytes_hold_the_widest_windows(value):
 @pytest.mark.parametrize("window", ["product", "joint"])
 @pytest.mark.parametrize("base", [0.0, 1e10])
 def test_radii_without_bounds_mean_all_and_nothing(window, base):
-    image = np.arange(12.0).reshape(3, 4) + base
+    image = np.arange(180.0).reshape(3, 60) + base  # wider than a window of eight blocks
     how = {"channel_axis": None, "window": window, "max_iter": 4}
     everything = mean_shift_filter(image, 1e200, 1e200, **how)
-    np.testing.assert_allclose(everything, base + 5.5, rtol=1e-15)
-    np.testing.assert_array_equal(mean_shift_filter(image, 2, 1e-300, **how), image)
+    np.testing.assert_allclose(everything, base + 89.5, rtol=1e-15)
+    nothing = mean_shift_filter(image, 2, 1e-300, **how)
+    np.testing.assert_allclose(nothing, image, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+@pytest.mark.parametrize("window", ["product", "joint"])
+def test_a_window_as_wide_as_numbers_go_holds_the_whole_image(window, dtype):
+    image = np.arange(180).reshape(3, 60).astype(dtype)
+    how = {"channel_axis": None, "window": window, "max_iter": 4}
+    found = [mean_shift_filter(image, radius, 240, **how) for radius in (1e17, 1e19, 1e150)]
+    for each in found:
+        np.testing.assert_allclose(each, 89.5, rtol=1e-15)
 
 
 def test_bytes_and_the_same_values_in_float64_are_filtered_alike():
@@ -167,6 +178,21 @@ def test_nothing_beyond_the_image_pulls_where_float32_has_no_digits(shape, windo
     )
     np.testing.assert_allclose(filtered, ends[..., 2:], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(positions, ends[..., :2], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("window", ["product", "joint"])
+@pytest.mark.parametrize(
+    "shape", [(12, 16), (17, 8), (9, 17), (2, 9, 17)], ids=lambda shape: str(len(shape))
+)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rows_or_columns_of_bytes_that_are_far_apart_pull_none_of_another(axis, shape, window):
+    image = np.random.default_rng(0).integers(200, 256, (*shape, 3)).astype(np.uint8)
+    spacing = [1.0] * len(shape)
+    spacing[axis] = 1e9
+    how = {"window": window, "max_iter": 4, "spacing": tuple(spacing)}
+    ends = naive_image.endpoints(image, 3.0, 250.0, **how)
+    filtered = mean_shift_filter(image, 3.0, 250.0, convert2lab=False, **how)
+    np.testing.assert_allclose(filtered, ends[..., len(shape) :], rtol=0, atol=1e-9)
 
 
 def step_with_an_island(base):

@@ -144,4 +144,4 @@ def _stray(ascent: Ascent, modes: NDArray[np.float64], radius: float) -> int:
 
 def _sample_of(points: NDArray[np.float64], n_rows: int) -> NDArray[np.float64]:
     """Some rows, evenly apart in their order."""
-    return readonly_table(points[np.linspace(0, len(points) - 1, n_rows).astype(np.int64)])
+    return readonly_table(points[np.arange(n_rows) * (len(points) - 1) // (n_rows - 1)])

@@ -311,10 +311,9 @@ def _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, ro
     """Whether rows ascend to modes that the bins have missed: see `shared_bins`."""
     n_features, n_rows = points.shape[1], trial.n_rows
     sample = empty_floats(n_rows * n_features).reshape(n_rows, n_features)
-    step_rows = (points.shape[0] - 1) / max(n_rows - 1, 1)
     for i in range(n_rows):
         for f in range(n_features):
-            sample[i, f] = points[np.int64(i * step_rows), f]
+            sample[i, f] = points[i * (points.shape[0] - 1) // (n_rows - 1), f]
     modes = room.positions, room.kept, n_modes
     if not _stay_away(
         views_of(tree), sample, modes, trial, ball, rules.rest, sums, stack, room.totals.shape[0]

@@ -8,6 +8,7 @@ Imported only where needed, as Pillow, rasterio and Dask are.
 """
 
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ LABELS = (*RASTERS, ".png", ".npy")
 WINDOW_SIDE = 2048  # pixels of a window; a raster with more than one is read window by window
 # What Pillow makes of a sample of these raw modes, but not of the colour that is transparent.
 _SAMPLE_RATIOS = {"1": (1, 255), "L;2": (85, 1), "L;4": (17, 1), "RGB;16B": (1, 256)}
+
+_filters = threading.Lock()
 
 
 class ImageFile(NamedTuple):
@@ -132,7 +135,10 @@ def _open_picture(path: Path) -> ImageFile:
         values = values[..., :-1] if picture.mode == "RGBA" else values[..., 0]
     elif "transparency" in picture.info:
         times, by = _SAMPLE_RATIOS.get(raw_mode, (1, 1))
-        differs = values != np.asarray(picture.info["transparency"]) * times // by
+        transparent = np.asarray(picture.info["transparency"])
+        # Of one bit it is 1 or 255, as the version of Pillow has it.
+        is_bit = values.dtype == np.bool_
+        differs = values != (transparent > 0 if is_bit else transparent * times // by)
         mask = differs.any(axis=-1) if values.ndim == 3 else differs
     else:
         return ImageFile(values, None, None)
@@ -142,7 +148,7 @@ def _open_picture(path: Path) -> ImageFile:
 def _open_raster(path: Path) -> ImageFile:
     """Open a raster; a large one as Dask arrays of its windows."""
     rasterio = require_rasterio("a raster")
-    with _quietly(rasterio), _named_when_damaged(path), rasterio.open(path) as raster:
+    with _named_when_damaged(path), _opened(rasterio, path) as raster:
         profile = {"crs": raster.crs, "transform": raster.transform}
         shape, bands = (raster.height, raster.width), _feature_bands(rasterio, raster)
         n_bands, dtype = len(bands), np.result_type(*(raster.dtypes[band - 1] for band in bands))
@@ -177,13 +183,18 @@ def _window_of(path: Path, part: int, block_info: Any = None) -> NDArray[Any]:
 def read_window(path: Path, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read some rows and columns of a raster, and where they have values in all bands."""
     rasterio = require_rasterio("a raster")
-    with _quietly(rasterio), _named_when_damaged(path), rasterio.open(path) as raster:
+    with _named_when_damaged(path), _opened(rasterio, path) as raster:
         window = rasterio.windows.Window.from_slices(rows, columns)
         bands = _feature_bands(rasterio, raster)
         values = raster.read(bands, window=window)
-        mask = (raster.read_masks(bands, window=window) > 0).all(axis=0)
         if alpha := sorted({*raster.indexes} - {*bands}):
-            mask &= (raster.read(alpha, window=window) > 0).all(axis=0)
+            # GDAL's masks are of the alpha band or of nodata, and warn where there are both.
+            mask = (raster.read(alpha, window=window) > 0).all(axis=0)
+            for band, layer in zip(bands, values, strict=True):
+                nodata = raster.nodatavals[band - 1]
+                mask &= True if nodata is None else layer != nodata  # nan is left out below
+        else:
+            mask = (raster.read_masks(bands, window=window) > 0).all(axis=0)
     if values.dtype.kind == "f":
         mask &= np.isfinite(values).all(axis=0)
     return (values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)), mask
@@ -206,13 +217,16 @@ def _named_when_damaged(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quietly(rasterio: Any) -> Iterator[None]:
-    """Suppress the warnings of rasters without a georeference, and of those of nodata and alpha."""
-    errors = rasterio.errors
-    with warnings.catch_warnings():
-        for category in (errors.NotGeoreferencedWarning, errors.NodataShadowWarning):
-            warnings.simplefilter("ignore", category)
-        yield
+def _opened(rasterio: Any, path: Path, *args: Any, **layout: Any) -> Iterator[Any]:
+    """Open a raster without the warning that it has no georeference.
+
+    Filters of warnings are the process's: threads of Dask change them one at a time, and shortly.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        raster = rasterio.open(path, *args, **layout)
+    with raster:
+        yield raster
 
 
 def write_labels_image(
@@ -246,7 +260,7 @@ def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -
     rasterio = require_rasterio("a raster")
     layout = {"driver": "GTiff", "count": 1, "dtype": "int32", "nodata": 0, "compress": "deflate"}
     size = {"height": labels.shape[0], "width": labels.shape[1], "BIGTIFF": "IF_SAFER"}
-    with _quietly(rasterio), rasterio.open(part, "w", **layout, **size, **profile) as raster:
+    with _opened(rasterio, part, "w", **layout, **size, **profile) as raster:
         target = _RasterTarget(raster, rasterio, note)
         if isinstance(labels, np.ndarray):
             target[: labels.shape[0], : labels.shape[1]] = labels
@@ -255,7 +269,7 @@ def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -
 
             da.store(labels, target, lock=True)
     # What GDAL writes last it does not check: on a full disk the file may end too early.
-    with _quietly(rasterio), _full_disk_named(rasterio), rasterio.open(part) as raster:
+    with _full_disk_named(rasterio), _opened(rasterio, part) as raster:
         for _, window in raster.block_windows(1):
             raster.read(1, window=window)
 

@@ -76,9 +76,8 @@ def bounds_of_pairs(boxes, at, stride, position):
 @inlined
 def _add_open(pixels, group, number, sums, units, is_joint, rooms, n_unsure):
     """Test the open blocks of a group, add what is surely inside, and list unsure blocks."""
-    (_, scaled, center), patterns, lists = rooms, bit_patterns(rooms[0]), lists_at(pixels.n_bands)
-    room = rooms[0]
-    first, second = sums
+    (room, scaled, center), (first, second) = rooms, sums
+    patterns, lists = bit_patterns(room), lists_at(pixels.n_bands)
     start, still_open = item(patterns, group + 2), item(patterns, group + 6)
     y, x = item(patterns, group + 3), item(patterns, group + 4)
     within, values = item(patterns, group + 5), pixels.blocks

@@ -26,8 +26,9 @@ MAX_BANDS = 3
 VALUES = 4  # of a pixel
 BITS = 7  # of a byte that are measured: the squares of two differences fit an int32
 UNIT = 1 << BITS
-NOTHING = 255  # the count of no pixel: its distance from 1 is that of the largest range radius
-# Smaller ones leave no digits in float32.
+NOTHING = 255  # the count of no pixel
+NOTHING_SQ = float((NOTHING - 1) * UNIT) ** 2  # at least, from all pixels, in squared units
+# Range radii beyond which the rounding of a position is as long as the radius, or nothing is near.
 MIN_RADIUS, MAX_RADIUS = 0.05, 250.0
 
 

@@ -41,14 +41,16 @@ ALL_LANES = (1 << LANES) - 1
 # The lanes of a block in its last two rows and in its odd rows; and the same of its columns.
 ROWS_2, ROWS_1, COLUMNS_2, COLUMNS_1 = 0xFF00, 0xF0F0, 0xCCCC, 0xAAAA
 MAX_LISTED = 128  # blocks, before their pixels are tested; twice as many fill the groups
-MAX_GROUPS = 16  # of sixteen blocks, before that
+# Groups of sixteen blocks, before that: 16 bits hold the sums of their bytes, and twice the room of
+# the listed blocks all those that are unsure.
+MAX_GROUPS = 16
 GROUP_VALUES = 7  # of a group in the room: see `list_group`
 
 
 class Units(NamedTuple):
     """What distances are measured in, and the limits of the filter.
 
-    In float32 both radii are 1, or the range radius in 64ths where pixels are bytes.
+    In float32 both radii are 1, or the range radius in 128ths where pixels are bytes.
 
     Attributes
     ----------
@@ -62,8 +64,8 @@ class Units(NamedTuple):
         Columns that are a distance of 1 apart.
     surely, surely_not : float32
         Squared distances up to which a pixel is surely inside, and from which it surely is not.
-    position : tuple of two vectors of pairs, or ()
-        That of an image of bytes, in 64ths of one.
+    position : tuple of two vectors of pairs
+        The bands of an image of bytes, in 128ths of one; of others nothing reads it.
     """
 
     plane_sq: Any

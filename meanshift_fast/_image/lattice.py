@@ -144,7 +144,7 @@ def lattice_of(
     Lattice
     """
     n_planes, n_rows, n_columns, n_bands = bands.shape
-    is_bytes = convert is None and byte_pairs.holds(bands.dtype, n_bands, window.range_radius)
+    is_bytes = convert is None and _are_bytes(bands.dtype, n_bands, window)
     n_down, n_across = -(-n_rows // SIDE), -(-n_columns // SIDE)
     held, dtype = (byte_pairs.VALUES, np.uint8) if is_bytes else (n_bands, np.float64)
     blocks = np.empty((n_planes, n_down, n_across, held, LANES), dtype)
@@ -290,6 +290,17 @@ def _limits_of(
     rounding = _rounding(n_bands, window, most)
     limits = (1.0 - rounding, 1.0 + rounding) if rounding < 0.5 else (-1.0, MAX_SINGLE)
     return np.array([*limits, 1.0, scale, 1.0, *middles])
+
+
+def _are_bytes(dtype: np.dtype[Any], n_bands: int, window: Window) -> bool:
+    """Whether pixels can be kept as pairs of bytes.
+
+    Where float32 has no digits for distances in space, the filter leaves everything open; it must
+    still leave out blocks of nothing, which lie beyond what is in memory.
+    """
+    if not byte_pairs.holds(dtype, n_bands, window.range_radius):
+        return False
+    return bool(_limits_of_bytes(n_bands, window)[1] < byte_pairs.NOTHING_SQ)
 
 
 def _limits_of_bytes(n_bands: int, window: Window) -> NDArray[np.float64]:

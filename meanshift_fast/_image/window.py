@@ -174,7 +174,7 @@ def _scan_plane(pixels, z, units, lengths, is_joint, n_bands, rooms):
         first, last = first_x >> 2, last_x >> 2
         if last - first >= LANES // 2:  # the window is narrower above and below
             reach_sq = max(units.reach_sq - min(bounds[0], bounds[2]), 0.0)
-            reach = np.sqrt(reach_sq) * units.per_distance + MARGIN
+            reach = min(np.sqrt(reach_sq) * units.per_distance, item(lengths, 7)) + MARGIN
             # Positive numbers are cut off at once; the first block may be one too many.
             first = max(first, np.int64(max(px - reach, 0.0)) >> 2)
             last = min(last, np.int64(px + reach) >> 2)

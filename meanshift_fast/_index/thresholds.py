@@ -11,9 +11,10 @@ beside the kernel, whose cache is sealed with its value.
 # A small table is fitted in one call up to so many values of the table times seeds. Beyond, the
 # memo and a second thread of the stages pay. On one thread they have the memo alone: 1,000 x 8 rows
 # take 0.8 ms from 130 bins, and 1.3 stage by stage; from 555 bins 5.8 and 9.7; from 770 11.5 and
-# 11.2; from 838, of small balls, 3.6 and 4.7.
+# 11.2; from 838, of small balls, 3.6 and 4.7. 1,000 x 12 rows take 1.3 and 2.2 ms from 741 bins,
+# 1.8 and 2.6 from 880; 1,000 x 16 0.8 and 1.6 from 809, 1.1 and 2.2 from 903.
 MAX_SMALL_SEED_VALUES = 1 << 21
-MAX_SMALL_SEED_VALUES_ALONE = 1 << 23
+MAX_SMALL_SEED_VALUES_ALONE = 1 << 24
 
 # A second thread gains nothing for so few values of a table, and where all processors are busy the
 # threads wait for each other: beside two processes that do the same, 1,000 x 2 rows in 133 bins,
