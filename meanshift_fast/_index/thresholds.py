@@ -9,11 +9,12 @@ beside the kernel, whose cache is sealed with its value.
 # Fits.
 
 # A small table is fitted in one call up to so many values of the table times seeds. Beyond, the
-# memo and a second thread of the stages pay. On one thread they have the memo alone: 1,000 x 8 rows
-# take 0.8 ms from 130 bins, and 1.3 stage by stage; from 555 bins 5.8 and 9.7; from 770 11.5 and
-# 11.2; from 838, of small balls, 3.6 and 4.7. 1,000 x 12 rows take 1.3 and 2.2 ms from 741 bins,
-# 1.8 and 2.6 from 880; 1,000 x 16 0.8 and 1.6 from 809, 1.1 and 2.2 from 903.
-MAX_SMALL_SEED_VALUES = 1 << 21
+# memo and a second thread of the stages pay where balls overlap: 1,000 x 8 normal rows take 12.5 ms
+# from 598 bins in one call, and 9.3 stage by stage on two threads; 8.9 and 6.5 of 16 columns from
+# 499. Where they hardly do, one call is the faster: blobs of 4 columns 1.2 and 2.4 ms from 600 bins,
+# of 8 columns 0.94 and 1.6 from 453. On one thread the stages have the memo alone: 1,000 x 8 rows
+# take 5.8 and 9.7 ms from 555 bins, 11.5 and 11.2 from 770; 1,000 x 16 0.8 and 1.6 from 809.
+MAX_SMALL_SEED_VALUES = 1 << 22
 MAX_SMALL_SEED_VALUES_ALONE = 1 << 24
 
 # A second thread gains nothing for so few values of a table, and where all processors are busy the
