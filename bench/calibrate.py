@@ -14,7 +14,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,10 +76,10 @@ def _fit(X: NDArray[Any], value: float, **params: Any) -> Work:
     return Work(value, lambda: MeanShift(**params).fit(X))
 
 
-def _from_bins(n_rows: int, n_jobs: int | None = None) -> Work:
+def _from_bins(n_rows: int) -> Work:
     X = _blobs(n_rows, 8, n_blobs=4)
     n_seeds = len(get_bin_seeds(X, 1.0))
-    return _fit(X, float(n_seeds * X.size), bandwidth=1.0, bin_seeding=True, n_jobs=n_jobs)
+    return _fit(X, float(n_seeds * X.size), bandwidth=1.0, bin_seeding=True)
 
 
 def _on_threads(n_rows: int) -> Work:
@@ -190,10 +189,6 @@ CALIBRATIONS = {
     "MAX_SMALL_SEED_VALUES": Calibration(
         "values times seeds", **_sides("MAX_SMALL_SEED_VALUES"),
         sizes=(30, 100, 200, 400, 600, 800, 1000), work=_from_bins,
-    ),
-    "MAX_SMALL_SEED_VALUES_ALONE": Calibration(
-        "values times seeds", **_sides("MAX_SMALL_SEED_VALUES_ALONE"),
-        sizes=(30, 100, 200, 400, 600, 800, 1000), work=partial(_from_bins, n_jobs=1),
     ),
     "MAX_ONE_THREAD_VALUES": Calibration(
         "values", **_sides("MAX_ONE_THREAD_VALUES"),

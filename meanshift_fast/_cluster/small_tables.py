@@ -412,8 +412,6 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
     points, radius = rows.points, float(bandwidth)
     n_rows, n_features = points.shape
     most_values = thresholds.MAX_SMALL_SEED_VALUES
-    if settings.n_jobs == 1:
-        most_values = thresholds.MAX_SMALL_SEED_VALUES_ALONE
     most = min(n_rows, most_values // points.size, max_seeds_without(points))
     merging, history = merging_radius(radius), np.empty((settings.max_iter + 1, _HISTORY_FIELDS))
     rules = Rules(
