@@ -952,7 +952,9 @@ def test_points_between_several_groups_are_warned_of_and_are_errors(tmp_path):
     ],
 )
 def test_decimals_of_three_places_are_no_marks_of_thousands(lines, tmp_path):
-    open_table(text(tmp_path / "t.csv", lines), delimiter=";").read()
+    rows = open_table(text(tmp_path / "t.csv", lines), delimiter=";").read()
+    given = [line.split(";")[:2] for line in lines.split("\n")[1:-1]]
+    np.testing.assert_array_equal(rows.X, np.array(given, dtype=float))
 
 
 def test_options_of_texts_are_refused_for_other_files(tmp_path):

@@ -411,8 +411,7 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
     """
     points, radius = rows.points, float(bandwidth)
     n_rows, n_features = points.shape
-    most_values = thresholds.MAX_SMALL_SEED_VALUES
-    most = min(n_rows, most_values // points.size, max_seeds_without(points))
+    most = min(n_rows, thresholds.MAX_SMALL_SEED_VALUES // points.size, max_seeds_without(points))
     merging, history = merging_radius(radius), np.empty((settings.max_iter + 1, _HISTORY_FIELDS))
     rules = Rules(
         radius, float(min(settings.min_bin_freq, n_rows + 1)),

@@ -13,7 +13,7 @@ beside the kernel, whose cache is sealed with its value.
 # take 12.5 ms from 598 bins in one call, and 9.3 stage by stage on two threads; 8.9 and 6.5 of 16
 # columns from 499. Where they hardly do, one call is faster: blobs of 4 columns 1.2 and 2.4 ms from
 # 600 bins, of 8 columns 1.8 and 2.4 from 690, of 16 columns 0.83 and 2.4 from 809, where mlpack
-# takes 2.3. On one thread 1,000 x 8 rows take 5.8 and 9.7 ms from 555 bins, 11.5 and 11.2 from 770.
+# takes 1.9. On one thread 1,000 x 8 rows take 5.8 and 9.7 ms from 555 bins, 11.5 and 11.2 from 770.
 MAX_SMALL_SEED_VALUES = 1 << 24
 
 # A second thread gains nothing for so few values of a table, and where all processors are busy the
