@@ -1,6 +1,8 @@
 """Gaussian fits of rows that fill many columns, beside the lines of NumPy that everybody writes."""
 
+from collections.abc import Callable
 from statistics import median
+from time import sleep
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from meanshift_fast import MeanShift
 BANDWIDTHS = (0.35, 0.5)  # 12 and 7 rounds
 FARTHEST = 0.02  # bandwidths between an end of NumPy's and the nearest centre, at the median
 TURNS = 3
+SPIN_S = 0.2  # a BLAS library's threads keep a processor busy for 40 to 65 ms after a product
 
 
 def gaussian_fits(rows: int) -> dict[str, dict[str, float]]:
@@ -30,7 +33,7 @@ def gaussian_fits(rows: int) -> dict[str, dict[str, float]]:
         model.fit(points[: rows // 2])  # whatever compiles does so now
         ours, theirs = zip(
             *(
-                (seconds(model.fit, points), seconds(numpy_ends, points, bandwidth))
+                (rested_seconds(model.fit, points), rested_seconds(numpy_ends, points, bandwidth))
                 for _ in range(TURNS)
             ),
             strict=True,
@@ -47,6 +50,12 @@ def gaussian_fits(rows: int) -> dict[str, dict[str, float]]:
             "away": farthest,
         }
     return found
+
+
+def rested_seconds(function: Callable[..., object], *arguments: object) -> float:
+    """Time one call after the threads of a product before it have come to rest."""
+    sleep(SPIN_S)
+    return seconds(function, *arguments)
 
 
 def numpy_ends(X: Floats, bandwidth: float) -> Floats:

@@ -49,28 +49,42 @@ def ends_of(points, center, rng):
     return np.vstack([length * steps for length in (1e-4, 1e-2, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)])
 
 
+@pytest.mark.parametrize("are_single", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", TABLES)
-def test_no_shift_is_farther_from_its_expansion_than_the_remainder(name, weighted):
+def test_no_shift_is_farther_from_its_expansion_than_the_remainder(name, weighted, are_single):
     points, rng = TABLES[name], np.random.default_rng(0)
     weights = rng.uniform(0.1, 50.0, len(points)) if weighted else np.ones(len(points))
     rows = FilledRows.of(points, weights)
     n_bounded = 0
     for center in (points[0], points.mean(axis=0), 0.5 * (points[1] + points[-1])):
-        found = expansion.expand(rows, center - rows.middle)
+        found = expansion.expand(rows, center - rows.middle, math.inf if are_single else 0.0)
         covariance = found.covariance.astype(np.float64)
         for v in ends_of(points, center, rng):
             length, variance = np.linalg.norm(v)[None], (v @ covariance @ v)[None]
             (bound,) = expansion.remainders(length, variance, found.spread, found.farthest)
             mean, weight = naive.gaussian_shift(points, weights, center + v, 1.0)
             off = np.linalg.norm(found.mean + covariance @ v + rows.middle - mean)
-            assert off <= bound + 1e-7 + error_of(points.shape[1]) * found.spread * length[0]
+            assert off <= bound + 1e-7 + found.rounding * length[0]
             if math.isfinite(bound):
                 n_bounded += 1
                 place = center + v - rows.middle
                 log = found.log_density + v @ found.mean + 0.5 * variance[0] - 0.5 * place @ place
-                assert abs(log - math.log(weight)) <= bound * length[0] / 3.0 + 1e-6
+                rounding = 1e-6 + 0.5 * found.rounding * length[0] ** 2
+                assert abs(log - math.log(weight)) <= bound * length[0] / 3.0 + rounding
     assert n_bounded > 20
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_a_covariance_of_rows_in_float32_is_as_near_as_its_rounding(offset):
+    points = skewed(1000, 30) + offset
+    rows = FilledRows.of(points, np.linspace(0.0, 5.0, len(points)))
+    center = points[7] - rows.middle
+    double, single = (expansion.expand(rows, center, rounding) for rounding in (0.0, math.inf))
+    assert double.rounding == error_of(30) * double.spread
+    off = np.linalg.norm(single.covariance.astype(np.float64) - double.covariance)
+    assert 0.0 < off <= single.rounding
+    assert single.rounding < 1e-3 * rows.extent**2
 
 
 def together(points, n_places, spread=0.01):

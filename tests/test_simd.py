@@ -109,6 +109,19 @@ def through_pointers(rows, out):
     return lowest(set_bits)
 
 
+def test_a_flat_pointer_to_float32_takes_rounded_values():
+    def rounded(rows, out):
+        store(flat(out), 2, load(rows, 1))
+
+    plain, compiled = (np.zeros((6, simd.LANES), dtype=np.float32) for _ in range(2))
+    rounded(ROWS, plain)
+    numba.njit(rounded)(ROWS, compiled)
+    expected = np.zeros_like(plain)
+    expected[2] = ROWS[1].astype(np.float32)
+    np.testing.assert_array_equal(plain, expected)
+    np.testing.assert_array_equal(compiled, expected)
+
+
 def test_flat_pointers_read_and_write_the_array():
     plain, compiled = np.zeros_like(ROWS), np.zeros_like(ROWS)
     first = through_pointers(ROWS, plain)

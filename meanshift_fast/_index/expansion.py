@@ -8,34 +8,35 @@ After two or three rounds most trajectories lie together. With y the rows, w the
 center c, of sum 1, m the mean and C the covariance, the shifted position of c + v is the gradient
 of  m v + log sum w exp(v (y - m)).  That is  m + C v,  up to half of the largest length of
 E_t[(v (y - m_t))^2 (y - m_t)], a mean over the weights tilted by exp(t v y), t from 0 to 1. With D
-the largest |y - m|, A = |v| D, q = v C v, and s the Frobenius norm of C, a tilt multiplies a second
-moment about m by at most e^A, and moves the mean by at most e^A sqrt(s q). So what is left out is
-at most
+the largest |y - m|, A = |v| D, q = v C v, and s the Frobenius norm of C, a tilt by t multiplies a
+second moment about m by at most e^tA, and moves the mean by at most t e^tA sqrt(s q). So what is
+left out, the integral of (1 - t) times the mean above, is at most
 
-    R = e^A q (D + e^A sqrt(s q)) / 2
+    R = q (f(A) D + e^2A sqrt(s q) / 6)        f(A) = (e^A - 1 - A) / A^2, between 1/2 and 0.72
 
 and that of the logarithm of the density, m v + q / 2, at most R |v| / 3. Positions for which R is
 too much take products of their own, as do all where few lie together.
 
-The covariance is summed in float64, multiplied by v in float32: off by (n_features + 8) u s |v|.
-Its own rounding, and that of m, are those of a shift by products in float64, and its double times
-A, which is at most 1: together at most three times that.
+The covariance is multiplied by v in float32: off by (n_features + 8) u s |v|. Where the accuracy
+leaves room it is summed of float32 rows too, K at a time: with X as in filled_rows.py, a row about
+m times the root of its share r is off by 8 u X sqrt(r), the products by K u of what they add, and
+that is at most X^2 in all: together (K + 16) u X^2 |v|. What is float64 has the rounding of a shift
+by products in float64, doubled times A, which is at most 1: at most three times that.
 
-One thread, processor time: a shift of 4,000 token embeddings of 256 columns takes 397 ms by
-products; 92 ms where 3,838 of them share an expansion, a third of that the covariance. Of fits at
-the bandwidths 0.35 and 0.5 all but the first two rounds, or the first one, are such: 1.8 and 0.9 s
-for 2.8 and 1.7.
+One thread, processor time: a shift of 4,000 token embeddings of 256 columns takes 190 ms by
+products, and 30 ms where 3,838 of them share an expansion, a quarter of that the covariance. Of
+fits at the bandwidths 0.35 and 0.5 all but the first two rounds, or the first one, are such.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index import thresholds
-from meanshift_fast._index.filled_rows import FilledRows, Shifted
-from meanshift_fast._index.singles import BLOCK_VALUES, error_of
+from meanshift_fast._index.filled_rows import ROWS_AT_ONCE, FilledRows, Shifted
+from meanshift_fast._index.singles import BLOCK_VALUES, UNIT_ROUNDOFF, error_of
 from meanshift_fast._jit.blas import blas_alone, run_tasks
 
 MAX_GROUPS = 8  # of a shift
@@ -46,6 +47,7 @@ CANDIDATE_RADII = 1.5  # from a center, in radii
 RADIUS_SHRINKAGE = 0.75  # where less than half of the candidates can be shifted
 MEMBERS_AT_ONCE = 512
 TILE_FEATURES = 128  # of a covariance, for one task
+COVARIANCE_SHARE = 1.0 / 16.0  # of the accuracy, for rows in float32
 ROUNDING_SHARE = 1.0 / 64.0  # of the accuracy, for the center's own shift
 REMAINDER_SHARE = 1.0 - 3.0 * ROUNDING_SHARE
 
@@ -64,6 +66,8 @@ class Expansion(NamedTuple):
         The covariance's Frobenius norm.
     farthest : float
         The largest distance of a row from the mean.
+    rounding : float
+        How far off the covariance times a vector is, relative to the vector's length.
     log_density : float
         The logarithm of sum W exp(y c - y^2 / 2), W the rows' weights.
     """
@@ -73,6 +77,7 @@ class Expansion(NamedTuple):
     covariance: NDArray[np.float32]
     spread: float
     farthest: float
+    rounding: float
     log_density: float
 
 
@@ -126,7 +131,7 @@ def shift_groups(
         norm = np.sqrt(np.einsum("i,i->", group.center, group.center))[None]
         if rows.errors(norm, np.float64, np.float64)[0] > ROUNDING_SHARE * accuracy:
             break
-        expansion = expand(rows, group.center)
+        expansion = expand(rows, group.center, COVARIANCE_SHARE * accuracy / radius)
         is_shifted = _shift_members(expansion, rows.middle, shifted, group.numbers, accuracy)
         numbers = np.setdiff1d(numbers, group.numbers[is_shifted], assume_unique=True)
         n_shifted = np.count_nonzero(is_shifted)
@@ -169,8 +174,21 @@ def _densest(
     return Group(np.concatenate(candidates), center)
 
 
-def expand(rows: FilledRows, center: _Floats) -> Expansion:
-    """Sum the rows about a center, which is relative to their middle."""
+def expand(rows: FilledRows, center: _Floats, rounding: float) -> Expansion:
+    """Sum the rows about a center, which is relative to their middle.
+
+    Parameters
+    ----------
+    rows : FilledRows
+    center : float64 array of shape (n_features,)
+    rounding : float
+        How far off the covariance times a vector may be by rows in float32, relative to the
+        vector's length.
+
+    Returns
+    -------
+    Expansion
+    """
     n_samples, n_features = rows.points.shape
     blocks = rows.blocks()
     exponents, means = np.empty(n_samples), np.empty((len(blocks), n_features))
@@ -202,30 +220,38 @@ def expand(rows: FilledRows, center: _Floats) -> Expansion:
     run_tasks(numbers, lambda: add, n_products=n_products)
     mean = means.sum(axis=0)
     run_tasks(numbers, lambda: bound, n_products=n_products)
-    covariance = _covariance(rows, shares, mean)
+    single_rounding = 1.01 * (ROWS_AT_ONCE + 16) * UNIT_ROUNDOFF * rows.extent**2
+    are_single = single_rounding <= rounding
+    covariance = _covariance(rows, shares, mean, np.float32 if are_single else np.float64)
+    added = single_rounding if are_single else 0.0
+    spread = math.sqrt(float((covariance**2).sum())) + added
     return Expansion(
-        center, mean, covariance.astype(np.float32), math.sqrt(float((covariance**2).sum())),
-        math.sqrt(float(farthest_sq.max())), math.log(weight) + reference,
+        center, mean, covariance.astype(np.float32), spread, math.sqrt(float(farthest_sq.max())),
+        error_of(n_features) * spread + added, math.log(weight) + reference,
     )  # fmt: skip
 
 
-def _covariance(rows: FilledRows, shares: _Floats, mean: _Floats) -> _Floats:
-    """The covariance of rows by their shares of the weight."""
+def _covariance(rows: FilledRows, shares: _Floats, mean: _Floats, dtype: Any) -> _Floats:
+    """The covariance of rows, in a type, by their shares of the weight."""
     n_features = len(mean)
-    covariance, roots = np.zeros((n_features, n_features)), np.sqrt(shares)[:, None]
+    covariance, roots = np.zeros((n_features, n_features)), np.sqrt(shares)[:, None].astype(dtype)
+    table: NDArray[Any] = rows.points
+    center = (rows.middle + mean).astype(dtype)
+    if dtype == np.float32:
+        table, center = rows.singles[: len(roots)], mean.astype(dtype)
     starts = range(0, n_features, TILE_FEATURES)
     tiles = [(first, second) for first in starts for second in starts if first <= second]
 
     def add(tile: tuple[int, int]) -> None:
         """Sum a tile and its mirror image."""
         across, down = (slice(first, first + TILE_FEATURES) for first in tile)
-        middle = rows.middle + mean
         added = covariance[across, down]
-        for start, stop in rows.blocks():
-            left = (rows.points[start:stop, across] - middle[across]) * roots[start:stop]
+        for start in range(0, len(roots), ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            left = (table[some, across] - center[across]) * roots[some]
             right = left
             if across != down:
-                right = (rows.points[start:stop, down] - middle[down]) * roots[start:stop]
+                right = (table[some, down] - center[down]) * roots[some]
             added += left.T @ right
         if across != down:
             covariance[down, across] = added.T
@@ -243,10 +269,9 @@ def _shift_members(
     accuracy: float,
 ) -> NDArray[np.bool_]:
     """Shift the positions for which the remainder allows it; which these are."""
-    center, mean, covariance, spread, farthest, log_density = expansion
+    center, mean, covariance, spread, farthest, rounding, log_density = expansion
     positions, support, moves = shifted
     n_features, is_shifted = len(mean), np.zeros(len(numbers), dtype=np.bool_)
-    rounding = error_of(n_features) * spread
     allowed = REMAINDER_SHARE * accuracy
 
     def shift(start: int) -> None:
@@ -278,8 +303,9 @@ def remainders(lengths: _Floats, variances: _Floats, spread: float, farthest: fl
     """Bound R for positions so far from the center; infinite where A is more than 1."""
     with np.errstate(over="ignore", invalid="ignore"):
         tilts = lengths * farthest
-        growth = np.exp(np.minimum(tilts, 1.0))
         variances = np.maximum(variances, 0.0)
-        error = farthest + growth * np.sqrt(spread * variances)
-        error *= 0.5 * growth * variances
+        bounded = np.minimum(tilts, 1.0)
+        growth = 0.5 + bounded * (1.0 / 6.0 + bounded * (1.0 / 24.0 + bounded / 100.0))
+        error = growth * farthest + np.exp(2.0 * bounded) / 6.0 * np.sqrt(spread * variances)
+        error *= variances
     return np.where(tilts <= 1.0, error, np.inf)

@@ -41,7 +41,7 @@ from meanshift_fast._jit.simd import (
     where,
 )
 
-BLOCK_VALUES = 1 << 20  # weights of a block: 8 MB
+BLOCK_BYTES = 1 << 23  # of products
 
 # Types of the two products, the fastest first.
 _TYPES = {
@@ -50,7 +50,7 @@ _TYPES = {
 
 
 @serial
-def _weigh(products, half, weights, exponents, totals, references):
+def _weigh(products, half, weights, weighed, totals, references):
     """Make of products the weights of the rows, relative to the largest exponent's.
 
     Parameters
@@ -60,26 +60,32 @@ def _weigh(products, half, weights, exponents, totals, references):
         Half the squared norms; +inf for what fills up.
     weights : float64 array of shape (n_padded,)
         Of the rows.
-    exponents : float64 array of shape (n_positions, n_padded)
-        Overwritten by the weights.
+    weighed : float32 or float64 array of shape (n_positions, n_padded)
+        Overwritten by the weights; it may be ``products``.
     totals, references : float64 arrays of shape (n_positions,)
         Overwritten by the sums of weights and the largest exponents.
     """
     n_vectors = products.shape[1] // LANES
-    values, squares, shares, out = flat(products), flat(half), flat(weights), flat(exponents)
+    values, squares, shares, out = flat(products), flat(half), flat(weights), flat(weighed)
     for i in range(products.shape[0]):
         first, largest = i * n_vectors, full(-np.inf)
         for k in range(n_vectors):
             exponent = load_from(values, (first + k) * LANES) - load(squares, k)
-            store(out, first + k, exponent)
             largest = where(exponent > largest, exponent, largest)
         reference, sums = most(largest), full(0.0)
         for k in range(n_vectors):
-            weight = exp(load(out, first + k) - reference) * load(shares, k)
+            exponent = load_from(values, (first + k) * LANES) - load(squares, k)
+            weight = exp(exponent - reference) * load(shares, k)
             store(out, first + k, weight)
             sums = sums + weight
         put(flat(totals), i, total(sums))
         put(flat(references), i, reference)
+
+
+def _memory(shape: tuple[int, int], first: Any, second: Any) -> tuple[Any, Any]:
+    """Memory for products and for weights: the same where they are of one type."""
+    products = np.empty(shape, dtype=first)
+    return products, products if first == second else np.empty(shape, dtype=second)
 
 
 @dataclass(frozen=True)
@@ -144,20 +150,19 @@ class FilledGaussianIndex(GaussianIndex):
         """Shift the positions of some numbers by products of these types."""
         rows, (positions, support, moves) = self.rows, shifted
         n_padded, n_features = rows.singles.shape
-        n_positions = max(BLOCK_VALUES // n_padded, LANES)
+        n_positions = max(BLOCK_BYTES // (n_padded * np.dtype(first).itemsize), LANES)
         blocks = rows.blocks()
-        slices = range(0, n_padded, ROWS_AT_ONCE)
+        slices = [slice(row, row + ROWS_AT_ONCE) for row in range(0, n_padded, ROWS_AT_ONCE)]
 
         def worker() -> Callable[[int], None]:
             """Make a worker with memory of its own."""
-            products = np.empty((n_positions, n_padded), dtype=first)
-            exponents = np.empty((n_positions, n_padded))
+            products, weights = _memory((n_positions, n_padded), first, second)
 
             def run(start: int) -> None:
                 """Sum the rows' weights and products for some positions."""
                 moved = numbers[start : start + n_positions]
                 some = positions.take(moved, axis=0) - rows.middle
-                made, weighed = products[: len(some)], exponents[: len(some)]
+                made, weighed = products[: len(some)], weights[: len(some)]
                 if first == np.float32:
                     np.dot(some.astype(first), rows.singles.T, out=made)
                 else:
@@ -168,9 +173,8 @@ class FilledGaussianIndex(GaussianIndex):
                 _weigh(made, rows.half, rows.weights, weighed, totals, references)
                 means = np.zeros((len(some), n_features))
                 if second == np.float32:
-                    for row in slices:
-                        shares = weighed[:, row : row + ROWS_AT_ONCE].astype(np.float32)
-                        means += shares @ rows.singles[row : row + ROWS_AT_ONCE]
+                    for some_rows in slices:
+                        means += weighed[:, some_rows] @ rows.singles[some_rows]
                 else:
                     for row, end in blocks:
                         means += weighed[:, row:end] @ rows.away(row, end)

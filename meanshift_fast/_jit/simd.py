@@ -43,7 +43,10 @@ def load(rows, i):
 
 
 def store(rows, i, values):
-    """Store a vector in row ``i`` of an array of shape (n, 16), or of a flat pointer."""
+    """Store a vector in row ``i`` of an array of shape (n, 16), or of a flat pointer.
+
+    A flat pointer may be to float32, to which the values are rounded.
+    """
     rows.reshape(-1, LANES)[i] = values
 
 

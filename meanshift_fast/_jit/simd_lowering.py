@@ -155,15 +155,22 @@ def _lower_load_from(context, builder, sig, args):
     return builder.fptrunc(row, wanted) if wanted == NARROW else builder.fpext(row, wanted)
 
 
+SINGLES = FlatType(types.float32)
+
+
 @type_callable(store)
 def _type_store(context):
-    return lambda rows, i, values: types.void if _is_rows(rows) else None
+    return lambda rows, i, values: types.void if _is_rows(rows) or rows == SINGLES else None
 
 
 @lower_builtin(store, FlatType, types.Integer, VectorType)
 @lower_builtin(store, types.Array, types.Integer, VectorType)
 def _lower_store(context, builder, sig, args):
-    builder.store(args[2], _row_pointer(context, builder, sig.args, args)).align = 8
+    values, pointer = args[2], _pointer(context, builder, sig.args, args, LANES)
+    if sig.args[0] == SINGLES:
+        values = builder.fptrunc(values, NARROW)
+    stored = builder.store(values, builder.bitcast(pointer, values.type.as_pointer()))
+    stored.align = sig.args[0].dtype.bitwidth // 8
     return context.get_dummy_value()
 
 
