@@ -1,10 +1,12 @@
 """Rows that fill many columns, about their middle, and how far off sums of their products are.
 
 With X the largest |x'| about the middle and n rows, an exponent off by d changes a weight by a
-factor within e^d, so the mean by at most  (e^d - 1) / (2 - e^d) 2X.  An exponent's product is off
-by at most (n_features + 8) u |p'| X, and its squares, in float64, by as many times
-2^-53 (|p'|^2 + X^2). The weighted sum is off by (K + 4) u X, relative to the sum of weights, where
-K rows are multiplied at a time and sums of these are float64.
+factor within e^d. The mean m moves by the weighted mean of these changes times x' - m. Since the
+weighted mean of |x' - m| is at most the root of the variance, and that at most X, the mean moves by
+at most  (e^d - 1) / (2 - e^d) X.  An exponent's product is off by at most
+(n_features + 8) u |p'| X, and its squares, in float64, by as many times 2^-53 (|p'|^2 + X^2). The
+weighted sum is off by (K + 4) u X, relative to the sum of weights, where K rows are multiplied at a
+time and sums of these are float64.
 """
 
 import math
@@ -120,7 +122,7 @@ class FilledRows(NamedTuple):
         with np.errstate(over="ignore", invalid="ignore"):
             lengths = norms * norms + extent * extent
             off = 1.01 * (n_features + 8) * (ahead * norms * extent + DOUBLE_ROUNDOFF * lengths)
-            error = 2.0 * extent * np.expm1(off) / np.maximum(1.0 - np.expm1(off), 1e-9)
+            error = extent * np.expm1(off) / np.maximum(1.0 - np.expm1(off), 1e-9)
         n_added = ROWS_AT_ONCE if after == UNIT_ROUNDOFF else n_rows
         error += (1.01 * (n_added + 4) * after + DOUBLE_ROUNDOFF * n_rows) * extent
         serves = (off < MAX_EXPONENT_ERROR) & (lengths < MAX_SQUARE)
