@@ -10,6 +10,7 @@ import sklearn.cluster
 import naive
 from meanshift_fast import MeanShift
 from meanshift_fast._index import projected
+from meanshift_fast._index.projected import ProjectedIndex
 from meanshift_fast._index.projection import _axes_of, project
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, digits, scattered
@@ -60,8 +61,8 @@ def places_near(points):
 def check_paths(points, weights, positions, bandwidth, row_weights):
     last_means = positions.copy()
     rest, n_rounds = 1e-3 * bandwidth, 12
-    places, support, moves = projected.next_steps(
-        projected_rows(points, row_weights), last_means, n_rounds, rest, bandwidth
+    places, support, moves = ProjectedIndex(projected_rows(points, row_weights), bandwidth).walk(
+        last_means, n_rounds, rest
     )
     n_steps = naive.steps_taken(support, moves, rest)
     assert support.shape == moves.shape == (len(positions), n_rounds)
@@ -107,7 +108,7 @@ def test_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
         for bandwidth in (edge, np.nextafter(edge, 0.0), np.nextafter(edge, np.inf)):
             if bandwidth > 0.0:
                 _, weight = naive.shift(points, np.ones(len(points)), place, bandwidth)
-                support, _ = projected.shift(on, place[None].copy(), bandwidth)
+                support, _ = ProjectedIndex(on, bandwidth).shift(place[None].copy())
                 assert support[0] == weight
 
 
@@ -121,7 +122,7 @@ def test_a_ball_narrower_than_projections_can_tell_holds_its_own_rows_alone(far,
     on = projected_rows(points)
     for bandwidth in (0.1 * step, 1.5 * step):
         positions = points.copy()
-        support, moves = projected.shift(on, positions, bandwidth)
+        support, moves = ProjectedIndex(on, bandwidth).shift(positions)
         for i, point in enumerate(points):
             mean, weight = naive.shift(points, np.ones(len(points)), point, bandwidth)
             assert support[i] == weight
@@ -135,11 +136,11 @@ def test_late_balls_through_rows_hold_just_those_that_the_definition_tells(seed)
     points = digits(400) + np.random.default_rng(seed).choice([0.0, 1e3, 1e6])
     weights, on, on_the_border = np.ones(len(points)), projected_rows(points), 0
     for start in range(seed, 400, 40):
-        places, support, moves = projected.next_steps(on, points[[start]], 5, 0.0, 22.0)
+        places, support, moves = ProjectedIndex(on, 22.0).walk(points[[start]], 5, 0.0)
         for place in places[0, 1 : naive.steps_taken(support, moves, 0.0)[0]]:
             to_rows = np.sqrt(naive.distances_sq(points, place))
             bandwidth = to_rows[np.argmin(np.abs(to_rows - 22.0))]
-            led_to, support, moves = projected.next_steps(on, points[[start]], 6, 0.0, bandwidth)
+            led_to, support, moves = ProjectedIndex(on, bandwidth).walk(points[[start]], 6, 0.0)
             n_steps = naive.steps_taken(support, moves, 0.0)[0]
             for later in range(1, n_steps):
                 at = led_to[0, later - 1]
@@ -153,11 +154,11 @@ def test_many_steps_at_once_end_where_single_steps_end():
     points, bandwidth = CASES["digits"]
     on, rest, round_by_round = projected_rows(points), 1e-3 * bandwidth, points.copy()
     at_once = points.copy()
-    projected.next_steps(on, at_once, 8, rest, bandwidth)
+    ProjectedIndex(on, bandwidth).walk(at_once, 8, rest)
     live = np.arange(len(points))
     for _ in range(8):
         moved = round_by_round[live]
-        _, moves = projected.shift(on, moved, bandwidth)
+        _, moves = ProjectedIndex(on, bandwidth).shift(moved)
         round_by_round[live] = moved
         live = live[moves > rest]
     np.testing.assert_array_equal(at_once, round_by_round)  # pixels sum exactly
@@ -169,9 +170,7 @@ def test_paths_are_bit_equal_for_every_number_of_threads():
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
             positions = points.copy()
-            _, support, moves = projected.next_steps(
-                projected_rows(points), positions, 6, 1e-3, 5.0
-            )
+            _, support, moves = ProjectedIndex(projected_rows(points), 5.0).walk(positions, 6, 1e-3)
             n_steps = naive.steps_taken(support, moves, 1e-3)
             taken = np.arange(6) < n_steps[:, None]  # what comes after is not set
             results.append((support[taken], moves[taken], n_steps, positions))
@@ -205,9 +204,9 @@ def test_a_fit_is_the_same_with_projections_and_without(monkeypatch):
     np.testing.assert_array_equal(*(model.history_["n_active"] for model in models))
 
 
-def test_axes_are_those_of_a_matrix_decomposition_with_few_rows_and_with_many():
+def test_axes_are_those_of_a_matrix_decomposition():
     scales = np.r_[np.linspace(30.0, 10.0, 16), np.ones(240)]  # the sixteenth is ten times the next
-    for n_rows in (100, 400):  # without products of features, and with them
+    for n_rows in (100, 400):
         away = np.random.default_rng(0).standard_normal((n_rows, 256)) * scales
         axes, part = _axes_of(away)
         _, lengths, directions = np.linalg.svd(away, full_matrices=False)
@@ -230,3 +229,10 @@ def test_few_rows_in_many_columns_take_the_memory_that_the_readme_says(n_rows, n
     assert took < 1.0
     theirs = sklearn.cluster.MeanShift(bandwidth=bandwidth).fit(X)
     np.testing.assert_array_equal(model.labels_, theirs.labels_)
+
+
+def test_rows_in_a_plane_have_two_axes():
+    rng = np.random.default_rng(0)
+    axes, _ = _axes_of(rng.standard_normal((50, 2)) @ rng.standard_normal((2, 64)))
+    assert len(axes) == 2
+    np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-14)
