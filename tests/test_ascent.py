@@ -9,7 +9,7 @@ from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.choice import build
 from meanshift_fast._index.exact import ExactIndex
-from meanshift_fast._index.flat import FlatIndex, next_steps
+from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
@@ -73,7 +73,7 @@ def test_next_steps_are_bit_equal_for_every_number_of_threads():
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
             positions = points[::7].copy()
-            places, support, moves = next_steps(built, positions, 5, 1e-3, 0.5)
+            places, support, moves = FlatIndex(built, 0.5).walk(positions, 5, 1e-3)
             n_steps = naive.steps_taken(support, moves, 1e-3)
             taken = np.arange(moves.shape[1]) < n_steps[:, None]  # what comes after is not set
             results.append((places[taken], support[taken], moves[taken], n_steps, positions))

@@ -6,6 +6,7 @@ import pytest
 import naive
 from indexes import built_tree
 from meanshift_fast._index import flat
+from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.traversal import BLOCK_POSITIONS, MAX_GROUPED_FEATURES
 from meanshift_fast._jit import chunks
 from meanshift_fast._jit.threads import borrowed_threads
@@ -27,7 +28,7 @@ CASES = {
 def check_shift(points, weights, positions, bandwidth, tree_weights):
     built = built_tree(points, tree_weights)
     shifted = positions.copy()
-    support, moves = flat.shift(built, shifted, bandwidth)
+    support, moves = FlatIndex(built, bandwidth).shift(shifted)
     for i, position in enumerate(positions):
         mean, weight = naive.shift(points, weights, position, bandwidth)
         assert support[i] == pytest.approx(weight, rel=1e-12)
@@ -57,8 +58,8 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     built = built_tree(points)
     together = points[built.order].copy()
     alone = together.copy()
-    group_support, _ = flat.shift(built._replace(leaf_width=np.inf), together, bandwidth)
-    alone_support, _ = flat.shift(built._replace(leaf_width=0.0), alone, bandwidth)
+    group_support, _ = FlatIndex(built._replace(leaf_width=np.inf), bandwidth).shift(together)
+    alone_support, _ = FlatIndex(built._replace(leaf_width=0.0), bandwidth).shift(alone)
     np.testing.assert_array_equal(group_support, alone_support)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12 * np.abs(points).max())
 
@@ -67,7 +68,7 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
 def test_a_position_with_an_empty_ball_stays():
     built = built_tree(blobs(300, 2))
     positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
-    support, moves = flat.shift(built, positions, 1.0)
+    support, moves = FlatIndex(built, 1.0).shift(positions)
     np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
     assert not support.any()
     assert not moves.any()
@@ -80,7 +81,7 @@ def test_shifts_are_bit_equal_for_every_number_of_threads():
         with borrowed_threads(n_jobs):
             built = built_tree(points)
             positions = points.copy()
-            results.append((*flat.shift(built, positions, 0.5), positions))
+            results.append((*FlatIndex(built, 0.5).shift(positions), positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -95,7 +96,7 @@ def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, we
     built = built_tree(points, weights if weighted else np.empty(0))
     far = np.full((1, n_features), 1e3)
     positions = np.vstack([points[:70], far])
-    places, support, moves = flat.next_steps(built, positions.copy(), 1, 0.0, 0.8)
+    places, support, moves = FlatIndex(built, 0.8).walk(positions.copy(), 1, 0.0)
     assert places.shape == (71, 1, n_features)
     for i, position in enumerate(positions[:-1]):
         mean, weight = naive.shift(points, weights, position, 0.8)
@@ -116,9 +117,9 @@ def test_a_step_alone_goes_to_the_mean_in_few_columns_and_in_many(n_features, we
 def test_a_position_that_is_no_number_has_an_empty_ball(n_features, places):
     built = built_tree(blobs(300, n_features))
     positions = np.repeat(places, 17)[:, None] * np.ones(n_features)
-    support, _ = flat.shift(built, positions.copy(), 0.5)
+    support, _ = FlatIndex(built, 0.5).shift(positions.copy())
     assert not support[~np.isfinite(positions).all(axis=1)].any()
-    _, support, _ = flat.next_steps(built, positions.copy(), 1, 1e-3, 0.5)
+    _, support, _ = FlatIndex(built, 0.5).walk(positions.copy(), 1, 1e-3)
     assert not support[~np.isfinite(positions).all(axis=1)].any()
 
 
@@ -127,9 +128,9 @@ def test_a_position_that_is_no_number_has_an_empty_ball(n_features, places):
 def test_a_ball_whose_square_is_no_number_holds_all_rows(bandwidth):
     points = blobs(300, 2)
     built = built_tree(points)
-    support, _ = flat.shift(built, points[:20].copy(), bandwidth)
+    support, _ = FlatIndex(built, bandwidth).shift(points[:20].copy())
     assert support.tolist() == [300.0] * 20
-    _, support, _ = flat.next_steps(built, points[:20].copy(), 1, 1e-3, bandwidth)
+    _, support, _ = FlatIndex(built, bandwidth).walk(points[:20].copy(), 1, 1e-3)
     assert support[:, 0].tolist() == [300.0] * 20
 
 
@@ -147,7 +148,7 @@ def test_each_thread_draws_often_what_others_wait_for(n_positions, n_features, m
     built = built_tree(points)
     positions = np.resize(points, (n_positions, n_features))
     with borrowed_threads(2):
-        flat.shift(built, positions, 0.7)
+        FlatIndex(built, 0.7).shift(positions)
     assert sum(n_shifted for n_shifted, _ in drawn) == n_positions
     for n_shifted, at_once in drawn:
         assert at_once * 2 * flat.MIN_TAKES_A_THREAD <= n_shifted or at_once == BLOCK_POSITIONS
@@ -159,8 +160,8 @@ def test_a_shift_cut_small_gives_the_same_bits(n_features, monkeypatch):
     points = blobs(700, n_features)
     built = built_tree(points)
     whole, cut = points.copy(), points.copy()
-    flat.shift(built, whole, 1.5)
+    FlatIndex(built, 1.5).shift(whole)
     monkeypatch.setattr(flat, "FIRST_CHUNK_VALUES", 1)
     monkeypatch.setattr(chunks, "CHUNK_SECONDS", 0.0)  # whatever a call takes is too long
-    flat.shift(built, cut, 1.5)
+    FlatIndex(built, 1.5).shift(cut)
     assert whole.tobytes() == cut.tobytes() != points.tobytes()

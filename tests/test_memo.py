@@ -107,7 +107,7 @@ def test_a_trajectory_that_joins_another_has_the_rounds_left_that_it_had():
     built = built_tree(points)
     late = points[:1].copy()
     for _ in range(3):
-        flat.shift(built, late, 30.0)
+        FlatIndex(built, 30.0).shift(late)
     seeds = np.vstack([points[:1], late])
     for max_iter in range(12):
         by_rounds, memoised, _ = ascents(points, 30.0, seeds, max_iter=max_iter, tol=1e-9)

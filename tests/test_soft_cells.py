@@ -5,7 +5,9 @@ import pytest
 
 import naive
 from indexes import built_tree
-from meanshift_fast._index import flat, soft_cells
+from meanshift_fast._index import soft_cells
+from meanshift_fast._index.flat import FlatIndex
+from meanshift_fast._index.soft_cells import SoftCellIndex
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
@@ -44,7 +46,7 @@ def test_a_shift_among_cells_is_the_twins(name, weighted, widths):
     positions = points[built_order(points)][:: max(1, len(points) // 40)].copy()
     positions[1::2] += 0.1 * bandwidth
     shifted = positions.copy()
-    support, moves = soft_cells.shift(built, shifted, bandwidth)
+    support, moves = SoftCellIndex(built, bandwidth).shift(shifted)
     for i, position in enumerate(positions):
         mean, weight = naive.slab_shift(points, weights, widths, position, bandwidth)
         assert support[i] == pytest.approx(weight, rel=1e-11, abs=1e-11)
@@ -64,9 +66,9 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     together = points[built.order].copy()
     alone = together.copy()
     grouping = soft_cells.with_widths(built._replace(leaf_width=np.inf), widths)
-    in_groups, _ = soft_cells.shift(grouping, together, bandwidth)
+    in_groups, _ = SoftCellIndex(grouping, bandwidth).shift(together)
     parting = soft_cells.with_widths(built._replace(leaf_width=0.0), widths)
-    one_by_one, _ = soft_cells.shift(parting, alone, bandwidth)
+    one_by_one, _ = SoftCellIndex(parting, bandwidth).shift(alone)
     np.testing.assert_allclose(in_groups, one_by_one, rtol=1e-11)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-11 * np.abs(points).max())
 
@@ -77,10 +79,10 @@ def test_slabs_of_no_width_are_rows(name):
     points, bandwidth = CASES[name]
     positions = points.copy()
     expected = points.copy()
-    support, _ = soft_cells.shift(
-        tree_of(points, np.empty(0), np.zeros(len(points))), positions, bandwidth
-    )
-    rows, _ = flat.shift(built_tree(points), expected, bandwidth)
+    support, _ = SoftCellIndex(
+        tree_of(points, np.empty(0), np.zeros(len(points))), bandwidth
+    ).shift(positions)
+    rows, _ = FlatIndex(built_tree(points), bandwidth).shift(expected)
     np.testing.assert_array_equal(support, rows)
     np.testing.assert_allclose(positions, expected, rtol=0, atol=1e-12 * np.abs(points).max())
 
@@ -89,7 +91,7 @@ def test_slabs_of_no_width_are_rows(name):
 def test_a_position_with_an_empty_ball_stays():
     built = tree_of(blobs(300, 2), np.empty(0), np.full(300, 0.1))
     positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
-    support, moves = soft_cells.shift(built, positions, 1.0)
+    support, moves = SoftCellIndex(built, 1.0).shift(positions)
     np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
     assert not support.any()
     assert not moves.any()
@@ -103,7 +105,7 @@ def test_shifts_are_bit_equal_for_every_number_of_threads():
         with borrowed_threads(n_jobs):
             positions = points.copy()
             built = tree_of(points, np.empty(0), widths)
-            results.append((*soft_cells.shift(built, positions, 0.5), positions))
+            results.append((*SoftCellIndex(built, 0.5).shift(positions), positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 

@@ -1,7 +1,7 @@
 """The flat index: each position shifts to the mean of the rows in its closed ball, exactly.
 
     positions --traversal--> sums of each ball --> means       one step of many (`shift`)
-                                                               some steps of a few (`next_steps`)
+                                                               some steps of a few (`walk`)
 
 The sums of a ball come from the moment tree by the traversal of `traversal.py`, for one position or
 for sixteen at once. A row counts whole or not at all, and the test of the closed ball is
@@ -136,88 +136,6 @@ def _positions_a_take(n_positions: int, multiple: int) -> int:
     return max(min(share, MAX_POSITIONS_A_TAKE) // multiple, 1) * multiple
 
 
-def shift(
-    tree: MomentTree, positions: NDArray[np.float64], bandwidth: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Move every position, in place, to the weighted mean of the rows in its ball.
-
-    Parameters
-    ----------
-    tree : MomentTree
-        The rows.
-    positions : C-ordered float64 array of shape (n_positions, n_features)
-        Overwritten by the means; a position with an empty ball stays where it is. Fastest where
-        neighbours in space follow one another.
-    bandwidth : float
-        Radius of the closed ball, in the unit of the positions.
-
-    Returns
-    -------
-    support : float64 array of shape (n_positions,)
-        The weight in the ball around each previous position; 0 where it is empty.
-    moves : float64 array of shape (n_positions,)
-        The length of each move.
-
-    Notes
-    -----
-    About n^(1 - 1/d) for each position. Bit-equal for every number of threads.
-    """
-    support = np.empty(len(positions))
-    moves = np.empty(len(positions))
-    first = FIRST_CHUNK_VALUES // tree.points.size
-    # Positions in many columns are shifted alone, and one may take as long as a block in few.
-    multiple = BLOCK_POSITIONS if positions.shape[1] <= MAX_GROUPED_FEATURES else 1
-    for start, stop in chunks(len(positions), first=first, multiple=multiple):
-        n_taken = _positions_a_take(stop - start, multiple)
-        _shift_all(
-            tree, positions[start:stop], _square_of(bandwidth), support[start:stop],
-            moves[start:stop], np.zeros(1, dtype=np.int64), n_taken, available_threads(),
-        )  # fmt: skip
-    return support, moves
-
-
-def next_steps(
-    tree: MomentTree, positions: NDArray[np.float64], n_steps: int, rest: float, bandwidth: float
-) -> Walk:
-    """Take the next steps of trajectories: one of many, some of a few.
-
-    With a task for each step of each block, a few trajectories far apart would spend a third of
-    the time waiting for the last. They are shifted alone, several steps each.
-
-    Parameters
-    ----------
-    tree : MomentTree
-        The rows.
-    positions : C-ordered float64 array of shape (n_positions, n_features)
-        Overwritten by their last means. Fastest where neighbours in space follow one another.
-    n_steps : int
-        At most so many steps of each, at least 1.
-    rest : float
-        A position rests after a move of at most this, or where its ball is empty.
-    bandwidth : float
-        Radius of the closed ball, in the unit of the positions as ``rest`` is.
-
-    Returns
-    -------
-    Walk
-
-    Notes
-    -----
-    Bit-equal for every number of threads.
-    """
-    if len(positions) > MAX_WALKING_POSITIONS:
-        support, moves = shift(tree, positions, bandwidth)
-        return Walk(positions[:, None], support[:, None], moves[:, None])
-    n_steps = min(n_steps, STEPS_A_CALL)
-    walk = empty_walk(positions, n_steps)
-    first = max(FIRST_CHUNK_VALUES // (tree.points.size * n_steps), 1)
-    for start, stop in chunks(len(positions), first=first):
-        _follow_all(
-            tree, positions[start:stop], _square_of(bandwidth), rest, walk.part(start, stop)
-        )
-    return walk
-
-
 @dataclass(frozen=True)
 class FlatIndex(TreeIndex):
     """Rows that count whole in the closed ball, and not at all beyond it."""
@@ -229,12 +147,33 @@ class FlatIndex(TreeIndex):
     def shift(
         self, positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Move every position to the mean of the rows in its ball."""
-        return shift(self.tree, positions, self.radius)
+        """Move every position to the mean of the rows in its ball; about n^(1 - 1/d) for each."""
+        support, moves = np.empty(len(positions)), np.empty(len(positions))
+        first, radius_sq = FIRST_CHUNK_VALUES // self.tree.points.size, _square_of(self.radius)
+        # Positions in many columns are shifted alone, and one may take as long as a block in few.
+        multiple = BLOCK_POSITIONS if positions.shape[1] <= MAX_GROUPED_FEATURES else 1
+        for start, stop in chunks(len(positions), first=first, multiple=multiple):
+            n_taken = _positions_a_take(stop - start, multiple)
+            _shift_all(
+                self.tree, positions[start:stop], radius_sq, support[start:stop],
+                moves[start:stop], np.zeros(1, dtype=np.int64), n_taken, available_threads(),
+            )  # fmt: skip
+        return support, moves
 
     def walk(self, positions: NDArray[np.float64], n_steps: int, rest: float) -> Walk:
-        """Take one step of many positions, some of a few."""
-        return next_steps(self.tree, positions, n_steps, rest, self.radius)
+        """Take one step of many positions, some of a few.
+
+        With a task for each step of each block, a few trajectories far apart would spend a third of
+        the time waiting for the last. They are shifted alone, several steps each.
+        """
+        if len(positions) > MAX_WALKING_POSITIONS:
+            return super().walk(positions, n_steps, rest)
+        walk = empty_walk(positions, min(n_steps, STEPS_A_CALL))
+        first = max(FIRST_CHUNK_VALUES // (self.tree.points.size * walk.support.shape[1]), 1)
+        radius_sq = _square_of(self.radius)
+        for start, stop in chunks(len(positions), first=first):
+            _follow_all(self.tree, positions[start:stop], radius_sq, rest, walk.part(start, stop))
+        return walk
 
     def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """Scattered positions gain, where groups share a traversal; those of all rows stay so."""

@@ -167,38 +167,6 @@ def max_seeds_without(points: NDArray[np.float64]) -> int:
     return max(n_samples // 8, LANES) if n_features >= MIN_FEATURES else sys.maxsize
 
 
-def next_steps(
-    data: Projections, positions: NDArray[np.float64], n_steps: int, rest: float, bandwidth: float
-) -> Walk:
-    """Take the next steps of trajectories: as :func:`meanshift_fast._index.flat.next_steps`.
-
-    ``positions`` are C-ordered, float64 and overwritten, ``bandwidth`` is positive.
-    """
-    n_steps = min(n_steps, STEPS_A_CALL)
-    walk = empty_walk(positions, n_steps)
-    first = max(FIRST_CHUNK_VALUES // (data.rows.size * n_steps), 1)
-    for start, stop in chunks(len(positions), first=first, multiple=POSITIONS_A_TAKE):
-        _follow_all(
-            data, positions[start:stop], float(bandwidth), float(rest), walk.part(start, stop),
-            np.zeros(1, dtype=np.int64), available_threads(),
-        )  # fmt: skip
-    return walk
-
-
-def shift(
-    data: Projections, positions: NDArray[np.float64], bandwidth: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Move every position once, in place: the first of its :func:`next_steps`.
-
-    Returns
-    -------
-    support, moves : float64 arrays of shape (n_positions,)
-        The weight in each ball, 0 where it is empty, and the length of each move.
-    """
-    _, support, moves = next_steps(data, positions, 1, 0.0, bandwidth)
-    return support[:, 0], moves[:, 0]
-
-
 @dataclass(frozen=True)
 class ProjectedIndex(Index):
     """Rows in many columns, most of them settled by their projections on sixteen axes."""
@@ -215,12 +183,20 @@ class ProjectedIndex(Index):
     def shift(
         self, positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Move every position to the mean of the rows in its ball."""
-        return shift(self.projections, positions, self.radius)
+        """Move every position to the mean of the rows in its ball: the first step of a walk."""
+        _, support, moves = self.walk(positions, 1, 0.0)
+        return support[:, 0], moves[:, 0]
 
     def walk(self, positions: NDArray[np.float64], n_steps: int, rest: float) -> Walk:
         """Take some steps of each position."""
-        return next_steps(self.projections, positions, n_steps, rest, self.radius)
+        data, walk = self.projections, empty_walk(positions, min(n_steps, STEPS_A_CALL))
+        first = max(FIRST_CHUNK_VALUES // (data.rows.size * walk.support.shape[1]), 1)
+        for start, stop in chunks(len(positions), first=first, multiple=POSITIONS_A_TAKE):
+            _follow_all(
+                data, positions[start:stop], float(self.radius), float(rest),
+                walk.part(start, stop), np.zeros(1, dtype=np.int64), available_threads(),
+            )  # fmt: skip
+        return walk
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum the shadow of the kernel, Epanechnikov's, on a tree of the rows themselves."""

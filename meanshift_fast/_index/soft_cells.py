@@ -107,42 +107,6 @@ def with_widths(tree: MomentTree, widths: NDArray[np.float64]) -> SoftCells:
     return SoftCells(tree, inverse_widths, float(widths.max()))
 
 
-def shift(
-    cells: SoftCells, positions: NDArray[np.float64], bandwidth: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Move every position, in place, to the mean of the parts of cells in its ball.
-
-    Parameters
-    ----------
-    cells : SoftCells
-        The points of cells.
-    positions : C-ordered float64 array of shape (n_positions, n_features)
-        Overwritten by the means; a position with an empty ball stays where it is. Fastest where
-        neighbours in space follow one another.
-    bandwidth : float
-        Radius of the ball, positive, in the unit of the positions.
-
-    Returns
-    -------
-    support, moves : float64 arrays of shape (n_positions,)
-        The weight in each ball, 0 where it is empty, and the length of each move.
-
-    Notes
-    -----
-    Bit-equal for every number of threads.
-    """
-    support, moves = np.empty((2, len(positions)))
-    radius_sq, margin = bandwidth * bandwidth, bandwidth * cells.widest
-    ball = (radius_sq + margin, radius_sq - margin, radius_sq, 0.5 / bandwidth)
-    first = FIRST_CHUNK_VALUES // cells.tree.points.size
-    for start, stop in chunks(len(positions), first=first, multiple=BLOCK_POSITIONS):
-        _shift_all(
-            cells.tree, cells.inverse_widths, positions[start:stop], ball, support[start:stop],
-            moves[start:stop],
-        )  # fmt: skip
-    return support, moves
-
-
 @dataclass(frozen=True)
 class SoftCellIndex(Index):
     """Cells that count by the part of them in the ball."""
@@ -159,7 +123,17 @@ class SoftCellIndex(Index):
         self, positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move every position to the mean of the parts of cells in its ball."""
-        return shift(self.cells, positions, self.radius)
+        cells, radius_sq = self.cells, self.radius * self.radius
+        support, moves = np.empty((2, len(positions)))
+        margin = self.radius * cells.widest
+        ball = (radius_sq + margin, radius_sq - margin, radius_sq, 0.5 / self.radius)
+        first = FIRST_CHUNK_VALUES // cells.tree.points.size
+        for start, stop in chunks(len(positions), first=first, multiple=BLOCK_POSITIONS):
+            _shift_all(
+                cells.tree, cells.inverse_widths, positions[start:stop], ball, support[start:stop],
+                moves[start:stop],
+            )  # fmt: skip
+        return support, moves
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum Epanechnikov's kernel, which a cell's width changes little."""
