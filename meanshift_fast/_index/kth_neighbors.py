@@ -7,7 +7,6 @@ rows --> all pairs are measured, where rows are few ------------------> kth_sele
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,24 +97,10 @@ def _kth_distances_of_few(
 # More rows: a search down their tree.
 
 
-def _flattened(rows: tree.MomentTree) -> tuple[Any, ...]:
-    """Lay the tree out as the kernels take it: every array as rows of sixteen lanes."""
-    return (
-        rows.points.reshape(-1, LANES),
-        rows.point_weights,
-        rows.lower.reshape(-1, LANES),
-        rows.upper.reshape(-1, LANES),
-        rows.weight,
-        rows.first_child,
-        rows.n_upper,
-    )
-
-
 def _kth_distances(
     rows: tree.MomentTree, k: float, period: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Measure each row's distance to its k-th neighbour, in the tree's order."""
-    tree_arrays = _flattened(rows)
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
     most = 1.001 * math.sqrt(float(span @ span))
     found = np.empty(len(rows.order))
@@ -125,9 +110,9 @@ def _kth_distances(
         n_taken = min(max((stop - start) // (2 * n_threads), MIN_RANKS_A_TAKE), MAX_RANKS_A_TAKE)
         taken = k, most, (start, stop, n_taken), counter, n_threads, found
         if period.size:
-            search_all_across(tree_arrays, np.where(period < math.inf, period, 0.0), *taken)
+            search_all_across(rows, np.where(period < math.inf, period, 0.0), *taken)
         else:
-            search_all(tree_arrays, *taken)
+            search_all(rows, *taken)
     return found
 
 

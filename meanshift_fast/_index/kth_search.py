@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.box_distances import gap_and_span
 from meanshift_fast._index.kth_select import kth_sq
-from meanshift_fast._index.traversal import STACK_BLOCKS, push_children
+from meanshift_fast._index.traversal import STACK_BLOCKS, push_children, views_of
 from meanshift_fast._jit.compiler import empty_floats, empty_integers, inlined, parallel, step
 from meanshift_fast._jit.simd import (
     LANES,
@@ -63,20 +63,6 @@ MAX_HALVINGS = 64
 GRADIENT_RATE, ERROR_RATE = 0.5, 0.06
 
 
-class SearchViews(NamedTuple):
-    """The arrays of a moment tree as the search takes them, flat pointers."""
-
-    points: NDArray[np.float64]
-    point_weights: NDArray[np.float64]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    first_child: NDArray[np.int64]
-    weighted: np.int64
-    n_upper: int
-    period: NDArray[np.float64] | None
-
-
 class SearchMemory(NamedTuple):
     """The memory of a thread, flat pointers.
 
@@ -92,6 +78,8 @@ class SearchMemory(NamedTuple):
         A row, its image across the seams, the row before it, and the first of a take.
     gradient
         The gradients of the two predictions.
+    period
+        None where no column wraps; 0 for one that does not.
     """
 
     stack: NDArray[np.int64]
@@ -104,6 +92,7 @@ class SearchMemory(NamedTuple):
     before: NDArray[np.float64]
     origin: NDArray[np.float64]
     gradient: NDArray[np.float64]
+    period: NDArray[np.float64] | None
 
 
 class State(NamedTuple):
@@ -183,7 +172,7 @@ def _count_children(views, n_features, memory, low_sq, high_sq, block):
     for f in range(n_features):
         gap_sq, span_sq = _gap_and_span_sq(
             load(views.lower, block * n_features + f), load(views.upper, block * n_features + f),
-            memory, f, views.period,
+            memory, f, memory.period,
         )  # fmt: skip
         near_sq = near_sq + gap_sq
         far_sq = far_sq + span_sq
@@ -219,7 +208,7 @@ def _count_between(views, n_features, low, high, memory):
             distance_sq = zero
             for f in range(n_features):
                 values = load(views.points, leaf * n_features + f)
-                distance_sq = distance_sq + _away_sq(values, memory, f, views.period)
+                distance_sq = distance_sq + _away_sq(values, memory, f, memory.period)
             nearer, near = distance_sq < low_sq, distance_sq < high_sq
             weights = load(views.point_weights, leaf * views.weighted)
             less, least = where(near, weights, zero), where(nearer, weights, zero)
@@ -354,7 +343,7 @@ def _search_ranks(views, n_features, k, most, start, stop, memory, found):
     for rank in range(start, stop):
         for f in range(n_features):
             at = (rank // LANES * n_features + f) * LANES + rank % LANES
-            _place(memory, f, item(views.points, at), views.period)
+            _place(memory, f, item(views.points, at), memory.period)
         if rank == start:
             state = State(_by_halving(views, n_features, k, most, memory), 0.0, (0.0, 0.0))
             for f in range(n_features):
@@ -369,18 +358,14 @@ def _search_ranks(views, n_features, k, most, start, stop, memory, found):
 
 
 @step
-def _search_in(tree_arrays, period, k, most, ranks, counter, stack, lists, rows, found):
+def _search_in(tree, period, k, most, ranks, counter, stack, lists, rows, found):
     """Search ranks, some at a time, until none is left to take; in memory for it."""
-    points, point_weights, lower, upper, weight, first_child, n_upper = tree_arrays
-    n_features = lower.shape[0] // weight.shape[0]
-    views = SearchViews(
-        flat(points), flat(point_weights), flat(lower), flat(upper), flat(weight),
-        flat(first_child), np.int64(point_weights.shape[0] > 1), n_upper, _flat_period(period),
-    )  # fmt: skip
+    views, n_features = views_of(tree), tree.lower.shape[1]
     start, stop, n_taken = ranks
     memory = SearchMemory(
         flat(stack), flat(lists[0]), flat(lists[1]), flat(lists[2]), flat(lists[3]),
         flat(rows[0]), flat(rows[1]), flat(rows[2]), flat(rows[3]), flat(rows[4]),
+        _flat_period(period),
     )  # fmt: skip
     first = start + fetch_add(flat(counter), n_taken)
     while first < stop:
@@ -390,28 +375,28 @@ def _search_in(tree_arrays, period, k, most, ranks, counter, stack, lists, rows,
 
 
 @step
-def _search_some(tree_arrays, period, k, most, ranks, counter, found):
+def _search_some(tree, period, k, most, ranks, counter, found):
     """Search ranks, some at a time, until none is left to take."""
-    n_features = tree_arrays[2].shape[0] // tree_arrays[4].shape[0]
-    size = (tree_arrays[0].shape[0] // n_features + 1) * LANES
+    n_leaves, n_features, _ = tree.points.shape
+    size = (n_leaves + 1) * LANES
     lists = empty_floats(size), empty_floats(size), empty_floats(size), empty_floats(size)
     rows = (
         empty_floats(n_features), empty_floats(n_features), empty_floats(n_features),
         empty_floats(n_features), empty_floats(2 * n_features),
     )  # fmt: skip
     stack = empty_integers(STACK_BLOCKS)
-    _search_in(tree_arrays, period, k, most, ranks, counter, stack, lists, rows, found)
+    _search_in(tree, period, k, most, ranks, counter, stack, lists, rows, found)
 
 
 @parallel
-def search_all(tree_arrays, k, most, ranks, counter, n_threads, found):
+def search_all(tree, k, most, ranks, counter, n_threads, found):
     """Search the ranks start:stop, ``n_taken`` at a time; ``ranks`` is these three."""
     for _ in prange(n_threads):
-        _search_some(tree_arrays, None, k, most, ranks, counter, found)
+        _search_some(tree, None, k, most, ranks, counter, found)
 
 
 @parallel
-def search_all_across(tree_arrays, period, k, most, ranks, counter, n_threads, found):
+def search_all_across(tree, period, k, most, ranks, counter, n_threads, found):
     """The same where columns wrap; 0 is the period of one that does not."""
     for _ in prange(n_threads):
-        _search_some(tree_arrays, period, k, most, ranks, counter, found)
+        _search_some(tree, period, k, most, ranks, counter, found)
