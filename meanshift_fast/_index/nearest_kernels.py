@@ -8,7 +8,19 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.box_distances import distances_sq, gap_and_span, gaps_sq
 from meanshift_fast._jit.compiler import empty_floats, parallel, serial, step
-from meanshift_fast._jit.simd import LANES, bits, flat, full, item, load, lowest, put, store, where
+from meanshift_fast._jit.simd import (
+    LANES,
+    bits,
+    flat,
+    full,
+    item,
+    least,
+    load,
+    lowest,
+    put,
+    store,
+    where,
+)
 
 TASK_LEAVES = 256  # those of a block of blocks
 
@@ -100,7 +112,7 @@ def label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
 
 
 @step
-def _least_far_sq(modes, n_modes, low, high, box, n_features, scratch):
+def _least_far_sq(modes, n_modes, low, high, box, n_features):
     """The least over some modes of the largest squared distance from a mode to a box."""
     least_sq = full(np.finfo(np.float64).max)  # infinitely far modes are never nearest: -1, or 0
     for group in range((n_modes + LANES - 1) // LANES):
@@ -111,11 +123,7 @@ def _least_far_sq(modes, n_modes, low, high, box, n_features, scratch):
             _, span = gap_and_span(edges[0], edges[1], value, value)
             far_sq = far_sq + span * span
         least_sq = where(far_sq < least_sq, far_sq, least_sq)
-    store(scratch, 0, least_sq)
-    most_sq = item(scratch, 0)
-    for lane in range(1, LANES):
-        most_sq = min(most_sq, item(scratch, lane))
-    return most_sq
+    return least(least_sq)
 
 
 @step
@@ -130,7 +138,7 @@ def _copy_mode(modes, group, lane, n_features, kept, n_kept):
 @step
 def _keep_near(modes, numbers, n_modes, low, high, box, n_features, kept, kept_numbers):
     """Keep the modes that may be nearest to a point in a box, in their order; how many."""
-    most_sq = _least_far_sq(modes, n_modes, low, high, box, n_features, kept)
+    most_sq = _least_far_sq(modes, n_modes, low, high, box, n_features)
     n_kept = np.int64(0)
     for group in range((n_modes + LANES - 1) // LANES):
         near_sq = full(0.0)
