@@ -30,13 +30,14 @@ from numpy.typing import NDArray
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
+from meanshift_fast._index.density import density_of
 from meanshift_fast._index.equal_rows import find_repeats
 from meanshift_fast._index.kernels import KERNELS
-from meanshift_fast._index.moment_tree import build, order_of
+from meanshift_fast._index.moment_tree import build
 from meanshift_fast._index.neighbours import pairs_across
 from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.extent import extremes
-from meanshift_fast._input.scaling import NO_PERIOD, readonly, readonly_table
+from meanshift_fast._input.scaling import NO_PERIOD, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import serial
 from meanshift_fast._jit.simd import flat
@@ -272,14 +273,6 @@ def find_saddles(
     key = (first * n_modes + second)[order]
     highest = order[np.append(True, key[1:] != key[:-1])]
     return Saddles(first[highest], second[highest], saddle[highest])
-
-
-def density_of(index: Index, places: _Floats) -> _Floats:
-    """Measure the density at some places in the unit of an index, in any order."""
-    order = order_of(readonly_table(places))
-    density = np.empty(len(places))
-    density[order] = index.density(np.ascontiguousarray(places[order]))
-    return density
 
 
 def log_density(rows: Rows, places: _Floats, bandwidth: Bandwidth, settings: Settings) -> _Floats:

@@ -16,11 +16,11 @@ from meanshift_fast._cluster.modes import count_supported
 from meanshift_fast._cluster.prominence import (
     MergeRule,
     MergeTree,
-    density_of,
     find_saddles,
     merge_tree,
 )
 from meanshift_fast._index.base import Index
+from meanshift_fast._index.density import density_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import no_support_error
 from meanshift_fast._input.scaling import NO_PERIOD, readonly_table

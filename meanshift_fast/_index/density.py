@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index.base import Request
+from meanshift_fast._index.base import Index, Request
 from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import build, order_of
@@ -28,8 +28,13 @@ def density(
         return ExactIndex(tree).density(places)
     request = Request(points, weights, radius, ACCURACY_IN_BANDWIDTHS)
     index, _ = KERNELS[kernel].index(tree, request)
+    return density_of(index, places)
+
+
+def density_of(index: Index, places: _Floats) -> _Floats:
+    """Measure the density at some places in the unit of an index, in any order."""
     # Neighbours in space share a traversal: five times faster where the places are a million rows.
     order = order_of(readonly_table(places))
     found = np.empty(len(places))
-    found[order] = index.density(places[order])
+    found[order] = index.density(places.take(order, axis=0))
     return found
