@@ -19,25 +19,27 @@ PAIRS = ir.VectorType(I32, LANES)
 MASK_BITS = ir.VectorType(ir.IntType(1), LANES)
 
 
-class VectorType(types.Type):
-    """The Numba type of sixteen float64 values in registers."""
+class _RegisterType(types.Type):
+    """A Numba type of sixteen values in registers."""
 
     def __init__(self):
-        super().__init__("Vector")
+        super().__init__(type(self).__name__)
 
 
-class NarrowType(types.Type):
-    """The Numba type of sixteen float32 values in registers."""
-
-    def __init__(self):
-        super().__init__("Narrow")
+class VectorType(_RegisterType):
+    """Sixteen float64 values."""
 
 
-class PairsType(types.Type):
-    """The Numba type of sixteen pairs of int16 values in registers."""
+class NarrowType(_RegisterType):
+    """Sixteen float32 values."""
 
-    def __init__(self):
-        super().__init__("Pairs")
+
+class PairsType(_RegisterType):
+    """Sixteen pairs of int16 values."""
+
+
+class MaskType(_RegisterType):
+    """Sixteen truth values, the result of comparing vectors."""
 
 
 class FlatType(types.Type):
@@ -46,13 +48,6 @@ class FlatType(types.Type):
     def __init__(self, dtype):
         super().__init__(f"Flat({dtype})")
         self.dtype = dtype
-
-
-class MaskType(types.Type):
-    """The Numba type of sixteen truth values, the result of comparing vectors."""
-
-    def __init__(self):
-        super().__init__("Mask")
 
 
 VECTOR_TYPE = VectorType()
