@@ -2,11 +2,14 @@
 
 import atexit
 import gc
+import importlib.util
 import os
 import shutil
 import signal
 import sys
 import tempfile
+
+import pytest
 
 # scikit-learn skips its check of array API input unless SciPy was imported with this switch on.
 os.environ["SCIPY_ARRAY_API"] = "1"
@@ -17,15 +20,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # 306 us, after 2,000 more of them 1,436, and after 4,000 3,987; with GNU OpenMP 17 us, always.
 # test_layers runs all layers.
 os.environ.setdefault("NUMBA_THREADING_LAYER_PRIORITY", "omp tbb workqueue")
-# Processes that may keep no byte code compile all that they import: six of the ten processor
-# seconds that one takes where packages were installed without it. Here it lies in a folder apart.
+# Processes that may keep no byte code compile all that they import, on each start. They keep it;
+# where packages have none beside them, all of it lies in a folder apart, which is not read then.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp()
     sys.dont_write_bytecode = False
-    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
+    if not os.path.exists(importlib.util.cache_from_source(pytest.__file__)):
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
 
 import numba
-import pytest
 from hypothesis import HealthCheck, settings
 
 from served import served
