@@ -1,7 +1,6 @@
 """What a fit takes: its rows, and its settings."""
 
 import math
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from meanshift_fast._index.choice import Trees
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric
-from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._input.scaling import is_number, readonly_table
 from meanshift_fast._input.weights import without_weightless
 from meanshift_fast._jit.threads import no_threads_error
 
@@ -56,8 +55,8 @@ class Settings(NamedTuple):
 
     def fit_takes_one_thread(self, n_values: int) -> bool:
         """Whether a fit of so many values is too small to wake other threads."""
-        is_given = isinstance(self.bandwidth, Real)
-        return n_values <= thresholds.MAX_ONE_THREAD_VALUES and self.are_plain and is_given
+        is_small = n_values <= thresholds.MAX_ONE_THREAD_VALUES
+        return is_small and self.are_plain and is_number(self.bandwidth)
 
     def checked(self) -> "Settings":
         """Refuse what would give a wrong answer; scikit-learn's validation can be switched off."""
@@ -71,7 +70,7 @@ class Settings(NamedTuple):
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
         least = self.min_prominence
         is_auto = isinstance(least, str) and least == "auto"
-        if not is_auto and not (isinstance(least, Real) and 0.0 <= least < 1.0):
+        if not is_auto and not (is_number(least) and 0.0 <= least < 1.0):
             raise ValueError(
                 'min_prominence must be at least 0 and below 1, or "auto", got '
                 f"{quoted(self.min_prominence)}"
@@ -89,7 +88,7 @@ class Settings(NamedTuple):
                 f"bandwidth must be a number, one for each feature, or one of {BANDWIDTH_RULES}, "
                 f"got {quoted(self.bandwidth)}"
             )
-        if isinstance(self.bandwidth, Real) and not 0.0 < self.bandwidth < math.inf:
+        if is_number(self.bandwidth) and not 0.0 < self.bandwidth < math.inf:
             raise ValueError(f"bandwidth must be positive and finite, got {self.bandwidth}")
 
     def limit(self, radius: float) -> float | None:
@@ -129,13 +128,17 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(
-        cls, table: NDArray[Any], weights: NDArray[np.float64], widths: NDArray[np.float64]
+        cls,
+        table: NDArray[Any],
+        weights: NDArray[np.float64],
+        widths: NDArray[np.float64],
+        trees: Trees | None = None,
     ) -> "Rows":
         """Set the rows of weight 0 aside."""
         heavy, heavy_weights = without_weightless(table, weights)
         heavy_widths = widths[weights > 0.0] if widths.size and weights.size else widths
         points = readonly_table(heavy)
-        return cls(table, weights, widths, heavy, points, heavy_weights, heavy_widths)
+        return cls(table, weights, widths, heavy, points, heavy_weights, heavy_widths, trees)
 
     @property
     def all_weigh(self) -> bool:

@@ -7,7 +7,8 @@
 The estimator, streams, Dask and model files share these; none of them is known here.
 """
 
-from numbers import Real
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,28 +20,39 @@ from meanshift_fast._cluster.inputs import Rows, Settings
 from meanshift_fast._cluster.pipeline import Fit
 from meanshift_fast._cluster.shapes import SHAPE_ATTRIBUTES, Shapes
 from meanshift_fast._index.choice import Trees
+from meanshift_fast._input.checks import are_plain
 from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._input.progress import reporting
-from meanshift_fast._input.scaling import checked_lengths, readonly
+from meanshift_fast._input.scaling import checked_lengths, is_number, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
 
 # The attributes of every fit, besides those that `keep` and `keep_shapes` set.
 FITTED = ("cluster_centers_", "bandwidth_", "mode_weight_", "n_iter_", "history_", "labels_")
+# Parameters that become numbers of Python.
+_CONVERTED: dict[str, type] = {
+    "bin_seeding": bool, "min_bin_freq": int, "cluster_all": bool, "tol": float, "max_iter": int,
+    "coalesce": float, "accuracy": float, "min_support": float,
+}  # fmt: skip
+_parameters_of = attrgetter(*Settings._fields, "period")
 # Attributes of a fit in memory: its table and weights, by reference. Copies and files hold neither.
 REFERENCES = ("_fitted_table", "_fitted_weights")
 
 
 def settings_of(model: Any) -> Settings:
-    """The parameters of a model, as the pipeline takes them."""
-    return Settings(
-        bandwidth=model.bandwidth, kernel=model.kernel, seeds=model.seeds,
-        bin_seeding=bool(model.bin_seeding), min_bin_freq=int(model.min_bin_freq),
-        cluster_all=bool(model.cluster_all), assign=model.assign, tol=float(model.tol),
-        max_iter=int(model.max_iter), coalesce=float(model.coalesce),
-        accuracy=float(model.accuracy), min_support=float(model.min_support), n_jobs=model.n_jobs,
-        metric=metric_of(model.metric, model.period),
-        min_prominence=model.min_prominence,
-    ).checked()  # fmt: skip
+    """The parameters of a model, as the pipeline takes them; plain ones are converted once."""
+    values = _parameters_of(model)
+    return _settings_once(*values) if are_plain(values) else _settings(*values)
+
+
+def _settings(*values: Any) -> Settings:
+    """Convert and check the parameters."""
+    given = dict(zip((*Settings._fields, "period"), values, strict=True))
+    converted = {name: kind(given[name]) for name, kind in _CONVERTED.items()}
+    metric = metric_of(given["metric"], given.pop("period"))
+    return Settings(**given | converted | {"metric": metric}).checked()
+
+
+_settings_once = lru_cache(maxsize=256, typed=True)(_settings)  # True is 1, and another word
 
 
 def bandwidth_of(model: Any) -> Any:
@@ -59,7 +71,7 @@ def bandwidth_of(model: Any) -> Any:
                 "fit, or set one of them"
             )
         return 0.0
-    if isinstance(model.bandwidth, Real):
+    if is_number(model.bandwidth):
         return model.bandwidth
     return checked_lengths("bandwidth", model.bandwidth, np.shape(model.cluster_centers_)[1])
 
@@ -117,10 +129,12 @@ def adopt(model: Any, found: Fit) -> None:
 
 def keep_shapes(model: Any, shapes: Shapes | None) -> None:
     """Set what is known of merging by prominence, if anything."""
-    for name in SHAPE_ATTRIBUTES:
-        model.__dict__.pop(name, None)
+    attributes = vars(model)
+    if "modes_" in attributes:
+        for name in SHAPE_ATTRIBUTES:
+            attributes.pop(name, None)
     if shapes:
-        model.__dict__ |= dict(zip(SHAPE_ATTRIBUTES, shapes, strict=True))
+        attributes |= dict(zip(SHAPE_ATTRIBUTES, shapes, strict=True))
 
 
 def shapes_of(model: Any) -> Shapes | None:
@@ -159,8 +173,9 @@ def kept_of(model: Any) -> Labelled | None:
 
 def refer_to(model: Any, table: NDArray[Any], weights: NDArray[np.float64]) -> None:
     """Refer to the rows of a fit, without a copy, where the model keeps none to label by basin."""
-    if "_kept_points" not in vars(model):
-        vars(model).update(zip(REFERENCES, (table, weights), strict=True))
+    attributes = vars(model)
+    if "_kept_points" not in attributes:
+        attributes["_fitted_table"], attributes["_fitted_weights"] = table, weights
 
 
 def forget(model: Any) -> None:

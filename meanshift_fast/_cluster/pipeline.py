@@ -109,12 +109,11 @@ def fit(
 
     Notes
     -----
-    Threads are borrowed by what may use them: a small table in one call does not, and to borrow
-    them would take 20 of its 130 us.
+    Threads are borrowed by what may use them: a small table in one call does not.
     """
     dtype = table.dtype
     table = table if entered else settings.metric.enter(table)
-    rows = Rows.of(table, weights, widths)._replace(trees=trees)
+    rows = Rows.of(table, weights, widths, trees)
     stages = Stages(report)
     found = _bandwidth(rows, settings, stages)
     bandwidth = found.bandwidth
@@ -195,7 +194,7 @@ def _fit_by_stages(
 def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
     """The bandwidth as given, or as found."""
     given = settings.bandwidth
-    if isinstance(given, str | None):
+    if given is None or isinstance(given, str):
         from_rows = settings.seeds is None and not settings.bin_seeding
         with borrowed_threads(settings.n_jobs):
             stages.begin("bandwidth")

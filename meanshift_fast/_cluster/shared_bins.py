@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from meanshift_fast._cluster.ascent import Ascent
 from meanshift_fast._cluster.basins import Ascend
 from meanshift_fast._cluster.modes import merge_modes, merging_radius
-from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import bandwidth_text, caller_level, counted
 from meanshift_fast._input.scaling import readonly_table
+from meanshift_fast._jit.compiler import empty_integers, serial, step
+from meanshift_fast._jit.simd import flat, item
 
 # Measured by `python -m bench.shared_bins`: of 120 fits of blobs and unit rows in 2 to 128 columns
 # 28 miss clusters; these limits warn of 8 of them, and of none without cause. Up to 256 bins 9, and
@@ -58,6 +59,39 @@ class Trial(NamedTuple):
     max_bins: int
     near_sq: float
     min_stray: float
+
+
+@step
+def nearest_mode(positions, i, n_features, modes, n_modes):
+    """The nearest mode to position ``i``, the first of equals, and its squared distance; flat."""
+    nearest, least_sq = 0, np.inf
+    for k in range(n_modes):
+        away_sq = 0.0
+        for f in range(n_features):
+            away = item(positions, i * n_features + f) - item(modes, k * n_features + f)
+            away_sq += away * away
+        if away_sq < least_sq:
+            nearest, least_sq = k, away_sq
+    return nearest, least_sq
+
+
+@serial
+def count_stray(endpoints, modes, n_modes, found, n_found):
+    """How many endpoints are at another found mode than most of those nearest to the same mode."""
+    (n_ends, n_features), pairs = endpoints.shape, empty_integers(n_modes * n_found)
+    for k in range(pairs.shape[0]):
+        pairs[k] = 0
+    for i in range(n_ends):
+        mode, _ = nearest_mode(flat(endpoints), i, n_features, flat(modes), n_modes)
+        other, _ = nearest_mode(flat(endpoints), i, n_features, flat(found), n_found)
+        pairs[mode * n_found + other] += 1
+    n_stray = n_ends
+    for mode in range(n_modes):
+        most = 0
+        for other in range(n_found):
+            most = max(most, pairs[mode * n_found + other])
+        n_stray -= most
+    return n_stray
 
 
 def trial_of(points: NDArray[np.float64], radius: float, min_bin_freq: float) -> Trial:
@@ -137,9 +171,7 @@ def _stray(ascent: Ascent, modes: NDArray[np.float64], radius: float) -> int:
     """How many endpoints are at another mode than most of those that the fit has as one cluster."""
     endpoints = readonly_table(ascent.endpoints)
     found, _ = merge_modes(endpoints, ascent.support, merging_radius(radius))
-    pairs = np.zeros((len(modes), len(found)), dtype=np.int64)
-    np.add.at(pairs, (nearest_labels(endpoints, modes), nearest_labels(endpoints, found)), 1)
-    return len(endpoints) - int(pairs.max(axis=1).sum())
+    return int(count_stray(endpoints, modes, len(modes), readonly_table(found), len(found)))
 
 
 def _sample_of(points: NDArray[np.float64], n_rows: int) -> NDArray[np.float64]:

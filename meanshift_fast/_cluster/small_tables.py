@@ -3,15 +3,13 @@
     stage by stage      rows -> | bins | -> | tree | -> | ascent | -> | modes | -> | labels |
     here                rows -> | bins  ->  tree  ->  ascent  ->  modes  ->  labels |
 
-A fit of a thousand rows is a dozen kernels of a few microseconds each, and the interpreter takes
-ten times as long between them: 1,000 x 2 rows that are all in one ball take 0.18 ms here, and stage
-by stage 0.61. What one kernel finds is equal to the last bit. It is serial and keeps no memo, so
-that a first fit with an empty cache compiles less.
+A fit of a thousand rows is a dozen kernels of a few microseconds, and the interpreter takes longer
+between them: 1,000 x 2 rows in one ball take 0.05 ms here, and stage by stage 0.29. What is found
+is equal to the last bit. The kernel is serial and has no memo: a first fit compiles less.
 """
 
 from functools import lru_cache
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +18,8 @@ from meanshift_fast._cluster.bins import BinGrid, Bins, count_part, span_bins
 from meanshift_fast._cluster.history import HISTORY_DTYPE, count_move, write_history
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import collapse, merging_radius, sweep
-from meanshift_fast._cluster.seeding import (
-    LEAST_BIN,
-    MAX_DOUBLE_NUMBER,
-    MAX_SINGLE_NUMBER,
-)
-from meanshift_fast._cluster.shared_bins import Trial, trial_of
+from meanshift_fast._cluster.seeding import LEAST_BIN, MAX_DOUBLE_NUMBER, MAX_SINGLE_NUMBER
+from meanshift_fast._cluster.shared_bins import count_stray, nearest_mode, trial_of
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import (
     MAX_UNORDERED_ROWS,
@@ -39,8 +33,16 @@ from meanshift_fast._index.projected import max_seeds_without
 from meanshift_fast._index.stopping import is_at_rest, rest_of
 from meanshift_fast._index.traversal import STACK_BLOCKS, Group, move_to_mean, sum_balls, views_of
 from meanshift_fast._index.tree_order import CHUNK_ROWS, ChunkMemory, split_into_leaves
+from meanshift_fast._input.scaling import is_number
 from meanshift_fast._input.weights import UNWEIGHTED
-from meanshift_fast._jit.compiler import as_step, empty_floats, empty_integers, serial, step
+from meanshift_fast._jit.compiler import (
+    as_step,
+    empty_floats,
+    empty_integers,
+    inlined,
+    serial,
+    step,
+)
 from meanshift_fast._jit.simd import LANES, bit_patterns, flat, full, item, put, store
 
 MAX_ROWS = CHUNK_ROWS  # that one chunk of a tree arranges
@@ -52,6 +54,7 @@ MAX_COORDINATE = 1e150  # whose square float64 holds
 _span_bins = as_step(span_bins)
 _collapse = as_step(collapse)
 _sweep = as_step(sweep)
+_count_stray = as_step(count_stray)
 _HISTORY_FIELDS = HISTORY_DTYPE.itemsize // 8
 _SINGLES = np.empty(0, dtype=np.float32)  # numbers of bins: times a bandwidth, seeds in their dtype
 
@@ -82,32 +85,45 @@ class Rules(NamedTuple):
     limit_sq: float
 
 
-class Room(NamedTuple):
-    """Memory that a fit writes to.
+class Memory(NamedTuple):
+    """Memory that the steps share.
 
     Attributes
     ----------
-    order : int32 array of shape (n_samples,)
-        The rows' numbers.
-    slots : int32 array of shape (2, n_slots)
-        Zeros, for two hash tables.
-    positions : float64 array of shape (n_most, n_features)
-        As many seeds as there may be; overwritten by the endpoints.
-    support : float64 array of shape (n_most,)
-    kept : int64 array of shape (n_most,)
-        Which endpoints are the modes.
+    numbers, integers : two and three arrays of shape (CHUNK_ROWS,)
+        What putting rows in order takes.
+    sums : three float64 arrays of shape ((n_features + 1) * LANES,)
+        A position, and the sums of its ball.
+    stack : int64 array of shape (STACK_BLOCKS,)
     totals : float64 array of shape (max_iter + 1, 4)
-        Zeros, for the rounds.
-    labels : int64 array of shape (n_samples,)
+        Of the rounds.
     """
 
-    order: NDArray[np.int32]
-    slots: NDArray[np.int32]
-    positions: NDArray[np.float64]
-    support: NDArray[np.float64]
-    kept: NDArray[np.int64]
+    numbers: tuple[NDArray[np.float64], ...]
+    integers: tuple[NDArray[np.int64], ...]
+    sums: tuple[NDArray[np.float64], ...]
+    stack: NDArray[np.int64]
     totals: NDArray[np.float64]
-    labels: NDArray[np.int64]
+
+
+class Known(NamedTuple):
+    """Modes near which an ascent ends.
+
+    Attributes
+    ----------
+    modes : flat pointer
+    n_modes : int
+        How many of them there are; with 0 every position ascends to its endpoint.
+    near_sq : float
+        The squared distance from a mode within which a position is near it.
+    max_near : float
+        Once more positions are near, the others stay where they are.
+    """
+
+    modes: NDArray[np.float64]
+    n_modes: np.int64
+    near_sq: float
+    max_near: float
 
 
 class Found(NamedTuple):
@@ -124,10 +140,45 @@ class Found(NamedTuple):
 
 
 @step
-def _find_seeds(points, rules, slots, seeds):
+def _empty_table(n_rows, n_features):
+    return empty_floats(n_rows * n_features).reshape(n_rows, n_features)
+
+
+@step
+def _zeros(n):
+    zeros = np.empty(n, np.int32)
+    for k in range(n):
+        put(flat(zeros), k, 0)
+    return zeros
+
+
+@step
+def _slots_for(n_items):
+    """A hash table for so many items: a power of two of slots, more than twice as many."""
+    n_slots = 1
+    while n_slots <= 2 * n_items:
+        n_slots *= 2
+    return _zeros(n_slots)
+
+
+@step
+def _memory_for(n_features, n_rounds):
+    size, totals = (n_features + 1) * LANES, _empty_table(n_rounds, 4)
+    for k in range(totals.size):
+        put(flat(totals), k, 0.0)
+    return Memory(
+        (empty_floats(CHUNK_ROWS), empty_floats(CHUNK_ROWS)),
+        (empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS)),
+        (empty_floats(size), empty_floats(size), empty_floats(size)),
+        empty_integers(STACK_BLOCKS), totals,
+    )  # fmt: skip
+
+
+@step
+def _find_seeds(points, rules, seeds):
     """Write the centres of bins that hold enough rows as `bin_seeds` does; how many, or 0."""
     (n_rows, n_features), bandwidth = points.shape, rules.bandwidth
-    origin, stride = empty_floats(n_features), empty_floats(n_features)
+    origin, stride, slots = empty_floats(n_features), empty_floats(n_features), _slots_for(n_rows)
     is_hashed = not _span_bins(points, bandwidth, origin, stride) <= slots.shape[0]
     bins = Bins(slots, empty_integers(n_rows), empty_integers(n_rows))
     n_bins = count_part(
@@ -152,7 +203,7 @@ def _find_seeds(points, rules, slots, seeds):
 
 
 @step
-def _empty_tree(n_rows, n_features, order):
+def _empty_tree(n_rows, n_features):
     """Memory for the tree of at most four blocks of leaves, with one above where there are some."""
     n_leaves = (n_rows + LANES - 1) // LANES
     n_lowest = (n_leaves + LANES - 1) // LANES
@@ -160,27 +211,30 @@ def _empty_tree(n_rows, n_features, order):
     n_blocks = n_upper + n_lowest
     size = n_blocks * n_features * LANES
     return MomentTree(
-        empty_floats(n_leaves * n_features * LANES), empty_floats(LANES).reshape(1, LANES), order,
+        empty_floats(n_leaves * n_features * LANES), _empty_table(1, LANES), _zeros(n_rows),
         empty_floats(size), empty_floats(size), empty_floats(n_blocks * LANES), empty_floats(size),
         empty_integers(n_blocks), n_upper, 0.0,
     )  # fmt: skip
 
 
 @step
-def _arrange(points, tree, careful, level_starts, memory):
+def _arrange(points, tree, careful, memory):
     """Build the tree of the rows, each of weight 1."""
+    level_starts = empty_integers(2 + tree.n_upper)
     store(flat(tree.point_weights), 0, full(1.0))
+    for i in range(points.shape[0]):
+        put(flat(tree.order), i, i)
     moments = tree.lower, tree.upper, tree.weight, tree.weighted_sum
     arrange_chunk(
         points, UNWEIGHTED, tree.order, np.int64(0), careful, tree.n_upper,
-        (tree.points, tree.point_weights, *moments), *memory,
+        (tree.points, tree.point_weights, *moments), memory.numbers, memory.integers,
     )  # fmt: skip
     level_starts[0], level_starts[1], level_starts[-1] = 0, 1, tree.first_child.shape[0]
     n_leaves = (points.shape[0] + LANES - 1) // LANES
     sum_blocks(level_starts, n_leaves, points.shape[1], tree.first_child, *moments)
 
 
-@step
+@inlined
 def _shift(views, at, i, n_features, ball, sums, stack):
     """Move position ``i`` to the mean of its ball; its support and the length of the move."""
     place, shared, own = sums  # flat, as the stack: no references are counted
@@ -195,184 +249,142 @@ def _shift(views, at, i, n_features, ball, sums, stack):
 
 
 @step
-def _ascend(tree, positions, n_seeds, order, memory, ball, rest, sums, stack, support, totals):
-    """Follow seeds to their endpoints, one after the other in the order of `order_of`."""
-    n_features, at, weights = positions.shape[1], flat(positions), flat(support)
-    views, flat_sums = views_of(tree), (flat(sums[0]), flat(sums[1]), flat(sums[2]))
-    for i in range(n_seeds):
+def _put_in_order(positions, n_positions, order, memory):
+    """Write the numbers of positions in the order of `order_of`."""
+    for i in range(n_positions):
         put(flat(order), i, i)
-    numbers, integers = memory
-    if n_seeds > MAX_UNORDERED_ROWS:
+    if n_positions > MAX_UNORDERED_ROWS:
+        numbers, integers = memory.numbers, memory.integers
         spare = ChunkMemory(
             flat(numbers[0]), flat(numbers[1]), flat(integers[0]), flat(integers[1]),
             flat(integers[2]),
         )  # fmt: skip
-        split_into_leaves(at, n_features, flat(order), np.int64(0), n_seeds, np.bool_(False), spare)
-    for rank in range(n_seeds):
-        i, number, at_rest = item(flat(order), rank), 0, False
-        while not at_rest and number < totals.shape[0]:
-            weight, move = _shift(views, at, i, n_features, ball, flat_sums, flat(stack))
-            at_rest = is_at_rest(move, weight, rest)
-            put(weights, i, weight)
-            count_move(flat(totals), number, move, at_rest)
-            number += 1
+        split_into_leaves(
+            flat(positions), positions.shape[1], flat(order), np.int64(0), n_positions,
+            np.bool_(False), spare,
+        )  # fmt: skip
+
+
+@inlined
+def _is_near(at, i, n_features, known):
+    """Whether position ``i`` is near a known mode."""
+    if known.n_modes == 0:
+        return False
+    _, away_sq = nearest_mode(at, i, n_features, known.modes, known.n_modes)
+    return away_sq <= known.near_sq
 
 
 @step
-def _merge(endpoints, n_seeds, support, bandwidth_sq, slots, waiting, kept):
+def _ascend(tree, positions, n_positions, rules, known, memory, support):
+    """Follow positions to their endpoints, or until they come near a known mode; how many do.
+
+    They go one after the other in the order of the tree, which is overwritten by theirs.
+    """
+    _put_in_order(positions, n_positions, tree.order, memory)
+    n_features, at, n_near = positions.shape[1], flat(positions), 0
+    square = rules.bandwidth * rules.bandwidth
+    views, ball, stack = views_of(tree), (square, square), flat(memory.stack)
+    sums = flat(memory.sums[0]), flat(memory.sums[1]), flat(memory.sums[2])
+    n_rounds, totals = memory.totals.shape[0], flat(memory.totals)
+    for rank in range(n_positions):
+        i, number, at_rest = item(flat(tree.order), rank), 0, False
+        is_near = _is_near(at, i, n_features, known)
+        while not (at_rest or is_near) and number < n_rounds:
+            weight, move = _shift(views, at, i, n_features, ball, sums, stack)
+            at_rest = is_at_rest(move, weight, rules.rest)
+            put(flat(support), i, weight)
+            count_move(totals, number, move, at_rest)
+            number += 1
+            is_near = _is_near(at, i, n_features, known)
+        n_near += is_near
+        if n_near > known.max_near:
+            break
+    return n_near
+
+
+@step
+def _merge(endpoints, n_seeds, weights, merging_sq, modes, support):
     """Move the endpoints that any row is near to the front, and merge them; how many modes."""
     n_features, n_ends = endpoints.shape[1], np.int64(0)
-    at, weights = flat(endpoints), flat(support)
+    at, n_modes = flat(endpoints), np.int64(0)
     for i in range(n_seeds):
-        if item(weights, i) > 0.0:
-            put(weights, n_ends, item(weights, i))
+        if item(flat(weights), i) > 0.0:
+            put(flat(weights), n_ends, item(flat(weights), i))
             for f in range(n_features):
                 put(at, n_ends * n_features + f, item(at, i * n_features + f))
             n_ends += 1
-    if n_ends == 0:
-        return 0
-    n_waiting = _collapse(endpoints, np.int64(0), n_ends, support, slots, waiting, np.int64(0))
-    # As many visits as a sweep for each endpoint takes.
-    n_modes, _, _ = _sweep(
-        endpoints, support, bandwidth_sq, waiting, n_waiting, np.int64(-1), n_ends * n_ends, kept,
-        np.int64(0),
-    )  # fmt: skip
+    if n_ends > 0:
+        waiting, kept = empty_integers(n_seeds), empty_integers(n_seeds)
+        n_waiting = _collapse(
+            endpoints, np.int64(0), n_ends, weights, _slots_for(n_seeds), waiting, np.int64(0)
+        )
+        # As many visits as a sweep for each endpoint takes.
+        n_modes, _, _ = _sweep(
+            endpoints, weights, merging_sq, waiting, n_waiting, np.int64(-1), n_ends * n_ends, kept,
+            np.int64(0),
+        )  # fmt: skip
+        for k in range(n_modes):
+            put(flat(support), k, item(flat(weights), kept[k]))
+            for f in range(n_features):
+                put(flat(modes), k * n_features + f, item(at, kept[k] * n_features + f))
     return n_modes
 
 
 @step
-def _label(points, endpoints, kept, limit_sq, packed, numbers, group, labels):
+def _label(points, modes, n_modes, limit_sq, labels):
     """Label each row with its nearest mode."""
     n_rows, n_features = points.shape
-    for k in range(numbers.shape[0]):
+    packed, numbers = empty_floats((n_modes + LANES) * n_features), empty_floats(n_modes)
+    for k in range(n_modes):
         put(flat(numbers), k, np.float64(k))
         for f in range(n_features):
-            value = item(flat(endpoints), item(flat(kept), k) * n_features + f)
+            value = item(flat(modes), k * n_features + f)
             put(flat(packed), (k // LANES * n_features + f) * LANES + k % LANES, value)
+    group = empty_floats(n_features * LANES)
     label_by_all(points, np.int64(0), n_rows, packed, numbers, limit_sq, group, labels)
 
 
 @step
-def _nearest(positions, i, modes):
-    """The nearest to position ``i`` of the modes, and its squared distance."""
-    (endpoints, kept, n_modes), n_features = modes, positions.shape[1]
-    nearest, least_sq = 0, np.inf
-    for k in range(n_modes):
-        away_sq, first = 0.0, item(flat(kept), k) * n_features
-        for f in range(n_features):
-            away = item(flat(positions), i * n_features + f) - item(flat(endpoints), first + f)
-            away_sq += away * away
-        if away_sq < least_sq:
-            nearest, least_sq = k, away_sq
-    return nearest, least_sq
+def _write_rounds(totals, history):
+    reals = flat(history)
+    return write_history(flat(totals), history.shape[0], reals, bit_patterns(reals))
 
 
 @step
-def _stay_away(views, sample, modes, trial, ball, rest, sums, stack, n_rounds):
-    """Whether enough sampled rows come near no mode on their way; each is left where it is then."""
-    (n_rows, n_features), n_near = sample.shape, 0
-    flat_sums = flat(sums[0]), flat(sums[1]), flat(sums[2])
-    for i in range(n_rows):
-        number, at_rest = 0, False
-        _, away_sq = _nearest(sample, i, modes)
-        while away_sq > trial.near_sq and not at_rest and number < n_rounds:
-            weight, move = _shift(views, flat(sample), i, n_features, ball, flat_sums, flat(stack))
-            at_rest = is_at_rest(move, weight, rest)
-            _, away_sq = _nearest(sample, i, modes)
-            number += 1
-        n_near += away_sq <= trial.near_sq
-        if n_near > n_rows - trial.min_stray:
-            return False
-    return True
-
-
-@step
-def _count_stray(endpoints, modes, found):
-    """How many endpoints are at another mode than most of those that the fit has as one cluster."""
-    n_ends = endpoints.shape[0]
-    pairs = empty_integers(modes[2] * found[2])
-    for k in range(pairs.shape[0]):
-        pairs[k] = 0
-    for i in range(n_ends):
-        mode, _ = _nearest(endpoints, i, modes)
-        other, _ = _nearest(endpoints, i, found)
-        pairs[mode * found[2] + other] += 1
-    n_stray = n_ends
-    for mode in range(modes[2]):
-        most = 0
-        for other in range(found[2]):
-            most = max(most, pairs[mode * found[2] + other])
-        n_stray -= most
-    return n_stray
-
-
-@step
-def _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, room):
+def _try_rows(points, tree, modes, n_modes, rules, trial, memory):
     """Whether rows ascend to modes that the bins have missed: see `shared_bins`."""
-    n_features, n_rows = points.shape[1], trial.n_rows
-    sample = empty_floats(n_rows * n_features).reshape(n_rows, n_features)
+    (n_points, n_features), n_rows = points.shape, trial.n_rows
+    sample, found = _empty_table(n_rows, n_features), _empty_table(n_rows, n_features)
+    weights, support = empty_floats(n_rows), empty_floats(n_rows)
     for i in range(n_rows):
         for f in range(n_features):
-            sample[i, f] = points[i * (points.shape[0] - 1) // (n_rows - 1), f]
-    modes = room.positions, room.kept, n_modes
-    if not _stay_away(
-        views_of(tree), sample, modes, trial, ball, rules.rest, sums, stack, room.totals.shape[0]
-    ):
+            sample[i, f] = points[i * (n_points - 1) // (n_rows - 1), f]
+    known = Known(flat(modes), n_modes, trial.near_sq, n_rows - trial.min_stray)
+    if _ascend(tree, sample, n_rows, rules, known, memory, weights) > known.max_near:
         return False
-    support, kept = empty_floats(n_rows), empty_integers(n_rows)
-    _ascend(
-        tree, sample, n_rows, room.order, memory, ball, rules.rest, sums, stack, support,
-        room.totals,
-    )  # fmt: skip
-    for k in range(room.slots.shape[1]):
-        room.slots[1, k] = 0
-    n_found = _merge(
-        sample, n_rows, support, rules.merging_sq, room.slots[1], empty_integers(n_rows), kept
-    )
-    return _count_stray(sample, modes, (sample, kept, n_found)) >= trial.min_stray
+    known = Known(flat(modes), np.int64(0), 0.0, 0.0)
+    _ascend(tree, sample, n_rows, rules, known, memory, weights)
+    n_found = _merge(sample, n_rows, weights, rules.merging_sq, found, support)
+    return n_found > 0 and _count_stray(sample, modes, n_modes, found, n_found) >= trial.min_stray
 
 
 @serial
-def _fit(points, numbers, order, slots, positions, support, kept, totals, history, labels):
-    """Fit; how many modes there are, or 0, how many rounds, and whether rows reach other modes.
-
-    ``numbers`` are those of `Rules` and of `Trial`, and the rest is a `Room`: to find the types of
-    three such tuples would take 8 of the 70 us of a fit.
-    """
+def _fit(points, rules, trial, modes, support, history, labels):
+    """Fit; how many modes there are, or 0, how many rounds, and whether rows reach other modes."""
     n_rows, n_features = points.shape
-    rules = Rules(numbers[0], numbers[1], numbers[2] > 0.0, numbers[3], numbers[4], numbers[5])
-    trial = Trial(int(numbers[6]), int(numbers[7]), numbers[8], numbers[9])
-    room = Room(order, slots, positions, support, kept, totals, labels)
-    n_seeds = _find_seeds(points, rules, room.slots[0], room.positions)
+    positions = _empty_table(modes.shape[0], n_features)
+    n_seeds = _find_seeds(points, rules, positions)
     if n_seeds == 0:
         return 0, 0, False
-    tree, square = _empty_tree(n_rows, n_features, room.order), rules.bandwidth * rules.bandwidth
-    memory = (
-        (empty_floats(CHUNK_ROWS), empty_floats(CHUNK_ROWS)),
-        (empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS), empty_integers(CHUNK_ROWS)),
-    )
-    _arrange(points, tree, n_seeds > n_rows // 16, empty_integers(2 + tree.n_upper), memory)
-    size = (n_features + 1) * LANES
-    sums = empty_floats(size), empty_floats(size), empty_floats(size)
-    ball, stack = (square, square), empty_integers(STACK_BLOCKS)
-    _ascend(
-        tree, room.positions, n_seeds, room.order, memory, ball, rules.rest, sums, stack,
-        room.support, room.totals,
-    )  # fmt: skip
-    n_modes = _merge(
-        room.positions, n_seeds, room.support, rules.merging_sq, room.slots[1],
-        empty_integers(n_seeds), room.kept,
-    )  # fmt: skip
-    _label(
-        points, room.positions, room.kept, rules.limit_sq,
-        empty_floats((n_modes + LANES) * n_features), empty_floats(n_modes),
-        empty_floats(n_features * LANES), room.labels,
-    )  # fmt: skip
-    reals = flat(history)
-    n_rounds = write_history(flat(totals), totals.shape[0], reals, bit_patterns(reals))
-    may_miss = n_modes > 0 and trial.n_rows > 0 and n_seeds <= trial.max_bins
-    if may_miss:
-        may_miss = _try_rows(points, tree, n_modes, rules, trial, memory, ball, sums, stack, room)
+    memory, weights = _memory_for(n_features, history.shape[0]), empty_floats(n_seeds)
+    tree, every = _empty_tree(n_rows, n_features), Known(flat(modes), np.int64(0), 0.0, 0.0)
+    _arrange(points, tree, n_seeds > n_rows // 16, memory)
+    _ascend(tree, positions, n_seeds, rules, every, memory, weights)
+    n_modes = _merge(positions, n_seeds, weights, rules.merging_sq, modes, support)
+    _label(points, modes, n_modes, rules.limit_sq, labels)
+    n_rounds = _write_rounds(memory.totals, history)
+    is_tried = n_modes > 0 and trial.n_rows > 0 and n_seeds <= trial.max_bins
+    may_miss = is_tried and _try_rows(points, tree, modes, n_modes, rules, trial, memory)
     return n_modes, n_rounds, may_miss
 
 
@@ -387,9 +399,15 @@ def _divides_alike(dtype: np.dtype[Any], kind: type) -> bool:
     return is_wide and quotient.dtype == np.float64 and product.dtype in (np.float32, np.float64)
 
 
+@lru_cache(maxsize=64)
+def _seeds_are_single(kind: type) -> bool:
+    """Whether NumPy's numbers of bins times a bandwidth of this type are float32."""
+    return bool((_SINGLES * kind(1)).dtype == np.float32)
+
+
 def serves(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> bool:
     """Whether a fit is plain and its table small: the numbers of columns, values and rounds."""
-    points = rows.points
+    points, kind = rows.points, cast(Any, type(bandwidth))
     return (
         len(points) <= MAX_ROWS
         and points.size <= MAX_VALUES
@@ -397,9 +415,9 @@ def serves(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> bool:
         and settings.are_plain
         and settings.coalesce == 0.0
         and settings.max_iter <= MAX_ITER
-        and isinstance(bandwidth, Real)
+        and is_number(bandwidth)
         and LEAST_BIN <= float(bandwidth) <= MAX_BANDWIDTH
-        and _divides_alike(rows.table.dtype, type(bandwidth))
+        and _divides_alike(rows.table.dtype, kind)
     )
 
 
@@ -409,22 +427,19 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
     To the last bit what the stages find; no centre where they must: where bins give no seeds that
     serve, or no row is near one.
     """
-    points, radius = rows.points, float(bandwidth)
+    points, radius, kind = rows.points, float(bandwidth), cast(Any, type(bandwidth))
     n_rows, n_features = points.shape
     most = min(n_rows, thresholds.MAX_SMALL_SEED_VALUES // points.size, max_seeds_without(points))
-    merging, history = merging_radius(radius), np.empty((settings.max_iter + 1, _HISTORY_FIELDS))
+    merging = merging_radius(radius)
     rules = Rules(
-        radius, float(min(settings.min_bin_freq, n_rows + 1)),
-        (_SINGLES * bandwidth).dtype == np.float32, rest_of(settings.tol, radius),
-        merging * merging, limit_square(settings.limit(radius)),
+        radius, float(min(settings.min_bin_freq, n_rows + 1)), _seeds_are_single(kind),
+        rest_of(settings.tol, radius), merging * merging, limit_square(settings.limit(radius)),
     )  # fmt: skip
-    numbers = np.array(rules + trial_of(points, radius, settings.min_bin_freq))
-    positions, support = np.empty((most, n_features)), np.empty(most)
-    kept, labels = np.empty(most, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
+    modes, support = np.empty((most, n_features)), np.empty(most)
+    history, labels = np.empty((settings.max_iter + 1, _HISTORY_FIELDS)), np.empty(n_rows, np.int64)
     n_modes, n_rounds, may_miss = _fit(
-        points, numbers, np.arange(n_rows, dtype=np.int32),
-        np.zeros((2, 1 << (2 * n_rows).bit_length()), dtype=np.int32), positions, support, kept,
-        np.zeros((len(history), 4)), history, labels,
+        points, rules, trial_of(points, radius, settings.min_bin_freq), modes, support, history,
+        labels,
     )  # fmt: skip
-    kept, rounds = kept[:n_modes], history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
-    return Found(positions.take(kept, axis=0), support.take(kept), rounds, labels, may_miss)
+    rounds = history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
+    return Found(modes[:n_modes].copy(), support[:n_modes].copy(), rounds, labels, may_miss)

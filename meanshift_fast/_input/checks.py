@@ -7,7 +7,7 @@ Its checks of parameters and of X take 190 us, most of a fit of a thousand rows;
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
@@ -127,10 +127,15 @@ def check_parameters(estimator: BaseEstimator) -> None:
     bandwidth = values.get("bandwidth")
     if isinstance(bandwidth, float) and 0.0 < bandwidth < math.inf:
         values["bandwidth"] = 1.0  # any such passes, and a search tries many
-    if _PLAIN.issuperset(map(type, values.values())):
+    if are_plain(values.values()):
         _check_once(kind, *values.values())
     else:
         _check(estimator._parameter_constraints, values, kind.__name__)
+
+
+def are_plain(values: Iterable[Any]) -> bool:
+    """Whether all values are of Python's simplest types, so that one check of each will do."""
+    return _PLAIN.issuperset(map(type, values))
 
 
 def checked(constraints: dict[str, list[Any]]) -> Callable[[Function], Function]:

@@ -32,8 +32,7 @@ _shown: ContextVar["_Bar | None"] = ContextVar("_shown", default=None)
 _has_named_compiling: list[bool] = []  # whether this process has said that it compiles
 
 
-@contextmanager
-def reporting(progress: bool | str | Report, stage: str = "") -> Iterator[Report]:
+def reporting(progress: bool | str | Report, stage: str = "") -> AbstractContextManager[Report]:
     """Turn the parameter ``progress`` into a callable for the length of a call.
 
     False: silent. "auto": a bar from the fifth second on, where stderr is a terminal or a notebook;
@@ -42,16 +41,13 @@ def reporting(progress: bool | str | Report, stage: str = "") -> Iterator[Report
     its bar. ``stage`` is what the bar shows until the first report.
     """
     if callable(progress):
-        yield progress
-        return
+        return nullcontext(progress)
     outer = _shown.get()
     if not progress or (progress == "auto" and outer is None and not _is_watched()):
-        yield _Silent()
-    elif outer is not None:
-        yield outer
-    else:
-        with _Bar(AUTO_SECONDS if progress == "auto" else 0.0, stage).on_display() as bar:
-            yield bar
+        return _SILENT
+    if outer is not None:
+        return nullcontext(outer)
+    return _Bar(AUTO_SECONDS if progress == "auto" else 0.0, stage).on_display()
 
 
 def _is_watched() -> bool:
@@ -77,11 +73,17 @@ def note_round(report: Report, number: int, n_moving: int, largest: float) -> No
         report.round = f", round {number}: {n_moving:,} move, at most {largest:.2g} bandwidths"
 
 
-class _Silent:
+class _Silent(AbstractContextManager["_Silent"]):
     """Drops reports."""
 
     def __call__(self, done: int, total: int, stage: str) -> None:
         pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+_SILENT = _Silent()
 
 
 class _Bar:

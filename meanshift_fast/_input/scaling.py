@@ -7,7 +7,7 @@ squares overflow or vanish, all is divided by a power of two, which rounds nothi
 
 from decimal import Decimal
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -173,6 +173,11 @@ def readonly_table(table: NDArray[Any]) -> NDArray[np.float64]:
     return readonly(np.ascontiguousarray(table, dtype=np.float64))
 
 
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a real number: a float, or what the slower test of its class accepts."""
+    return isinstance(value, (float, Real))
+
+
 def overflows(value: Any) -> bool:
     """Whether a value is a number, such as a large integer, that float64 does not hold."""
     try:
@@ -210,7 +215,7 @@ def checked_lengths(name: str, lengths: ArrayLike, n_features: int) -> NDArray[n
     given = np.asarray(lengths)
     if given.ndim:
         given = numbers_of(name, given)
-    if given.dtype.kind not in "iuf" and not isinstance(lengths, Real):
+    if given.dtype.kind not in "iuf" and not is_number(lengths):
         raise ValueError(
             f"{name} must be a number, or one for each column of X, got {quoted(lengths)}; give "
             "lengths in the unit of the columns"
