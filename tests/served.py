@@ -4,10 +4,13 @@
     CLIENT, named meanshift-fast        what tests and shells run as the command
 
 The fork takes the client's arguments, environment, folder and streams, runs `main`, and ends as
-any process of the command does. The client passes signals on, and ends with its exit code.
+any process of the command does. The client passes signals on, and ends with its exit code. It runs
+a script in place of `main` where `run_script` asks for it: Numba has its settings from the script's
+environment then, and has compiled and loaded nothing.
 """
 
 import gc
+import importlib
 import marshal
 import os
 import select
@@ -22,8 +25,8 @@ import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# What runs in a fork before the command: a variable of the client's environment.
-BEFORE = "SERVED_BEFORE_MAIN"
+# What runs in a fork before the command, or in its place: variables of the client's environment.
+BEFORE, SCRIPT = "SERVED_BEFORE_MAIN", "SERVED_SCRIPT"
 CLIENT = """#!{python} -IS
 import marshal, os, signal, socket, sys
 
@@ -65,6 +68,22 @@ def served():
         process.kill()
         process.communicate()
         shutil.rmtree(folder)
+
+
+def run_script(executable, script, *arguments, environment=(), **options):
+    """What a script prints in a fork that has imported the package."""
+    run = subprocess.run(
+        [executable, *arguments], env=os.environ | dict(environment) | {SCRIPT: script},
+        capture_output=True, text=True, timeout=1800, **options,
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, ""), f"{run.stdout}{run.stderr}"
+    return run.stdout
+
+
+def forget_package():
+    """Let a script import the package anew."""
+    for name in [name for name in sys.modules if name.startswith("meanshift_fast")]:
+        del sys.modules[name]
 
 
 def fork():
@@ -111,6 +130,7 @@ def started(client):
 
 
 if __name__ == "__main__":
+    import numba
     import PIL.Image  # noqa: F401
     import pyarrow.csv
     import pyarrow.parquet  # noqa: F401
@@ -127,5 +147,11 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[1:] = arguments
-    exec(os.environ.pop(BEFORE, ""))
-    sys.exit(main())
+    if script := os.environ.pop(SCRIPT, ""):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        numba.config.reload_config()
+        importlib.reload(numba.np.ufunc.parallel)  # which keeps the number of threads
+        exec(script, {"__name__": "__main__", "forget_package": forget_package})
+    else:
+        exec(os.environ.pop(BEFORE, ""))
+        sys.exit(main())

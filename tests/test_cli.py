@@ -22,20 +22,9 @@ from meanshift_fast import __version__
 from meanshift_fast._cli import demo
 from meanshift_fast._cli.main import main
 from meanshift_fast._cli.parser import Parser
+from served import BEFORE, run_script
 
 MODULE = [sys.executable, "-m", "meanshift_fast"]
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; from meanshift_fast._cli.main import main; sys.exit(main())",
-]
-
-
-def run(*arguments, **options):
-    """Run the command in a process of its own."""
-    return subprocess.run(
-        [*COMMAND, *arguments], text=True, capture_output=True, timeout=6000, check=False, **options
-    )
 
 
 @pytest.mark.jitless
@@ -238,12 +227,10 @@ def test_info_says_when_a_package_is_missing(capsys, monkeypatch):
 # The package is imported anew for the second warm-up. Of the kernels that find equal rows: all of
 # them take ten seconds.
 WARMED_TWICE = """
-import sys
 import numpy
 
 for _ in range(2):
-    for name in [name for name in sys.modules if name.startswith("meanshift_fast")]:
-        del sys.modules[name]
+    forget_package()
     import meanshift_fast
     from meanshift_fast._cli import main
     from meanshift_fast._index import equal_rows
@@ -253,16 +240,9 @@ for _ in range(2):
 """
 
 
-def test_warmup_says_compiling_on_an_empty_cache_and_loading_after(tmp_path):
-    ended = subprocess.run(
-        [sys.executable, "-c", WARMED_TWICE],
-        env=os.environ | {"NUMBA_DISABLE_JIT": "0", "NUMBA_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=6000,
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    first, second = ended.stdout.splitlines()
+def test_warmup_says_compiling_on_an_empty_cache_and_loading_after(tmp_path, executable):
+    environment = {"NUMBA_DISABLE_JIT": "0", "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = run_script(executable, WARMED_TWICE, environment=environment).splitlines()
     assert re.fullmatch(
         r"Compiling kernels \.\.\. [1-9]\d* compiled in [\d.]+ s; "
         r"later runs load them from the cache\.",
@@ -393,8 +373,12 @@ def test_a_reader_that_has_left_ends_the_command_quietly(executable):
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
-def test_output_is_ascii_where_the_terminal_has_no_other_encoding(tmp_path):
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    ended = run("bandwidth", str(tmp_path / "caf\u00e9.npy"), env=environment)
+def test_output_is_ascii_where_the_terminal_has_no_other_encoding(tmp_path, executable):
+    how = "backslashreplace"  # as Python opens it
+    ended = subprocess.run(
+        [executable, "bandwidth", str(tmp_path / "caf\u00e9.npy")],
+        text=True, capture_output=True, timeout=6000, check=False,
+        env=os.environ | {BEFORE: f"sys.stderr = open(2, 'w', encoding='ascii', errors={how!r})"},
+    )  # fmt: skip
     assert ended.returncode == 1
     assert "caf\\xe9" in ended.stderr

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import re
-import subprocess
 import sys
 import types
 import zlib
@@ -21,6 +20,7 @@ from meanshift_fast._cli.main import main
 from meanshift_fast._cli.output import print_line
 from meanshift_fast.datasets import china_pixels, demo_table
 from meanshift_fast.image import mean_shift_filter, mean_shift_segment
+from served import run_script
 
 BLACK = (
     [Panel(np.zeros((2, 2, 3), np.uint8), "a title", "a note")],
@@ -332,7 +332,7 @@ def test_the_picture_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 @pytest.mark.jitless
-def test_drawing_leaves_pyplot_and_the_backend_alone(tmp_path):
+def test_drawing_leaves_pyplot_and_the_backend_alone(tmp_path, executable):
     code = (
         "import sys, pathlib, numpy as np\n"
         "from meanshift_fast._cli.demo_picture import Palette, Panel, draw\n"
@@ -344,7 +344,7 @@ def test_drawing_leaves_pyplot_and_the_backend_alone(tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     picture = tmp_path / "demo.png"
-    subprocess.run([sys.executable, "-c", code, str(picture)], check=True, timeout=600)
+    run_script(executable, code, picture)
     assert picture.stat().st_size > 1000
 
 

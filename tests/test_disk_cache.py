@@ -17,6 +17,7 @@ from meanshift_fast._index import box_distances, flat, soft_cells, stopping, tra
 from meanshift_fast._input import extent as bounds
 from meanshift_fast._jit import disk_cache as cache
 from meanshift_fast._jit import numba_interfaces, sealing
+from served import SCRIPT, run_script
 
 KERNELS = """
 from numba import prange
@@ -257,21 +258,21 @@ def test_data_that_is_not_whose_it_should_be_is_not_used(kernels):
     assert (later(2.5), later(2), hits(later)) == (8.5, 7, 1)
 
 
-def test_two_processes_that_compile_at_once_into_one_cache_answer_right(kernels):
+def test_two_processes_that_compile_at_once_into_one_cache_answer_right(kernels, executable):
     # In opposite orders, so that both number their first file 1.
     script = """
 import sys
+sys.path.insert(0, sys.argv[1])
 import kernels
 print("ready", flush=True)
 sys.stdin.readline()
-for value in eval(sys.argv[1]):
+for value in eval(sys.argv[2]):
     assert kernels.shifted(value) == 3 * value + 1
 """
-    places = [str(Path(meanshift_fast.__file__).parents[1]), str(kernels.parent)]
     runs = [
         subprocess.Popen(
-            [sys.executable, "-c", script, values],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(places), "NUMBA_CACHE_DIR": ""},
+            [executable, kernels.parent, values],
+            env=os.environ | {SCRIPT: script, "NUMBA_CACHE_DIR": ""},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -290,6 +291,7 @@ for value in eval(sys.argv[1]):
     assert (later.shifted(2), later.shifted(2.5)) == (7, 8.5)
 
 
+# In an interpreter of its own: a process that has imported the package has handed on the callbacks.
 SIGNALLED = """
 import signal, sys
 import numpy as np
@@ -341,12 +343,13 @@ def test_ctrl_c_while_a_kernel_is_compiled_or_loaded_is_raised_after_it(tmp_path
 
 
 WINGS = """
-import sys
+import os, sys
 import numpy as np
 
+sys.path.insert(0, os.getcwd())
+
 def hits_of_a_process():
-    for name in [name for name in sys.modules if name.startswith("meanshift_fast")]:
-        del sys.modules[name]
+    forget_package()
     from meanshift_fast._index import equal_rows
     from meanshift_fast._input.scaling import readonly
 
@@ -364,18 +367,10 @@ print(hits_of_a_process(), hits_of_a_process())
 """
 
 
-def test_an_edit_in_one_wing_compiles_the_kernels_of_another_anew(tmp_path):
+def test_an_edit_in_one_wing_compiles_the_kernels_of_another_anew(tmp_path, executable):
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(
         Path(meanshift_fast.__file__).parent, tmp_path / "meanshift_fast", ignore=ignored
     )
-    run = subprocess.run(
-        [sys.executable, "-c", WINGS],
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": ""},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout == "0 1\n0 1\n"
+    said = run_script(executable, WINGS, environment={"NUMBA_CACHE_DIR": ""}, cwd=tmp_path)
+    assert said == "0 1\n0 1\n"

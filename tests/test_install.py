@@ -1,10 +1,12 @@
 """Importing does nothing, a read-only install works, and the caller's arrays are the caller's."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,59 +14,89 @@ import pytest
 import meanshift_fast
 import samples
 from meanshift_fast import MeanShift, estimate_bandwidth, get_bin_seeds, mean_shift, trace
+from served import run_script
 
 PACKAGE = Path(meanshift_fast.__file__).parent
 
 
-def run(script, *, place=PACKAGE.parent, **environment):
-    """Run a script in an interpreter of its own, with the package from the given place.
-
-    In that folder, too: Python looks for a script's imports in the current one first.
-    """
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=place,
-        env=inherited | {"PYTHONPATH": str(place)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def test_importing_compiles_nothing_starts_no_thread_and_imports_no_extra():
-    run(
-        """
+# What an import does: run in an interpreter of its own.
+IMPORTED = """
+import json
 import sys
 import threading
-import numba
-from numba.core.registry import CPUDispatcher
 import sklearn.cluster
 imported = set(sys.modules)  # scikit-learn brings pandas, and that pyarrow, where installed
-import meanshift_fast, meanshift_fast.trace
+import meanshift_fast
+brought = set(sys.modules) - imported
+import meanshift_fast.trace
+brought_with_traces = set(sys.modules) - imported
+import numba
+from numba.core.registry import CPUDispatcher
 
 modules = [m for name, m in sys.modules.items() if name.startswith("meanshift_fast")]
 values = [getattr(k, "spread", k) for m in modules for k in vars(m).values()]
 kernels = {k for k in values if isinstance(k, CPUDispatcher)}
-assert len(kernels) > 5, kernels
-assert not any(kernel.signatures for kernel in kernels)
-
+compiled = [str(kernel) for kernel in kernels if kernel.signatures]
 try:
-    numba.threading_layer()
+    layer = numba.threading_layer()
 except ValueError as error:
-    assert "not initialized" in str(error)
-else:
-    raise AssertionError("the import started Numba's threads")
-assert threading.active_count() == 1
+    layer = str(error)
+print(json.dumps([len(kernels), compiled, layer, threading.active_count(), sorted(brought),
+                  sorted(brought_with_traces)]))
+"""
 
-extras = {"matplotlib", "tqdm", "PIL", "pyarrow", "dask", "distributed", "IPython"}
-brought = set(sys.modules) - imported
-assert not extras & brought, extras & brought
-""",
-        NUMBA_DISABLE_JIT="0",
+
+@pytest.fixture(scope="module")
+def imported():
+    """What an import of the package did."""
+    names = ("n_kernels", "compiled", "layer", "n_threads", "brought", "brought_with_traces")
+    environment = {"PYTHONPATH": str(PACKAGE.parent), "NUMBA_DISABLE_JIT": "0"}
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORTED],
+        env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True, timeout=600,
+    )  # fmt: skip
+    return SimpleNamespace(**dict(zip(names, json.loads(run.stdout), strict=True)))
+
+
+def test_importing_compiles_nothing_and_starts_no_thread(imported):
+    assert imported.n_kernels > 5
+    assert imported.compiled == []
+    assert "not initialized" in imported.layer
+    assert imported.n_threads == 1
+
+
+def test_importing_the_package_imports_nothing_optional(imported):
+    optional = (
+        "matplotlib",
+        "pyarrow",
+        "dask",
+        "tqdm",
+        "pandas",
+        "psutil",
+        "PIL",
+        "skimage",
+        "shtab",
+        "bokeh",
+        "tornado",
+        "distributed",
+        "IPython",
     )
+    wings = ("meanshift_fast._pictures", "meanshift_fast._files", "meanshift_fast._explore")
+    assert "meanshift_fast.estimator" in imported.brought
+    assert [name for name in imported.brought if name.startswith((*optional, *wings))] == []
+    packages = {name.partition(".")[0] for name in imported.brought_with_traces}
+    assert not packages & {*optional}
+
+
+@pytest.fixture
+def run(executable):
+    """Runs a script with the package from some place, imported anew there and from there."""
+
+    def run(script, *, place=PACKAGE.parent, **environment):
+        script = f"import os, sys\nsys.path.insert(0, os.getcwd())\nforget_package()\n{script}"
+        return run_script(executable, script, cwd=place, environment=environment)
+
+    return run
 
 
 def test_all_public_names_are_there_and_listed():
@@ -75,10 +107,11 @@ def test_all_public_names_are_there_and_listed():
     assert (PACKAGE / "py.typed").is_file()
 
 
-def test_a_warm_up_leaves_nothing_for_the_first_fit_to_compile():
+def test_a_warm_up_leaves_nothing_for_the_first_fit_to_compile(run):
     run(
         """
 import sys
+import warnings
 import numpy as np
 from numba.core.registry import CPUDispatcher
 import meanshift_fast
@@ -90,6 +123,7 @@ def compiled():
     kernels = {k for k in values if isinstance(k, CPUDispatcher)}
     return {(k.__module__, k.__name__): len(k.signatures) for k in kernels}
 
+warnings.filterwarnings("ignore", "Binning data failed")
 meanshift_fast.warm_up()
 warm = compiled()
 assert sum(warm.values()) > 5, warm
@@ -154,7 +188,7 @@ def read_only_install(tmp_path):
     }
 
 
-def test_a_read_only_install_imports_and_runs(read_only_install):
+def test_a_read_only_install_imports_and_runs(read_only_install, run):
     told = run(
         """
 import meanshift_fast

@@ -1,10 +1,6 @@
 """A Numba whose private interfaces changed: Numba's own compiler and cache, and equal answers."""
 
-import os
-import subprocess
-import sys
 from importlib.metadata import requires
-from pathlib import Path
 
 import numba
 import numpy as np
@@ -12,13 +8,11 @@ import pytest
 from numba.core.codegen import JITCodeLibrary
 from numba.parfors import parfor_lowering
 
-import meanshift_fast
 from meanshift_fast import MeanShift, get_bin_seeds
 from meanshift_fast._jit import linking, numba_interfaces
 from meanshift_fast._jit.compiler import parallel, serial, step
 from meanshift_fast._jit.disk_cache import SealedCache
-
-PLACE = str(Path(meanshift_fast.__file__).parents[1])
+from served import run_script
 
 # Each breaks one interface. All run in one process, one after the other, and each imports the
 # package anew. The first compiles, and the others load its code from Numba's own cache.
@@ -121,8 +115,7 @@ def broken():
 
 X = np.load(sys.argv[1])
 for name, breakage in broken():
-    for module in [m for m in sys.modules if m.startswith("meanshift_fast")]:
-        del sys.modules[module]
+    forget_package()
     with breakage, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         import meanshift_fast
@@ -170,22 +163,11 @@ np.savez(sys.argv[2] + "/found.npz", centers=model.cluster_centers_, labels=mode
 """
 
 
-def ran(script, table, folder, **environment):
-    """Run a script on a table and a folder."""
-    np.save(folder / "X.npy", table)
-    run = subprocess.run(
-        [sys.executable, "-c", script, folder / "X.npy", folder],
-        env=os.environ | {"PYTHONPATH": PLACE} | environment,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(tmp_path):
+def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(tmp_path, executable):
     X = np.random.RandomState(0).uniform(0, 10, (60, 2))
-    ran(BREAKAGES, X, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    np.save(tmp_path / "X.npy", X)
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    run_script(executable, BREAKAGES, tmp_path / "X.npy", tmp_path, environment=environment)
     expected = MeanShift(bandwidth=2.0).fit(X)
     results = sorted(tmp_path.glob("*.npz"))
     assert len(results) == 14
@@ -198,9 +180,12 @@ def test_a_numba_with_other_interfaces_gives_equal_answers_and_one_warning(tmp_p
     assert len(code) == len(indexes) > 0
 
 
-def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_warning(tmp_path):
+def test_a_numba_that_breaks_parallel_loops_alone_gives_equal_answers_and_one_warning(
+    tmp_path, executable
+):
     X = np.random.RandomState(0).uniform(0, 100, (20_000, 2))
-    ran(LOOPS_BROKEN, X, tmp_path)
+    np.save(tmp_path / "X.npy", X)
+    run_script(executable, LOOPS_BROKEN, tmp_path / "X.npy", tmp_path)
     found = np.load(tmp_path / "found.npz")
     expected = MeanShift(bandwidth=2.0, n_jobs=2, bin_seeding=True).fit(X)
     np.testing.assert_array_equal(found["centers"], expected.cluster_centers_)

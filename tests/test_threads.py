@@ -1,9 +1,6 @@
 """Threads change the time and nothing else, and are given back as they were found."""
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import joblib
@@ -12,9 +9,9 @@ import numpy as np
 import pytest
 
 import busy
-import meanshift_fast
 import samples
 from meanshift_fast import MeanShift, estimate_bandwidth, estimator, mean_shift, trace
+from served import run_script
 
 MOST = numba.config.NUMBA_NUM_THREADS
 EVERY_N_JOBS = [1, 2, None, -1, 1000, -1000]
@@ -65,17 +62,10 @@ for name in ("every row a seed", "bins", "cells", "estimated"):
 """
 
 
-def test_a_machine_of_eight_threads_gives_the_same_bits():
-    run = subprocess.run(
-        [sys.executable, "-c", DIGESTS, Path(__file__).parent],
-        env=os.environ
-        | {"NUMBA_NUM_THREADS": "8", "PYTHONPATH": str(Path(meanshift_fast.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-    told = run.stdout.splitlines()
+def test_a_machine_of_eight_threads_gives_the_same_bits(executable):
+    told = run_script(
+        executable, DIGESTS, Path(__file__).parent, environment={"NUMBA_NUM_THREADS": "8"}
+    ).splitlines()
     for name in ("every row a seed", "bins", "cells", "estimated"):
         digest = hashlib.sha256(b"".join(answer(*CASES[name], 1).values())).hexdigest()
         assert told[:3] == [f"{name}: {digest}"] * 3
@@ -168,9 +158,15 @@ def test_a_story_leaves_the_threads_alone(threads_before):
     assert numba.get_num_threads() == threads_before
 
 
+@pytest.fixture(scope="module")
+def one_by_one():
+    """What two fits find, one after the other."""
+    return [busy.fit_and_count(seed) for seed in range(2)]
+
+
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_jobs_of_joblib_answer_right_and_share_the_processors(backend):
-    expected = [busy.fit_and_count(seed) for seed in range(2)]
+def test_jobs_of_joblib_answer_right_and_share_the_processors(backend, one_by_one):
+    expected = one_by_one
     assert expected[0][1] == MOST
     found = joblib.Parallel(n_jobs=2, backend=backend)(
         joblib.delayed(busy.fit_and_count)(seed) for seed in range(2)

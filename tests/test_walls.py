@@ -1,9 +1,6 @@
-"""The house: which folder may import which, and what importing the package leaves alone."""
+"""The house: which folder may import which."""
 
 import ast
-import os
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -209,30 +206,3 @@ def test_each_folder_says_what_it_holds():
     for folder in folders:
         text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
         assert "import" in text.lower()
-
-
-def test_importing_the_package_imports_nothing_optional():
-    optional = (
-        "matplotlib",
-        "pyarrow",
-        "dask",
-        "tqdm",
-        "pandas",
-        "psutil",
-        "PIL",
-        "skimage",
-        "shtab",
-        "bokeh",
-        "tornado",
-    )
-    wings = ("meanshift_fast._pictures", "meanshift_fast._files", "meanshift_fast._explore")
-    code = (
-        "import sys, sklearn.cluster; before = set(sys.modules); import meanshift_fast; "
-        "print(*sorted(set(sys.modules) - before))"
-    )
-    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
-    said = subprocess.run(
-        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    ).stdout.split()
-    assert "meanshift_fast.estimator" in said
-    assert [name for name in said if name.startswith((*optional, *wings))] == []
