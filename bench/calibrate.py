@@ -143,7 +143,7 @@ def _filled(noise: int) -> NDArray[np.float64]:
 
 def _settled(noise: int) -> Work:
     X, bandwidth = _filled(noise), 1.2 * noise / 100.0 / math.hypot(1.0, noise / 100.0)
-    distances, _ = product_choice.probe(X)
+    distances, _ = product_choice.probe(X, X)
     share = product_choice.open_share(distances, np.full(len(distances), bandwidth))
     return _fit(X, share, bandwidth=bandwidth)
 
@@ -154,7 +154,7 @@ def _pairs(n_rows: int) -> Work:
 
 def _neighbours(noise: int) -> Work:
     X = _filled(noise)
-    distances, _ = product_choice.probe(X)
+    distances, _ = product_choice.probe(X, X)
     k = len(X) // 100
     share = product_choice.open_share(distances, np.partition(distances, k, axis=1)[:, k])
     return Work(share, lambda: estimate_bandwidth(X, quantile=0.01))

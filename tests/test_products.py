@@ -14,7 +14,14 @@ import threadpoolctl
 
 import naive
 from meanshift_fast import MeanShift
-from meanshift_fast._index import choice, product_levels, products, singles, thresholds
+from meanshift_fast._index import (
+    choice,
+    product_choice,
+    product_levels,
+    products,
+    singles,
+    thresholds,
+)
 from meanshift_fast._jit import blas
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, digits, directions, scattered
@@ -331,6 +338,33 @@ def chosen(points, radius, n_seeds=None):
     points.flags.writeable = False
     n_seeds = len(points) if n_seeds is None else n_seeds
     return type(choice.build(points, radius=radius, n_seeds=n_seeds)).__name__
+
+
+RNG = np.random.default_rng(0)
+PROBED = {
+    "unit rows": directions(2000, 64),
+    "digits": digits(1700),
+    "blobs": blobs(3000, 40),
+    "columns in order": np.sort(RNG.standard_normal((2000, 40)), axis=0),
+    "rows in turns": np.tile(5.0 * RNG.standard_normal((16, 40)), (150, 1))
+    + RNG.standard_normal((2400, 40)),
+    "a dense part": np.vstack([0.1 * RNG.standard_normal((1000, 40)), RNG.random((1000, 40))]),
+}
+
+
+@pytest.mark.parametrize("points", PROBED.values(), ids=PROBED)
+def test_a_first_look_settles_only_what_all_rows_would(points):
+    distances, _ = product_choice.probe(points, points)
+    for radius in np.quantile(distances, np.linspace(0.02, 0.98, 25)):
+        share = product_choice.open_share(distances, np.full(len(distances), radius))
+        if product_choice._is_settled_by_few(points, radius):
+            assert share <= thresholds.MIN_PRODUCT_OPEN_SHARE
+
+
+def test_a_first_look_settles_the_probe_of_narrow_clusters(monkeypatch):
+    monkeypatch.setattr(product_choice, "_is_in_range", lambda points: 1 / 0)
+    assert not product_choice.is_worth(blobs(3000, 40, n_blobs=30, box=40.0), 4.0, 3000)
+    assert not product_choice.is_worth(np.full((3000, 40), 1e200), 4.0, 3000)
 
 
 def test_products_are_chosen_where_rows_fill_their_dimensions():
