@@ -151,36 +151,18 @@ def _add_rows(views, inverse_widths, leaf, n_features, place, ball, sums):
 
 
 @step
-def _add_whole(views, leaf, n_features, radius_sq, distances_sq, hits, sums):
-    """Add the rows in the balls of a group. Masks in place of shares are a twentieth faster."""
-    points, row_weights, zero = views.points, views.point_weights, full(0.0)
-    first_weight = leaf * views.weighted * LANES
-    support = load(sums, n_features)
-    for row in range(LANES):
-        inside = load(distances_sq, row) <= radius_sq
-        put(hits, row, bits(inside))
-        weight = full(item(row_weights, first_weight + row))
-        support = support + where(inside, weight, zero)
-    store(sums, n_features, support)
-    for f in range(n_features):
-        feature_sum = load(sums, f)
-        for row in range(LANES):
-            value = item(points, (leaf * n_features + f) * LANES + row)
-            share = full(value * item(row_weights, first_weight + row))
-            feature_sum = feature_sum + where(mask_of(item(hits, row)), share, zero)
-        store(sums, f, feature_sum)
-
-
-@step
-def _add_parts(views, inverse_widths, leaf, n_features, ball, distances_sq, sums):
-    """Add the parts of cells in the balls of a group; their shares take the distances' place."""
+def _add_shares(views, inverse_widths, leaf, n_features, ball, distances_sq, sums):
+    """Add what rows count in the balls of a group; their shares take the distances' place."""
     points, zero = views.points, full(0.0)
     first_weight = leaf * views.weighted * LANES
     support = load(sums, n_features)
     for row in range(LANES):
-        inverse = full(item(inverse_widths, leaf * LANES + row))
-        weight = item(views.point_weights, first_weight + row)
-        shares = _part_inside(load(distances_sq, row), inverse, ball) * weight
+        weight, distance_sq = item(views.point_weights, first_weight + row), load(distances_sq, row)
+        if inverse_widths is None:
+            shares = where(distance_sq <= ball[0], full(weight), zero)
+        else:
+            inverse = full(item(inverse_widths, leaf * LANES + row))
+            shares = _part_inside(distance_sq, inverse, ball) * weight
         store(distances_sq, row, shares)
         support = support + shares
     store(sums, n_features, support)
@@ -220,7 +202,7 @@ def _add_few(views, leaf, n_features, places, radius_sq, sums):
 
 
 @step
-def _add_positions(views, inverse_widths, leaf, n_features, group, hits, ball, sums):
+def _add_positions(views, inverse_widths, leaf, n_features, group, ball, sums):
     """Add a leaf's rows to the sums of a group; the lanes are the positions.
 
     With more features than fit into registers, distances go feature by feature over all
@@ -241,10 +223,7 @@ def _add_positions(views, inverse_widths, leaf, n_features, group, hits, ball, s
         for row in range(LANES):
             away = item(views.points, (leaf * n_features + f) * LANES + row) - place
             store(scratch, row, load(scratch, row) + away * away)
-    if inverse_widths is None:
-        _add_whole(views, leaf, n_features, ball[0], scratch, hits, sums)
-    else:
-        _add_parts(views, inverse_widths, leaf, n_features, ball, scratch, sums)
+    _add_shares(views, inverse_widths, leaf, n_features, ball, scratch, sums)
 
 
 # From block 0 down to the leaves.
@@ -283,13 +262,13 @@ def views_of(tree):
 
 
 @inlined
-def sum_balls(views, inverse_widths, n_features, group, hits, alone, ball, stack, shared, own):
+def sum_balls(views, inverse_widths, n_features, group, grouped, alone, ball, stack, shared, own):
     """Sum the rows in the balls of a group of positions, or of one position alone.
 
     What all balls share goes to ``shared``, in lanes that are still to be added up; what only one
-    member's ball holds, to its lane of ``own``. A position alone uses ``shared`` only. ``hits`` is
-    memory for sixteen masks; None leaves the steps of a group of sixteen uncompiled (an argument,
-    because Numba prunes branches on arguments only).
+    member's ball holds, to its lane of ``own``. A position alone uses ``shared`` only. None for
+    ``grouped`` leaves the steps of a group of sixteen uncompiled (an argument, because Numba prunes
+    branches on arguments only).
     """
     zero = full(0.0)
     for f in range(n_features + 1):
@@ -317,10 +296,10 @@ def sum_balls(views, inverse_widths, n_features, group, hits, alone, ball, stack
         while cut != 0:
             leaf = child + lowest(cut)
             cut &= cut - 1
-            if hits is None or alone:  # the first is known to the compiler
+            if grouped is None or alone:  # the first is known to the compiler
                 _add_rows(views, inverse_widths, leaf, n_features, group.low, ball, shared)
             else:
-                _add_positions(views, inverse_widths, leaf, n_features, group, hits, ball, own)
+                _add_positions(views, inverse_widths, leaf, n_features, group, ball, own)
 
 
 @step
@@ -381,7 +360,7 @@ def fill_group(positions, first, size, n_features, group):
 @step
 def room_for(n_features):
     """Memory for :func:`shift_block`, of numbers and of integers."""
-    return np.empty((6, n_features + LANES, LANES)), np.empty(STACK_BLOCKS + LANES, np.int64)
+    return np.empty((6, n_features + LANES, LANES)), np.empty(STACK_BLOCKS, np.int64)
 
 
 @step
@@ -399,7 +378,6 @@ def shift_block(
     views, at, stack = views_of(tree), flat(positions), flat(integers)
     shared, own = flat(numbers[0]), flat(numbers[1])
     group = Group(flat(numbers[2]), flat(numbers[4]), flat(numbers[5]), flat(numbers[3]))
-    hits = flat(integers[STACK_BLOCKS:])
     widest = MAX_GROUP_WIDTH_IN_LEAVES * tree.leaf_width
     widest_sq = widest * widest  # by hand: compiling a power takes 0.6 s
     while first < stop:
@@ -411,7 +389,7 @@ def shift_block(
         if alone:
             size = min(size, 1)
             fill_group(at, first, size, n_features, group)
-        sum_balls(views, inverses, n_features, group, hits, alone, ball, stack, shared, own)
+        sum_balls(views, inverses, n_features, group, True, alone, ball, stack, shared, own)
         for member in range(size):
             support[first + member], moves[first + member] = move_to_mean(
                 at, first + member, n_features, shared, own, member
