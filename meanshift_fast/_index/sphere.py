@@ -152,9 +152,10 @@ class SphereIndex(Index):
             self.inner.with_accuracy(error).shift(again)
             means[which] = again
 
-    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+    @property
+    def sorts_coalescing(self) -> bool:
         """As the inner index does."""
-        return self.inner.sorts(scattered=scattered, coalescing=coalescing)
+        return self.inner.sorts_coalescing
 
     def refined(self) -> Self:
         """The same with a hundredth of the error."""

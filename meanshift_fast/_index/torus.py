@@ -219,9 +219,10 @@ class TorusIndex(Index):
             means[some] = sums / support[some, None]
             moves[some] = np.linalg.norm(means[some] - begun[some], axis=1)
 
-    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+    @property
+    def sorts_coalescing(self) -> bool:
         """As the inner index does."""
-        return self.inner.sorts(scattered=scattered, coalescing=coalescing)
+        return self.inner.sorts_coalescing
 
     @property
     def reach(self) -> float:
