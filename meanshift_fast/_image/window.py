@@ -4,11 +4,12 @@
                                 cut: their pixels are tested (`cut_blocks.py`)
 
 Whether a pixel is inside is decided by one expression in float64, the squares summed axis by axis
-and then band by band, as the plain twin of the tests does. A filter in float32 decides nearly
-all pixels, by an error bound that holds for each: `Lattice.filter` has its limits, between which
-the expression decides. A block whose sixteen pixels are all inside adds its sums, to the same lane
-whichever test found that, so the order of a sum depends on the position alone. Whole numbers, as
-pixels have them, are summed exactly.
+and then band by band, as the plain twin of the tests does. A filter in float32, or in integers
+where pixels are bytes (`byte_blocks.py`), decides nearly all pixels, by an error bound that holds
+for each: `Lattice.filter` has its limits, between which the expression decides. A block whose
+sixteen pixels are all inside adds its sums, to the same lane whichever test found that, so the
+order of a sum depends on the position alone. Whole numbers, as pixels have them, are summed
+exactly.
 """
 
 from typing import Any, NamedTuple
@@ -276,10 +277,7 @@ def mean_of_window(pixels, lengths, is_joint, room, scaled):
     center = center_at(n_bands)
     if not _is_in_memory(pixels.frame, lengths, room, center):
         return LEFT
-    if n_bands == 3:  # loops over so many bands are unrolled
-        found = _scan(pixels, lengths, is_joint, np.int64(3), room, scaled, center)
-    else:
-        found = _scan(pixels, lengths, is_joint, n_bands, room, scaled, center)
+    found = _scan(pixels, lengths, is_joint, n_bands, room, scaled, center)
     n, mean = found[0], center + 3 + n_bands
     if n > 0:
         for axis in range(3):
