@@ -71,7 +71,7 @@ class Lattice(NamedTuple):
         The bands, in range radii for a joint window; infinite where nothing counts. Of an image of
         bytes uint8 of shape (n_planes, n_down, n_across, 2, 32): pairs of bands as they are.
     narrow : read-only float32 array of the same shape
-        The same about their middles, in range radii. Of an image of bytes the blocks.
+        The same about their middles, in range radii; empty of an image of bytes.
     boxes : read-only float32 array of shape (2 * n_bands, n_planes, n_pairs, 2 * n_across + 16)
         Of each block the least and the largest of each narrow band; the largest is infinite where
         a pixel does not count. Two rows of blocks alternate: eight columns of a pair are read at
@@ -170,7 +170,7 @@ def lattice_of(
     frame = np.concatenate([first, last, whole]).astype(np.int64)
     if is_bytes:
         boxes, sums = _boxes_of_bytes(blocks)
-        narrow = blocks = _side_by_side(blocks, 3)
+        narrow, blocks = np.empty((0,) * 5, dtype=np.float32), _side_by_side(blocks, 3)
         filter = _limits_of_bytes(n_bands, window)
     else:
         narrow, boxes, sums, filter = _filter_of(blocks, window)
