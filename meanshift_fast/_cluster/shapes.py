@@ -174,24 +174,9 @@ def find_tree(
     peaks: NDArray[np.float64],
     period: NDArray[np.float64] = NO_PERIOD,
 ) -> MergeTree:
-    """Find how the modes of labelled rows join.
+    """Find how modes join: the ``peaks``, in the unit of the index, of the mode of each row.
 
-    Parameters
-    ----------
-    index : Index
-        The rows, arranged for the fit.
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The same rows, in the unit of the index.
-    of_rows : int64 array of shape (n_samples,)
-        The mode of each, -1 for none.
-    peaks : float64 array of shape (n_modes, n_features)
-        The modes, in the same unit.
-    period : float64 array of shape (n_features,) or (0,), default=empty
-        Of columns that wrap, in the same unit.
-
-    Returns
-    -------
-    MergeTree
+    The others are as in `find_saddles`.
     """
     density = np.maximum(density_of(index, peaks), np.finfo(np.float64).tiny)
     return merge_tree(density, find_saddles(index, points, of_rows, len(peaks), period))
