@@ -505,20 +505,23 @@ def test_connectivity_is_at_most_the_number_of_axes():
         mean_shift_segment(GREY, 2, 3, connectivity=3, channel_axis=None)
 
 
-# Below 80 by what threads and memos take beside a picture of 4 million pixels.
+# Below 80 by what other threads and their memos take beside a picture of 4 million pixels.
+MEMO_BYTES = 9.75e6  # of one thread, whatever the picture
+
+
 @pytest.mark.parametrize(
     ("function", "how", "most"),
     [
-        (mean_shift_filter, {"convert2lab": False}, 68),
-        (mean_shift_filter, {"convert2lab": True}, 68),
-        (mean_shift_segment, {"convert2lab": False}, 74),
-        (mean_shift_segment, {"convert2lab": True}, 74),
-        (mean_shift_segment, {"convert2lab": False, "mask": np.tri(1500) < 0.5}, 74),
-        (mean_shift_segment, {"convert2lab": False, "min_prominence": 0.2}, 80),
+        (mean_shift_filter, {"convert2lab": False}, 64),
+        (mean_shift_filter, {"convert2lab": True}, 64),
+        (mean_shift_segment, {"convert2lab": False}, 68),
+        (mean_shift_segment, {"convert2lab": True}, 68),
+        (mean_shift_segment, {"convert2lab": False, "mask": np.tri(1000) < 0.5}, 68),
+        (mean_shift_segment, {"convert2lab": False, "min_prominence": 0.2}, 75),
     ],
 )
 def test_at_most_80_bytes_a_pixel_beside_the_image(function, how, most):
-    rows, columns = np.mgrid[:1500, :1500]
+    rows, columns = np.mgrid[:1000, :1000]
     image = np.stack([rows // 100, columns // 100, rows * columns // 90_000], axis=-1)
     image = (10 * image % 255).astype(np.uint8)
     few = how | ({"mask": how["mask"][:40, :40]} if "mask" in how else {})
@@ -529,16 +532,16 @@ def test_at_most_80_bytes_a_pixel_beside_the_image(function, how, most):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak / rows.size < most
+    assert peak < most * rows.size + MEMO_BYTES
 
 
 def test_at_most_80_bytes_a_pixel_where_each_is_a_region_before_small_ones_merge():
-    image = np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (1000, 1000, 3), dtype=np.uint8)
     tracemalloc.start()
     try:
         labels = mean_shift_segment(image, 0.6, 1, convert2lab=False, n_jobs=1)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert labels.max() > 50_000
+    assert labels.max() > 20_000
     assert peak / labels.size < 80
