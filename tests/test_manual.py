@@ -3,7 +3,6 @@
 import re
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 
 from pages import MANUAL, ROOT, blocks_of, links_of, prose_of, run_page
@@ -22,7 +21,6 @@ def test_every_block_of_a_page_runs_and_prints_what_is_shown(
     monkeypatch.chdir(tmp_path)
     with mpl.rc_context({"backend": "agg"}):
         run_page(page, tmp_path, executable.parent)
-        plt.close("all")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -2,7 +2,6 @@
 
 import dask
 import dask.array as da
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -65,4 +64,3 @@ def test_a_picture_shows_them():
     model = MeanShift(**SETTINGS).fit(X)
     ax = MeanShiftDisplay.from_estimator(model, X).ax_
     assert "2,000 clusters" in ax.get_title()
-    plt.close("all")

@@ -29,12 +29,6 @@ from meanshift_fast.plot import MeanShiftDisplay
 X = demo_table()
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def model():
     return MeanShift(bandwidth=2.5).fit(X)
