@@ -151,7 +151,7 @@ def noise(n_samples, n_features):
     return np.random.default_rng(0).standard_normal((n_samples, n_features))
 
 
-NOISE, NARROW, MANY = (120_000, 48), (120_000, 40), (3_000_000, 2)
+NOISE, NARROW, MANY = (120_000, 48), (60_000, 40), (3_000_000, 2)
 LONG = {  # what is reported before the stage, the modules whose chunks it is, table and fit
     "bandwidth": ("bandwidth", {kth_neighbors, blas}, NOISE, {}),
     "build": ("tree", {tree}, MANY, {"bandwidth": 0.01}),
@@ -165,10 +165,10 @@ LONG = {  # what is reported before the stage, the modules whose chunks it is, t
         "modes", {modes}, MANY, {"bandwidth": 1e-5, "max_iter": 0, "seeds": 2_000_000},
     ),
     "labels": (
-        "labels", {labels}, NARROW, {"bandwidth": 1e-3, "seeds": 60_000, "max_iter": 0},
+        "labels", {labels}, NARROW, {"bandwidth": 1e-3, "seeds": 30_000, "max_iter": 0},
     ),
     "labels by products": (
-        "labels", {blas}, NOISE, {"bandwidth": 1e-3, "seeds": 60_000, "max_iter": 0},
+        "labels", {blas}, NOISE, {"bandwidth": 1e-3, "seeds": 30_000, "max_iter": 0},
     ),
 }  # fmt: skip
 

@@ -3,9 +3,6 @@
 import copy
 import json
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -15,6 +12,7 @@ from meanshift_fast import MeanShift
 from meanshift_fast._index import equal_rows
 from meanshift_fast.stream import fit_batches
 from samples import blobs
+from served import run_script
 
 X = blobs(600, 2, spread=1.0)
 NEW = blobs(300, 2, seed=1) + 0.1
@@ -41,37 +39,30 @@ def fitted(name, **parameters):
 
 EVERY = pytest.mark.parametrize("name", [*SETTINGS, "stream"])
 
-# Each reader is a fork of a process that has imported all but Numba, which counts threads then.
+# The package is imported anew by what reads the models; Numba has the number of threads.
 READER = """
-import json, multiprocessing, os, pickle, sys
+import json, pickle, sys
 from pathlib import Path
-import joblib, numpy as np, sklearn.cluster
+import joblib, numba, numpy as np
 from skops import io as skops
 
+forget_package()
 folder = Path(sys.argv[1])
 rows = np.load(folder / "rows.npy")
-
-def found_by(threads):
-    os.environ["NUMBA_NUM_THREADS"] = str(threads)
-    assert "numba" not in sys.modules
-    import numba
-    found = {"threads": numba.get_num_threads()}
-    for path in sorted(folder.glob("*.pickle")):
-        written = json.loads(path.with_suffix(".json").read_text())
-        models = {
-            "pickle": pickle.loads(path.read_bytes()),
-            "joblib": joblib.load(path.with_suffix(".joblib")),
-            "skops": skops.load(path.with_suffix(".skops"), trusted=written["trusted"]),
-        }
-        for how, model in models.items():
-            for n_jobs in (model.n_jobs, 3 - model.n_jobs):
-                labels = model.set_params(n_jobs=n_jobs).predict(rows).tolist()
-                if labels != written["labels"]:
-                    found[f"{path.stem}, {how}, n_jobs={n_jobs}"] = labels
-    return found
-
-with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
-    print(json.dumps(pool.map(found_by, [1, 2], chunksize=1)))
+found = {"threads": numba.get_num_threads()}
+for path in sorted(folder.glob("*.pickle")):
+    written = json.loads(path.with_suffix(".json").read_text())
+    models = {
+        "pickle": pickle.loads(path.read_bytes()),
+        "joblib": joblib.load(path.with_suffix(".joblib")),
+        "skops": skops.load(path.with_suffix(".skops"), trusted=written["trusted"]),
+    }
+    for how, model in models.items():
+        for n_jobs in (model.n_jobs, 3 - model.n_jobs):
+            labels = model.set_params(n_jobs=n_jobs).predict(rows).tolist()
+            if labels != written["labels"]:
+                found[f"{path.stem}, {how}, n_jobs={n_jobs}"] = labels
+print(json.dumps(found))
 """
 
 
@@ -102,23 +93,11 @@ def folder(tmp_path_factory, skops):
     return folder
 
 
-@pytest.fixture(scope="module")
-def found_by(folder):
-    """What a fresh process of so many threads finds in the folder; both run at once."""
-    run = subprocess.run(
-        [sys.executable, "-c", READER, str(folder)],
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-    return dict(zip((1, 2), json.loads(run.stdout), strict=True))
-
-
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_fresh_process_of_any_number_of_threads_predicts_the_same(threads, found_by):
-    assert found_by[threads] == {"threads": threads}
+def test_a_fresh_process_of_any_number_of_threads_predicts_the_same(threads, folder, executable):
+    environment = {"NUMBA_NUM_THREADS": str(threads)}
+    found = run_script(executable, READER, folder, environment=environment)
+    assert json.loads(found) == {"threads": threads}
 
 
 @EVERY
