@@ -12,15 +12,13 @@ of three and 1,000 modes 38 and 46.
 import math
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import in_lanes
-from meanshift_fast._index.nearest_kernels import gather_rows
+from meanshift_fast._index.nearest_kernels import label_all_across
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._jit.chunks import chunks
-from meanshift_fast._jit.compiler import empty_floats, parallel, step
-from meanshift_fast._jit.simd import LANES, flat, full, item, load, store, where
+from meanshift_fast._jit.simd import LANES
 
 MAX_IMAGED_COLUMNS = 2  # four images of a mode at most
 # Where modes are many, a tree of their images is faster than all modes.
@@ -71,49 +69,9 @@ def label_by_all_across(
 ) -> None:
     """Label a table by all modes, the short way round, in chunks; no image is made."""
     packed, across = in_lanes(modes), in_lanes(across_seams(modes, period))
+    numbers = np.arange(float(len(modes)))
     first = FIRST_CHUNK_VALUES // packed.size
     for start, stop in chunks(len(points), first=first, multiple=LANES):
         n_rows = min(ROWS_A_TASK, stop - start)
         some = points[start:stop], labels[start:stop]
-        label_all_across(some[0], n_rows, packed, across, len(modes), limit_sq, some[1])
-
-
-@step
-def _nearest_across(rows, n_features, modes, images, n_modes):
-    """Find the nearest of some modes to each of sixteen rows: squared distances, numbers."""
-    best_sq, best = full(np.inf), full(0.0)
-    for k in range(n_modes):
-        mode = k // LANES * n_features * LANES + k % LANES
-        distance_sq = full(0.0)
-        for f in range(n_features):
-            values, at = load(rows, f), mode + f * LANES
-            away, other = values - item(modes, at), values - item(images, at)
-            away_sq, other_sq = away * away, other * other
-            distance_sq = distance_sq + where(away_sq < other_sq, away_sq, other_sq)
-        nearer = distance_sq < best_sq
-        best_sq = where(nearer, distance_sq, best_sq)
-        best = where(nearer, full(float(k)), best)
-    return best_sq, best
-
-
-@step
-def _label_across(points, start, stop, modes, images, n_modes, limit_sq, group, labels):
-    """Label rows start:stop."""
-    rows = flat(group)
-    for first in range(start, stop, LANES):
-        gather_rows(flat(points), first, stop, points.shape[1], rows)
-        best_sq, best = _nearest_across(
-            rows, points.shape[1], flat(modes), flat(images), n_modes
-        )  # fmt: skip
-        store(rows, 0, where(best_sq <= limit_sq, best, full(-1.0)))
-        for row in range(first, min(first + LANES, stop)):
-            labels[row] = int(item(rows, row - first))
-
-
-@parallel
-def label_all_across(points, n_rows, modes, images, n_modes, limit_sq, labels):
-    """Label all rows by every mode, so many rows a task."""
-    for task in prange((points.shape[0] + n_rows - 1) // n_rows):
-        start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
-        group = empty_floats(points.shape[1] * LANES)
-        _label_across(points, start, stop, modes, images, n_modes, limit_sq, group, labels)
+        label_all_across(some[0], n_rows, packed, across, numbers, limit_sq, some[1])

@@ -60,7 +60,7 @@ class ModeNodes(NamedTuple):
 
 
 @step
-def gather_rows(points, first, stop, n_features, group):
+def _gather_rows(points, first, stop, n_features, group):
     """Sixteen rows side by side; beyond the last one, the last again."""
     for f in range(n_features):
         for lane in range(LANES):
@@ -69,8 +69,11 @@ def gather_rows(points, first, stop, n_features, group):
 
 
 @step
-def _nearest(rows, group, n_features, modes, numbers, n_modes):
-    """Find the nearest of some modes to each of sixteen rows: squared distances, numbers."""
+def _nearest(rows, group, n_features, modes, across, numbers, n_modes):
+    """Find the nearest of some modes to each of sixteen rows: squared distances, numbers.
+
+    ``across`` has the modes across the seams; None where no column wraps.
+    """
     # To break off a sum that exceeds all sixteen best gains nothing, not in 64 dimensions either:
     # the rows of a table are no neighbours, and one of them has not reached its own mode.
     best_sq, best = full(np.inf), full(0.0)
@@ -78,8 +81,13 @@ def _nearest(rows, group, n_features, modes, numbers, n_modes):
         mode = k // LANES * n_features * LANES + k % LANES
         distance_sq = full(0.0)
         for f in range(n_features):
-            away = load(rows, group * n_features + f) - item(modes, mode + f * LANES)
-            distance_sq = distance_sq + away * away
+            values = load(rows, group * n_features + f)
+            away = values - item(modes, mode + f * LANES)
+            away_sq = away * away
+            if across is not None:
+                away = values - item(across, mode + f * LANES)
+                away_sq = where(away_sq < away * away, away_sq, away * away)
+            distance_sq = distance_sq + away_sq
         nearer = distance_sq < best_sq
         best_sq = where(nearer, distance_sq, best_sq)
         best = where(nearer, full(item(numbers, k)), best)
@@ -87,13 +95,13 @@ def _nearest(rows, group, n_features, modes, numbers, n_modes):
 
 
 @step
-def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels):
+def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels, across=None):
     """Label rows start:stop by the nearest of all modes, which are laid out in lanes."""
     n_features, n_modes = points.shape[1], numbers.shape[0]
-    rows = flat(group)
+    rows, others = flat(group), None if across is None else flat(across)
     for first in range(start, stop, LANES):
-        gather_rows(flat(points), first, stop, n_features, rows)
-        best_sq, best = _nearest(rows, 0, n_features, flat(modes), flat(numbers), n_modes)
+        _gather_rows(flat(points), first, stop, n_features, rows)
+        best_sq, best = _nearest(rows, 0, n_features, flat(modes), others, flat(numbers), n_modes)
         store(rows, 0, where(best_sq <= limit_sq, best, full(-1.0)))
         for row in range(first, min(first + LANES, stop)):
             labels[row] = int(item(rows, row - first))
@@ -106,6 +114,15 @@ def label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
         group = empty_floats(points.shape[1] * LANES)
         label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels)
+
+
+@parallel
+def label_all_across(points, n_rows, modes, across, numbers, limit_sq, labels):
+    """The same where columns wrap, the short way round."""
+    for task in prange((points.shape[0] + n_rows - 1) // n_rows):
+        start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
+        group = empty_floats(points.shape[1] * LANES)
+        label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels, across)
 
 
 # Block by block.
@@ -184,7 +201,7 @@ def label_by_blocks(points, order, start, stop, boxes, modes, limit_sq, memory, 
                 few_numbers,
             )  # fmt: skip
         n_met += n_few
-        best_sq, best = _nearest(flat(points), leaf, n_features, few, few_numbers, n_few)
+        best_sq, best = _nearest(flat(points), leaf, n_features, few, None, few_numbers, n_few)
         store(few, scratch, where(best_sq <= limit_sq, best, full(-1.0)))
         for rank in range(leaf * LANES, min((leaf + 1) * LANES, order.shape[0])):
             labels[order[rank]] = int(item(few, (scratch - leaf) * LANES + rank))
