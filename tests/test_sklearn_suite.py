@@ -1,9 +1,6 @@
 """scikit-learn's own tests of mean shift pass, unchanged, against our four names."""
 
 import ast
-import os
-import subprocess
-import sys
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import sklearn
 
-import meanshift_fast
+from served import run_script
 
 SUITE = "sklearn.cluster.tests.test_mean_shift"
 FUNCTIONS = "sklearn.tests.test_public_functions"  # which name functions of all modules
@@ -34,27 +31,27 @@ def names_of_tests(module):
     ]
 
 
+RUN = """
+import sys
+import pytest
+
+sys.path.insert(0, sys.argv[1])  # of `sklearn_names`
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+
+
 @pytest.fixture(scope="module")
-def n_passed(tmp_path_factory):
+def n_passed(tmp_path_factory, executable):
     """Run scikit-learn's tests against our names; how often each passed."""
     folder = tmp_path_factory.mktemp("suite")
     (folder / "pytest.ini").write_text("[pytest]\n")
     report = folder / "report.xml"
-    places = [Path(__file__).parent, Path(meanshift_fast.__file__).parents[1]]
-    run = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-c", folder / "pytest.ini"),
-            *("-p", "sklearn_names", "-p", "no:cacheprovider"),
-            *("--pyargs", SUITE, FUNCTIONS, "-k", NAMED, f"--junitxml={report}"),
-        ],
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join(map(str, places)), "SKLEARN_RUN_FLOAT32_TESTS": "1"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    run_script(
+        executable, RUN, Path(__file__).parent, "-c", folder / "pytest.ini",
+        *("-p", "sklearn_names", "-p", "no:cacheprovider"),
+        *("--pyargs", SUITE, FUNCTIONS, "-k", NAMED, f"--junitxml={report}"),
+        environment={"SKLEARN_RUN_FLOAT32_TESTS": "1"}, cwd=folder,
+    )  # fmt: skip
     suite = ElementTree.parse(report).find("testsuite")
     assert suite.attrib["failures"] == suite.attrib["errors"] == suite.attrib["skipped"] == "0"
     return Counter(case.attrib["name"].partition("[")[0] for case in suite.iter("testcase"))
