@@ -1,10 +1,12 @@
 """Dask: the same centres as one machine, whatever the chunks, the scheduler and the workers do."""
 
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
 from functools import cache, partial
+from multiprocessing import forkserver
 
 import dask
 import dask.array as da
@@ -41,10 +43,14 @@ def one_machine():
 @pytest.fixture(scope="module")
 def client():
     """Two worker processes, of one thread each."""
+    # Forks of a process that has imported what each would import for five seconds.
+    multiprocessing.set_forkserver_preload(
+        ["distributed", "sklearn.metrics", "meanshift_fast.dask"]
+    )
+    forkserver.ensure_running()  # before Dask has it import less
     with (
         dask.config.set(
             {
-                # Forks of a process that has imported what each would import for five seconds.
                 "distributed.worker.multiprocessing-method": "forkserver",
                 "distributed.worker.daemon": False,
                 "distributed.comm.timeouts.connect": "600s",
