@@ -132,9 +132,24 @@ def test_a_small_table_whose_rows_come_near_the_modes_gets_no_index(monkeypatch)
         raise AssertionError("an index was built")
 
     X, bandwidth = SMALL["a tenth of blobs in a ball"]
-    model = MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
-    n_bins = int(model.history_["n_active"][0])
-    # Few rows are near at once: they have to ascend.
-    assert shared_bins.may_miss_modes(X, model.cluster_centers_, bandwidth, n_bins)
     monkeypatch.setattr(pipeline.choice, "build", build)
-    MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
+    assert_few_are_near(MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X), X)
+
+
+def assert_few_are_near(model, X):
+    """Few rows are near at once: they have to ascend."""
+    sample = shared_bins._sample_of(X, shared_bins.FEW_ROWS)
+    away = np.sqrt(shared_bins._squares_to(model.cluster_centers_, sample))
+    n_near = np.count_nonzero(away <= shared_bins.NEAR_BANDWIDTHS * model.bandwidth)
+    assert n_near <= (1.0 - shared_bins.MIN_STRAY_SHARE) * shared_bins.FEW_ROWS
+
+
+def test_rows_that_come_near_the_modes_ascend_no_farther(monkeypatch):
+    def warn(*args, **kwargs):
+        raise AssertionError("rows ascended to their ends")
+
+    X, bandwidth = samples.blobs(3000, 5, n_blobs=6), 8.0
+    monkeypatch.setattr(shared_bins, "warn_of_missed_modes", warn)
+    model = MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
+    assert model.history_["n_active"][0] <= shared_bins.MAX_BINS
+    assert_few_are_near(model, X)

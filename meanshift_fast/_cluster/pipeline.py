@@ -28,6 +28,7 @@ from meanshift_fast._index.base import Index
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
+from meanshift_fast._index.stopping import rest_of
 from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import bandwidth_text, no_point_error, no_support_error
 from meanshift_fast._input.metrics import Metric
@@ -308,8 +309,9 @@ def _check_bins(
 ) -> None:
     """Warn where bins hold rows of several clusters; bins of few rows are left out on request."""
     if settings.min_bin_freq == 1 and shared_bins.may_miss_modes(
-        points, modes, units.radius, n_bins
-    ):
+        points, modes, units.radius, n_bins,
+        index=index, rest=rest_of(settings.tol, index.radius), max_iter=settings.max_iter,
+    ):  # fmt: skip
         shared_bins.warn_of_missed_modes(
             points, modes, units.radius, n_bins,
             ascend=ascending(index, settings, lambda *_: None), bandwidth=bandwidth,
