@@ -250,8 +250,9 @@ def find_bins(
     parts, n_found = np.array(starts), np.zeros(len(n_slots), dtype=np.int64)
     for start, stop in chunks(part, first=FIRST_CHUNK_ROWS):
         _count_bins(points, parts, start, stop, grid, bins, slot_starts, n_found, inverse)
-    n_bins, first_bins = int(n_found[0]), bins._replace(slots=bins.slots[: n_slots[0]])
+    n_bins = int(n_found[0])
     for first, n_more in zip(starts[1:-1], n_found[1:].tolist(), strict=True):
+        first_bins = bins._replace(slots=bins.slots[: n_slots[0]])
         for start, stop in chunks(n_more, first=FIRST_CHUNK_ROWS):
             n_bins = _join_part(
                 points, first + start, first + stop, grid, first_bins, n_bins,

@@ -11,6 +11,7 @@ from meanshift_fast._index import thresholds
 from meanshift_fast._input.messages import caller_level, cut
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
+from meanshift_fast._jit.simd import LANES
 
 MAX_SAMPLE_ROWS = 8192  # of the sample that predicts whether rows repeat
 LEAST_BIN = float(np.finfo(np.float32).tiny)
@@ -42,6 +43,9 @@ def whole_rows_once(
         How often each occurs, or the weights as they came.
     """
     if weights.size or len(points) < thresholds.MIN_COUNTED_ROWS:
+        return points, weights
+    first = points[:LANES]  # most tables show it at once
+    if (first != np.rint(first)).any():
         return points, weights
     no_inverse = np.empty(0, dtype=np.int64)
     some = readonly_table(points[:: -(-len(points) // MAX_SAMPLE_ROWS)])
@@ -124,7 +128,7 @@ def bin_seeds(
     """
     if isinstance(bin_size, np.ndarray) and (bin_size == bin_size[0]).all():
         bin_size = float(bin_size[0])
-    if np.ndim(bin_size) == 0 and bin_size == 0:
+    if not isinstance(bin_size, np.ndarray) and bin_size == 0:
         return BinSeeds(X, True)
     table, size = _in_bins(X, bin_size)
     points = readonly_table(table)

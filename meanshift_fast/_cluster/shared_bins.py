@@ -141,7 +141,8 @@ def may_miss_modes(
     Notes
     -----
     The nearest rows are tried first, and no more than are enough: of 10,000 x 8 rows in 47 bins
-    thirteen come near in 0.5 ms, where the ascents of all sixteen take 0.7; of 100,000 in 2.7 and 8.4.
+    thirteen come near in 0.5 ms, where the ascents of all sixteen take 0.7; of 100,000 rows in 2.7
+    ms, and 8.4.
     """
     if points.shape[1] < MIN_FEATURES or n_bins > MAX_BINS or len(points) < MANY_ROWS:
         return False

@@ -30,6 +30,7 @@ class Stages:
 
     def __init__(self, report: Report) -> None:
         self.report = report
+        self._is_logged = logger.isEnabledFor(logging.DEBUG)
         self._began = perf_counter()
 
     @property
@@ -44,7 +45,7 @@ class Stages:
 
     def end(self, facts: str, *values: Any) -> None:
         """Log what was found since a stage began or the last one ended; callables are called."""
-        if logger.isEnabledFor(logging.DEBUG):
+        if self._is_logged:
             now = perf_counter()
             found = [value() if callable(value) else value for value in values]
             logger.debug(f"{facts}, %.3g s", *found, now - self._began)
