@@ -58,7 +58,7 @@ def test_no_shift_is_farther_from_its_expansion_than_the_remainder(name, weighte
     rows = FilledRows.of(points, weights)
     n_bounded = 0
     for center in (points[0], points.mean(axis=0), 0.5 * (points[1] + points[-1])):
-        found = expansion.expand(rows, center - rows.middle, math.inf if are_single else 0.0)
+        found = expansion.expand(rows, center - rows.middle, 1.0, math.inf if are_single else 0.0)
         covariance = found.covariance.astype(np.float64)
         for v in ends_of(points, center, rng):
             length, variance = np.linalg.norm(v)[None], (v @ covariance @ v)[None]
@@ -78,13 +78,31 @@ def test_no_shift_is_farther_from_its_expansion_than_the_remainder(name, weighte
 @pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_a_covariance_of_rows_in_float32_is_as_near_as_its_rounding(offset):
     points = skewed(1000, 30) + offset
-    rows = FilledRows.of(points, np.linspace(0.0, 5.0, len(points)))
+    rows = FilledRows.of(points, np.linspace(0.1, 5.0, len(points)))
     center = points[7] - rows.middle
-    double, single = (expansion.expand(rows, center, rounding) for rounding in (0.0, math.inf))
+    double, single = (expansion.expand(rows, center, 1.0, room) for room in (0.0, math.inf))
     assert double.rounding == error_of(30) * double.spread
     off = np.linalg.norm(single.covariance.astype(np.float64) - double.covariance)
     assert 0.0 < off <= single.rounding
     assert single.rounding < 1e-3 * rows.extent**2
+
+
+def test_the_remainder_s_growth_is_just_above_its_integral():
+    tilts = np.linspace(0.01, 1.0, 100)
+    bounds = expansion.remainders(tilts, np.ones(100), 0.0, 1.0)
+    integrals = (np.expm1(tilts) - tilts) / tilts**2
+    assert (bounds >= integrals).all()
+    np.testing.assert_allclose(bounds, integrals, rtol=1e-3)
+
+
+def test_equal_rows_are_expanded_for_an_accuracy_of_zero(served):
+    points = np.ones((600, 40))
+    index = built(points, 0.0)
+    moved = points.copy()
+    support, moves = index.shift(moved)
+    np.testing.assert_allclose(moved, points, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(support, 600.0)
+    np.testing.assert_allclose(moves, 0.0, atol=1e-14)
 
 
 def together(points, n_places, spread=0.01):

@@ -1,6 +1,7 @@
 """The Gaussian shift by matrix products: within the promised accuracy of the exact sums."""
 
 import dataclasses
+import math
 import tracemalloc
 
 import numpy as np
@@ -73,6 +74,19 @@ def test_float32_serves_an_accuracy_that_has_room_for_it_and_no_other():
     assert (built(points, 1e-8)._kinds(norms) == 3).all()
     assert (built(points, 0.0)._kinds(norms) == 0).all()
     assert built(points, 1e-3)._kinds(np.array([np.inf, np.nan])).tolist() == [0, 0]
+
+
+def test_light_rows_count_beside_a_heavy_one_far_away():
+    points = np.vstack([directions(600, 40), np.full(40, 16.0 / math.sqrt(40.0))])
+    weights = np.append(np.full(600, 1e-46), 1.0)
+    index, places = built(points, 2e-3, weights), points[:600:17].copy()
+    assert (index._kinds(np.linalg.norm(places - index.rows.middle, axis=1)) == 1).all()
+    moved = places.copy()
+    support, _ = index.shift(moved)
+    for i, place in enumerate(places):
+        mean, weight = naive.gaussian_shift(points, weights, place, 1.0)
+        assert np.linalg.norm(moved[i] - mean) <= 2e-3
+        assert support[i] == pytest.approx(weight, rel=2e-3)
 
 
 def test_two_threads_give_the_same_bits_as_one():

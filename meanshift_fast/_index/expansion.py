@@ -6,11 +6,11 @@
 
 After two or three rounds most trajectories lie together. With y the rows, w their weights about the
 center c, of sum 1, m the mean and C the covariance, the shifted position of c + v is the gradient
-of  m v + log sum w exp(v (y - m)).  That is  m + C v,  up to half of the largest length of
-E_t[(v (y - m_t))^2 (y - m_t)], a mean over the weights tilted by exp(t v y), t from 0 to 1. With D
-the largest |y - m|, A = |v| D, q = v C v, and s the Frobenius norm of C, a tilt by t multiplies a
-second moment about m by at most e^tA, and moves the mean by at most t e^tA sqrt(s q). So what is
-left out, the integral of (1 - t) times the mean above, is at most
+of  m v + log sum w exp(v (y - m)).  That is  m + C v  and the integral over t from 0 to 1 of
+(1 - t) E_t[(v (y - m_t))^2 (y - m_t)], with E_t the mean over the weights tilted by exp(t v y) and
+m_t that of the rows. With D the largest |y - m|, A = |v| D, q = v C v, and s the Frobenius norm of
+C, a tilt by t multiplies a second moment about m by at most e^tA, and moves the mean by at most
+t e^tA sqrt(s q). So what is left out is at most
 
     R = q (f(A) D + e^2A sqrt(s q) / 6)        f(A) = (e^A - 1 - A) / A^2, between 1/2 and 0.72
 
@@ -131,7 +131,7 @@ def shift_groups(
         norm = np.sqrt(np.einsum("i,i->", group.center, group.center))[None]
         if rows.errors(norm, np.float64, np.float64)[0] > ROUNDING_SHARE * accuracy:
             break
-        expansion = expand(rows, group.center, COVARIANCE_SHARE * accuracy / radius)
+        expansion = expand(rows, group.center, radius, COVARIANCE_SHARE * accuracy)
         is_shifted = _shift_members(expansion, rows.middle, shifted, group.numbers, accuracy)
         numbers = np.setdiff1d(numbers, group.numbers[is_shifted], assume_unique=True)
         n_shifted = np.count_nonzero(is_shifted)
@@ -144,8 +144,7 @@ def shift_groups(
 
 def _usual_radius(rows: FilledRows, accuracy: float) -> float:
     """How far from a center R is the accuracy where rows spread evenly along all columns."""
-    n_samples, n_features = rows.points.shape
-    variance = 2.0 * float(rows.half[:n_samples].mean()) / n_features
+    variance = rows.variance / rows.points.shape[1]
     return math.sqrt(2.0 * accuracy / max(rows.extent * variance, 1e-300))
 
 
@@ -174,16 +173,17 @@ def _densest(
     return Group(np.concatenate(candidates), center)
 
 
-def expand(rows: FilledRows, center: _Floats, rounding: float) -> Expansion:
+def expand(rows: FilledRows, center: _Floats, radius: float, rounding: float) -> Expansion:
     """Sum the rows about a center, which is relative to their middle.
 
     Parameters
     ----------
     rows : FilledRows
     center : float64 array of shape (n_features,)
+    radius : float
+        How far from the center shifts are expanded.
     rounding : float
-        How far off the covariance times a vector may be by rows in float32, relative to the
-        vector's length.
+        How far off they may be by rows in float32.
 
     Returns
     -------
@@ -212,16 +212,16 @@ def expand(rows: FilledRows, center: _Floats, rounding: float) -> Expansion:
 
     numbers, n_products = range(len(blocks)), n_samples * n_features // len(blocks)
     run_tasks(numbers, lambda: measure, n_products=n_products)
-    exponents -= rows.half[:n_samples]
+    exponents -= rows.offsets[:n_samples]
     reference = float(exponents.max())
-    shares = np.exp(exponents - reference) * rows.weights[:n_samples]
+    shares = np.exp(exponents - reference)
     weight = float(shares.sum())
     shares /= weight
     run_tasks(numbers, lambda: add, n_products=n_products)
     mean = means.sum(axis=0)
     run_tasks(numbers, lambda: bound, n_products=n_products)
     single_rounding = 1.01 * (ROWS_AT_ONCE + 16) * UNIT_ROUNDOFF * rows.extent**2
-    are_single = single_rounding <= rounding
+    are_single = single_rounding * radius <= rounding
     covariance = _covariance(rows, shares, mean, np.float32 if are_single else np.float64)
     added = single_rounding if are_single else 0.0
     spread = math.sqrt(float((covariance**2).sum())) + added

@@ -54,18 +54,24 @@ class FilledRows(NamedTuple):
     middle : float64 array of shape (n_features,)
     singles : float32 array of shape (n_padded, n_features)
         The rows about the middle; zeros fill them up to a multiple of sixteen.
-    half, weights : float64 arrays of shape (n_padded,)
-        Half the squared norms, +inf for what fills up, and the rows' weights.
+    offsets : float64 array of shape (n_padded,)
+        Half the squared norms less the logarithms of the weights; +inf for what fills up. So no
+        weight underflows beside a heavier one that is far away.
+    variance : float
+        The mean squared norm.
     extent : float
         The largest norm.
+    log_heaviest : float
+        The logarithm of the largest weight.
     """
 
     points: NDArray[np.float64]
     middle: NDArray[np.float64]
     singles: NDArray[np.float32]
-    half: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    variance: float
     extent: float
+    log_heaviest: float
 
     @classmethod
     def of(cls, points: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
@@ -73,14 +79,18 @@ class FilledRows(NamedTuple):
         n_samples, n_features = points.shape
         n_padded = padded(n_samples)
         singles = np.zeros((n_padded, n_features), dtype=np.float32)
-        half, shares = np.full(n_padded, np.inf), np.zeros(n_padded)
-        shares[:n_samples] = weights if weights.size else 1.0
-        rows = cls(points, points.mean(axis=0), singles, half, shares, 0.0)
+        offsets = np.full(n_padded, np.inf)
+        rows = cls(points, points.mean(axis=0), singles, offsets, 0.0, 0.0, 0.0)
         for start, stop in rows.blocks():
             away = rows.away(start, stop)
             singles[start:stop] = away
-            half[start:stop] = 0.5 * np.einsum("ij,ij->i", away, away)
-        return rows._replace(extent=math.sqrt(2.0 * float(half[:n_samples].max())))
+            offsets[start:stop] = 0.5 * np.einsum("ij,ij->i", away, away)
+        half = offsets[:n_samples]
+        variance, extent = 2.0 * float(half.mean()), math.sqrt(2.0 * float(half.max()))
+        if weights.size:
+            half -= np.log(weights)
+        heaviest = float(weights.max()) if weights.size else 1.0
+        return cls(points, rows.middle, singles, offsets, variance, extent, math.log(heaviest))
 
     def blocks(self) -> list[tuple[int, int]]:
         """Where blocks of rows start and stop, each of about BLOCK_VALUES values."""

@@ -50,32 +50,30 @@ _TYPES = {
 
 
 @serial
-def _weigh(products, half, weights, weighed, totals, references):
+def _weigh(products, offsets, weighed, totals, references):
     """Make of products the weights of the rows, relative to the largest exponent's.
 
     Parameters
     ----------
     products : float32 or float64 array of shape (n_positions, n_padded)
-    half : float64 array of shape (n_padded,)
-        Half the squared norms; +inf for what fills up.
-    weights : float64 array of shape (n_padded,)
-        Of the rows.
+    offsets : float64 array of shape (n_padded,)
+        What is subtracted to give exponents; +inf for what fills up.
     weighed : float32 or float64 array of shape (n_positions, n_padded)
         Overwritten by the weights; it may be ``products``.
     totals, references : float64 arrays of shape (n_positions,)
         Overwritten by the sums of weights and the largest exponents.
     """
     n_vectors = products.shape[1] // LANES
-    values, squares, shares, out = flat(products), flat(half), flat(weights), flat(weighed)
+    values, subtracted, out = flat(products), flat(offsets), flat(weighed)
     for i in range(products.shape[0]):
         first, largest = i * n_vectors, full(-np.inf)
         for k in range(n_vectors):
-            exponent = load_from(values, (first + k) * LANES) - load(squares, k)
+            exponent = load_from(values, (first + k) * LANES) - load(subtracted, k)
             largest = where(exponent > largest, exponent, largest)
         reference, sums = most(largest), full(0.0)
         for k in range(n_vectors):
-            exponent = load_from(values, (first + k) * LANES) - load(squares, k)
-            weight = exp(exponent - reference) * load(shares, k)
+            exponent = load_from(values, (first + k) * LANES) - load(subtracted, k)
+            weight = exp(exponent - reference)
             store(out, first + k, weight)
             sums = sums + weight
         put(flat(totals), i, total(sums))
@@ -170,7 +168,7 @@ class FilledGaussianIndex(GaussianIndex):
                     for row, end in blocks:
                         made[:, row:end] = some @ rows.away(row, end).T
                 totals, references = np.empty(len(some)), np.empty(len(some))
-                _weigh(made, rows.half, rows.weights, weighed, totals, references)
+                _weigh(made, rows.offsets, weighed, totals, references)
                 means = np.zeros((len(some), n_features))
                 if second == np.float32:
                     for some_rows in slices:
@@ -180,7 +178,7 @@ class FilledGaussianIndex(GaussianIndex):
                         means += weighed[:, row:end] @ rows.away(row, end)
                 means /= totals[:, None]
                 exponent = references - 0.5 * np.einsum("ij,ij->i", some, some)
-                support[moved] = totals * np.exp(np.minimum(exponent, 0.0))
+                support[moved] = totals * np.exp(np.minimum(exponent, rows.log_heaviest))
                 moves[moved] = np.sqrt(((means - some) ** 2).sum(axis=1))
                 positions[moved] = means + rows.middle
 

@@ -13,14 +13,12 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index import moment_tree as tree
-from meanshift_fast._jit.blas import blas_alone
-from meanshift_fast._jit.compiler import parallel, step
+from meanshift_fast._jit.compiler import parallel, serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, fused, item, load, put, store, total
 
 MAX_AXES = 16
 SAMPLE_ROWS = 512  # that choose the axes
 POWER_ITERATIONS = 8
-LEAST_SPREAD = 1e-18  # of squares along an axis, relative to the first: less is rounding
 TASK_ROWS = 256  # that one task projects
 
 
@@ -109,6 +107,85 @@ def _project_all(points, middle, axes, projections, distances):
         _project_rows(points, start, stop, middle, axes, projections, distances, memory)
 
 
+@step
+def _dot(one, i, other, j, n_vectors):
+    """The product of row ``i`` of one matrix and row ``j`` of another."""
+    sums = full(0.0)
+    for k in range(n_vectors):
+        sums = sums + load(one, i * n_vectors + k) * load(other, j * n_vectors + k)
+    return total(sums)
+
+
+@step
+def _add_multiple(one, i, other, j, n_vectors, factor):
+    """Add ``factor`` times row ``j`` of one matrix to row ``i`` of another."""
+    for k in range(n_vectors):
+        product = load(other, j * n_vectors + k) * factor
+        store(one, i * n_vectors + k, load(one, i * n_vectors + k) + product)
+
+
+@step
+def _orthonormalise(axes, axis, n_vectors):
+    """Make an axis orthogonal to those before it and of length 1; or 0, if it lies among them."""
+    for _ in range(2):
+        before = np.sqrt(_dot(axes, axis, axes, axis, n_vectors))
+        for other in range(axis):
+            shared = _dot(axes, axis, axes, other, n_vectors)
+            _add_multiple(axes, axis, axes, other, n_vectors, -shared)
+        length = np.sqrt(_dot(axes, axis, axes, axis, n_vectors))
+        scale = 1.0 / length if length > 1e-9 * before else 0.0
+        for k in range(n_vectors):
+            store(axes, axis * n_vectors + k, load(axes, axis * n_vectors + k) * scale)
+
+
+@step
+def _add_spread(rows, n_rows, width, spread):
+    """Add the products of features, summed over the rows."""
+    for row in range(n_rows):
+        for f in range(width):
+            _add_multiple(spread, f, rows, row, width // LANES, item(rows, row * width + f))
+
+
+@step
+def _times_spread(spread, old, new, axis, width):
+    """Multiply an axis by the products of features."""
+    for f in range(width):
+        _add_multiple(new, axis, spread, f, width // LANES, item(old, axis * width + f))
+
+
+@step
+def _times_rows(rows, n_rows, old, new, axis, width):
+    """The same without the products: the sum of the rows times their parts along the axis."""
+    for row in range(n_rows):
+        along = _dot(rows, row, old, axis, width // LANES)
+        _add_multiple(new, axis, rows, row, width // LANES, along)
+
+
+@serial
+def _iterate(sample, products, axes, multiplied, n_iterations):
+    """Turn axes towards the largest spread of some rows about their middle, by power iteration.
+
+    ``products`` is zeros, for the products of features; empty where the rows are multiplied
+    instead.
+    """
+    n_rows, width, n_axes = sample.shape[0], sample.shape[1], axes.shape[0]
+    has_spread = products.shape[0] > 0
+    rows, spread, old, new = flat(sample), flat(products), flat(axes), flat(multiplied)
+    _add_spread(rows, n_rows if has_spread else 0, width, spread)
+    for _ in range(n_iterations):
+        for k in range(n_axes * width // LANES):
+            store(new, k, full(0.0))
+        for axis in range(n_axes):
+            if has_spread:
+                _times_spread(spread, old, new, axis, width)
+            else:
+                _times_rows(rows, n_rows, old, new, axis, width)
+        for axis in range(n_axes):
+            _orthonormalise(new, axis, width // LANES)
+        for k in range(n_axes * width // LANES):
+            store(old, k, load(new, k))
+
+
 def _child_sums(rows: NDArray[np.float64], n_blocks: int) -> NDArray[np.float64]:
     """Sum the weighted rows of leaves, of blocks of leaves, and so on up to block 0."""
     sums = np.zeros((n_blocks, LANES, rows.shape[1]))
@@ -131,20 +208,21 @@ def _filled(table: NDArray[np.float64]) -> NDArray[np.float64]:
 def _axes_of(away: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Directions of a large spread, as rows, and how much of the sum of squares lies along them.
 
-    By power iteration from the columns of the largest spread. What lies in fewer dimensions has as
-    many axes as those.
+    No library of linear algebra is called: its threads go on spinning for a while, and a fit of
+    10,000 x 64 rows took 122 ms instead of 54.
     """
-    n_axes = min(MAX_AXES, *away.shape)
-    widest = np.argsort(-np.einsum("ij,ij->j", away, away), kind="stable")[:n_axes]
-    axes = np.zeros((away.shape[1], n_axes))
-    axes[widest, np.arange(n_axes)] = 1.0
-    with blas_alone():
-        for _ in range(POWER_ITERATIONS):
-            axes = np.linalg.qr(away.T @ (away @ axes))[0]
-        along = away @ axes
-    squares = np.einsum("ij,ij->j", along, along)
-    held = squares > LEAST_SPREAD * squares.max()
-    return np.ascontiguousarray(axes.T[held]), float(squares[held].sum())
+    variances = np.einsum("ij,ij->j", away, away)
+    widest = np.argsort(-variances, kind="stable")[:MAX_AXES]
+    n_rows, width = away.shape
+    axes = np.zeros((len(widest), width))
+    axes[np.arange(len(widest)), widest] = 1.0
+    # An axis times the rows and back is 2 n_rows width products, and width squared without them.
+    n_products = 0 if 2 * n_rows < width else width
+    products = np.zeros((n_products, n_products))
+    _iterate(away, products, axes, np.empty_like(axes), POWER_ITERATIONS)
+    axes = np.ascontiguousarray(axes[axes.any(axis=1)])
+    along = np.einsum("if,jf->ij", away, axes)
+    return axes, float(np.einsum("ij,ij->", along, along))
 
 
 def project(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Projections | None:
