@@ -6,6 +6,7 @@ import pytest
 import naive
 from indexes import CountedIndex, FunctionIndex, SteppedIndex, built_tree
 from meanshift_fast._cluster.ascent import ascend
+from meanshift_fast._index import moment_tree
 from meanshift_fast._index.choice import build
 from meanshift_fast._index.exact import ExactIndex
 from meanshift_fast._index.flat import FlatIndex
@@ -65,7 +66,7 @@ def test_bandwidth_zero_leaves_every_seed_where_it_is():
     np.testing.assert_array_equal(ascent.support, np.repeat([20.0, 17.0], [20, 17]))
 
 
-def test_next_steps_are_bit_equal_for_every_number_of_threads():
+def test_walks_are_bit_equal_for_every_number_of_threads():
     points = blobs(5_000, 3)
     built = built_tree(points)
     results = []
@@ -150,3 +151,38 @@ def test_positions_that_are_sorted_anew_shift_beside_their_neighbours():
     assert len(jumps) == 3
     assert jumps[0] == 399
     assert max(jumps[1:]) <= 3  # a leaf of sixteen rows may hold some of both
+
+
+def step_towards_a_count(positions):
+    """Steps of 0.5 along x: one to three of them, as y says; support and moves differ by row."""
+    positions[:, 0] += 0.5
+    x, y = positions.T
+    taken = np.rint(2 * (x - 100 * (x > 50)))
+    is_last = taken == 1 + np.floor(1e7 * y) % 3
+    return 1 + np.abs(y) + taken, np.where(is_last, 0.0, 1 + np.abs(x * y))
+
+
+def test_positions_that_are_sorted_anew_keep_their_support_and_moves(monkeypatch):
+    seeds = np.tile([[0.0, 0.0], [100.0, 0.0]], (200, 1)) + 1e-3 * blobs(400, 2)
+    n_sorted = []
+
+    def order_of(positions):
+        n_sorted.append(len(positions))
+        return moment_tree.order_of(positions)
+
+    monkeypatch.setattr("meanshift_fast._cluster.ascent.order_of", order_of)
+
+    class Sorting(FunctionIndex):
+        sorts_coalescing = True
+
+    found, expected = (
+        ascend(
+            kind(step_towards_a_count), seeds, tol=1e-3, max_iter=300, report=SILENT, coalesce=1e-9
+        )
+        for kind in (Sorting, FunctionIndex)
+    )
+    n_active = expected.history["n_active"].tolist()
+    assert n_active[0] == 400 > n_active[1] > n_active[2] > 0
+    assert n_sorted == n_active[1:]
+    for name in ("endpoints", "support", "trajectories", "history"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
