@@ -1,5 +1,6 @@
 """Bins that hold rows of several clusters, in many columns: a warning, and none without cause."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -139,7 +140,7 @@ def test_a_small_table_whose_rows_come_near_the_modes_gets_no_index(monkeypatch)
 def assert_few_are_near(model, X):
     """Few rows are near at once: they have to ascend."""
     sample = shared_bins._sample_of(X, shared_bins.FEW_ROWS)
-    away = np.sqrt(shared_bins._squares_to(model.cluster_centers_, sample))
+    away = np.sqrt(shared_bins.squares_to(model.cluster_centers_, sample))
     n_near = np.count_nonzero(away <= shared_bins.NEAR_BANDWIDTHS * model.bandwidth)
     assert n_near <= (1.0 - shared_bins.MIN_STRAY_SHARE) * shared_bins.FEW_ROWS
 
@@ -153,3 +154,20 @@ def test_rows_that_come_near_the_modes_ascend_no_farther(monkeypatch):
     model = MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X)
     assert model.history_["n_active"][0] <= shared_bins.MAX_BINS
     assert_few_are_near(model, X)
+
+
+def test_squares_to_the_nearest_mode_are_those_of_numpy():
+    places, modes = RNG.standard_normal((4, 3, 7)), RNG.standard_normal((5, 7))
+    away = places[..., None, :] - modes
+    expected = (away * away).sum(axis=-1).min(axis=-1)
+    np.testing.assert_allclose(shared_bins.squares_to(modes, places), expected, rtol=1e-14)
+
+
+def test_squares_to_many_modes_in_many_columns_take_no_memory():
+    places, modes = np.ones((13, 8, 1024)), np.zeros((shared_bins.MAX_BINS, 1024))
+    shared_bins.squares_to(modes, places)
+    tracemalloc.start()
+    shared_bins.squares_to(modes, places)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.1 * places.nbytes

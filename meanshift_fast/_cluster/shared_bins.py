@@ -24,7 +24,7 @@ from meanshift_fast._index.stopping import are_at_rest
 from meanshift_fast._input.messages import bandwidth_text, caller_level, counted
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._jit.compiler import empty_integers, serial, step
-from meanshift_fast._jit.simd import flat, item
+from meanshift_fast._jit.simd import flat, item, put
 
 # Measured by `python -m bench.shared_bins`: of 120 fits of blobs and unit rows in 2 to 128 columns
 # 28 miss clusters; these limits warn of 8 of them, and of none without cause. Up to 256 bins 9, and
@@ -75,6 +75,15 @@ def nearest_mode(positions, i, n_features, modes, n_modes):
         if away_sq < least_sq:
             nearest, least_sq = k, away_sq
     return nearest, least_sq
+
+
+@serial
+def measure_all(places, modes, squares):
+    """Write the squared distance from each place to the nearest mode."""
+    n_places, n_features = places.shape
+    for i in range(n_places):
+        _, away_sq = nearest_mode(flat(places), i, n_features, flat(modes), modes.shape[0])
+        put(flat(squares), i, away_sq)
 
 
 @serial
@@ -130,7 +139,7 @@ def may_miss_modes(
     rest : float
         The longest move that is the last of a trajectory.
     max_iter : int
-        A trajectory ends after ``max_iter + 1`` means.
+        A row takes ``max_iter + 1`` means at most, and fewer where others were tried before it.
 
     Returns
     -------
@@ -147,7 +156,7 @@ def may_miss_modes(
     if points.shape[1] < MIN_FEATURES or n_bins > MAX_BINS or len(points) < MANY_ROWS:
         return False
     sample, near_sq = _sample_of(points, FEW_ROWS), (NEAR_BANDWIDTHS * radius) ** 2
-    away_sq = _squares_to(modes, sample)
+    away_sq = squares_to(modes, sample)
     enough = int((1.0 - MIN_STRAY_SHARE) * FEW_ROWS) + 1
     n_near = int(np.count_nonzero(away_sq <= near_sq))
     if n_near >= enough:
@@ -158,7 +167,7 @@ def may_miss_modes(
         walk = index.walk(waiting[:n_tried].copy(), min(n_steps, max_iter + 1 - n_taken), rest)
         at_rest = are_at_rest(walk.moves, walk.support, rest)
         is_step = np.cumsum(at_rest, axis=1) == at_rest  # after a rest nothing is set
-        came_near = (is_step & (_squares_to(modes, walk.places) <= near_sq)).any(axis=1)
+        came_near = (is_step & (squares_to(modes, walk.places) <= near_sq)).any(axis=1)
         going = ~(came_near | at_rest.any(axis=1))
         waiting = np.concatenate((walk.places[going, -1], waiting[n_tried:]))
         n_near, n_steps = n_near + int(np.count_nonzero(came_near)), 2 * n_steps
@@ -166,11 +175,10 @@ def may_miss_modes(
     return n_near < enough
 
 
-def _squares_to(modes: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The squared distance from each place to the nearest mode."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        away = places[..., None, :] - modes
-        squares: NDArray[np.float64] = np.einsum("...f,...f->...", away, away).min(axis=-1)
+def squares_to(modes: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The squared distance from each place to the nearest mode; columns are the last axis."""
+    squares, table = np.empty(places.shape[:-1]), places.reshape(-1, places.shape[-1])
+    measure_all(readonly_table(table), readonly_table(modes), squares.reshape(-1))
     return squares
 
 
