@@ -15,6 +15,7 @@ import naive
 from meanshift_fast import MeanShift, mean_shift
 from meanshift_fast._cli.main import main
 from meanshift_fast._cluster.prominence import N_NEIGHBOURS, find_saddles
+from meanshift_fast._cluster.shapes import SHAPE_ATTRIBUTES
 from meanshift_fast._index import choice
 from meanshift_fast._input.scaling import Units, readonly_table
 from meanshift_fast.dask import MeanShift as DaskMeanShift
@@ -158,6 +159,14 @@ def test_zero_merges_nothing_and_keeps_nothing():
     assert not hasattr(merged, "modes_")
     with pytest.raises(ValueError, match="no merge tree; fit again"):
         merged.labels_at(0.5)
+
+
+@pytest.mark.parametrize("gone", ["modes_", "merge_tree_", "_row_modes"])
+def test_a_plain_fit_leaves_no_attribute_of_merging_where_one_is_gone(gone):
+    model = MeanShift(bandwidth=0.3, assign="basin", min_prominence=0.5).fit(MOONS)
+    delattr(model, gone)  # by hand, or as a fit removed it that was interrupted
+    model.set_params(min_prominence=0.0).fit(MOONS)
+    assert vars(model).keys().isdisjoint(SHAPE_ATTRIBUTES)
 
 
 @kernels

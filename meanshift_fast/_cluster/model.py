@@ -63,7 +63,7 @@ def bandwidth_of(model: Any) -> Any:
     """
     if "bandwidth_" in vars(model):
         return model.bandwidth_
-    if isinstance(model.bandwidth, str | None):
+    if model.bandwidth is None or isinstance(model.bandwidth, str):
         if not model.cluster_all:
             raise ValueError(
                 "cluster_all=False labels within the bandwidth, but neither the attribute "
@@ -130,7 +130,7 @@ def adopt(model: Any, found: Fit) -> None:
 def keep_shapes(model: Any, shapes: Shapes | None) -> None:
     """Set what is known of merging by prominence, if anything."""
     attributes = vars(model)
-    if "modes_" in attributes:
+    if not attributes.keys().isdisjoint(SHAPE_ATTRIBUTES):
         for name in SHAPE_ATTRIBUTES:
             attributes.pop(name, None)
     if shapes:
