@@ -20,7 +20,7 @@ from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.metrics import WORDS as METRICS
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
-from meanshift_fast._input.scaling import numbers_of, readonly_table
+from meanshift_fast._input.scaling import is_number, numbers_of, readonly_table
 from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -390,7 +390,7 @@ def bandwidth_curve(
         ladder = _checked_ladder(bandwidths)
         space.checked_bandwidth(float(ladder[-1]), table.shape[1])
         ladder = np.array([space.length_of(float(bandwidth)) for bandwidth in ladder])
-    if not (isinstance(min_support, Real) and 0.0 <= min_support < math.inf):
+    if not (is_number(min_support) and 0.0 <= min_support < math.inf):
         raise ValueError(f"min_support must be a number of at least 0, got {quoted(min_support)}")
     with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
         found = count_clusters(

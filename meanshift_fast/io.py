@@ -7,7 +7,6 @@ open_table(path) -> Table -- read() ----> one Batch, all rows
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +26,7 @@ from meanshift_fast._files.tables import (
 )
 from meanshift_fast._files.text import is_compressed, named_delimiter
 from meanshift_fast._input.messages import cut, quoted
+from meanshift_fast._input.scaling import is_number
 
 _SPREADSHEETS = (".xlsx", ".xls", ".ods")
 
@@ -223,7 +223,8 @@ def open_table(
 
 def _texts(given: Any) -> list[str]:
     """Names or words as texts; one alone is a list of one, and a number is its digits."""
-    return [str(given)] if isinstance(given, str | Real) else [str(item) for item in given]
+    is_one = isinstance(given, str) or is_number(given)
+    return [str(given)] if is_one else [str(item) for item in given]
 
 
 def _given(arguments: dict[str, Any]) -> dict[str, Any]:

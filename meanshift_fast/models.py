@@ -158,8 +158,8 @@ def _plain(value: Any) -> str | bool | int | float | None:
 
 def _portable(array: NDArray[Any]) -> NDArray[Any]:
     """An array as npy files have it: fractions and wide floats are float64."""
-    is_number = array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
-    return array if is_number or array.dtype.names else array.astype(np.float64)
+    is_portable = array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
+    return array if is_portable or array.dtype.names else array.astype(np.float64)
 
 
 def load_model(path: str | Path) -> MeanShift:

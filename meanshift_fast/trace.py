@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from meanshift_fast._index.stopping import rest_of
 from meanshift_fast._input.checks import plain_table
 from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast._input.metrics import metric_of
-from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE
+from meanshift_fast._input.scaling import NOT_NEGATIVE, POSITIVE, is_number
 from meanshift_fast._input.weights import checked_weights
 
 if TYPE_CHECKING:
@@ -380,7 +380,7 @@ def _check_parameters(
 
 def _check_lengths(bandwidth: float, accuracy: float, tol: float) -> None:
     for name, value in (("bandwidth", bandwidth), ("accuracy", accuracy), ("tol", tol)):
-        if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        if isinstance(value, bool | np.bool_) or not is_number(value):
             raise TypeError(
                 f"{name} must be a real number, got {quoted(value)} of type {type(value).__name__}"
             )

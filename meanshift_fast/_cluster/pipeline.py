@@ -127,7 +127,7 @@ def fit(
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, small.centers, small.support, small.history, small.labels, None)
     with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(table.size)):
-        if not isinstance(settings.bandwidth, str | None):
+        if not (settings.bandwidth is None or isinstance(settings.bandwidth, str)):
             stages.begin("bandwidth")
         stages.end("%s of %d rows", lambda: bandwidth_text(bandwidth), len(rows.points))
         return _fit_by_stages(rows, dtype, found, settings, stages)

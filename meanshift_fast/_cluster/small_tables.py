@@ -106,7 +106,7 @@ class Memory(NamedTuple):
     totals: NDArray[np.float64]
 
 
-class Known(NamedTuple):
+class NearModes(NamedTuple):
     """Modes near which an ascent ends.
 
     Attributes
@@ -278,16 +278,17 @@ def _is_near(at, i, n_features, known):
 def _ascend(tree, positions, n_positions, rules, known, memory, support):
     """Follow positions to their endpoints, or until they come near a known mode; how many do.
 
-    They go one after the other in the order of the tree, which is overwritten by theirs.
+    They go one after the other, in the order of `order_of`.
     """
-    _put_in_order(positions, n_positions, tree.order, memory)
+    order = np.empty(n_positions, np.int32)
+    _put_in_order(positions, n_positions, order, memory)
     n_features, at, n_near = positions.shape[1], flat(positions), 0
     square = rules.bandwidth * rules.bandwidth
     views, ball, stack = views_of(tree), (square, square), flat(memory.stack)
     sums = flat(memory.sums[0]), flat(memory.sums[1]), flat(memory.sums[2])
     n_rounds, totals = memory.totals.shape[0], flat(memory.totals)
     for rank in range(n_positions):
-        i, number, at_rest = item(flat(tree.order), rank), 0, False
+        i, number, at_rest = item(flat(order), rank), 0, False
         is_near = _is_near(at, i, n_features, known)
         while not (at_rest or is_near) and number < n_rounds:
             weight, move = _shift(views, at, i, n_features, ball, sums, stack)
@@ -359,11 +360,11 @@ def _try_rows(points, tree, modes, n_modes, rules, trial, memory):
     for i in range(n_rows):
         for f in range(n_features):
             sample[i, f] = points[i * (n_points - 1) // (n_rows - 1), f]
-    known = Known(flat(modes), n_modes, trial.near_sq, n_rows - trial.min_stray)
+    known = NearModes(flat(modes), n_modes, trial.near_sq, n_rows - trial.min_stray)
     if _ascend(tree, sample, n_rows, rules, known, memory, weights) > known.max_near:
         return False
-    known = Known(flat(modes), np.int64(0), 0.0, 0.0)
-    _ascend(tree, sample, n_rows, rules, known, memory, weights)
+    no_modes = NearModes(flat(modes), np.int64(0), 0.0, 0.0)
+    _ascend(tree, sample, n_rows, rules, no_modes, memory, weights)
     n_found = _merge(sample, n_rows, weights, rules.merging_sq, found, support)
     return n_found > 0 and _count_stray(sample, modes, n_modes, found, n_found) >= trial.min_stray
 
@@ -377,9 +378,10 @@ def _fit(points, rules, trial, modes, support, history, labels):
     if n_seeds == 0:
         return 0, 0, False
     memory, weights = _memory_for(n_features, history.shape[0]), empty_floats(n_seeds)
-    tree, every = _empty_tree(n_rows, n_features), Known(flat(modes), np.int64(0), 0.0, 0.0)
+    no_modes = NearModes(flat(modes), np.int64(0), 0.0, 0.0)
+    tree = _empty_tree(n_rows, n_features)
     _arrange(points, tree, n_seeds > n_rows // 16, memory)
-    _ascend(tree, positions, n_seeds, rules, every, memory, weights)
+    _ascend(tree, positions, n_seeds, rules, no_modes, memory, weights)
     n_modes = _merge(positions, n_seeds, weights, rules.merging_sq, modes, support)
     _label(points, modes, n_modes, rules.limit_sq, labels)
     n_rounds = _write_rounds(memory.totals, history)

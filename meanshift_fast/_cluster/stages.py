@@ -1,7 +1,6 @@
 """The log of a fit: each stage, reported as it begins and logged as it ends; and remarks."""
 
 import logging
-from numbers import Real
 from time import perf_counter
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._input.progress import Report, is_silent
 from meanshift_fast._input.remarks import remarks
+from meanshift_fast._input.scaling import is_number
 
 logger = logging.getLogger("meanshift_fast")
 
@@ -17,8 +17,10 @@ def log_remarks(table: NDArray[Any], model: Any, names: Any, *, is_stream: bool 
     """Log at INFO what in a table, or a stream's first rows, is probably a mistake."""
     if not logger.isEnabledFor(logging.INFO):
         return
+    given = model.bandwidth
     found = remarks(
-        table, names, one_bandwidth=isinstance(model.bandwidth, Real | str | None),
+        table, names,
+        one_bandwidth=given is None or isinstance(given, str) or is_number(given),
         rows_are_seeds=model.seeds is None and not model.bin_seeding and not is_stream,
     )  # fmt: skip
     for remark in found:

@@ -37,7 +37,8 @@ class GaussianIndex(TreeIndex):
 
     @property
     def sorts_coalescing(self) -> bool:
-        """Of 400,000 x 2 rows a fit takes 9.9 s so, and 17.4 in the order that they began in."""
+        """Whether rows have few columns, so that positions that lie together share traversals."""
+        # Of 400,000 x 2 rows a fit takes 9.9 s so, and 17.4 in the order that they began in.
         return bool(self.tree.points.shape[1] <= MAX_GROUPED_FEATURES)
 
     def with_accuracy(self, accuracy: float) -> Self:

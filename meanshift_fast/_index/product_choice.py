@@ -22,9 +22,10 @@ MIN_SEEDS = 128  # that pay for the probe
 PROBED_POSITIONS = 32
 GOLDEN_RATIO = 0.5 * (5.0**0.5 - 1.0)
 PROBED_VALUES = 1 << 20  # of rows converted at a time
-# The probe looks at so many rows first, and at all where these leave it open. By chance their part
-# of open rows is too small, with a standard error of 0.03; as they lie farther from each other, it
-# is rather too large. Of 100,000 x 64 blobs all rows take 110 ms, these 0.2, and a fit 320.
+# The probe looks at so many rows first, and at all where these leave it open. The share of open
+# rows among these has a standard error of 0.03. It is biased upwards, because rows of a sample lie
+# farther apart and stand for wider leaves. Of 100,000 x 64 blobs all rows take 110 ms, these 0.2,
+# and a fit 320.
 FIRST_LOOK_ROWS, FIRST_LOOK_ERROR = 256, 0.1
 MIN_WIDTH_ROWS = 4  # of these, in the distance that stands for the width of a leaf
 

@@ -17,20 +17,24 @@ wraps around. Pictures choose a page by its ``page`` (`_pictures/spaces.py`).
 """
 
 import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._input.messages import quoted
-from meanshift_fast._input.scaling import NO_PERIOD, Units, checked_lengths, overflows, units_of
+from meanshift_fast._input.scaling import (
+    NO_PERIOD,
+    Units,
+    checked_lengths,
+    is_number,
+    overflows,
+    units_of,
+)
 from meanshift_fast._input.wrapping import short_way, wrapped
 
 EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
-
-# Latitudes of float32 exceed pi / 2 by 4e-8, and some conversions round worse.
-MAX_LATITUDE_ROUNDING = 1e-6
+MAX_LATITUDE_ROUNDING = 1e-6  # float32 exceeds pi / 2 by 4e-8, and some conversions round worse
 POLE_DISTANCE = 1e-15  # radians within which a position is at the pole: unit vectors hold no less
 WIDE = 1.0 + 1e-9  # times the diameter: a cap of pi holds rows on the opposite side, rounded or not
 
@@ -87,7 +91,7 @@ class Metric:
 
     def checked_bandwidth(self, bandwidth: Any, n_features: int) -> Any:
         """Refuse a bandwidth that the metric has no ball for; a number, or one for each column."""
-        if isinstance(bandwidth, Real):
+        if is_number(bandwidth):
             return bandwidth
         return checked_lengths("bandwidth", bandwidth, n_features)
 
@@ -430,9 +434,8 @@ def _listed(period: Any) -> list[Any]:
             f"{quoted(period)}; (24, None) is for hours and another column"
         )
     for length in period:
-        is_number = isinstance(length, Real) and not isinstance(length, bool | np.bool_)
-        is_number = is_number and not overflows(length)
-        if length is not None and not (is_number and 0.0 < length < math.inf):
+        is_real = is_number(length) and length is not True and not overflows(length)
+        if not (length is None or (is_real and 0.0 < length < math.inf)):
             raise ValueError(
                 f"period must be positive and finite, or None where a column does not wrap, got "
                 f"{quoted(length)} among {quoted(period)}"

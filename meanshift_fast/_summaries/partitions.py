@@ -8,7 +8,7 @@ Streams and Dask share these steps; an error names the batch or partition, and i
 
 from collections.abc import Iterator
 from math import ceil
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from meanshift_fast._input.checks import check_parameters, refuse_masked
 from meanshift_fast._input.frames import is_frame, refuse_column, refuse_times
 from meanshift_fast._input.messages import cut, quoted
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric, metric_of
-from meanshift_fast._input.scaling import CELL_WIDTHS, checked_lengths, readonly_table
+from meanshift_fast._input.scaling import CELL_WIDTHS, checked_lengths, is_number, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED, check_total, checked_weights
 from meanshift_fast._jit.threads import thread_count
 from meanshift_fast._summaries.grid_cells import Cells, Condensed
@@ -49,7 +49,7 @@ class Resolution(NamedTuple):
 
     def checked(self) -> "Resolution":
         """Refuse values out of range; errors have the parameters' names."""
-        if not isinstance(self.coarsest, Real) or self.coarsest not in CELL_WIDTHS:
+        if not is_number(self.coarsest) or self.coarsest not in CELL_WIDTHS:
             raise ValueError(
                 f"resolution must be a number between 1e-9 and 1, got "
                 f"{quoted(self.coarsest)}; it is the side of a cell in bandwidths"
