@@ -132,6 +132,36 @@ def test_a_lone_seed_takes_the_steps_that_it_takes_among_others(start, max_iter)
     assert len(alone.history) == len(expected.history)
 
 
+@pytest.mark.parametrize("how", ["memoised", "step by step", "coalescing"])
+def test_positions_that_are_sorted_anew_come_to_the_same_endpoints(how, monkeypatch):
+    points = blobs(6_000, 2)
+    built = built_tree(points)
+    n_sorted = []
+
+    def order_of(positions):
+        n_sorted.append(len(positions))
+        return moment_tree.order_of(positions)
+
+    monkeypatch.setattr("meanshift_fast._cluster.ascent.order_of", order_of)
+
+    def ascent(sorts_anew):
+        kind = FlatIndex if how == "memoised" else SteppedIndex
+        return ascend(
+            kind(built, 0.8), points, tol=1e-3, max_iter=300, report=SILENT, order=built.order,
+            sorts_anew=sorts_anew, coalesce=0.01 if how == "coalescing" else 0.0,
+        )  # fmt: skip
+
+    found = ascent(True)
+    assert n_sorted
+    n_sorted.clear()
+    expected = ascent(False)
+    assert not n_sorted
+    np.testing.assert_allclose(found.endpoints, expected.endpoints, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(found.support, expected.support)
+    for name in ("n_active", "n_converged"):
+        np.testing.assert_array_equal(found.history[name], expected.history[name])
+
+
 def test_positions_that_are_sorted_anew_shift_beside_their_neighbours():
     """Of two heaps of seeds that take turns, each is together after the first round."""
     seeds = np.tile([[0.0, 0.0], [100.0, 0.0]], (200, 1)) + 1e-3 * blobs(400, 2)
@@ -142,11 +172,10 @@ def test_positions_that_are_sorted_anew_shift_beside_their_neighbours():
         positions += 0.5
         return np.ones(len(positions)), np.full(len(positions), float(len(seen) < 3))
 
-    class Sorting(FunctionIndex):
-        sorts_coalescing = True
-
-    ascent = ascend(Sorting(step), seeds, tol=1e-3, max_iter=300, report=SILENT, coalesce=1e-9)
-    np.testing.assert_allclose(ascent.endpoints[ascent.trajectories], seeds + 1.5)
+    ascent = ascend(
+        FunctionIndex(step), seeds, tol=1e-3, max_iter=300, report=SILENT, sorts_anew=True
+    )
+    np.testing.assert_allclose(ascent.endpoints, seeds + 1.5)
     jumps = [int((np.abs(np.diff(positions[:, 0])) > 50).sum()) for positions in seen]
     assert len(jumps) == 3
     assert jumps[0] == 399
@@ -172,15 +201,13 @@ def test_positions_that_are_sorted_anew_keep_their_support_and_moves(monkeypatch
 
     monkeypatch.setattr("meanshift_fast._cluster.ascent.order_of", order_of)
 
-    class Sorting(FunctionIndex):
-        sorts_coalescing = True
-
     found, expected = (
         ascend(
-            kind(step_towards_a_count), seeds, tol=1e-3, max_iter=300, report=SILENT, coalesce=1e-9
+            FunctionIndex(step_towards_a_count), seeds, tol=1e-3, max_iter=300, report=SILENT,
+            coalesce=1e-9, sorts_anew=is_sorting,
         )
-        for kind in (Sorting, FunctionIndex)
-    )
+        for is_sorting in (True, False)
+    )  # fmt: skip
     n_active = expected.history["n_active"].tolist()
     assert n_active[0] == 400 > n_active[1] > n_active[2] > 0
     assert n_sorted == n_active[1:]

@@ -14,7 +14,8 @@ the position alone, steps are memoised and several rounds are taken at once: see
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,7 @@ class _Stepping:
     rest: float
     has_repeats: bool
     is_coalescing: bool
+    is_sorting: bool
     report: Callable[[int], None]
 
     def advance(self, positions: NDArray[np.float64], n_rounds: int, *, is_first: bool) -> Outcome:
@@ -73,8 +75,7 @@ class _Stepping:
             starts = positions.take(firsts, axis=0)
         if self.index.depends_on_position_alone and not self.is_coalescing and serves(starts):
             return self._walk(starts, numbers, n_rounds)
-        is_sorting = self.is_coalescing and self.index.sorts_coalescing and not is_first
-        return self._step(starts, numbers, is_sorting=is_sorting)
+        return self._step(starts, numbers, is_sorting=self.is_sorting and not is_first)
 
     def _walk(
         self, positions: NDArray[np.float64], numbers: NDArray[np.int64] | None, n_rounds: int
@@ -82,7 +83,10 @@ class _Stepping:
         """Memoise steps until all trajectories rest, the memo is full or the rounds are spent."""
         memo = Memo(positions, self.rest, numbers)
         while memo.live.size and memo.n_steps < n_rounds and not memo.is_full:
-            memo.record(*self.index.walk(memo.positions(), n_rounds - memo.n_steps, self.rest))
+            walk = self.index.walk
+            if self.is_sorting and memo.n_steps:
+                walk = partial(_sorted_anew, self.index.walk)
+            memo.record(*walk(memo.positions(), n_rounds - memo.n_steps, self.rest))
             self.report(len(memo.live))
         return memo.outcome(n_rounds)
 
@@ -90,9 +94,8 @@ class _Stepping:
         self, positions: NDArray[np.float64], numbers: NDArray[np.int64] | None, *, is_sorting: bool
     ) -> Outcome:
         """Take one step of each trajectory, from the positions so numbered; None: one each."""
-        support, moves = (
-            _shift_sorted(self.index, positions) if is_sorting else self.index.shift(positions)
-        )
+        shift = partial(_sorted_anew, self.index.shift) if is_sorting else self.index.shift
+        support, moves = shift(positions)
         if numbers is not None:
             positions = positions.take(numbers, axis=0)
             support, moves = support[numbers], moves[numbers]
@@ -101,18 +104,22 @@ class _Stepping:
         return Outcome(positions, support, at_rest, [a_round])
 
 
-def _shift_sorted(
-    index: Index, positions: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shift positions in an order of neighbourhood found anew; support and moves in their own."""
+def _sorted_anew(move: Callable[..., Any], positions: NDArray[np.float64], *args: Any) -> Any:
+    """Move positions in an order of neighbourhood found anew; the answers are in their own order.
+
+    The 8,128 rows of a million that ascend again, along the borders of 20 basins, take 210 ms so
+    for their 24 rounds and 350 in the order that they began in. The 159,360 trajectories of a
+    million that take a second step gain nothing.
+    """
     if not np.isfinite(positions).all():
-        return index.shift(positions)
+        return move(positions, *args)
     order = order_of(readonly(positions))
     moved = positions.take(order, axis=0)
-    support, moves = np.empty((2, len(positions)))
-    support[order], moves[order] = index.shift(moved)
+    answers = move(moved, *args)
     positions[order] = moved
-    return support, moves
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return tuple(values.take(back, axis=0) for values in answers)
 
 
 class _Progress:
@@ -135,6 +142,7 @@ def ascend(
     report: Report,
     coalesce: float = 0.0,
     order: NDArray[np.signedinteger] | None = None,
+    sorts_anew: bool = False,
 ) -> Ascent:
     """Follow every seed to its endpoint.
 
@@ -159,6 +167,9 @@ def ascend(
         An order of the seeds in which neighbours in space follow one another. It costs nothing
         where the seeds are the rows of the index, and keeps what a shift reads in cache: 2.1 us
         against 3.4 us a shift at 1M x 2 rows.
+    sorts_anew : bool, default=False
+        Whether to sort the trajectories into such an order after each round: `Index.sorts` says
+        where that pays.
 
     Returns
     -------
@@ -173,7 +184,7 @@ def ascend(
     )
     stepping = _Stepping(
         index, rest_of(tol, index.radius), coalescing is None and _has_repeats(positions),
-        coalescing is not None, progress,
+        coalescing is not None, sorts_anew, progress,
     )  # fmt: skip
     endpoints, support = np.empty(seeds.shape), np.empty(len(seeds))
     rounds: list[tuple[int, int, float, float, int]] = []

@@ -29,9 +29,15 @@ from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import Units, readonly_table
 
 
-def ascending(index: Index, settings: Settings, report: Report) -> Ascend:
+def ascending(
+    index: Index, settings: Settings, report: Report, *, scattered: bool = False
+) -> Ascend:
     """The ascent on an index, with all of a fit's settings but how the seeds lie."""
-    return partial(ascend, index, tol=settings.tol, max_iter=settings.max_iter, report=report)
+    sorts_anew = index.sorts(scattered=scattered, coalescing=settings.coalesce > 0.0)
+    return partial(
+        ascend, index, tol=settings.tol, max_iter=settings.max_iter, report=report,
+        sorts_anew=sorts_anew,
+    )  # fmt: skip
 
 
 def refining(index: Index, settings: Settings, report: Report) -> Ascend | None:
@@ -70,7 +76,7 @@ def label_rows_by_basin(
     labels = label_rows_of_fit(
         ascent, points, merged, order=index.order, limit=settings.limit(units.radius),
         side=settings.coalesce * units.radius,
-        ascend=ascending(index, settings, report),
+        ascend=ascending(index, settings, report, scattered=True),
         refine=refining(index, settings, report), period=units.period,
     )  # fmt: skip
     own = merged.in_unit(units.leave)

@@ -110,9 +110,16 @@ class Index(Protocol):
         support, moves = self.shift(positions)
         return Walk(positions[:, None], support[:, None], moves[:, None])
 
-    @property
-    def sorts_coalescing(self) -> bool:
-        """Whether it pays to sort trajectories that coalesce anew after each round."""
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+        """Whether shifts gain by sorting the positions anew after each round.
+
+        Parameters
+        ----------
+        scattered : bool
+            Whether the trajectories are few of many and lie apart.
+        coalescing : bool
+            Whether trajectories that meet go on as one.
+        """
         return False
 
     def with_accuracy(self, accuracy: float) -> Self:

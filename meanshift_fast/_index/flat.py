@@ -175,6 +175,10 @@ class FlatIndex(TreeIndex):
             _follow_all(self.tree, positions[start:stop], radius_sq, rest, walk.part(start, stop))
         return walk
 
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+        """Scattered positions gain, where groups share a traversal; those of all rows stay so."""
+        return scattered and self.tree.points.shape[1] <= MAX_GROUPED_FEATURES
+
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum the shadow of the kernel, Epanechnikov's."""
         return sum_epanechnikov(self.tree, places, self.radius)

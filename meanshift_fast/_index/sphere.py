@@ -152,10 +152,9 @@ class SphereIndex(Index):
             self.inner.with_accuracy(error).shift(again)
             means[which] = again
 
-    @property
-    def sorts_coalescing(self) -> bool:
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """As the inner index does."""
-        return self.inner.sorts_coalescing
+        return self.inner.sorts(scattered=scattered, coalescing=coalescing)
 
     def refined(self) -> Self:
         """The same with a hundredth of the error."""

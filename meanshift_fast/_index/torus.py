@@ -219,10 +219,9 @@ class TorusIndex(Index):
             means[some] = sums / support[some, None]
             moves[some] = np.linalg.norm(means[some] - begun[some], axis=1)
 
-    @property
-    def sorts_coalescing(self) -> bool:
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
         """As the inner index does."""
-        return self.inner.sorts_coalescing
+        return self.inner.sorts(scattered=scattered, coalescing=coalescing)
 
     @property
     def reach(self) -> float:
