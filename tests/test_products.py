@@ -276,12 +276,32 @@ def test_two_kernels_of_a_blas_library_give_the_same_bits():
     assert len(outputs.pop()) > 1000
 
 
+BLAS_OF_NUMPY = """
+import numpy, threadpoolctl
+for library in threadpoolctl.threadpool_info():
+    if library["user_api"] == "blas":
+        print(library["filepath"])
+"""
+
+
+@pytest.fixture(scope="module")
 def blas_threads():
-    found = threadpoolctl.threadpool_info()
-    return [library["num_threads"] for library in found if library["user_api"] == "blas"]
+    """Read the threads of NumPy's own library, not of those that other packages load.
+
+    A library on OpenMP, as that of mlpack, is limited in the calling thread alone.
+    """
+    run = subprocess.run([sys.executable, "-c", BLAS_OF_NUMPY], capture_output=True, check=True)
+    paths = run.stdout.decode().splitlines()
+    assert paths
+
+    def read():
+        found = threadpoolctl.threadpool_info()
+        return [library["num_threads"] for library in found if library["filepath"] in paths]
+
+    return read
 
 
-def test_threads_of_blas_are_borrowed_and_given_back():
+def test_threads_of_blas_are_borrowed_and_given_back(blas_threads):
     before = blas_threads()
     inner = []
 
@@ -289,6 +309,7 @@ def test_threads_of_blas_are_borrowed_and_given_back():
         return lambda task: inner.append(blas_threads())
 
     blas.run_tasks([1, 2, 3], worker, n_products=1)
+    assert inner
     assert all(set(counts) == {1} for counts in inner)
     assert blas_threads() == before
     with pytest.raises(ZeroDivisionError):
