@@ -12,37 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.core.cgutils import alloca_once, get_or_insert_function
 from numba.core.imputils import lower_builtin
-from numba.extending import type_callable
 
-from meanshift_fast._jit.simd import (
-    ACCUMULATOR_VECTORS,
-    LANES,
-    ROUNDER,
-    accumulator,
-    are_equal,
-    bit_patterns,
-    bits,
-    exp,
-    fetch_add,
-    flat,
-    full,
-    fused,
-    holds_integers,
-    item,
-    least,
-    load,
-    load_from,
-    load_narrow,
-    lowest,
-    mask_of,
-    most,
-    n_set,
-    put,
-    sqrt,
-    store,
-    total,
-    where,
-)
+from meanshift_fast._jit import simd
+from meanshift_fast._jit.simd import LANES
 from meanshift_fast._jit.simd_types import (
     I32,
     I64,
@@ -57,7 +29,15 @@ from meanshift_fast._jit.simd_types import (
     MaskType,
     NarrowType,
     VectorType,
+    constant,
+    typed,
 )
+
+_SINGLES, _WORDS = FlatType(types.float32), FlatType(types.int64)
+_LOADED = [FlatType(dtype) for dtype in (types.float64, types.float32, types.int16, types.uint8)]
+
+
+# Types.
 
 
 def _is_rows(array):
@@ -67,7 +47,38 @@ def _is_rows(array):
     return isinstance(array, FlatType | types.Array) and array.dtype == types.float64
 
 
-def _pointer(context, builder, kinds, args, width):
+def _pointer_to(array):
+    """The type of a pointer to the values of a C-ordered array."""
+    return FlatType(array.dtype) if isinstance(array, types.Array) and array.layout == "C" else None
+
+
+typed(simd.flat, _pointer_to)
+typed(simd.load, lambda rows, i: VECTOR_TYPE if _is_rows(rows) else None)
+typed(simd.load_from, lambda rows, i: VECTOR_TYPE if rows in _LOADED else None)
+typed(simd.load_narrow, lambda rows, i: NARROW_TYPE if rows in _LOADED else None)
+typed(simd.store, lambda rows, i, row: types.void if _is_rows(rows) or rows == _SINGLES else None)
+typed(simd.item, lambda rows, i: rows.dtype if isinstance(rows, FlatType) else None)
+typed(simd.put, lambda rows, i, value: types.void if isinstance(rows, FlatType) else None)
+typed(simd.holds_integers, lambda rows: types.boolean if isinstance(rows, FlatType) else None)
+typed(simd.accumulator, lambda: FlatType(types.float64))
+typed(simd.fetch_add, lambda counter, n: types.int64 if counter == _WORDS else None)
+typed(simd.bit_patterns, lambda rows: _WORDS if rows == FlatType(types.float64) else None)
+typed(simd.full, lambda value: VECTOR_TYPE)
+typed(simd.where, lambda mask, yes, no: yes if mask == MASK_TYPE else None)
+typed(simd.bits, lambda mask: types.intp if mask == MASK_TYPE else None)
+typed(simd.are_equal, lambda one, other: types.boolean if one == other == MASK_TYPE else None)
+typed(simd.mask_of, lambda word: MASK_TYPE if isinstance(word, types.Integer) else None)
+typed(simd.n_set, lambda word: types.intp if isinstance(word, types.Integer) else None)
+typed(simd.lowest, lambda word: types.intp if isinstance(word, types.Integer) else None)
+typed(simd.sqrt, lambda values: VECTOR_TYPE if values == VECTOR_TYPE else None)
+typed(simd.fused, lambda x, y, z: z if type(z) in LANES_OF else None)
+typed(simd.exp, lambda values: VECTOR_TYPE if values == VECTOR_TYPE else None)
+
+
+# Instructions.
+
+
+def pointer(context, builder, kinds, args, width):
     """The address of element ``args[1]`` of ``args[0]``, counted in ``width`` values."""
     data, index = args[:2]
     if isinstance(kinds[0], types.Array):
@@ -76,16 +87,11 @@ def _pointer(context, builder, kinds, args, width):
     return builder.gep(data, [builder.mul(index, ir.Constant(I64, width))])
 
 
-def _row_pointer(context, builder, kinds, args):
-    """The address of row ``args[1]`` of ``args[0]``, a vector."""
-    return builder.bitcast(_pointer(context, builder, kinds, args, LANES), VECTOR.as_pointer())
-
-
-def _splat(builder, value, kind=VECTOR):
+def splat(builder, value, kind):
     """A vector with one value in every lane."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(I32, 0))
-    zeros = ir.Constant(ir.VectorType(I32, LANES), [0] * LANES)
+    zeros = constant(0, ir.VectorType(I32, kind.count))
     return builder.shuffle_vector(first, undefined, zeros)
 
 
@@ -94,58 +100,30 @@ def _widen(context, builder, kind, value, vector=VectorType):
     if isinstance(kind, vector):
         return value
     dtype, registers = LANES_OF[vector]
-    return _splat(builder, context.cast(builder, value, kind, dtype), registers)
+    return splat(builder, context.cast(builder, value, kind, dtype), registers)
 
 
-@type_callable(flat)
-def _type_flat(context):
-    def typer(array):
-        """A pointer to a C-ordered array's values."""
-        if isinstance(array, types.Array) and array.layout == "C":
-            return FlatType(array.dtype)
-        return None
-
-    return typer
-
-
-@lower_builtin(flat, types.Array)
+@lower_builtin(simd.flat, types.Array)
 def _lower_flat(context, builder, sig, args):
     return context.make_array(sig.args[0])(context, builder, args[0]).data
 
 
-@type_callable(load)
-def _type_load(context):
-    return lambda rows, i: VECTOR_TYPE if _is_rows(rows) else None
-
-
-@lower_builtin(load, FlatType, types.Integer)
-@lower_builtin(load, types.Array, types.Integer)
+@lower_builtin(simd.load, FlatType, types.Integer)
+@lower_builtin(simd.load, types.Array, types.Integer)
 def _lower_load(context, builder, sig, args):
-    row = builder.load(_row_pointer(context, builder, sig.args, args))
+    address = pointer(context, builder, sig.args, args, LANES)
+    row = builder.load(builder.bitcast(address, VECTOR.as_pointer()))
     row.align = 8  # slower where a row straddles cache lines, but correct
     return row
 
 
-_LOADED = [FlatType(dtype) for dtype in (types.float64, types.float32, types.int16, types.uint8)]
-
-
-@type_callable(load_from)
-def _type_load_from(context):
-    return lambda rows, i: VECTOR_TYPE if rows in _LOADED else None
-
-
-@type_callable(load_narrow)
-def _type_load_narrow(context):
-    return lambda rows, i: NARROW_TYPE if rows in _LOADED else None
-
-
-@lower_builtin(load_from, FlatType, types.Integer)
-@lower_builtin(load_narrow, FlatType, types.Integer)
+@lower_builtin(simd.load_from, FlatType, types.Integer)
+@lower_builtin(simd.load_narrow, FlatType, types.Integer)
 def _lower_load_from(context, builder, sig, args):
     dtype = sig.args[0].dtype
     held = ir.VectorType(context.get_data_type(dtype), LANES)
-    pointer = _pointer(context, builder, sig.args, args, 1)
-    row = builder.load(builder.bitcast(pointer, held.as_pointer()))
+    address = pointer(context, builder, sig.args, args, 1)
+    row = builder.load(builder.bitcast(address, held.as_pointer()))
     row.align = dtype.bitwidth // 8
     wanted = LANES_OF[type(sig.return_type)][1]
     if held == wanted:
@@ -155,117 +133,73 @@ def _lower_load_from(context, builder, sig, args):
     return builder.fptrunc(row, wanted) if wanted == NARROW else builder.fpext(row, wanted)
 
 
-SINGLES = FlatType(types.float32)
-
-
-@type_callable(store)
-def _type_store(context):
-    return lambda rows, i, values: types.void if _is_rows(rows) or rows == SINGLES else None
-
-
-@lower_builtin(store, FlatType, types.Integer, VectorType)
-@lower_builtin(store, types.Array, types.Integer, VectorType)
+@lower_builtin(simd.store, FlatType, types.Integer, VectorType)
+@lower_builtin(simd.store, types.Array, types.Integer, VectorType)
 def _lower_store(context, builder, sig, args):
-    values, pointer = args[2], _pointer(context, builder, sig.args, args, LANES)
-    if sig.args[0] == SINGLES:
+    values, address = args[2], pointer(context, builder, sig.args, args, LANES)
+    if sig.args[0] == _SINGLES:
         values = builder.fptrunc(values, NARROW)
-    stored = builder.store(values, builder.bitcast(pointer, values.type.as_pointer()))
+    stored = builder.store(values, builder.bitcast(address, values.type.as_pointer()))
     stored.align = sig.args[0].dtype.bitwidth // 8
     return context.get_dummy_value()
 
 
-@type_callable(item)
-def _type_item(context):
-    return lambda rows, i: rows.dtype if isinstance(rows, FlatType) else None
-
-
-@lower_builtin(item, FlatType, types.Integer)
+@lower_builtin(simd.item, FlatType, types.Integer)
 def _lower_item(context, builder, sig, args):
-    return builder.load(_pointer(context, builder, sig.args, args, 1))
+    return builder.load(pointer(context, builder, sig.args, args, 1))
 
 
-@type_callable(put)
-def _type_put(context):
-    return lambda rows, i, value: types.void if isinstance(rows, FlatType) else None
-
-
-@lower_builtin(put, FlatType, types.Integer, types.Number)
+@lower_builtin(simd.put, FlatType, types.Integer, types.Number)
 def _lower_put(context, builder, sig, args):
     value = context.cast(builder, args[2], sig.args[2], sig.args[0].dtype)
-    builder.store(value, _pointer(context, builder, sig.args, args, 1))
+    builder.store(value, pointer(context, builder, sig.args, args, 1))
     return context.get_dummy_value()
 
 
-@type_callable(full)
-def _type_full(context):
-    return lambda value: VECTOR_TYPE
-
-
-@lower_builtin(full, types.Number)
+@lower_builtin(simd.full, types.Number)
 def _lower_full(context, builder, sig, args):
     return _widen(context, builder, sig.args[0], args[0])
 
 
-@type_callable(where)
-def _type_where(context):
-    return lambda mask, yes, no: yes if isinstance(mask, MaskType) else None
-
-
-@lower_builtin(where, MaskType, VectorType, VectorType)
-@lower_builtin(where, MaskType, NarrowType, NarrowType)
+@lower_builtin(simd.where, MaskType, VectorType, VectorType)
+@lower_builtin(simd.where, MaskType, NarrowType, NarrowType)
 def _lower_where(context, builder, sig, args):
     return builder.select(*args)
 
 
-@type_callable(holds_integers)
-def _type_holds_integers(context):
-    return lambda rows: types.boolean if isinstance(rows, FlatType) else None
-
-
-@lower_builtin(holds_integers, FlatType)
+@lower_builtin(simd.holds_integers, FlatType)
 def _lower_holds_integers(context, builder, sig, args):
     return context.get_constant(types.boolean, isinstance(sig.args[0].dtype, types.Integer))
 
 
-@type_callable(accumulator)
-def _type_accumulator(context):
-    return lambda: FlatType(types.float64)
-
-
-@lower_builtin(accumulator)
+@lower_builtin(simd.accumulator)
 def _lower_accumulator(context, builder, sig, args):
-    vectors = alloca_once(builder, ir.ArrayType(VECTOR, ACCUMULATOR_VECTORS))
+    vectors = alloca_once(builder, ir.ArrayType(VECTOR, simd.ACCUMULATOR_VECTORS))
     return builder.bitcast(vectors, ir.DoubleType().as_pointer())
 
 
-@type_callable(fetch_add)
-def _type_fetch_add(context):
-    return lambda counter, n: types.int64 if counter == FlatType(types.int64) else None
-
-
-@lower_builtin(fetch_add, FlatType, types.Integer)
+@lower_builtin(simd.fetch_add, FlatType, types.Integer)
 def _lower_fetch_add(context, builder, sig, args):
     n = context.cast(builder, args[1], sig.args[1], types.int64)
     return builder.atomic_rmw("add", args[0], n, "monotonic")
 
 
-@type_callable(bit_patterns)
-def _type_bit_patterns(context):
-    return lambda rows: FlatType(types.int64) if rows == FlatType(types.float64) else None
-
-
-@lower_builtin(bit_patterns, FlatType)
+@lower_builtin(simd.bit_patterns, FlatType)
 def _lower_bit_patterns(context, builder, sig, args):
     return builder.bitcast(args[0], I64.as_pointer())
 
 
+def _intrinsic(builder, name, *vectors):
+    """Call a function that LLVM knows, on vectors of one type."""
+    kind, bits = vectors[0].type, 32 if vectors[0].type == NARROW else 64
+    signature = ir.FunctionType(kind, [kind] * len(vectors))
+    name = f"llvm.{name}.v{LANES}f{bits}"
+    return builder.call(get_or_insert_function(builder.module, signature, name), vectors)
+
+
 def _fold(function, emit):
     """Reduce a vector to one number: halves onto halves."""
-
-    @type_callable(function)
-    def type_fold(context):
-        """A number, of a vector."""
-        return lambda values: LANES_OF[type(values)][0] if type(values) in LANES_OF else None
+    typed(function, lambda values: LANES_OF[type(values)][0] if type(values) in LANES_OF else None)
 
     @lower_builtin(function, VectorType)
     @lower_builtin(function, NarrowType)
@@ -281,89 +215,49 @@ def _fold(function, emit):
         return builder.extract_element(values, ir.Constant(I32, 0))
 
 
-_fold(total, lambda builder, x, y: builder.fadd(x, y))
-_fold(least, lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), x, y))
-_fold(most, lambda builder, x, y: builder.select(builder.fcmp_ordered(">", x, y), x, y))
+_fold(simd.total, lambda builder, x, y: builder.fadd(x, y))
+_fold(simd.least, lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), x, y))
+_fold(simd.most, lambda builder, x, y: builder.select(builder.fcmp_ordered(">", x, y), x, y))
 
 
-@type_callable(bits)
-def _type_bits(context):
-    return lambda mask: types.intp if isinstance(mask, MaskType) else None
-
-
-@lower_builtin(bits, MaskType)
+@lower_builtin(simd.bits, MaskType)
 def _lower_bits(context, builder, sig, args):
     return builder.zext(builder.bitcast(args[0], ir.IntType(LANES)), I64)
 
 
-@type_callable(are_equal)
-def _type_are_equal(context):
-    return lambda one, other: types.boolean if {one, other} == {MASK_TYPE} else None
-
-
-@lower_builtin(are_equal, MaskType, MaskType)
+@lower_builtin(simd.are_equal, MaskType, MaskType)
 def _lower_are_equal(context, builder, sig, args):
     differing = builder.bitcast(builder.xor(*args), ir.IntType(LANES))
     return builder.icmp_unsigned("==", differing, ir.Constant(ir.IntType(LANES), 0))
 
 
-@type_callable(mask_of)
-def _type_mask_of(context):
-    return lambda set_bits: MASK_TYPE if isinstance(set_bits, types.Integer) else None
-
-
-@lower_builtin(mask_of, types.Integer)
+@lower_builtin(simd.mask_of, types.Integer)
 def _lower_mask_of(context, builder, sig, args):
     return builder.bitcast(builder.trunc(args[0], ir.IntType(LANES)), MASK_BITS)
 
 
-@type_callable(n_set)
-def _type_n_set(context):
-    return lambda set_bits: types.intp if isinstance(set_bits, types.Integer) else None
-
-
-@lower_builtin(n_set, types.Integer)
+@lower_builtin(simd.n_set, types.Integer)
 def _lower_n_set(context, builder, sig, args):
     return builder.ctpop(args[0])
 
 
-@type_callable(lowest)
-def _type_lowest(context):
-    return lambda set_bits: types.intp if isinstance(set_bits, types.Integer) else None
-
-
-@lower_builtin(lowest, types.Integer)
+@lower_builtin(simd.lowest, types.Integer)
 def _lower_lowest(context, builder, sig, args):
     return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
 
-@type_callable(sqrt)
-def _type_sqrt(context):
-    return lambda values: VECTOR_TYPE if isinstance(values, VectorType) else None
-
-
-@lower_builtin(sqrt, VectorType)
+@lower_builtin(simd.sqrt, VectorType)
 def _lower_sqrt(context, builder, sig, args):
-    kind = ir.FunctionType(VECTOR, [VECTOR])
-    function = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
-    return builder.call(function, args)
+    return _intrinsic(builder, "sqrt", *args)
 
 
-@type_callable(fused)
-def _type_fused(context):
-    return lambda x, y, z: z if type(z) in LANES_OF else None
-
-
-@lower_builtin(fused, NarrowType, NarrowType, NarrowType)
-@lower_builtin(fused, VectorType, VectorType, VectorType)
-@lower_builtin(fused, VectorType, types.Number, VectorType)
+@lower_builtin(simd.fused, NarrowType, NarrowType, NarrowType)
+@lower_builtin(simd.fused, VectorType, VectorType, VectorType)
+@lower_builtin(simd.fused, VectorType, types.Number, VectorType)
 def _lower_fused(context, builder, sig, args):
-    vector = type(sig.return_type)
-    dtype, kind = LANES_OF[vector]
-    name = f"llvm.fmuladd.v{LANES}f{dtype.bitwidth}"
-    function = get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
-    sides = zip(sig.args, args, strict=True)
-    return builder.call(function, [_widen(context, builder, *side, vector) for side in sides])
+    sides, vector = zip(sig.args, args, strict=True), type(sig.return_type)
+    factors = (_widen(context, builder, *side, vector) for side in sides)
+    return _intrinsic(builder, "fmuladd", *factors)
 
 
 _LOG2E = 1.4426950408889634
@@ -372,33 +266,26 @@ _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
 _INVERSE_FACTORIALS = [1.0 / math.factorial(k) for k in range(14)]
 
 
-@type_callable(exp)
-def _type_exp(context):
-    return lambda values: VECTOR_TYPE if isinstance(values, VectorType) else None
-
-
-@lower_builtin(exp, VectorType)
+@lower_builtin(simd.exp, VectorType)
 def _lower_exp(context, builder, sig, args):
     """Write x as n log 2 + r: the bits of a rounded sum hold n, and r is small."""
 
-    def splat(number):
-        """A vector of one number."""
-        return ir.Constant(VECTOR, [number] * LANES)
+    def multiply_add(x, factor, y):
+        """A product and a sum, rounded once where the machine can."""
+        return _intrinsic(builder, "fmuladd", x, factor, y)
 
-    kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-    multiply_add = get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
-    floor = splat(-708.0)
+    floor = constant(-708.0)
     x = builder.select(builder.fcmp_ordered(">", args[0], floor), args[0], floor)
-    shifted = builder.call(multiply_add, [x, splat(_LOG2E), splat(ROUNDER)])
-    n = builder.fsub(shifted, splat(ROUNDER))
-    r = builder.call(multiply_add, [n, splat(-_LN2_HIGH), x])
-    r = builder.call(multiply_add, [n, splat(-_LN2_LOW), r])
-    series = splat(_INVERSE_FACTORIALS[-1])
+    shifted = multiply_add(x, constant(_LOG2E), constant(simd.ROUNDER))
+    n = builder.fsub(shifted, constant(simd.ROUNDER))
+    r = multiply_add(n, constant(-_LN2_HIGH), x)
+    r = multiply_add(n, constant(-_LN2_LOW), r)
+    series = constant(_INVERSE_FACTORIALS[-1])
     for coefficient in reversed(_INVERSE_FACTORIALS[:-1]):
-        series = builder.call(multiply_add, [series, r, splat(coefficient)])
+        series = multiply_add(series, r, constant(coefficient))
     whole = ir.VectorType(I64, LANES)
-    exponent = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, [52] * LANES))
-    power = builder.bitcast(builder.add(builder.bitcast(splat(1.0), whole), exponent), VECTOR)
+    exponent = builder.shl(builder.bitcast(shifted, whole), constant(52, whole))
+    power = builder.bitcast(builder.add(builder.bitcast(constant(1.0), whole), exponent), VECTOR)
     return builder.fmul(series, power)
 
 
@@ -412,19 +299,14 @@ def _operator_on(function, emit, result, vector):
     """Define an operator on one type of vectors."""
     answer = vector() if result is None else result
 
-    @type_callable(function)
-    def type_operator(context):
-        """The typing rule."""
+    def answer_of(left, right):
+        """The type of the answer of vectors, and of a vector and a number."""
+        others = {type(side) for side in (left, right)} - {vector}
+        is_on_vectors = vector in (type(left), type(right))
+        are_numbers = all(issubclass(kind, types.Number) for kind in others)
+        return answer if is_on_vectors and are_numbers else None
 
-        def typer(left, right):
-            """The answer of vectors, and of a vector and a number."""
-            others = {type(side) for side in (left, right)} - {vector}
-            is_on_vectors = vector in (type(left), type(right))
-            are_numbers = all(issubclass(kind, types.Number) for kind in others)
-            return answer if is_on_vectors and are_numbers else None
-
-        return typer
-
+    typed(function, answer_of)
     for left, right in ((vector, vector), (vector, types.Number), (types.Number, vector)):
 
         @lower_builtin(function, left, right)

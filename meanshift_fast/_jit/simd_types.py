@@ -8,7 +8,7 @@ Importing this file registers them with Numba.
 
 from llvmlite import ir
 from numba import types
-from numba.extending import models, register_model
+from numba.extending import models, register_model, type_callable
 
 from meanshift_fast._jit.simd import LANES
 
@@ -17,6 +17,19 @@ VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 NARROW = ir.VectorType(ir.FloatType(), LANES)
 PAIRS = ir.VectorType(I32, LANES)
 MASK_BITS = ir.VectorType(ir.IntType(1), LANES)
+
+
+def constant(value, kind=VECTOR):
+    """A constant vector of one number."""
+    return ir.Constant(kind, [value] * kind.count)
+
+
+def typed(function, rule):
+    """Register the type of what a function returns, by a rule on those of its arguments.
+
+    The rule returns None for arguments that the function does not take.
+    """
+    type_callable(function)(lambda context: rule)
 
 
 class _RegisterType(types.Type):
