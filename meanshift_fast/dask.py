@@ -31,7 +31,7 @@ from meanshift_fast._cluster.model import forget
 from meanshift_fast._input.checks import refuse_masked
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import Metric, metric_of
-from meanshift_fast._input.scaling import CELL_WIDTH, FINE_CELLS
+from meanshift_fast._input.scaling import CELL_WIDTH, FINE_CELLS, is_rule
 from meanshift_fast._jit.threads import borrowed_threads, task_threads
 from meanshift_fast._summaries import tasks
 from meanshift_fast._summaries.grid_cells import Condensed
@@ -152,7 +152,7 @@ class MeanShift(estimator.MeanShift):
     def _fit(self, parts: "_Parts", resolution: Resolution) -> None:
         """Set all attributes but ``labels_``."""
         metric = metric_of(self.metric, self.period)
-        if self.bandwidth is None or isinstance(self.bandwidth, str):
+        if is_rule(self.bandwidth):
             sample: Sample = _reduced(_samples(parts, metric), tasks.merged_samples)
             with borrowed_threads(self.n_jobs):
                 found = estimated(sample, self)

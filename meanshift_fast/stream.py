@@ -23,7 +23,7 @@ from meanshift_fast._cluster.stages import log_remarks
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
-from meanshift_fast._input.scaling import CELL_WIDTH, FINE_CELLS
+from meanshift_fast._input.scaling import CELL_WIDTH, FINE_CELLS, is_rule
 from meanshift_fast._jit.threads import borrowed_threads
 from meanshift_fast._summaries.partitions import (
     Partition,
@@ -227,7 +227,7 @@ def fit_batches(
     passes, metric = _Passes(make_batches), metric_of(model.metric, model.period)
     with reporting(model.progress) as report:
         with borrowed_threads(model.n_jobs):
-            if bandwidth is None or isinstance(bandwidth, str):
+            if is_rule(bandwidth):
                 sample = Sample()
                 for partition in passes.partitions("sample", report):
                     sample_partition(sample, partition, metric)

@@ -45,6 +45,7 @@ from meanshift_fast._files.writers import spread_labels, write_centers, write_la
 from meanshift_fast._input.messages import counted
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.remarks import remarks, spreads_of
+from meanshift_fast._input.scaling import is_rule
 from meanshift_fast._input.weights import checked_weights, without_weightless
 from meanshift_fast.bandwidth import kernel_bandwidth
 from meanshift_fast.io import Table, format_of, open_table
@@ -266,7 +267,7 @@ def found_bandwidth(arguments: Namespace, rows: Batch) -> Any:
         raise ValueError(f"the columns of {arguments.input} are too large for --scale; divide them")
     lengths = np.where(spreads > 0.0, spreads, 1.0)
     width = arguments.bandwidth
-    if isinstance(width, str | None) or arguments.quantile is not None:
+    if is_rule(width) or arguments.quantile is not None:
         width = _estimated_bandwidth(arguments, rows._replace(X=rows.X / lengths))
     return np.asarray(width) * lengths
 

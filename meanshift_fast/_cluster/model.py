@@ -23,7 +23,7 @@ from meanshift_fast._index.choice import Trees
 from meanshift_fast._input.checks import are_plain
 from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._input.progress import reporting
-from meanshift_fast._input.scaling import checked_lengths, is_number, readonly
+from meanshift_fast._input.scaling import checked_lengths, is_number, is_rule, readonly
 from meanshift_fast._input.weights import UNWEIGHTED
 
 # The attributes of every fit, besides those that `keep` and `keep_shapes` set.
@@ -63,7 +63,7 @@ def bandwidth_of(model: Any) -> Any:
     """
     if "bandwidth_" in vars(model):
         return model.bandwidth_
-    if model.bandwidth is None or isinstance(model.bandwidth, str):
+    if is_rule(model.bandwidth):
         if not model.cluster_all:
             raise ValueError(
                 "cluster_all=False labels within the bandwidth, but neither the attribute "

@@ -33,7 +33,7 @@ from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import bandwidth_text, no_point_error, no_support_error
 from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.progress import Report
-from meanshift_fast._input.scaling import Units, readonly_table
+from meanshift_fast._input.scaling import Units, is_rule, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.threads import borrowed_threads
 
@@ -127,7 +127,7 @@ def fit(
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, small.centers, small.support, small.history, small.labels, None)
     with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(table.size)):
-        if not (settings.bandwidth is None or isinstance(settings.bandwidth, str)):
+        if not is_rule(settings.bandwidth):
             stages.begin("bandwidth")
         stages.end("%s of %d rows", lambda: bandwidth_text(bandwidth), len(rows.points))
         return _fit_by_stages(rows, dtype, found, settings, stages)
@@ -195,7 +195,7 @@ def _fit_by_stages(
 def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
     """The bandwidth as given, or as found."""
     given = settings.bandwidth
-    if given is None or isinstance(given, str):
+    if is_rule(given):
         from_rows = settings.seeds is None and not settings.bin_seeding
         with borrowed_threads(settings.n_jobs):
             stages.begin("bandwidth")

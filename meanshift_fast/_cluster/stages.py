@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._input.progress import Report, is_silent
 from meanshift_fast._input.remarks import remarks
-from meanshift_fast._input.scaling import is_number
+from meanshift_fast._input.scaling import is_number, is_rule
 
 logger = logging.getLogger("meanshift_fast")
 
@@ -17,10 +17,9 @@ def log_remarks(table: NDArray[Any], model: Any, names: Any, *, is_stream: bool 
     """Log at INFO what in a table, or a stream's first rows, is probably a mistake."""
     if not logger.isEnabledFor(logging.INFO):
         return
-    given = model.bandwidth
     found = remarks(
         table, names,
-        one_bandwidth=given is None or isinstance(given, str) or is_number(given),
+        one_bandwidth=is_rule(model.bandwidth) or is_number(model.bandwidth),
         rows_are_seeds=model.seeds is None and not model.bin_seeding and not is_stream,
     )  # fmt: skip
     for remark in found:

@@ -178,6 +178,11 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (float, Real))
 
 
+def is_rule(bandwidth: Any) -> TypeGuard[str | None]:
+    """Whether a bandwidth is one that a rule finds: a word, or None."""
+    return bandwidth is None or isinstance(bandwidth, str)
+
+
 def overflows(value: Any) -> bool:
     """Whether a value is a number, such as a large integer, that float64 does not hold."""
     try:
