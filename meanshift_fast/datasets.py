@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from meanshift_fast._input.messages import not_installed
+
 # Centre (x, y) and spread of each blob, in hundredths, and the blobs of twelve consecutive rows.
 _BLOBS = ((250, 650, 60), (650, 250, 110), (800, 750, 85))
 _TURNS = (0, 1, 2, 0, 1, 0, 2, 1, 0, 2, 1, 0)
@@ -66,10 +68,7 @@ def china_pixels() -> tuple[npt.NDArray[np.float64], tuple[int, int, int]]:
     try:
         import PIL  # noqa: F401
     except ImportError as error:
-        raise ImportError(
-            "reading the photograph needs pillow, which is not installed; "
-            'install it with: pip install "meanshift_fast[demo]"'
-        ) from error
+        raise not_installed("reading the photograph needs pillow", "demo") from error
     from sklearn.datasets import load_sample_image
 
     photograph = load_sample_image("china.jpg")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from numpy.typing import ArrayLike
 from meanshift_fast._explore.rows import rows_of
 from meanshift_fast._explore.server import Explorer
 from meanshift_fast._explore.session import checked_start
+from meanshift_fast._input.messages import not_installed
+from meanshift_fast._input.progress import is_notebook
 
 if TYPE_CHECKING:
     from meanshift_fast.io import Table
@@ -90,19 +91,10 @@ def explore(
     try:
         import bokeh  # noqa: F401
     except ImportError as error:
-        raise ImportError(
-            "exploring needs bokeh, which is not installed; "
-            'install it with: pip install "meanshift_fast[explore]"'
-        ) from error
+        raise not_installed("exploring needs bokeh", "explore") from error
     rows = rows_of(X, sample_weight)
     checked_start(given := {"bin_seeding": True} | parameters)
     explorer = Explorer(rows, given, once=once)
-    if browser and not _is_notebook():
+    if browser and not is_notebook():
         webbrowser.open(explorer.url)
     return explorer
-
-
-def _is_notebook() -> bool:
-    """Whether this process is a notebook's, which shows what a cell ends with."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return hasattr(shell, "kernel")

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from meanshift_fast._files.atomic import write_whole
+from meanshift_fast._input.messages import not_installed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +114,4 @@ def outlined(photograph: _Colours, labels: npt.NDArray[np.int32]) -> _Colours:
 def require_matplotlib() -> None:
     """Raise the error that names how matplotlib is installed, where it is not."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise ImportError(
-            "drawing the picture needs matplotlib, which is not installed; "
-            'install it with: pip install "meanshift_fast[demo]"'
-        )
+        raise not_installed("drawing the picture needs matplotlib", "demo")

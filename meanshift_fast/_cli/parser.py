@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from meanshift_fast._cli.output import print_line, print_note
-from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.messages import not_installed, quoted
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -57,10 +57,7 @@ class PrintCompletion(argparse.Action):
         try:
             import shtab
         except ImportError:
-            print_note(
-                "completion needs shtab, which is not installed; "
-                'install it with: pip install "meanshift_fast[completion]"'
-            )
+            print_note(str(not_installed("completion needs shtab", "completion")))
             raise SystemExit(1) from None
         _complete_files(parser, shtab.FILE)
         print_line(shtab.complete(parser, shell=values))

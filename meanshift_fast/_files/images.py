@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._files.npy_format import write_npy
+from meanshift_fast._input.messages import not_installed
 
 RASTERS = (".tif", ".tiff")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
@@ -92,10 +93,7 @@ def require_rasterio(what: str) -> Any:
     """Import rasterio, or raise the error that ``what`` needs it."""
     module = _rasterio()
     if module is None:
-        raise ImportError(
-            f"{what} needs rasterio, which is not installed; install it with: "
-            'pip install "meanshift_fast[raster]"'
-        )
+        raise not_installed(f"{what} needs rasterio", "raster")
     return module
 
 
@@ -104,10 +102,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError(
-            "pictures are read and written with Pillow, which is not installed; install it with: "
-            'pip install "meanshift_fast[image]"'
-        ) from error
+        raise not_installed("pictures are read and written with Pillow", "image") from error
     return Image
 
 
@@ -158,10 +153,8 @@ def _open_raster(path: Path) -> ImageFile:
     try:
         import dask.array as da
     except ImportError as error:
-        raise ImportError(
-            f"a raster of more than {WINDOW_SIDE:,} rows or columns is read window by window with "
-            'Dask, which is not installed; install it with: pip install "meanshift_fast[dask]"'
-        ) from error
+        large = f"a raster of more than {WINDOW_SIDE:,} rows or columns"
+        raise not_installed(f"{large} is read window by window with Dask", "dask") from error
     chunks = da.core.normalize_chunks((WINDOW_SIDE, WINDOW_SIDE), shape)
     layers = (chunks, dtype, 0), (chunks, np.dtype(bool), 1)
     values, mask = (
@@ -302,10 +295,7 @@ def require_boundaries() -> Any:
     try:
         from skimage.segmentation import mark_boundaries
     except ImportError as error:
-        raise ImportError(
-            "--boundaries needs scikit-image, which is not installed; install it with: "
-            'pip install "meanshift_fast[image]"'
-        ) from error
+        raise not_installed("--boundaries needs scikit-image", "image") from error
     _pillow()
     return mark_boundaries
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._input.messages import not_installed
+
 MIN_PIXELS = 16
 
 
@@ -19,10 +21,10 @@ def require_scikit_image(function: str) -> None:
     try:
         import skimage.color  # noqa: F401
     except ImportError as error:
+        need = f"{function} converts three bands of colour to Lab with scikit-image"
         raise ImportError(
-            f"{function} converts three bands of colour to Lab with scikit-image, which is not "
-            'installed; install it with: pip install "meanshift_fast[image]", or give '
-            "convert2lab=False to compare the bands as they are"
+            f"{not_installed(need, 'image')}, or give convert2lab=False to compare the bands as "
+            "they are"
         ) from error
 
 

@@ -92,6 +92,13 @@ def counted(count: float, noun: str) -> str:
     return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"
 
 
+def not_installed(need: str, extra: str) -> ImportError:
+    """The error of a package that is not installed; ``need`` says what needs it."""
+    return ImportError(
+        f'{need}, which is not installed; install it with: pip install "meanshift_fast[{extra}]"'
+    )
+
+
 def no_support_error(min_support: float, heaviest: float) -> ValueError:
     """The error of a least support that no centre has."""
     return ValueError(

@@ -58,6 +58,11 @@ def _is_watched() -> bool:
         return False
     if sys.stderr is not None and sys.stderr.isatty():
         return True
+    return is_notebook()
+
+
+def is_notebook() -> bool:
+    """Whether this process is a notebook's, which shows what a cell ends with."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return hasattr(shell, "kernel")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanshift_fast._input.messages import not_installed
 from meanshift_fast._pictures.legends import ROOM_USED, put_legend
 from meanshift_fast._pictures.slots import keep_in_slot, lay_out, settle, twins_of
 
@@ -33,10 +34,7 @@ def new_axes() -> "Axes":
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            "drawing needs matplotlib, which is not installed; "
-            'install it with: pip install "meanshift_fast[plot]"'
-        ) from error
+        raise not_installed("drawing needs matplotlib", "plot") from error
     return plt.subplots(figsize=(7.2, 4.8), layout="constrained")[1]
 
 
