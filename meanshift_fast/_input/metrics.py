@@ -33,6 +33,8 @@ from meanshift_fast._input.scaling import (
 )
 from meanshift_fast._input.wrapping import short_way, wrapped
 
+_Floats = NDArray[np.float64]
+
 EARTH_RADIUS_KM = 6371.0088  # the mean radius of the Earth
 MAX_LATITUDE_ROUNDING = 1e-6  # float32 exceeds pi / 2 by 4e-8, and some conversions round worse
 POLE_DISTANCE = 1e-15  # radians within which a position is at the pole: unit vectors hold no less
@@ -49,11 +51,7 @@ class Metric:
     page = "columns"  # of pictures: "columns", "map", "directions" or "wrapped"
     move_unit = "the unit of the columns"
     min_length = 0.0  # of an estimated radius
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the engine's columns are the rows' own, without seams."""
-        return True
+    is_plain = True  # whether the engine's columns are the rows' own, without seams
 
     def n_columns(self, n_features: int) -> int:
         """How many columns rows have in the engine."""
@@ -74,19 +72,17 @@ class Metric:
         """
         return table
 
-    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+    def leave(self, positions: _Floats, dtype: Any = np.float64) -> NDArray[Any]:
         """Bring positions back into the columns of the rows."""
         return positions.astype(dtype)
 
-    def cast(self, centers: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
+    def cast(self, centers: _Floats, dtype: Any) -> NDArray[Any]:
         """Centres in another format, which may round."""
         return centers.astype(dtype)
 
-    def distances(
-        self, points: NDArray[np.float64], position: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def distances(self, points: _Floats, position: _Floats) -> _Floats:
         """How far points are from a position, in the engine's columns."""
-        lengths: NDArray[np.float64] = np.linalg.norm(points - position, axis=1)
+        lengths: _Floats = np.linalg.norm(points - position, axis=1)
         return lengths
 
     def checked_bandwidth(self, bandwidth: Any, n_features: int) -> Any:
@@ -97,13 +93,19 @@ class Metric:
 
     def units(
         self,
-        bandwidth: float | NDArray[np.float64],
-        *tables: NDArray[np.float64],
+        bandwidth: float | _Floats,
+        *tables: _Floats,
         in_bandwidths: bool = False,
         in_bins: bool = False,
     ) -> Units:
         """Choose the engine's unit for a bandwidth and tables in the engine's columns."""
-        return units_of(bandwidth, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
+        length = self.length_of(bandwidth) if in_bandwidths else self.side(bandwidth)
+        units = units_of(length, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
+        return self._in_space(units, bandwidth)
+
+    def _in_space(self, units: Units, bandwidth: Any) -> Units:
+        """Say of a unit what the space is, where it is not flat or has seams."""
+        return units
 
     def side(self, bandwidth: Any) -> Any:
         """The side of a bin, in the engine's columns: the radius of a ball."""
@@ -134,9 +136,7 @@ class Metric:
         """The largest radius."""
         return math.inf
 
-    def seeds_of_bins(
-        self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def seeds_of_bins(self, centers: _Floats, side: Any, points: _Floats) -> _Floats:
         """Bring the centres of bins into the space that rows lie in."""
         return centers
 
@@ -162,11 +162,7 @@ class Spherical(Metric):
     min_length = 16.0 * float(np.finfo(np.float64).eps)  # rounding of one direction lies within
     largest = 0.0  # bandwidth
     unit = ""  # of the bandwidth, in words
-
-    @property
-    def is_plain(self) -> bool:
-        """Rows have other columns, or other lengths."""
-        return False
+    is_plain = False
 
     def dimension(self, n_columns: int) -> int:
         """A sphere has one dimension less than the space around it."""
@@ -195,17 +191,9 @@ class Spherical(Metric):
         angle = float(self.length_of(bandwidth))
         return 2.0 * WIDE if angle >= math.pi else 2.0 * math.sin(0.5 * angle)
 
-    def units(
-        self,
-        bandwidth: float | NDArray[np.float64],
-        *tables: NDArray[np.float64],
-        in_bandwidths: bool = False,
-        in_bins: bool = False,
-    ) -> Units:
+    def _in_space(self, units: Units, bandwidth: Any) -> Units:
         """The Gaussian kernel's standard deviation is the angle, laid along the chord."""
         chord, angle = self.side(bandwidth), float(self.length_of(bandwidth))
-        length = angle if in_bandwidths else chord
-        units = units_of(length, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
         divisor = float(np.max(units.divisor))
         return units._replace(radius=chord / divisor, angle=angle / divisor)
 
@@ -213,9 +201,7 @@ class Spherical(Metric):
         """The angles of chords."""
         return 2.0 * np.arcsin(np.minimum(0.5 * distances, 1.0))
 
-    def seeds_of_bins(
-        self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def seeds_of_bins(self, centers: _Floats, side: Any, points: _Floats) -> _Floats:
         """Bring centres to the sphere; the bin about 0, which has no direction, is its first row.
 
         In hundreds of columns most rows are in that bin.
@@ -249,7 +235,7 @@ class Haversine(Spherical):
         """Latitude and longitude."""
         return 2
 
-    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[np.float64]:
+    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> _Floats:
         """Make unit vectors of places."""
         if table.shape[1] != 2:
             raise ValueError(
@@ -272,7 +258,7 @@ class Haversine(Spherical):
         np.sin(latitude, out=vectors[:, 2])
         return vectors
 
-    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+    def leave(self, positions: _Floats, dtype: Any = np.float64) -> NDArray[Any]:
         """Latitudes, and longitudes in (-pi, pi]; that of a pole is 0."""
         x, y, z = positions.T
         across = np.hypot(x, y)
@@ -289,7 +275,7 @@ class Cosine(Spherical):
     largest = 2.0
     unit = "a cosine distance, 1 - cos of the angle"
 
-    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[np.float64]:
+    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> _Floats:
         """Bring rows to length 1."""
         rows = np.array(table, dtype=np.float64)
         none = np.flatnonzero(~rows.any(axis=1))
@@ -300,7 +286,7 @@ class Cosine(Spherical):
             )
         return _of_length_one(rows)
 
-    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+    def leave(self, positions: _Floats, dtype: Any = np.float64) -> NDArray[Any]:
         """Unit vectors."""
         return _of_length_one(np.array(positions)).astype(dtype)
 
@@ -318,14 +304,10 @@ class Periodic(Metric):
 
     has_rules_of_thumb = False
     page = "wrapped"
+    is_plain = False
 
     def __init__(self, period: tuple[float, ...]) -> None:
         self.period = np.array(period)
-
-    @property
-    def is_plain(self) -> bool:
-        """Rows repeat across the seams."""
-        return False
 
     def checked_bandwidth(self, bandwidth: Any, n_features: int) -> Any:
         """Refuse more than half a period: a ball would hold rows twice."""
@@ -343,7 +325,7 @@ class Periodic(Metric):
         """Half of the shortest period."""
         return float(self.period.min()) / 2.0
 
-    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> NDArray[np.float64]:
+    def enter(self, table: NDArray[Any], name: str = "X", first: int = 0) -> _Floats:
         """Wrap the columns."""
         if table.shape[1] != len(self.period):
             raise ValueError(
@@ -352,35 +334,24 @@ class Periodic(Metric):
             )
         return wrapped(np.array(table, dtype=np.float64), self.period)
 
-    def leave(self, positions: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
+    def leave(self, positions: _Floats, dtype: Any = np.float64) -> NDArray[Any]:
         """Positions in [0, period), rounded up to it or not."""
         return wrapped(positions.astype(dtype), self.period)
 
-    def cast(self, centers: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
+    def cast(self, centers: _Floats, dtype: Any) -> NDArray[Any]:
         """As `leave`: the format may round up to the period."""
         return self.leave(centers, dtype)
 
-    def distances(
-        self, points: NDArray[np.float64], position: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def distances(self, points: _Floats, position: _Floats) -> _Floats:
         """The short way round."""
         away = short_way(points, position, self.period)
         return super().distances(away, np.zeros(len(position)))
 
-    def units(
-        self,
-        bandwidth: float | NDArray[np.float64],
-        *tables: NDArray[np.float64],
-        in_bandwidths: bool = False,
-        in_bins: bool = False,
-    ) -> Units:
+    def _in_space(self, units: Units, bandwidth: Any) -> Units:
         """The period is measured in the same unit."""
-        units = units_of(bandwidth, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
         return units._replace(period=self.period / units.divisor)
 
-    def seeds_of_bins(
-        self, centers: NDArray[np.float64], side: Any, points: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def seeds_of_bins(self, centers: _Floats, side: Any, points: _Floats) -> _Floats:
         """Wrap the centres: the last bin's may lie beyond the seam."""
         return wrapped(np.array(centers, dtype=np.float64), self.period)
 
@@ -396,21 +367,8 @@ WORDS = tuple(_METRICS)
 def metric_of(metric: str = "euclidean", period: Any = None) -> Metric:
     """Find the metric that two parameters name.
 
-    Parameters
-    ----------
-    metric : {"euclidean", "haversine", "cosine"}, default="euclidean"
-        Its word.
-    period : array-like of float or None, default=None
-        One entry a column, None where a column does not wrap.
-
-    Returns
-    -------
-    Metric
-
-    Raises
-    ------
-    ValueError
-        Where the word is none of those, a period is not positive or the metric has none.
+    A period has one entry a column, None where a column does not wrap. Raises a ValueError where
+    the word is none of `WORDS`, a period is not positive or the metric has none.
     """
     if metric not in WORDS:
         raise ValueError(f"metric must be one of {WORDS}, got {quoted(metric)}")
@@ -443,7 +401,7 @@ def _listed(period: Any) -> list[Any]:
     return list(period)
 
 
-def _of_length_one(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _of_length_one(rows: _Floats) -> _Floats:
     """Divide rows by their lengths, in place; squares neither overflow nor vanish."""
     rows /= np.abs(rows).max(axis=1)[:, None]
     rows /= np.sqrt(np.einsum("rf,rf->r", rows, rows))[:, None]
