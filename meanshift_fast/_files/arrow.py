@@ -1,7 +1,7 @@
 """Record batches of pyarrow as arrays of finite numbers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,12 @@ def numpy_type(kind: Any) -> np.dtype[Any] | None:
         dtype: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
         return dtype
     return np.dtype(np.float64) if types.is_decimal(kind) else None
+
+
+def common_type(schemas: Iterable[Any], names: Sequence[str]) -> np.dtype[Any]:
+    """NumPy's type that holds the values of some columns, of all files of a table."""
+    kinds = [numpy_type(schema.field(name).type) for schema in schemas for name in names]
+    return np.result_type(*kinds)
 
 
 def column_kinds(schema: Any) -> tuple[list[str], dict[str, str]]:

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import numpy as np
-
-from meanshift_fast._files.arrow import batch_of, check_types, column_kinds, numpy_type
+from meanshift_fast._files.arrow import batch_of, check_types, column_kinds, common_type
 from meanshift_fast._files.tables import Batch, Choice, import_pyarrow, refuse_value
 
 
@@ -32,19 +31,13 @@ class Feather:
 
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
         """Read batch after batch, in slices of at most so many values."""
-        types = [numpy_type(self.schema.field(name).type) for name in choice.features]
-        dtype = np.result_type(*types)
+        dtype = common_type([self.schema], choice.features)
         n_rows = max(1, most_values // len(choice.all))
         first = 0
-
-        def complain(row: int, name: str, value: object) -> NoReturn:
-            """Refuse a value by its row in the file."""
-            refuse_value(self.path, name, value, first + row)
-
         for batch in self._batches():
             for start in range(0, batch.num_rows, n_rows):
                 rows = batch.slice(start, n_rows)
-                yield batch_of(rows, choice, dtype, complain)
+                yield batch_of(rows, choice, dtype, partial(refuse_value, self.path, first))
                 first += rows.num_rows
 
     def _opened(self) -> tuple[Any, int]:

@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from meanshift_fast._files.tables import (
     Batch,
     Choice,
-    Complain,
     finite_batch,
     import_pyarrow,
     refuse_value,
@@ -52,11 +52,7 @@ class Npy:
                 kept = import_pyarrow().table(columns)
             missing = np.zeros(len(rows), dtype=np.bool_) if choice.drop_missing else None
             batch = Batch(X, weights, kept, missing)
-            yield finite_batch(batch, choice, self._complainer(first))
-
-    def _complainer(self, first: int) -> Complain:
-        """What refuses a value of the rows from ``first`` on."""
-        return lambda row, name, value: refuse_value(self.path, name, value, first + row)
+            yield finite_batch(batch, choice, partial(refuse_value, self.path, first))
 
 
 def _mapped(path: Path) -> NDArray[Any]:

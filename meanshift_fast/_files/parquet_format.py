@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
-import numpy as np
-
-from meanshift_fast._files.arrow import batch_of, check_types, column_kinds, numpy_type
+from meanshift_fast._files.arrow import batch_of, check_types, column_kinds, common_type
 from meanshift_fast._files.tables import (
     MAX_BATCH_VALUES,
     Batch,
@@ -51,17 +50,11 @@ class Parquet:
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
         """Read file after file; where types differ, into the one that holds all."""
         arrow = import_pyarrow()
-        types = [numpy_type(s.field(name).type) for s in self.schemas for name in choice.features]
-        dtype = np.result_type(*types)
+        dtype = common_type(self.schemas, choice.features)
         # pyarrow allocates a whole batch, even where fewer rows are left.
         n_rows = max(1, min(most_values, MAX_BATCH_VALUES) // len(choice.all))
         for file in self.files:
             first = 0
-
-            def complain(row: int, name: str, value: object) -> NoReturn:
-                """Refuse a value by its row in the file."""
-                refuse_value(file, name, value, first + row)  # noqa: B023 (called in this iteration)
-
             with _opened_parquet(file) as opened:
                 batches = opened.iter_batches(n_rows, columns=choice.all)
                 while True:
@@ -71,7 +64,7 @@ class Parquet:
                         raise ValueError(f"{file} is damaged: {error}") from error
                     if batch is None:
                         break
-                    yield batch_of(batch, choice, dtype, complain)
+                    yield batch_of(batch, choice, dtype, partial(refuse_value, file, first))
                     first += batch.num_rows
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._input.messages import number_text, quoted
+from meanshift_fast._input.messages import not_installed, number_text, quoted
 
 # Values that a batch may hold: 32 MiB as float64. Larger ones gain no time.
 MAX_BATCH_VALUES = 1 << 22
@@ -88,10 +88,7 @@ def import_pyarrow() -> Any:
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
-        raise ImportError(
-            "files other than npy and npz need pyarrow, which is not installed; "
-            'install it with: pip install "meanshift_fast[io]"'
-        ) from error
+        raise not_installed("files other than npy and npz need pyarrow", "io") from error
     return pyarrow
 
 
@@ -147,7 +144,7 @@ def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
     return Batch(X, weights, kept, missing)
 
 
-def refuse_value(path: Path, name: str, value: object, row: int) -> NoReturn:
-    """Raise the error of a value that is no finite number."""
+def refuse_value(path: Path, first: int, row: int, name: str, value: object) -> NoReturn:
+    """Raise the error of a value that is no finite number, of the rows from ``first`` on."""
     is_missing = str(value) in ("no value", "nan")
-    raise ValueError(number_text(path, name, value, row) + DROP_MISSING * is_missing)
+    raise ValueError(number_text(path, name, value, first + row) + DROP_MISSING * is_missing)
