@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from meanshift_fast._cli.places import add_degrees, arc, period
 from meanshift_fast._files.formats import FORMATS
 from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.scaling import POSITIVE
 from meanshift_fast.estimator import MeanShift
 
 _CONSTRAINTS = MeanShift._parameter_constraints
@@ -70,28 +71,36 @@ def add_parameters(
             add_period(parser)
         elif parameter.name not in ("bandwidth", "n_jobs"):
             default = defaults.get(parameter.name, parameter.default)
-            _add_parameter(parser, parameter.name, default)
+            _add_own(parser, parameter.name, default)
 
 
-def _add_parameter(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
-    """Add one parameter of MeanShift as an option."""
-    flag, about = f"--{name.replace('_', '-')}", _HELP.get(name, "as in MeanShift")
-    if "boolean" in _CONSTRAINTS[name]:
-        about += f" (default: {'yes' if default else 'no'})"
-        parser.add_argument(
-            flag, action=argparse.BooleanOptionalAction, default=default, help=about
-        )
-        return
-    about += " (default: %(default)s)"
-    if len(_CONSTRAINTS[name]) > 1:
-        parser.add_argument(
-            flag, type=word_or_number(name), metavar="X", default=default, help=about
-        )
-    elif allowed := choices(name):
-        parser.add_argument(flag, choices=allowed, default=default, help=about)
+def add_parameter(
+    parser: argparse.ArgumentParser, name: str, constraints: list[Any], default: Any, about: str
+) -> None:
+    """Add a parameter as an option that takes what scikit-learn's constraints allow.
+
+    ``default`` is that of a signature: a parameter without one is required.
+    """
+    how: dict[str, Any] = {"default": default}
+    if default is inspect.Parameter.empty:
+        how = {"required": True}
+    elif default is not None:
+        said = {True: "yes", False: "no"} if "boolean" in constraints else {}
+        about += f" (default: {said.get(default, default)})"
+    words = _words(constraints)
+    if "boolean" in constraints:
+        how["action"] = argparse.BooleanOptionalAction
+    elif words and len(constraints) == 1:
+        how["choices"] = words
     else:
-        value = number(name, _CONSTRAINTS[name])
-        parser.add_argument(flag, type=value, metavar="X", default=default, help=about)
+        how |= {"type": number(name, constraints), "metavar": "X"}
+    parser.add_argument(f"--{name.replace('_', '-')}", help=about, **how)
+
+
+def _add_own(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
+    """Add one parameter of MeanShift as an option."""
+    about = _HELP.get(name, "as in MeanShift")
+    add_parameter(parser, name, _CONSTRAINTS[name], default, about)
 
 
 def add_quantile(parser: Any, default: float | None = None) -> None:
@@ -107,7 +116,7 @@ def add_quantile(parser: Any, default: float | None = None) -> None:
 
 def add_metric(parser: argparse.ArgumentParser) -> None:
     """Add --metric, --degrees and --period."""
-    _add_parameter(parser, "metric", "euclidean")
+    _add_own(parser, "metric", "euclidean")
     add_degrees(parser)
     add_period(parser)
 
@@ -125,66 +134,57 @@ def add_period(parser: argparse.ArgumentParser) -> None:
 
 def choices(name: str) -> list[str]:
     """List the choices of a parameter of MeanShift."""
-    options = [c.options for c in _CONSTRAINTS[name] if isinstance(c, StrOptions)]
-    return sorted(choice for group in options for choice in group)
+    return _words(_CONSTRAINTS[name])
 
 
-def number(name: str, constraints: Sequence[Any]) -> Callable[[str], float]:
-    """Make a reader of numbers in the interval among a parameter's constraints."""
+def _words(constraints: Sequence[Any]) -> list[str]:
+    """List the words that constraints allow."""
+    options = [c.options for c in constraints if isinstance(c, StrOptions)]
+    return sorted(word for group in options for word in group)
+
+
+def number(name: str, constraints: Sequence[Any]) -> Callable[[str], Any]:
+    """Make a reader of what a parameter's constraints allow: an interval of numbers, or words."""
     (interval,) = (constraint for constraint in constraints if isinstance(constraint, Interval))
+    words = _words(constraints)
 
-    def read(text: str) -> float:
-        """Read a number within the interval of the parameter."""
+    def read(text: str) -> Any:
+        """Read a number within the interval, or one of the words."""
+        if text in words:
+            return text
         try:
             value = int(text) if interval.type is Integral else float(text)
         except ValueError:
             value = None
         if value is None or not interval.is_satisfied_by(value):
-            raise argparse.ArgumentTypeError(f"{name} must be {interval}, got {quoted(text)}")
+            others = f"; or one of {', '.join(words)}" if words else ""
+            raise argparse.ArgumentTypeError(
+                f"{name} must be {interval}, got {quoted(text)}{others}"
+            )
         return value
 
     return read
 
 
-def word_or_number(name: str) -> Callable[[str], float | str]:
-    """Make a reader of a parameter that is a number or one of its choices."""
-    read_number, words = number(name, _CONSTRAINTS[name]), choices(name)
-
-    def read(text: str) -> float | str:
-        """Read a number or a choice."""
-        if text in words:
-            return text
-        try:
-            return read_number(text)
-        except argparse.ArgumentTypeError as error:
-            raise argparse.ArgumentTypeError(f"{error}; or one of {', '.join(words)}") from None
-
-    return read
-
-
-def whole(name: str, least: int) -> Callable[[str], float]:
+def whole(name: str, least: int) -> Callable[[str], Any]:
     """Make a reader of whole numbers, ``least`` or more."""
     return number(name, [Interval(Integral, least, None, closed="left")])
 
 
 def length(text: str) -> float | str:
-    """Read a bandwidth: a number, or the name of a rule."""
-    rules = choices("bandwidth")
-    if text in rules:
-        return text
-    if (angle := arc(text)) is not None:
-        return angle
-    try:
-        return number("bandwidth", _CONSTRAINTS["bandwidth"])(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}; or one of {', '.join(rules)}") from None
+    """Read a bandwidth: a length on Earth with its unit, a number, or the name of a rule."""
+    angle = arc(text)
+    bandwidth: float | str = (
+        number("bandwidth", _CONSTRAINTS["bandwidth"])(text) if angle is None else angle
+    )
+    return bandwidth
 
 
 def lengths(text: str) -> float | str | list[float]:
     """Read a bandwidth, or one for each column with commas between them."""
     if "," not in text:
         return length(text)
-    return [number("bandwidth", _CONSTRAINTS["bandwidth"])(part) for part in text.split(",")]
+    return [number("bandwidth", [POSITIVE])(part) for part in text.split(",")]
 
 
 def n_jobs(text: str) -> int:

@@ -9,6 +9,7 @@ at once.
 import importlib
 import math
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import meanshift_fast
 from meanshift_fast._cli.demo_picture import Palette, Panel, draw, outlined, require_matplotlib
 from meanshift_fast._cli.output import print_line
 from meanshift_fast._files.atomic import check_target
-from meanshift_fast._input.messages import quoted
+from meanshift_fast._input.messages import counted, quoted
 from meanshift_fast.datasets import china_pixels, demo_table
 from meanshift_fast.image import mean_shift_filter, mean_shift_segment
 from meanshift_fast.warmup import cache_folders, compiled_count
@@ -35,28 +36,29 @@ SPATIAL_RADIUS, RANGE_RADIUS, MIN_SIZE = 8, 16, 200
 _BAR_WIDTH = 24
 
 
-def run(output: Path, *, compare: bool = False, n_jobs: int | None = None) -> None:
+def run(arguments: Namespace) -> None:
     """Print all stages on the table, then cluster and segment the photograph and draw it as PNG.
 
-    With ``compare`` scikit-learn runs on the same pixels too, which takes about half a minute, and
-    OpenCV's filter where it is installed. An ImportError names a missing package after the table
-    and before the photograph.
+    With ``--compare`` scikit-learn runs on the same pixels too, which takes about half a minute,
+    and OpenCV's filter where it is installed. An ImportError names a missing package after the
+    table and before the photograph.
     """
-    if not output.parent.is_dir():
+    folder = arguments.output.parent
+    if not folder.is_dir():
         raise NotADirectoryError(
-            f"the picture's folder must exist, got {quoted(str(output.parent))}; "
+            f"the picture's folder must exist, got {quoted(str(folder))}; "
             "create it or choose another --output"
         )
-    check_target(output)
+    check_target(arguments.output)
     print_line(
         f"meanshift_fast {meanshift_fast.__version__}: a table of 300 rows, then a photograph"
     )
     print_line()
     warm_up()
     print_line()
-    show_table(demo_table(), n_jobs)
+    show_table(demo_table(), arguments.n_jobs)
     print_line()
-    show_photograph(output, compare, n_jobs)
+    show_photograph(arguments.output, arguments.compare, arguments.n_jobs)
 
 
 def warm_up() -> None:
@@ -130,17 +132,16 @@ def show_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
     print_line()
     labels, filtered, filter_seconds = _segment(photograph, compare, n_jobs)
     palette = _palette_of(model)
-    n_colours = len(palette.colours)
     panels = [
         _panel(photograph, "The photograph"),
         Panel(
             outlined(photograph, labels),
-            f"{labels.max():,} segment{'s' if labels.max() > 1 else ''}",
+            counted(labels.max(), "segment"),
             "touching pixels whose trajectories end together, in their mean colour",
         ),
         Panel(
             palette.colours[model.labels_].reshape(shape),
-            f"The same in {n_colours} colour{'s' if n_colours > 1 else ''}",
+            f"The same in {counted(len(palette.colours), 'colour')}",
             "mean shift found them, each pixel took the nearest",
         ),
     ]

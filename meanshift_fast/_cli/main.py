@@ -129,9 +129,9 @@ def _parser() -> Parser:
     _add_explore(add("explore", explore.explore, "choose a bandwidth by looking, in a browser"))
     add_segment(add("segment", segment.segment, "segment an image, and label its pixels"))
     _add_demo(
-        add("demo", _show, "show the pipeline on a table, then cluster and segment a photograph")
+        add("demo", demo.run, "show the pipeline on a table, then cluster and segment a photograph")
     )
-    add("warmup", _warmup, "compile the kernels, or load them from the cache")
+    add("warmup", lambda _: demo.warm_up(), "compile the kernels, or load them from the cache")
     about = add("info", info, "show versions, threads and the cache folder")
     about.add_argument("--json", action="store_true", help="answer in JSON, on one line")
     return parser
@@ -353,16 +353,6 @@ def _add_n_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-jobs", type=n_jobs, metavar="N", help="threads; -1 and the default: all of them"
     )
-
-
-def _warmup(arguments: argparse.Namespace) -> None:
-    """Compile the kernels, or load them from the cache."""
-    demo.warm_up()
-
-
-def _show(arguments: argparse.Namespace) -> None:
-    """Run the demo."""
-    demo.run(arguments.output, compare=arguments.compare, n_jobs=arguments.n_jobs)
 
 
 def _clash(arguments: argparse.Namespace) -> str | None:

@@ -1,6 +1,5 @@
 """`segment`: an image -> labels, and on demand its outlines and a table of its regions."""
 
-import json
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cli.output import print_line
+from meanshift_fast._cli.commands import print_answer
 from meanshift_fast._files.atomic import check_target, write_whole
 from meanshift_fast._files.images import (
     ImageFile,
@@ -26,11 +25,6 @@ from meanshift_fast._files.tables import import_pyarrow
 from meanshift_fast._input.messages import counted
 from meanshift_fast.image import mean_shift_segment
 
-OPTIONS = (
-    "spatial_radius", "range_radius", "min_size", "connectivity", "merge", "min_prominence",
-    "window", "convert2lab", "max_iter", "tol", "n_jobs",
-)  # fmt: skip
-
 
 def segment(arguments: Namespace) -> None:
     """Segment an image, and write its files, all or none."""
@@ -42,7 +36,7 @@ def segment(arguments: Namespace) -> None:
         mask=image.mask,
         channel_axis=image.channel_axis,
         progress=False if arguments.json else "auto",
-        **{name: getattr(arguments, name) for name in OPTIONS},
+        **{name: getattr(arguments, name) for name in arguments.parameters},
     )
     if arguments.boundaries or _form_of_regions(arguments) == ".geojson":
         labels = np.asarray(labels)  # outlines need the whole image
@@ -62,13 +56,12 @@ def segment(arguments: Namespace) -> None:
     for name in ("output", "boundaries", "regions"):
         if path := getattr(arguments, name):
             facts[f"{name}_file"] = str(path)
-    if arguments.json:
-        print_line(json.dumps(facts))
-        return
     masked = f", {found.n_masked:,} masked" if found.n_masked else ""
-    print_line(
+    print_answer(
+        arguments,
+        facts,
         f"{n_rows:,} x {n_columns:,} pixels, {counted(n_bands, 'band')}{masked}: "
-        f"{counted(found.n_regions, 'region')}; {seconds:.2f} s; labels in {arguments.output}"
+        f"{counted(found.n_regions, 'region')}; {seconds:.2f} s; labels in {arguments.output}",
     )
 
 
