@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from meanshift_fast._cluster.model import settings_of, shapes_of
 from meanshift_fast._input.metrics import metric_of
+from meanshift_fast._input.scaling import Units
 from meanshift_fast._input.weights import checked_weights
 from meanshift_fast._pictures.charts import draw_history
 from meanshift_fast._pictures.fit import draw_fit
@@ -292,22 +293,19 @@ def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]
         return tuple(page.lay(np.stack([start, start])) for start in begun)
     metric, units = metric_of(estimator.metric, estimator.period), page.units
     if metric.has_arcs:
-        rows = metric.leave(page.rows)
-        traced = trace(
-            rows, begun, bandwidth=estimator.bandwidth_, kernel=page.kernel, tol=estimator.tol,
-            max_iter=estimator.max_iter, metric=estimator.metric,
-            sample_weight=page.weights if page.weights.size else None,
-        )  # fmt: skip
-        return tuple(page.path(positions) for positions in traced.positions)
+        rows, units = metric.leave(page.rows), Units(1.0, estimator.bandwidth_)
+    else:
+        rows, begun = units.enter(page.rows), units.enter(begun)
     period = units.period.astype(object)
     period[np.isinf(units.period)] = None
     traced = trace(
-        units.enter(page.rows),
-        units.enter(begun),
+        rows,
+        begun,
         bandwidth=units.radius,
         kernel=page.kernel,
         tol=estimator.tol,
         max_iter=estimator.max_iter,
+        metric=estimator.metric,
         period=period if len(period) else None,
         sample_weight=page.weights if page.weights.size else None,
     )

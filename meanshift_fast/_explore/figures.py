@@ -18,7 +18,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from meanshift_fast._explore.projection import N_COLOURS, RASTER_SHAPE, Projection, marker_palette
+from meanshift_fast._explore.projection import N_COLOURS, PALETTE, RASTER_SHAPE, Projection
 from meanshift_fast._explore.session import Answer, Trajectory
 from meanshift_fast._explore.themes import Theme, styles_of
 from meanshift_fast._index.stopping import rest_of
@@ -39,9 +39,8 @@ FEW_ROWS_SIZE, MANY_ROWS_SIZE = 7.0, 2.0  # of markers, in pixels
 
 def _figure(name: str, **options: Any) -> Any:
     """A chart beside the map, without tools of its own."""
-    plain = {"sizing_mode": "stretch_both", "toolbar_location": None, "min_height": 180}
-    made = figure(name=name, **plain, **options)
-    return _plain(made)
+    small = {"sizing_mode": "stretch_both", "toolbar_location": None, "min_height": 180}
+    return _plain(figure(name=name, **small, **options))
 
 
 def _plain(figure: Any) -> Any:
@@ -87,7 +86,7 @@ class Map:
         self._raster = self.figure.image_rgba(
             image="image", x=0, y=0, dw=1, dh=1, source=self.image, level="underlay"
         )
-        mapper = LinearColorMapper(palette=marker_palette(), low=-0.5, high=N_COLOURS - 0.5)
+        mapper = LinearColorMapper(palette=PALETTE, low=-0.5, high=N_COLOURS - 0.5)
         self._markers = self.figure.scatter(
             "x", "y", source=self.rows, size=4, line_color=None, level="underlay",
             fill_color={"field": "colour", "transform": mapper},
@@ -268,9 +267,8 @@ class CurveChart:
         low, high = stable["low"] * share, stable["high"] * share
         self.plateau.data = {"x": [low, high], "y": [int(stable["n_clusters"])] * 2}
         self.band.update(left=low, right=high, visible=True)
-        lasting = "1 cluster lasts" if stable["n_clusters"] == 1 else (
-            f"{stable['n_clusters']:,} clusters last"
-        )  # fmt: skip
+        lasting = counted(stable["n_clusters"], "cluster")
+        lasting += " lasts" if stable["n_clusters"] == 1 else " last"
         self.figure.title.text = f"{lasting} longest, {low:.3g} to {high:.3g}"
 
 

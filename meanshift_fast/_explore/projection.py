@@ -25,7 +25,8 @@ _Floats = NDArray[np.float64]
 COMPONENTS = ("principal component 1", "principal component 2")
 RASTER_SHAPE = (400, 520)  # pixels up and across
 STACK_COLUMNS = 260  # of the histogram of one column
-N_COLOURS = 1 + len(COLOURS)  # with the grey of orphans
+PALETTE = [GREY, *COLOURS]  # by the numbers of rows' colours
+N_COLOURS = len(PALETTE)
 EUCLIDEAN = metric_of()
 MARGIN = 0.04  # of the rows' extent, about them
 
@@ -143,12 +144,12 @@ class Projection(NamedTuple):
         image = np.zeros(RASTER_SHAPE, dtype=np.uint32)
         counts = np.zeros(len(self.pixel) * N_COLOURS, dtype=np.int32)
         draw_pixels(
-            self.place, colours, _PALETTE, self.pixel, self.alpha, counts, image.reshape(-1)
+            self.place, colours, _RED_GREEN_BLUE, self.pixel, self.alpha, counts, image.reshape(-1)
         )
         return image
 
 
-_PALETTE = 255.0 * rgb_of(list(COLOURS))[[-1, *range(len(COLOURS))]]
+_RED_GREEN_BLUE = 255.0 * rgb_of(PALETTE)[:-1]  # without a second grey
 
 
 def choices_of(names: list[str]) -> list[str]:
@@ -256,8 +257,3 @@ def _raster(laid: _Floats, low: _Floats, high: _Floats) -> tuple[Any, Any, Any]:
     numbers[pixel] = np.arange(len(pixel)) * N_COLOURS
     alpha = np.rint(255 * opacity(counts[pixel])).astype(np.uint32) << 24
     return numbers[pixels], pixel, alpha
-
-
-def marker_palette() -> list[str]:
-    """The colours of markers by the numbers that `Projection.picture` takes."""
-    return [GREY, *COLOURS]

@@ -117,9 +117,7 @@ class Session:
         names = rows.names if rows.has_names else None
         self._remarks = [*remarks(rows.table, names, one_bandwidth=True, rows_are_seeds=False)]
         bandwidth = self.parameters["bandwidth"]
-        self._awaits_stable = bandwidth is None or (
-            isinstance(bandwidth, str) and bandwidth == "stable"
-        )
+        self._awaits_stable = bandwidth in (None, "stable")
         self.parameters["bandwidth"] = _first_bandwidth(rows, self.parameters, self.scales)
         self.answer: Answer | None = None
         self.projection: Projection | None = None

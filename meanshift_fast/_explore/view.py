@@ -8,6 +8,7 @@ browser --event--> View (the server's thread) --request--> Session (its worker's
 import math
 from functools import partial
 from html import escape
+from time import monotonic
 from typing import Any
 
 from bokeh.events import DocumentReady, Tap
@@ -19,7 +20,6 @@ from meanshift_fast._explore.projection import Projection, choices_of
 from meanshift_fast._explore.rows import ExploredRows
 from meanshift_fast._explore.session import Answer, Session, rounded
 from meanshift_fast._explore.themes import DARK, LIGHT, TEMPLATE
-from meanshift_fast._explore.worker import seconds_of
 from meanshift_fast._input.messages import counted
 
 STATUS_MILLISECONDS = 150  # between updates of the status line
@@ -278,11 +278,10 @@ class View:
             text += (
                 f" at bandwidth {answer.model.bandwidth_:.4g}, in {1e3 * answer.seconds:,.0f} ms"
             )
-        if stage is not None and seconds_of(stage) > STATUS_MILLISECONDS / 1e3:
+        if stage is not None and monotonic() - stage[1] > STATUS_MILLISECONDS / 1e3:
             self._show_bandwidth()
-            what = {"fit": "the fit", "curve": "the curve"}.get(stage[0], f"the {stage[0]}")
-            text += f" &middot; <b>computing</b> {what}: {escape(stage[2])}, "
-            text += f"{seconds_of(stage):.0f} s"
+            what = f"the {stage[0]}: {escape(stage[2])}"
+            text += f" &middot; <b>computing</b> {what}, {monotonic() - stage[1]:.0f} s"
         elif self._error:
             text += f" &middot; <b>no answer</b>: {escape(self._error)}"
         elif answer is not None and answer.remarks:

@@ -129,8 +129,3 @@ class Worker:
             self.stage = kind, began, f"{stage}{share}"
 
         return report
-
-
-def seconds_of(stage: tuple[str, float, str]) -> float:
-    """How long a job has been at work."""
-    return monotonic() - stage[1]

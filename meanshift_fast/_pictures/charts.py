@@ -70,8 +70,7 @@ def draw_curve(curve: Any, ax: "Axes | None" = None, *, legend: bool = True) -> 
 
     ink, paper = ink_of(ax)
     low, high, count = (curve.stable[name] for name in ("low", "high", "n_clusters"))
-    lasting = "1 cluster lasts" if count == 1 else f"{count} clusters last"
-    title = f"{lasting} longest"
+    title = f"{counted(count, 'cluster')} {'lasts' if count == 1 else 'last'} longest"
     if curve.n_centers != count:
         title += f"; a fit has {counted(curve.n_centers, 'centre')}"
     ax.axvspan(low, high, color=COLOURS[1], alpha=0.15, linewidth=0)
