@@ -19,7 +19,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._image.cut_blocks import center_at, narrow_room_of, room_of
+from meanshift_fast._image.cut_blocks import center_at, rooms_of
 from meanshift_fast._image.lattice import Lattice, Window
 from meanshift_fast._image.order import TAKEN_PIXELS, next_index, place_of
 from meanshift_fast._image.window import LEFT, mean_of_window, pixels_of
@@ -78,14 +78,12 @@ def _memo_for(n_threads: int, n_bands: int, n_in_window: int, max_iter: int) -> 
     """Make the memo of each thread, with room for the longest trajectory."""
     wanted = max(POSITIONS_PER_WINDOW_PIXEL * n_in_window, MIN_MEMO_POSITIONS)
     n_positions = max(min(wanted, MAX_MEMO_POSITIONS), 2 * max_iter + 2)
-    room = np.tile(room_of(n_bands), (n_threads, 1))
     return Memo(
         np.empty((n_threads, n_positions, 3 + n_bands)),
         np.empty((n_threads, 3 * n_positions), dtype=np.int32),
         np.zeros((n_threads, 2 << (n_positions - 1).bit_length()), dtype=np.int32),
         np.empty((n_threads, n_positions), dtype=np.int32),
-        room,
-        np.tile(narrow_room_of(n_bands), (n_threads, 1)),
+        *rooms_of(n_threads, n_bands),
         np.zeros((n_threads, 8), dtype=np.int64),
     )
 
@@ -337,14 +335,10 @@ def follow(
     max_iter: int,
     report: Report,
 ) -> NDArray[np.bool_]:
-    """Follow pixels to their endpoints.
+    """Follow pixels to their endpoints, at most ``max_iter`` moves.
 
     Parameters
     ----------
-    lattice : Lattice
-        The pixels in memory.
-    window : Window
-        What is averaged.
     numbers, rows : uint32 arrays of shape (n_pixels,)
         The numbers, in memory, of pixels to follow, and the rows where endpoints are written.
         Fastest where neighbours follow one another.
@@ -352,26 +346,17 @@ def follow(
         Written: the position, in pixels of the image, and the bands.
     tol : float
         A trajectory rests after a move of at most this, in units of both radii together.
-    max_iter : int
-        Moves of a trajectory, at most.
-    report : callable
-        Called as ``report(done, total, "climb")``.
 
     Returns
     -------
     bool array of shape (n,), or (0,) where the whole image is in memory
         Whether a trajectory reached a window that is not in memory; its endpoint is not written.
-
-    Notes
-    -----
-    Bit-equal for every number of threads, and for every part of the image that is in memory.
     """
-    n_bands = lattice.n_bands
-    n_in_window = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0))
-    memo = _memo_for(available_threads(), n_bands, n_in_window, max_iter)
+    n_bands, n_values = lattice.n_bands, window.n_values(lattice)
+    memo = _memo_for(available_threads(), n_bands, n_values // n_bands, max_iter)
     is_gone = np.zeros(0 if lattice.is_whole else len(endpoints), dtype=np.bool_)
     lengths = window.lengths(tol)
-    first = max(FIRST_CHUNK_VALUES // (n_in_window * n_bands) // 16, TAKEN_PIXELS)
+    first = max(FIRST_CHUNK_VALUES // n_values // 16, TAKEN_PIXELS)
     report(0, len(numbers), "climb")
     for start, stop in chunks(len(numbers), first=first):
         followed = Followed(numbers[start:stop], rows[start:stop], endpoints, is_gone)

@@ -60,10 +60,8 @@ def position_of(scaled, at, n_bands):
 def bounds_of_pairs(boxes, at, stride, position):
     """The squared distances in range of sixteen blocks, at least and at most."""
     one, two = position
-    below_1, above_1 = (
-        minus(load_pairs(boxes, at), one),
-        minus(one, load_pairs(boxes, at + 2 * stride)),
-    )
+    below_1 = minus(load_pairs(boxes, at), one)
+    above_1 = minus(one, load_pairs(boxes, at + 2 * stride))
     below_2 = minus(load_pairs(boxes, at + stride), two)
     above_2 = minus(two, load_pairs(boxes, at + 3 * stride))
     zero = pair_of(0, 0)

@@ -53,26 +53,7 @@ class Picture(NamedTuple):
 def checked_image(image: Any, channel_axis: int | None) -> tuple[Any, int, int | None]:
     """Check an image's axes and dtype, of NumPy or Dask.
 
-    Parameters
-    ----------
-    image : array
-        The image.
-    channel_axis : int or None
-        As given.
-
-    Returns
-    -------
-    bands : array of shape (n_planes, n_rows, n_columns, n_bands)
-        A view.
-    n_space : int
-        2 or 3.
-    channel_axis : int or None
-        Counted from the first axis.
-
-    Raises
-    ------
-    ValueError
-        "image must ...", with what it is.
+    Returns its bands, n_space and channel_axis as `Picture` has them.
     """
     if np.ma.is_masked(image):
         raise ValueError(
@@ -196,22 +177,8 @@ def lab_scale(
 ) -> float:
     """Whether bands are colours to be converted: their largest possible value, or 0.0 where not.
 
-    Parameters
-    ----------
-    convert2lab : bool or None
-        As given.
-    n_bands : int
-        Only three may be colours.
-    dtype : dtype
-        Colours are uint8, or floats from 0 to 1.
-    extremes : callable
-        The least and the largest value of pixels that count, where they are floats.
-    function : str
-        The function that the error names where scikit-image is missing.
-
-    Returns
-    -------
-    float
+    Colours are three bands of uint8, or of floats from 0 to 1: ``extremes()`` are the least and the
+    largest value of pixels that count. ``function`` is the one that an error names.
     """
     if convert2lab is False or (convert2lab is None and n_bands != 3):
         return 0.0

@@ -91,24 +91,20 @@ def lists_at(n_bands):
     return center_at(n_bands) + 2 * (3 + n_bands)
 
 
-def room_of(n_bands: int) -> NDArray[np.float64]:
-    """Make the room of a thread.
+def rooms_of(n_threads: int, n_bands: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Make the rooms of threads, a row for each, of float64 and of float32.
 
     Columns, rows, sums of pixels and of blocks; position, mean; listed blocks, the lanes of those
-    that are cut, groups; and what keeps the next thread's on other cache lines.
+    that are cut, groups. In float32 columns, rows and boxes of the lanes, zeros, the scaled bands.
+    The last values of a row keep the next thread's on other cache lines.
     """
     n_listed = 2 * MAX_LISTED + GROUP_VALUES * MAX_GROUPS
-    room = np.zeros(LANES * (3 + 2 * n_bands) + 2 * (3 + n_bands) + n_listed)
-    room[: 2 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4)]
-    return room
-
-
-def narrow_room_of(n_bands: int) -> NDArray[np.float32]:
-    """Make its room of float32: columns, rows and boxes of the lanes, zeros, the scaled bands."""
-    room = np.zeros(6 * LANES + n_bands, dtype=np.float32)  # the last keep threads apart
-    room[: 2 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4)]
-    room[2 * LANES : 3 * LANES] = np.repeat(range(0, 32, 4), 2)
-    return room
+    rooms = np.zeros((n_threads, LANES * (3 + 2 * n_bands) + 2 * (3 + n_bands) + n_listed))
+    narrow = np.zeros((n_threads, 6 * LANES + n_bands), dtype=np.float32)
+    rooms[:, : 2 * LANES] = [*np.tile(range(4), 4), *np.repeat(range(4), 4)]
+    narrow[:, : 2 * LANES] = rooms[:, : 2 * LANES]
+    narrow[:, 2 * LANES : 3 * LANES] = np.repeat(range(0, 32, 4), 2)
+    return rooms, narrow
 
 
 @inlined
@@ -126,11 +122,12 @@ def _band_values(pixels, block, band, n_bands):
 
 
 @inlined
-def _exactly_inside(pixels, block, corner, plane_sq, lengths, is_joint, n_bands, room, center):
-    """The lanes of a block that are inside, by the expression in float64."""
-    down = ((load(room, 1) + corner[0]) - item(room, center + 1)) * item(lengths, 1)
-    across = ((load(room, 0) + corner[1]) - item(room, center + 2)) * item(lengths, 2)
-    distance_sq = (down * down + plane_sq) + across * across
+def exactly_inside(pixels, listed, units, lengths, is_joint, n_bands, rooms):
+    """The lanes of a listed block that are inside, by the expression in float64."""
+    (block, y, x, _), (room, _, center) = listed, rooms
+    down = ((load(room, 1) + float(y)) - item(room, center + 1)) * item(lengths, 1)
+    across = ((load(room, 0) + float(x)) - item(room, center + 2)) * item(lengths, 2)
+    distance_sq = (down * down + units.exact_plane_sq) + across * across
     if not is_joint:
         distance_sq = where(distance_sq <= item(lengths, 3), full(0.0), full(np.inf))
     for band in range(n_bands):
@@ -154,28 +151,19 @@ def with_space(range_sq, offset, units, is_joint, scaled):
 
 
 @inlined
-def _narrow_distances_sq(narrow, at, offset, units, is_within, is_joint, n_bands, scaled):
-    """The squared distances of a block's pixels in float32, in units of the radii."""
-    away = load_narrow(narrow, at) - item(scaled, 4 * LANES)
+def _distances_sq(pixels, listed, units, is_joint, n_bands, rooms):
+    """The squared distances of a listed block's pixels in float32, in units of the radii."""
+    (block, y, x, is_within), (room, scaled, center) = listed, rooms
+    at = block * n_bands * LANES
+    away = load_narrow(pixels.narrow, at) - item(scaled, 4 * LANES)
     range_sq = away * away
     for band in range(1, n_bands):
-        away = load_narrow(narrow, at + LANES * band) - item(scaled, 4 * LANES + band)
+        away = load_narrow(pixels.narrow, at + LANES * band) - item(scaled, 4 * LANES + band)
         range_sq = fused(away, away, range_sq)
-    return range_sq if is_within else with_space(range_sq, offset, units, is_joint, scaled)
-
-
-@inlined
-def _distances_sq(pixels, at, corner, units, is_within, is_joint, n_bands, rooms):
-    """The squared distances of a block's pixels in float32."""
-    room, scaled, center = rooms
-    offset = item(room, center + 1) - corner[0], item(room, center + 2) - corner[1]
-    # Blocks within the spatial radius need no test in space: two calls, because one call with a
-    # variable flag would always make the test.
-    if is_within:
-        return _narrow_distances_sq(
-            pixels.narrow, at, offset, units, True, is_joint, n_bands, scaled
-        )
-    return _narrow_distances_sq(pixels.narrow, at, offset, units, False, is_joint, n_bands, scaled)
+    if is_within:  # within the spatial radius, which needs no test
+        return range_sq
+    offset = item(room, center + 1) - float(y), item(room, center + 2) - float(x)
+    return with_space(range_sq, offset, units, is_joint, scaled)
 
 
 @inlined
@@ -186,17 +174,6 @@ def place_of_listed(pixels, i, lists, patterns):
     block = item(patterns, group + 2) + (k >> 1) + (k & 1) * pixels.n_across
     y, x = item(patterns, group + 3) + 4 * (k & 1), item(patterns, group + 4) + 4 * (k >> 1)
     return block, y, x, (item(patterns, group + 5) >> k) & 1 != 0
-
-
-@inlined
-def exactly_inside(pixels, listed, units, lengths, is_joint, n_bands, rooms):
-    """The lanes of a listed block that are inside, in float64."""
-    block, y, x, _ = listed
-    room, _, center = rooms
-    return _exactly_inside(
-        pixels, block, (float(y), float(x)), units.exact_plane_sq, lengths,
-        is_joint, n_bands, room, center,
-    )  # fmt: skip
 
 
 @inlined
@@ -222,11 +199,8 @@ def _test_listed(pixels, n_listed, units, lengths, is_joint, n_bands, rooms):
     n, rows, columns, n_cut = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for i in range(n_listed):
         listed = place_of_listed(pixels, i, lists, patterns)
-        block, y, x, is_within = listed
-        corner = float(y), float(x)
-        distances_sq = _distances_sq(
-            pixels, block * n_bands * LANES, corner, units, is_within, is_joint, n_bands, rooms
-        )
+        block, y, x, _ = listed
+        distances_sq = _distances_sq(pixels, listed, units, is_joint, n_bands, rooms)
         inside = bits(distances_sq <= units.surely)
         if inside != bits(distances_sq <= units.surely_not):
             inside = exactly_inside(pixels, listed, units, lengths, is_joint, n_bands, rooms)

@@ -56,6 +56,10 @@ class Window(NamedTuple):
         """The spatial radius in pixels, along each axis; no image is larger than the most."""
         return np.minimum(self.spatial_radius / self.spacing, 1e15)
 
+    def n_values(self, lattice: "Lattice") -> int:
+        """How many values of a lattice a window reads, at most."""
+        return int(np.prod(2.0 * np.minimum(self.reach, lattice.shape) + 1.0)) * lattice.n_bands
+
     def lengths(self, tol: float) -> NDArray[np.float64]:
         """Steps, squared radii in space and range, reach, and the squared move of a rest."""
         squares = (1.0, 1.0) if self.is_joint else (self.spatial_radius**2, self.range_radius**2)
@@ -125,10 +129,8 @@ def lattice_of(
 
     Parameters
     ----------
-    bands : numeric array of shape (n_planes, n_rows, n_columns, n_bands)
-        The pixels in memory.
-    mask : bool array of shape (n_planes, n_rows, n_columns), optional
-        False where a pixel does not count.
+    bands, mask : arrays of shape (n_planes, n_rows, n_columns, n_bands) and without n_bands
+        The pixels in memory; the mask is False where one does not count.
     window : Window
         A joint window measures in range radii.
     convert : callable, optional
@@ -138,10 +140,6 @@ def lattice_of(
         a block.
     image_shape : tuple of int, optional
         The shape of the image; None: all of it is here.
-
-    Returns
-    -------
-    Lattice
     """
     n_planes, n_rows, n_columns, n_bands = bands.shape
     is_bytes = convert is None and _are_bytes(bands.dtype, n_bands, window)

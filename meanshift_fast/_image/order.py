@@ -92,21 +92,7 @@ def layer_pixels(shape: tuple[int, ...], n_space: int) -> int:
 def slabs_of(
     shape: tuple[int, int, int], mask: NDArray[np.bool_] | None, n_space: int
 ) -> Iterator[Slab]:
-    """Cut an image into slabs, in raster order.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Planes, rows and columns.
-    mask : bool array of ``shape``, optional
-        False where a pixel does not count.
-    n_space : int
-        2 or 3.
-
-    Yields
-    ------
-    Slab
-    """
+    """Cut an image of so many planes, rows and columns into slabs, in raster order."""
     layer, axis = layer_pixels(shape, n_space), 3 - n_space
     side = BLOCK_SIDE if n_space == 2 else 1
     counting = np.broadcast_to(True, shape) if mask is None else mask

@@ -28,6 +28,7 @@ from meanshift_fast._image.regions import (
     half_of_neighbors,
     join,
     measured,
+    regions_of,
     unjoined,
 )
 from meanshift_fast._image.small_regions import Whole, contracted, merge_small
@@ -91,10 +92,10 @@ def run(
         if joining is not None:
             report(0, 1, "labels")
             if wanted.positions:
-                links = unjoined(len(endpoints), picture.mask)
-                join(endpoints, 0, 0, picture.shape, picture.n_space, joining, links)
-            first_band = picture.n_space if wanted.positions else 0
-            regions = measured(links, endpoints, first_band, joining)
+                shape, n_space = picture.shape, picture.n_space
+                regions = regions_of(endpoints, shape, picture.mask, n_space, joining)
+            else:
+                regions = measured(links, endpoints, 0, joining)
             if not (wanted.filtered or wanted.positions):
                 del endpoints  # the largest array that is left
             found.append(labels_of(picture, *regions, density, joining))

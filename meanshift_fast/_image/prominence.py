@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._cluster.prominence import Saddles, merge_tree
 from meanshift_fast._image.ascent import FIRST_CHUNK_VALUES
-from meanshift_fast._image.cut_blocks import center_at, narrow_room_of, room_of
+from meanshift_fast._image.cut_blocks import center_at, rooms_of
 from meanshift_fast._image.lattice import Lattice, Window
 from meanshift_fast._image.order import TAKEN_PIXELS, next_index, place_of
 from meanshift_fast._image.regions import MASKED, REGION, neighbor_of
@@ -156,29 +156,13 @@ def densities_of(
 ) -> None:
     """Count the pixels in the window of each pixel at its own position.
 
-    Parameters
-    ----------
-    lattice : Lattice
-        The pixels in memory, with all that the windows reach.
-    window : Window
-        What is counted.
-    numbers, rows : uint32 arrays of shape (n,)
-        The numbers, in memory, of the pixels, and where each one's density is written.
-    moves : int64 array of shape (n_moves, 3)
-        To the pixels that touch one, as `half_of_neighbors` gives them.
-    report : callable
-        Called as ``report(done, total, "labels")``.
-    density : Density
-        Written where the rows are.
+    ``numbers`` are the pixels' numbers in memory, with all that their windows reach, and ``rows``
+    where in ``density`` each one's is written. ``moves`` are those of `half_of_neighbors`.
     """
-    n_threads, n_bands = available_threads(), lattice.n_bands
-    rooms = (
-        np.tile(room_of(n_bands), (n_threads, 1)),
-        np.tile(narrow_room_of(n_bands), (n_threads, 1)),
-    )
+    rooms = rooms_of(available_threads(), lattice.n_bands)
     touching = Touching(moves, np.array(lattice.shape, dtype=np.int64))
-    n_read = int(np.prod(2.0 * np.minimum(window.reach, lattice.shape) + 1.0)) * n_bands
-    for start, stop in chunks(len(numbers), first=max(FIRST_CHUNK_VALUES // n_read, TAKEN_PIXELS)):
+    first = max(FIRST_CHUNK_VALUES // window.n_values(lattice), TAKEN_PIXELS)
+    for start, stop in chunks(len(numbers), first=first):
         _count_all(
             lattice, window.lengths(0.0), window.is_joint, numbers[start:stop], rows[start:stop],
             touching, density, rooms, np.zeros(1, dtype=np.int64),
@@ -241,22 +225,8 @@ def heights_of(
 ) -> Heights:
     """Find the peaks of regions, and their saddles.
 
-    Parameters
-    ----------
-    regions : int32 array of shape (n_pixels,)
-        The region of each pixel, or MASKED.
-    n_regions : int
-        How many there are.
-    density : Density
-        Of the pixels.
-    shape : tuple of int
-        Planes, rows and columns.
-    moves : int64 array of shape (n_moves, 3)
-        To the pixels that touch one, as `half_of_neighbors` gives them.
-
-    Returns
-    -------
-    Heights
+    ``regions`` has the region of each pixel of an image of this shape, or MASKED; ``moves`` are
+    those of `half_of_neighbors`.
     """
     peaks, sides = np.zeros(n_regions), np.array(shape, dtype=np.int64)
     pairs, saddles = np.empty((0, 2), dtype=np.int64), np.empty(0)
@@ -285,18 +255,10 @@ def join_heights(
         What each region of all tiles, tile after tile, is part of.
     pixels : int64 array of shape (n_pixels,)
         The pixels at seams, by their numbers in the image, sorted.
-    regions : int32 array of shape (n_pixels,)
-        Their regions, among those of all tiles.
-    density : Density
-        Of these pixels.
-    shape : tuple of int
-        Planes, rows and columns of the image.
-    moves : int64 array of shape (n_moves, 3)
-        To the pixels that touch one.
-
-    Returns
-    -------
-    Heights
+    regions, density : int32 array of shape (n_pixels,), Density
+        Their regions, among those of all tiles, and what their windows hold.
+    shape, moves : tuple of int, int64 array of shape (n_moves, 3)
+        Of the image, as `heights_of` takes them.
     """
     starts = np.cumsum([0, *(len(tile.peaks) for tile in tiles)])
     peaks = np.zeros(int(joined.max(initial=-1)) + 1)
@@ -320,17 +282,7 @@ def join_heights(
 def merge_shallow(heights: Heights, min_prominence: float) -> NDArray[np.int32]:
     """Let regions that are less prominent join the one across their highest saddle.
 
-    Parameters
-    ----------
-    heights : Heights
-        The peaks and saddles of the regions.
-    min_prominence : float
-        Of a region that stays, at least.
-
-    Returns
-    -------
-    int32 array of shape (n_regions,)
-        The group that each region joins, from 0.
+    Returns the group that each region joins, from 0.
     """
     n_regions = len(heights.peaks)
     if not heights.saddles.density.size:

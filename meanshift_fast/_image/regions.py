@@ -175,10 +175,7 @@ class Joining(NamedTuple):
     @property
     def limits(self) -> NDArray[np.float64]:
         """The spacing, and the squares of what is near in space and in range."""
-        space, bands = (
-            self.merge * self.window.spatial_radius,
-            self.merge * self.window.range_radius,
-        )
+        space, bands = (self.merge * radius for radius in self.window[:2])
         return np.array([*self.window.spacing, space * space, bands * bands])
 
 
@@ -207,10 +204,8 @@ def join(
         Where pixels end: a slab, and the layer before it.
     first, start : int
         The number of the first of them, and the first one of the slab.
-    shape : tuple of int
-        Planes, rows and columns.
-    n_space : int
-        2 or 3.
+    shape, n_space : tuple of int, int
+        Planes, rows and columns of the image, and how many of these axes it has.
     joining : Joining
         What is near.
     links : int32 or int64 array of shape (n_pixels,)
@@ -232,10 +227,6 @@ def measured(
         The forest; overwritten.
     bands : float64 array of shape (n_pixels, first_band + n_bands)
         The bands of each pixel's endpoint, in the last columns.
-    first_band : int
-        The column of the first.
-    joining : Joining
-        What was near.
 
     Returns
     -------
@@ -244,12 +235,7 @@ def measured(
     sizes : int32 or int64 array of shape (n_regions,)
         Pixels of each.
     sums : int64 array of shape (n_regions, n_bands)
-        The bands of its endpoints, in MEAN_STEPS of the range radius.
-
-    Raises
-    ------
-    ValueError
-        Where values are too large for that.
+        The bands of its endpoints, in MEAN_STEPS of the range radius; too large ones are errors.
     """
     sizes = np.zeros(_number(links), dtype=links.dtype)
     sums = np.zeros((len(sizes), bands.shape[1] - first_band), dtype=np.int64)
@@ -265,7 +251,7 @@ def regions_of(
     n_space: int,
     joining: Joining,
 ) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.int64]]:
-    """Join the pixels of a tile; their regions, as `measured` gives them.
+    """Join the pixels of an image or a tile; their regions, as `measured` gives them.
 
     ``endpoints``, of shape (n_pixels, n_space + n_bands), are those of all its pixels.
     """
@@ -304,29 +290,11 @@ def joined_at_seams(
     n_space: int,
     joining: Joining,
 ) -> NDArray[np.int32]:
-    """Join the regions of tiles across the seams between these.
+    """Join the regions of all tiles across the seams between these.
 
-    Parameters
-    ----------
-    n_regions : int
-        Of all tiles.
-    pixels : int64 array of shape (n,)
-        The pixels at seams, by their numbers in the image, sorted.
-    regions : int32 array of shape (n,)
-        Their regions, numbered tile after tile.
-    endpoints : float64 array of shape (n, n_space + n_bands)
-        Where they end.
-    shape : tuple of int
-        Planes, rows and columns of the image.
-    n_space : int
-        2 or 3.
-    joining : Joining
-        What is near.
-
-    Returns
-    -------
-    int32 array of shape (n_regions,)
-        The group of each region, from 0.
+    ``pixels`` are those at seams, by their numbers in the image, sorted; ``regions``, numbered tile
+    after tile, and ``endpoints``, of shape (n, n_space + n_bands), are theirs. Returns the group of
+    each region, from 0.
     """
     groups = np.arange(n_regions, dtype=REGION)
     moves = half_of_neighbors(n_space, joining.connectivity)

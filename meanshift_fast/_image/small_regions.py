@@ -119,14 +119,6 @@ def _add_up(groups, sums, group_sums):
     return total
 
 
-def _ranks_of(slabs: Slabs, sizes: NDArray[Any]) -> NDArray[np.int32]:
-    """The rank of each region's first pixel among those of all; adds up sizes by rank."""
-    ranks, n_ranks = np.full(len(sizes), -1, dtype=REGION), 0
-    for block in slabs.blocks():
-        n_ranks = _rank(block.regions, block.first, block.stop, ranks, n_ranks, sizes)
-    return ranks
-
-
 def contracted(
     slabs: Slabs, groups: NDArray[np.int32], sums: Iterable[NDArray[np.int64]], n_pixels: int
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -140,8 +132,6 @@ def contracted(
         The group of each region, from 0; overwritten with its new number.
     sums : iterable of int64 arrays of shape (n, n_bands)
         Of the regions, part after part.
-    n_pixels : int
-        Of the image.
 
     Returns
     -------
@@ -151,7 +141,9 @@ def contracted(
     n_groups = int(groups.max(initial=-1)) + 1
     slabs.renumber(groups)
     sizes = np.zeros(n_groups, dtype=count_type(n_pixels))
-    ranks = _ranks_of(slabs, sizes)
+    ranks, n_ranks = np.full(n_groups, -1, dtype=REGION), 0
+    for block in slabs.blocks():
+        n_ranks = _rank(block.regions, block.first, block.stop, ranks, n_ranks, sizes)
     slabs.renumber(ranks)
     _renumber(groups, ranks)
     start, added, total = 0, None, 0.0
@@ -366,20 +358,10 @@ def merge_small(
 ) -> None:
     """Join small regions to the touching region with the nearest mean range.
 
-    The smallest first; of equals, and of equally near ones, that with the first pixel.
-
-    Parameters
-    ----------
-    slabs : Slabs
-        The pixels; their regions have numbers by their first pixels, before and after.
-    sizes : int32 or int64 array of shape (n_regions,)
-        Pixels of each; overwritten.
-    sums : int64 array of shape (n_regions, n_bands)
-        The bands of its endpoints, in whole steps; overwritten.
-    moves : int64 array of shape (n_moves, 3)
-        To the pixels that touch one, as `half_of_neighbors` gives them.
-    min_size : int
-        Regions of fewer pixels are small. One that nothing touches stays.
+    The smallest first; of equals, and of equally near ones, that with the first pixel. One that
+    nothing touches stays. Regions have numbers by their first pixels, before and after; ``sizes``
+    and ``sums``, as `measured` gives them, are overwritten. ``moves`` are those of
+    `half_of_neighbors`.
     """
     if min_size < 2:
         return

@@ -255,23 +255,9 @@ def _is_in_memory(frame, lengths, room, center):
 def mean_of_window(pixels, lengths, is_joint, room, scaled):
     """Write the mean of the pixels in the window around a position; how many they are.
 
-    Parameters
-    ----------
-    pixels : Pixels
-        The lattice.
-    lengths : flat pointer to float64
-        As `Window.lengths` gives them.
-    is_joint : bool
-        The kind of the window.
-    room : flat pointer to float64
-        Holds the position; the mean is written to it.
-    scaled : flat pointer to float32
-        Its room of float32.
-
-    Returns
-    -------
-    float
-        0 where the window is empty, LEFT where some of it is not in memory.
+    ``room`` and ``scaled``, those of a thread as `rooms_of` makes them, hold the position, and the
+    mean is written to the room. ``lengths`` are those of `Window.lengths`. Returns 0 where the
+    window is empty, LEFT where some of it is not in memory.
     """
     n_bands = pixels.n_bands
     center = center_at(n_bands)
