@@ -7,7 +7,7 @@
     the test of a pixel:    float32 distance    surely inside | unsure: the float64 test | outside
 
 Blocks are listed for many rows before one loop tests them and another one adds them: few branches
-that nothing predicts, and the sums of three bands stay in registers. With a test and a sum block
+that nothing predicts, and the sum of a band stays in a register. With a test and a sum block
 after block, each row on its own, a joint window (8, 16) took 1.2 times as long.
 """
 
@@ -221,18 +221,6 @@ def _test_listed(pixels, n_listed, units, lengths, is_joint, n_bands, rooms):
 def _add_cut(pixels, n_cut, n_bands, room):
     """Add the bands of the lanes that are inside, of blocks that are cut."""
     patterns, lists = bit_patterns(room), lists_at(n_bands)
-    if n_bands == 3:
-        first, second, third, zero = load(room, 2), load(room, 3), load(room, 4), full(0.0)
-        for i in range(n_cut):
-            at = item(patterns, lists + i) * 3 * LANES
-            inside = mask_of(item(patterns, lists + MAX_LISTED + i))
-            first = first + where(inside, load_from(pixels.blocks, at), zero)
-            second = second + where(inside, load_from(pixels.blocks, at + LANES), zero)
-            third = third + where(inside, load_from(pixels.blocks, at + 2 * LANES), zero)
-        store(room, 2, first)
-        store(room, 3, second)
-        store(room, 4, third)
-        return
     for band in range(n_bands):
         values = load(room, 2 + band)
         for i in range(n_cut):
