@@ -19,17 +19,7 @@ _DEFAULTS = MeanShift().get_params()
 def python_lines(
     parameters: Mapping[str, Any], source: Table | None, *, has_weights: bool = False
 ) -> str:
-    """Write the lines of Python that fit the model shown.
-
-    Parameters
-    ----------
-    parameters : mapping
-        The parameters of `MeanShift`.
-    source : Table or None
-        The file; None: the rows are an array ``X``.
-    has_weights : bool, default=False
-        Whether the rows of an array have weights.
-    """
+    """Write the lines of Python that fit the model shown; without a source to an array ``X``."""
     listed = ", ".join(f"{name}={value!r}" for name, value in _changed(parameters))
     lines = ["from meanshift_fast import MeanShift"]
     rows, weights = "X", ", sample_weight=sample_weight" if has_weights else ""

@@ -15,19 +15,9 @@ def coloured(
 ) -> NDArray[np.uint8]:
     """Choose a colour for each centre: that of a former centre near it, else one used far away.
 
-    Parameters
-    ----------
-    centers : float64 array of shape (n_modes, n_features)
-        The centres, by falling support.
-    before : tuple of arrays, default=None
-        The centres and colours of the answer before.
-    reach : float, default=0
-        How far a centre may lie from the former one to keep its colour.
-
-    Returns
-    -------
-    uint8 array of shape (n_modes,)
-        Numbers in `COLOURS`.
+    The centres are by falling support; ``before`` has those of the answer before and their colours,
+    and ``reach`` says how far from a former one a centre keeps its colour. Returns numbers in
+    `COLOURS`.
     """
     n_apart = min(len(centers), MAX_COLOURED_APART)
     chosen = np.arange(len(centers)) % len(COLOURS)

@@ -17,19 +17,7 @@ def coloured_rows(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Give rows the numbers of their clusters' colours, and count them.
 
-    Parameters
-    ----------
-    labels : int64 array of shape (n_samples,)
-        The rows' labels; -1 for an orphan.
-    colours : uint8 array of shape (n_modes,)
-        The number of each cluster's colour.
-
-    Returns
-    -------
-    row_colours : uint8 array of shape (n_samples,)
-        0 for an orphan, else one more than the number of its colour.
-    sizes : int64 array of shape (n_modes + 1,)
-        How many rows are orphans, and how many in each cluster.
+    Returns ``row_colours`` and ``sizes`` as `Answer` has them.
     """
     row_colours = np.empty(len(labels), dtype=np.uint8)
     sizes = np.zeros(len(colours) + 1, dtype=np.int64)

@@ -129,17 +129,9 @@ class Projection(NamedTuple):
         return np.array(points[row]), row
 
     def picture(self, colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
-        """Draw rows in the numbers of their colours, as pixels of alpha, blue, green and red.
+        """Draw rows in the numbers of their colours, in `PALETTE`.
 
-        Parameters
-        ----------
-        colours : uint8 array of shape (n_samples,)
-            For each row 0 for an orphan, else one more than its number in `COLOURS`.
-
-        Returns
-        -------
-        uint32 array of shape (n_up, n_across)
-            From below.
+        Returns pixels of alpha, blue, green and red, of shape (n_up, n_across), from below.
         """
         image = np.zeros(RASTER_SHAPE, dtype=np.uint32)
         counts = np.zeros(len(self.pixel) * N_COLOURS, dtype=np.int32)
@@ -164,22 +156,10 @@ def project(
     up: str | None = None,
     metric: Metric = EUCLIDEAN,
 ) -> Projection:
-    """Lay rows onto the page.
+    """Lay rows onto the page; latitudes and longitudes are always a map.
 
-    Parameters
-    ----------
-    points : float64 array of shape (n_samples, n_features)
-        The rows.
-    names : list of str
-        The columns' names.
-    across, up : str, default=None
-        Columns or `COMPONENTS`. None: the columns where there are two, else components.
-    metric : Metric, default=EUCLIDEAN
-        How distances are measured; latitudes and longitudes are always a map.
-
-    Returns
-    -------
-    Projection
+    ``across`` and ``up`` are columns or `COMPONENTS`; None: the columns where there are two, else
+    components.
     """
     if metric.page == "map":
         globe = page_in(metric, points[:1], np.empty(0), 1.0, "flat", names)

@@ -53,19 +53,7 @@ class ExploredRows(NamedTuple):
 
 
 def rows_of(X: ArrayLike | Table, sample_weight: ArrayLike | None = None) -> ExploredRows:
-    """Check and convert rows, as `MeanShift.fit` does.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, n_features), or Table
-        The rows, or the file that holds them.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Their weights; those of a file are a column of it.
-
-    Returns
-    -------
-    ExploredRows
-    """
+    """Check and convert rows, as `MeanShift.fit` does; the weights of a file are a column of it."""
     source = batch = None
     if isinstance(X, Table):
         if sample_weight is not None:

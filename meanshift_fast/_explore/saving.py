@@ -14,30 +14,9 @@ from meanshift_fast.models import write_model
 
 
 def save(what: str, path: Path, model: MeanShift, rows: ExploredRows) -> str:
-    """Write a file, whole or not at all.
+    """Write "labels", "centres" or the "model" of a fit to rows; what was written, in words.
 
-    Parameters
-    ----------
-    what : {"labels", "centres", "model"}
-        What to write: labels and centres as npy, csv or parquet, a model for `predict`.
-    path : Path
-        Where; what is there is replaced.
-    model : MeanShift
-        Fitted.
-    rows : ExploredRows
-        What it was fitted to.
-
-    Returns
-    -------
-    str
-        What was written, in words.
-
-    Raises
-    ------
-    ValueError
-        Where the name ends in no format.
-    OSError
-        Where the file cannot be written.
+    Whole or not at all; what is there is replaced. Labels and centres are npy, csv or parquet.
     """
     form = path.suffix.lower()
     if what != "model" and form not in FORMATS:

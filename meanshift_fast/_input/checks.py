@@ -29,21 +29,9 @@ _NUMBERS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
 def checked_table(estimator: BaseEstimator, X: ArrayLike, *, reset: bool = True) -> NDArray[Any]:
-    """Check the rows of an estimator, and set its number of columns or compare with it.
+    """Check rows; ``n_features_in_`` and ``feature_names_in_`` are set, or must agree.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Whose ``n_features_in_`` and ``feature_names_in_`` are set, or must agree.
-    X : array-like of shape (n_samples, n_features)
-        The rows.
-    reset : bool, default=True
-        Whether they are set.
-
-    Returns
-    -------
-    numeric array of shape (n_samples, n_features)
-        X itself where it is a plain array of numbers that float64 holds.
+    X itself where it is a plain array of numbers that float64 holds.
     """
     if type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in _NUMBERS:
         attributes = vars(estimator)

@@ -30,22 +30,9 @@ class Remark(NamedTuple):
 def remarks(
     table: NDArray[Any], names: Sequence[str] | None, *, one_bandwidth: bool, rows_are_seeds: bool
 ) -> Iterator[Remark]:
-    """Look a table over.
+    """Look a table of finite numbers over; columns without names are counted.
 
-    Parameters
-    ----------
-    table : numeric array of shape (n_samples, n_features)
-        The rows; finite.
-    names : sequence of n_features str, or None
-        The columns' names. None: they are counted.
-    one_bandwidth : bool
-        Whether all columns share the bandwidth.
-    rows_are_seeds : bool
-        Whether every row is a seed.
-
-    Notes
-    -----
-    One pass over the table for the spreads, where columns share a bandwidth; an identifier shows
+    One pass over the table for the spreads, where columns share one bandwidth; an identifier shows
     in its first rows.
     """
     named = [quoted(name) for name in (range(table.shape[1]) if names is None else names)]

@@ -67,18 +67,7 @@ def checked_weights(
 
 
 def check_total(total: float) -> None:
-    """Refuse weights whose sum is 0, or too small or large for sums of weighted coordinates.
-
-    Parameters
-    ----------
-    total : float
-        The sum of all weights.
-
-    Raises
-    ------
-    ValueError
-        "sample_weight must ...", with the sum.
-    """
+    """Refuse weights whose sum is 0, or too small or large for sums of weighted coordinates."""
     if total == 0.0:
         raise ValueError(
             "sample_weight must be positive for at least one row, got zero for all; "

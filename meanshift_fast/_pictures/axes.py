@@ -71,20 +71,9 @@ def finish(
 ) -> None:
     """Set the legend, and fit what is written about axes that the caller gave.
 
-    Parameters
-    ----------
-    ax : Axes
-        Drawn.
-    entries : list of Artist
-        The legend's, those that matter least first.
-    is_new : bool
-        Whether the axes stand in a figure of their own.
-    legend : bool
-        Whether there is a legend.
-    n_spare : int, default=0
-        How many of the first entries are left out together where there is little room.
-    away : float, default=1.01
-        How far to the right a legend beside the axes begins, in widths of theirs.
+    Of the legend's entries those that matter least come first: ``n_spare`` of them are left out
+    together where there is little room. ``is_new``: the axes stand in a figure of their own, and
+    the legend beside them begins ``away`` widths of theirs to the right.
     """
     if is_new:
         if legend:
