@@ -30,6 +30,11 @@ LIMITS = {
     "MANY_ROWS": (32, 64, 128, 256),
     "MIN_STRAY_SHARE": (0.05, 0.1, 0.15, 0.25, 0.4, 0.6),
 }
+# With these all fits are tried, and none is cleared before its rows have ascended.
+OPENED = {
+    "MIN_FEATURES": 1, "MAX_BINS": N_ROWS, "MIN_STRAY_SHARE": 0.0,
+    "MIN_NEAR_ROWS": shared_bins.TRIED_ROWS + 1,
+}  # fmt: skip
 
 
 class Trial(NamedTuple):
@@ -67,12 +72,11 @@ def tried(X: NDArray[np.float64], bandwidth: float) -> Trial:
         return 0
 
     rows = MeanShift(bandwidth=bandwidth).fit(X)
-    before = {name: getattr(shared_bins, name) for name in ("FEW_ROWS", *LIMITS)}
-    opened = {"MIN_FEATURES": 1, "MAX_BINS": N_ROWS, "MIN_STRAY_SHARE": 0.0}
+    before = {name: getattr(shared_bins, name) for name in (*OPENED, *LIMITS)}
     try:
         shared_bins._stray = counted  # type: ignore[assignment]
         for n_rows in LIMITS["MANY_ROWS"]:
-            for name, value in (opened | {"FEW_ROWS": 16, "MANY_ROWS": n_rows}).items():
+            for name, value in (OPENED | {"MANY_ROWS": n_rows}).items():
                 setattr(shared_bins, name, value)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

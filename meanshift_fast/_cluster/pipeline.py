@@ -28,7 +28,6 @@ from meanshift_fast._index.base import Index
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
-from meanshift_fast._index.stopping import rest_of
 from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import bandwidth_text, no_point_error, no_support_error
 from meanshift_fast._input.metrics import Metric
@@ -122,7 +121,7 @@ def fit(
         small = small_tables.fit(rows, bandwidth, settings)
         if len(small.centers):
             if small.may_miss_modes:
-                _check_bins_of_small(rows, bandwidth, small, settings)
+                _warn_of_bins_of_small(rows, bandwidth, small, settings)
             found.warn_of(len(small.centers))
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, small.centers, small.support, small.history, small.labels, None)
@@ -157,8 +156,10 @@ def _fit_by_stages(
     if not ascent.support.any():
         raise no_point_error(bandwidth, rows.points)
     modes = _merge(ascent, index, units, bandwidth, dtype, metric)
-    if not seeds_are_rows and seeds.are_bins:
-        _check_bins(index, points, modes.merged.modes, units, bandwidth, len(seeds.table), settings)
+    if seeds.are_bins and not seeds_are_rows:
+        tried = points, modes.merged.modes, units, len(seeds.table)
+        if shared_bins.may_miss_modes(rows, *tried, settings):
+            shared_bins.warn_of_missed_modes(index, *tried, bandwidth, settings)
     history = _history_in(units, ascent.history)
     if settings.min_prominence:
         if settings.assign == "basin" and not seeds_are_rows:
@@ -298,35 +299,16 @@ def _with_support(modes: Modes, min_support: float, units: Units) -> Modes:
     )
 
 
-def _check_bins(
-    index: Index,
-    points: NDArray[np.float64],
-    modes: NDArray[np.float64],
-    units: Units,
-    bandwidth: Bandwidth,
-    n_bins: int,
-    settings: Settings,
-) -> None:
-    """Warn where bins hold rows of several clusters; bins of few rows are left out on request."""
-    if settings.min_bin_freq == 1 and shared_bins.may_miss_modes(
-        points, modes, units.radius, n_bins,
-        index=index, rest=rest_of(settings.tol, index.radius), max_iter=settings.max_iter,
-    ):  # fmt: skip
-        shared_bins.warn_of_missed_modes(
-            points, modes, units.radius, n_bins,
-            ascend=ascending(index, settings, lambda *_: None), bandwidth=bandwidth,
-        )  # fmt: skip
-
-
-def _check_bins_of_small(
+def _warn_of_bins_of_small(
     rows: Rows, bandwidth: Bandwidth, small: small_tables.Found, settings: Settings
 ) -> None:
-    """The same for a small table, which has no index yet."""
+    """Warn where bins of a small table, which has no index yet, hold rows of several clusters."""
     n_bins, units = int(small.history["n_active"][0]), Units(1.0, float(bandwidth))
-    modes, alone = readonly_table(small.centers), settings.fit_takes_one_thread(rows.points.size)
-    with borrowed_threads(settings.n_jobs, alone=alone):
+    with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(rows.points.size)):
         index = choice.build(rows.points, radius=units.radius, n_seeds=shared_bins.MANY_ROWS)
-        _check_bins(index, rows.points, modes, units, bandwidth, n_bins, settings)
+        shared_bins.warn_of_missed_modes(
+            index, rows.points, small.centers, units, n_bins, bandwidth, settings
+        )
 
 
 def _merge_by_prominence(

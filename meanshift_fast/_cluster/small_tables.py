@@ -19,7 +19,7 @@ from meanshift_fast._cluster.history import HISTORY_DTYPE, count_move, write_his
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import collapse, merging_radius, sweep
 from meanshift_fast._cluster.seeding import LEAST_BIN, MAX_DOUBLE_NUMBER, MAX_SINGLE_NUMBER
-from meanshift_fast._cluster.shared_bins import count_stray, nearest_mode, trial_of
+from meanshift_fast._cluster.shared_bins import trial_of
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.moment_tree import (
     MAX_UNORDERED_ROWS,
@@ -54,7 +54,6 @@ MAX_COORDINATE = 1e150  # whose square float64 holds
 _span_bins = as_step(span_bins)
 _collapse = as_step(collapse)
 _sweep = as_step(sweep)
-_count_stray = as_step(count_stray)
 _HISTORY_FIELDS = HISTORY_DTYPE.itemsize // 8
 _SINGLES = np.empty(0, dtype=np.float32)  # numbers of bins: times a bandwidth, seeds in their dtype
 
@@ -104,26 +103,6 @@ class Memory(NamedTuple):
     sums: tuple[NDArray[np.float64], ...]
     stack: NDArray[np.int64]
     totals: NDArray[np.float64]
-
-
-class NearModes(NamedTuple):
-    """Modes near which an ascent ends.
-
-    Attributes
-    ----------
-    modes : flat pointer
-    n_modes : int
-        How many of them there are; with 0 every position ascends to its endpoint.
-    near_sq : float
-        The squared distance from a mode within which a position is near it.
-    max_near : float
-        Once more positions are near, the others stay where they are.
-    """
-
-    modes: NDArray[np.float64]
-    n_modes: np.int64
-    near_sq: float
-    max_near: float
 
 
 class Found(NamedTuple):
@@ -265,42 +244,24 @@ def _put_in_order(positions, n_positions, order, memory):
         )  # fmt: skip
 
 
-@inlined
-def _is_near(at, i, n_features, known):
-    """Whether position ``i`` is near a known mode."""
-    if known.n_modes == 0:
-        return False
-    _, away_sq = nearest_mode(at, i, n_features, known.modes, known.n_modes)
-    return away_sq <= known.near_sq
-
-
 @step
-def _ascend(tree, positions, n_positions, rules, known, memory, support):
-    """Follow positions to their endpoints, or until they come near a known mode; how many do.
-
-    They go one after the other, in the order of `order_of`.
-    """
+def _ascend(tree, positions, n_positions, rules, n_rounds, memory, support):
+    """Follow positions to their endpoints, one after the other, in the order of `order_of`."""
     order = np.empty(n_positions, np.int32)
     _put_in_order(positions, n_positions, order, memory)
-    n_features, at, n_near = positions.shape[1], flat(positions), 0
+    n_features, at = positions.shape[1], flat(positions)
     square = rules.bandwidth * rules.bandwidth
     views, ball, stack = views_of(tree), (square, square), flat(memory.stack)
     sums = flat(memory.sums[0]), flat(memory.sums[1]), flat(memory.sums[2])
-    n_rounds, totals = memory.totals.shape[0], flat(memory.totals)
+    totals = flat(memory.totals)
     for rank in range(n_positions):
         i, number, at_rest = item(flat(order), rank), 0, False
-        is_near = _is_near(at, i, n_features, known)
-        while not (at_rest or is_near) and number < n_rounds:
+        while not at_rest and number < n_rounds:
             weight, move = _shift(views, at, i, n_features, ball, sums, stack)
             at_rest = is_at_rest(move, weight, rules.rest)
             put(flat(support), i, weight)
             count_move(totals, number, move, at_rest)
             number += 1
-            is_near = _is_near(at, i, n_features, known)
-        n_near += is_near
-        if n_near > known.max_near:
-            break
-    return n_near
 
 
 @step
@@ -352,41 +313,44 @@ def _write_rounds(totals, history):
 
 
 @step
-def _try_rows(points, tree, modes, n_modes, rules, trial, memory):
-    """Whether rows ascend to modes that the bins have missed: see `shared_bins`."""
-    (n_points, n_features), n_rows = points.shape, trial.n_rows
-    sample, found = _empty_table(n_rows, n_features), _empty_table(n_rows, n_features)
-    weights, support = empty_floats(n_rows), empty_floats(n_rows)
-    for i in range(n_rows):
-        for f in range(n_features):
-            sample[i, f] = points[i * (n_points - 1) // (n_rows - 1), f]
-    known = NearModes(flat(modes), n_modes, trial.near_sq, n_rows - trial.min_stray)
-    if _ascend(tree, sample, n_rows, rules, known, memory, weights) > known.max_near:
-        return False
-    no_modes = NearModes(flat(modes), np.int64(0), 0.0, 0.0)
-    _ascend(tree, sample, n_rows, rules, no_modes, memory, weights)
-    n_found = _merge(sample, n_rows, weights, rules.merging_sq, found, support)
-    return n_found > 0 and _count_stray(sample, modes, n_modes, found, n_found) >= trial.min_stray
+def _count_near(places, modes, n_modes, near_sq):
+    """How many places are near a mode."""
+    labels, n_near = empty_integers(places.shape[0]), 0
+    _label(places, modes, n_modes, near_sq, labels)
+    for i in range(places.shape[0]):
+        n_near += item(flat(labels), i) >= 0
+    return n_near
+
+
+@step
+def _may_miss_modes(tree, modes, n_modes, rules, trial, memory):
+    """Whether too few of some rows come near a mode in some steps: see `shared_bins`."""
+    n_tried, number = trial.places.shape[0], 0
+    n_near = _count_near(trial.places, modes, n_modes, trial.near_sq)
+    while n_near < trial.min_near and number < trial.n_means:
+        _ascend(tree, trial.places, n_tried, rules, 1, memory, empty_floats(n_tried))
+        n_near = _count_near(trial.places, modes, n_modes, trial.near_sq)
+        number += 1
+    return n_near < trial.min_near
 
 
 @serial
 def _fit(points, rules, trial, modes, support, history, labels):
-    """Fit; how many modes there are, or 0, how many rounds, and whether rows reach other modes."""
-    n_rows, n_features = points.shape
+    """Fit; how many modes there are, or 0, how many rounds, and whether bins may miss modes."""
+    (n_rows, n_features), most_rounds = points.shape, history.shape[0]
     positions = _empty_table(modes.shape[0], n_features)
     n_seeds = _find_seeds(points, rules, positions)
     if n_seeds == 0:
         return 0, 0, False
-    memory, weights = _memory_for(n_features, history.shape[0]), empty_floats(n_seeds)
-    no_modes = NearModes(flat(modes), np.int64(0), 0.0, 0.0)
+    memory, weights = _memory_for(n_features, most_rounds), empty_floats(n_seeds)
     tree = _empty_tree(n_rows, n_features)
     _arrange(points, tree, n_seeds > n_rows // 16, memory)
-    _ascend(tree, positions, n_seeds, rules, no_modes, memory, weights)
+    _ascend(tree, positions, n_seeds, rules, most_rounds, memory, weights)
     n_modes = _merge(positions, n_seeds, weights, rules.merging_sq, modes, support)
     _label(points, modes, n_modes, rules.limit_sq, labels)
     n_rounds = _write_rounds(memory.totals, history)
-    is_tried = n_modes > 0 and trial.n_rows > 0 and n_seeds <= trial.max_bins
-    may_miss = is_tried and _try_rows(points, tree, modes, n_modes, rules, trial, memory)
+    is_tried = n_modes > 0 and n_seeds <= trial.max_bins
+    may_miss = is_tried and _may_miss_modes(tree, modes, n_modes, rules, trial, memory)
     return n_modes, n_rounds, may_miss
 
 
@@ -440,8 +404,7 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
     modes, support = np.empty((most, n_features)), np.empty(most)
     history, labels = np.empty((settings.max_iter + 1, _HISTORY_FIELDS)), np.empty(n_rows, np.int64)
     n_modes, n_rounds, may_miss = _fit(
-        points, rules, trial_of(points, radius, settings.min_bin_freq), modes, support, history,
-        labels,
-    )  # fmt: skip
+        points, rules, trial_of(points, radius, settings), modes, support, history, labels
+    )
     rounds = history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
     return Found(modes[:n_modes].copy(), support[:n_modes].copy(), rounds, labels, may_miss)
