@@ -10,8 +10,8 @@ import naive
 import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve
+from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
 from meanshift_fast._cluster.modes import count_supported
-from meanshift_fast._cluster.scale_space import stable_bandwidth
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.stream import fit_batches
 
@@ -100,7 +100,7 @@ def test_the_plateaus_are_the_runs_of_the_count():
 
 def test_the_estimators_function_is_the_curves_bandwidth():
     X = demo_table()
-    assert stable_bandwidth(X)[0] == bandwidth_curve(X).bandwidth
+    assert find_bandwidth("stable", "flat", X).bandwidth == bandwidth_curve(X).bandwidth
 
 
 def test_weights_that_are_all_equal_change_nothing():
@@ -118,7 +118,7 @@ def test_rows_of_weight_zero_are_no_rows():
 
 
 def test_equal_rows_have_the_bandwidth_zero():
-    assert stable_bandwidth(np.full((20, 2), 3.0))[0] == 0.0
+    assert find_bandwidth("stable", "flat", np.full((20, 2), 3.0)).bandwidth == 0.0
 
 
 @pytest.mark.parametrize("value", [1.39734428, 1e8 + 0.3])

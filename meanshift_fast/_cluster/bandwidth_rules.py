@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.scale_space import stable_bandwidth
+from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau
 from meanshift_fast._index.equal_rows import find_repeats
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.kth_neighbors import mean_kth_distance, median_kth_distance
@@ -58,7 +58,7 @@ def find_bandwidth(
     quantile : float, default=0.3
         Where the rule is None: the share of the rows that a ball holds.
     points, weights, every_row, coalesce, min_support
-        As in `stable_bandwidth`; the rows in the engine's columns.
+        As in `count_clusters`.
     metric : Metric, default=EUCLIDEAN
         How distances are measured.
 
@@ -73,10 +73,11 @@ def find_bandwidth(
         return Found(rule_of_thumb(points, rule, weights=weights))
     n_clusters = None
     if rule == "stable":
-        radius, n_clusters = stable_bandwidth(
-            points, weights, every_row=every_row, coalesce=coalesce, min_support=min_support,
+        curve = count_clusters(
+            points, weights, None, every_row=every_row, coalesce=coalesce, min_support=min_support,
             metric=metric,
         )  # fmt: skip
+        radius, n_clusters = curve.bandwidth, int(longest_plateau(curve.plateaus)["n_clusters"])
     elif rule == "fine":
         radius = fine_radius(points, weights, metric=metric)
     else:

@@ -94,47 +94,6 @@ class _Counting(NamedTuple):
         return int(np.count_nonzero(support >= enough))
 
 
-def stable_bandwidth(
-    points: NDArray[np.float64],
-    weights: NDArray[np.float64] = UNWEIGHTED,
-    *,
-    every_row: bool = False,
-    coalesce: float = 0.0,
-    min_support: float = 0.0,
-    metric: Metric = EUCLIDEAN,
-) -> tuple[float, int]:
-    """Find the bandwidth that `bandwidth_curve` picks, of a ready table, and its clusters.
-
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows, in the engine's columns; finite, at least one.
-    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
-        The rows' weights, positive; empty where all are 1.
-    every_row : bool, default=False
-        Whether to try it with every row as a seed, besides the bins; up to 200,000 rows.
-    coalesce : float, default=0
-        As in `ascend`, for the rows that are seeds.
-    min_support : float, default=0
-        As in `count_supported`: centres of less support are none.
-    metric : Metric, default=EUCLIDEAN
-        How distances are measured.
-
-    Returns
-    -------
-    bandwidth : float
-        In the unit of the columns of ``points``, on a sphere an angle; 0 where all rows are
-        equal.
-    n_clusters : int
-        Those of the longest plateau.
-    """
-    curve = count_clusters(
-        points, weights, None, every_row=every_row, coalesce=coalesce, min_support=min_support,
-        metric=metric,
-    )  # fmt: skip
-    return curve.bandwidth, int(longest_plateau(curve.plateaus)["n_clusters"])
-
-
 class _Arranged(NamedTuple):
     """The rows, and their tree in the unit that suits a bandwidth; with images across seams."""
 
@@ -207,20 +166,27 @@ def count_clusters(
 
     Parameters
     ----------
-    points, weights, every_row, coalesce, min_support, metric
-        As in `stable_bandwidth`.
+    points : read-only C-ordered float64 array of shape (n_samples, n_features)
+        The rows, in the engine's columns; finite, at least one.
+    weights : read-only float64 array of shape (n_samples,) or (0,)
+        Positive; empty where all are 1.
     ladder : float64 array of shape (n_rungs,), or None
         The bandwidths, ascending, on a sphere as angles; None: by eighths of an octave, until one
         cluster is left or no ball is larger.
+    every_row : bool
+        Whether to try the bandwidth with every row as a seed, besides the bins; up to 200,000 rows.
+    coalesce : float, default=0
+        As in `ascend`, for the rows that are seeds.
+    min_support : float, default=0
+        As in `count_supported`: centres of less support are none.
     recount : bool, default=False
         Whether ``n_centers`` is of a fit from every row, where ``every_row`` says so and bins had
         another count: one more fit.
-    report : callable
-        Called as ``report(done, total, stage)``.
 
     Returns
     -------
     Curve
+        Its ``bandwidth`` is 0 where all rows are equal.
 
     Raises
     ------
