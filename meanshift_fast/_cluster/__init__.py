@@ -3,7 +3,7 @@
     model --> pipeline: the stages on one page, of inputs; stages logs them
 
     bandwidth_rules --> scale_space
-    seeds, of seeding, bins and grid --> ascent (coalescing, memo, history) --> modes --> basins
+    seeding, of bins and grid --> ascent (coalescing, memo, history) --> modes --> basins
     ball_removal: of many modes; labelling, by mode
     prominence and shapes: modes merged across shallow saddles
     small_tables: the same steps in one call

@@ -19,8 +19,7 @@ from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.labelling import ascending, label_by_nearest, label_rows_by_basin
 from meanshift_fast._cluster.modes import count_supported
 from meanshift_fast._cluster.seams import merge_in
-from meanshift_fast._cluster.seeding import warn_of_bins, whole_rows_once
-from meanshift_fast._cluster.seeds import Seeds, find_seeds
+from meanshift_fast._cluster.seeding import Seeds, find_seeds, warn_of_bins, whole_rows_once
 from meanshift_fast._cluster.shapes import Shapes, cut, find_tree
 from meanshift_fast._cluster.stages import Stages
 from meanshift_fast._index import choice
@@ -142,7 +141,7 @@ def _fit_by_stages(
         bandwidth, extremes(rows.points), in_bandwidths=KERNELS[settings.kernel].in_bandwidths,
         in_bins=settings.bin_seeding and settings.seeds is None,
     )  # fmt: skip
-    seeds = find_seeds(rows.heavy, rows.points, rows.heavy_weights, bandwidth, settings)
+    seeds = find_seeds(rows, bandwidth, settings)
     stages.end("%d %s", len(seeds.table), seeds.kind)
 
     stages.begin("tree")

@@ -1,14 +1,19 @@
-"""Seeds: the centres of the bins that hold enough rows; and equal rows of whole numbers as one."""
+"""Seeds, where trajectories start: those given, all rows, or the centres of bins of enough rows.
+
+And equal rows of whole numbers as one.
+"""
 
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meanshift_fast._cluster.bins import find_bins
+from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._index import thresholds
-from meanshift_fast._input.messages import caller_level, cut
+from meanshift_fast._input.checks import plain_table
+from meanshift_fast._input.messages import bandwidth_text, caller_level, cut
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.simd import LANES
@@ -28,19 +33,8 @@ def whole_rows_once(
     tree is built in 5 ms and not in 19, and the ascent takes 80 ms and not 150. Sums of whole
     numbers are whole numbers, and come out the same.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite.
-    weights : read-only float64 array of shape (n_samples,) or (0,)
-        The rows' weights; with any, nothing is done.
-
-    Returns
-    -------
-    points : read-only C-ordered float64 array of shape (n_distinct, n_features)
-        The distinct rows in order of appearance, or the rows as they came.
-    weights : read-only float64 array of shape (n_distinct,) or (0,)
-        How often each occurs, or the weights as they came.
+    The distinct rows are in order of appearance, and their weights are how often each occurs; with
+    weights given, nothing is done.
     """
     if weights.size or len(points) < thresholds.MIN_COUNTED_ROWS:
         return points, weights
@@ -108,23 +102,11 @@ def bin_seeds(
     *,
     weights: NDArray[np.float64] = UNWEIGHTED,
 ) -> BinSeeds:
-    """Find the seeds of a table that needs no checks; :func:`get_bin_seeds` otherwise.
+    """Find the seeds of a table that needs no checks, in its own dtype.
 
-    Parameters
-    ----------
-    X : numeric array of shape (n_samples, n_features)
-        The rows in their own dtype; finite, at least one.
-    bin_size : float, or float64 array of shape (n_features,)
-        Finite; of an array, positive.
-    min_bin_freq : float
-        Only bins that hold at least so many rows have a seed; all do where it is at most 1.
-    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
-        The rows' weights; a bin holds as many rows as they weigh.
-
-    Returns
-    -------
-    BinSeeds
-        X where ``bin_size`` is 0 or there are as many bins as rows, and no weights.
+    A side of a bin is finite, and in an array positive. Bins that hold at least ``min_bin_freq``
+    rows have a seed, all do where that is at most 1; a row counts as it weighs. The seeds are X
+    where the side is 0, or there are as many bins as rows and no weights.
     """
     if isinstance(bin_size, np.ndarray) and (bin_size == bin_size[0]).all():
         bin_size = float(bin_size[0])
@@ -188,21 +170,72 @@ def centers_of(
 ) -> NDArray[np.float64]:
     """The centres of bins in float64; a row's own coordinate where floats have no centre there.
 
-    Parameters
-    ----------
-    numbers : float64 array of shape (n_bins, n_features)
-        The bins' numbers, whole.
-    bin_size : float, or float64 array of shape (n_features,)
-        The sides of a bin.
-    rows : array of shape (n_bins, n_features)
-        A row of each bin.
-
-    Returns
-    -------
-    float64 array of shape (n_bins, n_features)
+    Of each bin its numbers along the features, its sides, and a row.
     """
     with np.errstate(over="ignore"):
         centers = numbers * bin_size
     # Beyond 2^53 a bin is narrower than the step between floats: one coordinate of rows is in it.
     serve = (np.abs(numbers) <= MAX_DOUBLE_NUMBER) & np.isfinite(centers)
     return np.where(serve, centers, rows)
+
+
+class Seeds(NamedTuple):
+    """Where trajectories start.
+
+    Attributes
+    ----------
+    kind : {"rows", "bins", "given"}
+        What they are.
+    table : read-only C-ordered float64 array of shape (n_seeds, n_features)
+        Where they lie, in the unit of the columns.
+    """
+
+    kind: str
+    table: NDArray[np.float64]
+
+    @property
+    def are_rows(self) -> bool:
+        """Whether every row is a seed."""
+        return self.kind == "rows"
+
+    @property
+    def are_bins(self) -> bool:
+        """Whether they are the centres of bins."""
+        return self.kind == "bins"
+
+
+def checked_seeds(seeds: ArrayLike, n_features: int) -> NDArray[np.float64]:
+    """Check seeds that are given, and convert them as the kernels take them."""
+    if np.ndim(seeds) != 2 or 0 in np.shape(seeds):
+        raise ValueError(
+            f"seeds must be a table of at least one row and {n_features} columns, got "
+            f"shape {np.shape(seeds)}; seeds=None starts from the rows of X"
+        )
+    table = plain_table(seeds, "seeds")
+    if table.shape[1] != n_features:
+        raise ValueError(
+            f"seeds must have as many columns as X, got {table.shape[1]} columns where "
+            f"X has {n_features}"
+        )
+    return readonly_table(table)
+
+
+def find_seeds(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> Seeds:
+    """Find the seeds of a fit: those given, the centres of bins a bandwidth wide, or all rows."""
+    metric = settings.metric
+    if settings.seeds is not None:
+        given = checked_seeds(settings.seeds, metric.n_features(rows.points.shape[1]))
+        return Seeds("given", readonly_table(metric.enter(given, "seeds")))
+    if not settings.bin_seeding:
+        return Seeds("rows", rows.points)
+    side = metric.side(bandwidth)
+    bins = bin_seeds(rows.heavy, side, settings.min_bin_freq, weights=rows.heavy_weights)
+    if bins.are_rows:
+        return Seeds("rows", rows.points)
+    if len(bins.table) == 0:
+        raise ValueError(
+            f"min_bin_freq={settings.min_bin_freq} leaves no seed: no bin of side "
+            f"{bandwidth_text(bandwidth)} holds so many rows; give a smaller min_bin_freq or a "
+            "larger bandwidth"
+        )
+    return Seeds("bins", readonly_table(metric.seeds_of_bins(bins.table, side, rows.points)))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanshift_fast._cluster.bandwidth_rules import Found, find_bandwidth
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._cluster.model import adopt, fitted
-from meanshift_fast._cluster.seeds import checked_seeds
+from meanshift_fast._cluster.seeding import checked_seeds
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.soft_cells import widths_of
 from meanshift_fast._input.checks import check_parameters, refuse_masked
