@@ -19,10 +19,11 @@ import naive
 import samples
 from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve, trace
+from meanshift_fast._input.metrics import EUCLIDEAN
 from meanshift_fast._pictures.axes import _broken
 from meanshift_fast._pictures.colours import COLOURS, GREY, colours_apart, contrast, ink_of
 from meanshift_fast._pictures.legends import marks_of
-from meanshift_fast._pictures.projection import page_of
+from meanshift_fast._pictures.spaces import page_in
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.plot import MeanShiftDisplay
 
@@ -83,7 +84,7 @@ def test_few_rows_in_many_columns_lie_along_the_axes_of_a_matrix_decomposition(n
     rows = np.random.default_rng(0).standard_normal((n_rows, 3000))
     rows[: n_rows // 2] *= 3.0
     tracemalloc.start()
-    page = page_of(rows, np.empty(0), 1.0, "flat")
+    page = page_in(EUCLIDEAN, rows, np.empty(0), 1.0, "flat")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6
@@ -533,8 +534,8 @@ def test_long_words_break_at_commas_and_brackets():
 def test_components_are_those_of_a_table_of_any_magnitude(own, scale):
     rows = samples.blobs(60, 3)
     bandwidth = np.array([1.0, 2.0, 3.0]) if own else 1.0
-    usual = page_of(rows, np.empty(0), bandwidth, "flat")
-    page = page_of(rows * scale, np.empty(0), bandwidth * scale, "flat")
+    usual = page_in(EUCLIDEAN, rows, np.empty(0), bandwidth, "flat")
+    page = page_in(EUCLIDEAN, rows * scale, np.empty(0), bandwidth * scale, "flat")
     # Components in bandwidths have no unit of their own.
     unit = 1.0 if own else scale
     np.testing.assert_allclose(page.lay(rows * scale), usual.lay(rows) * unit, rtol=1e-9)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.density import density
 from meanshift_fast._index.kernels import KERNELS
-from meanshift_fast._input.scaling import Units, units_of
+from meanshift_fast._input.metrics import Metric
+from meanshift_fast._input.scaling import Units, readonly_table
 
 _Floats = NDArray[np.float64]
 
@@ -41,14 +42,16 @@ class Page(NamedTuple):
 
     Attributes
     ----------
-    rows : float64 array of shape (n_samples, n_features)
-        The rows that the page is about.
+    rows : read-only float64 array of shape (n_samples, n_features)
+        The rows that the page is about, in the engine's columns.
     weights : float64 array of shape (n_samples,) or (0,)
         Their weights.
     kernel : str
         A name of `KERNELS`.
     units : Units
         The bandwidth.
+    metric : Metric
+        How distances are measured.
     origin : float64 array of shape (n_features,)
         What is subtracted first.
     axes : float64 array of shape (n_features, n_axes)
@@ -61,13 +64,14 @@ class Page(NamedTuple):
     weights: _Floats
     kernel: str
     units: Units
+    metric: Metric
     origin: _Floats
     axes: _Floats
     names: list[str]
 
     def lay(self, rows: _Floats) -> _Floats:
         """Lay rows onto the page."""
-        laid: _Floats = (rows - self.origin) @ self.axes
+        laid: _Floats = (self.metric.enter(rows) - self.origin) @ self.axes
         if laid.shape[1] == 1:
             laid = np.column_stack([laid, self.density(rows)])
         return laid
@@ -94,7 +98,8 @@ class Page(NamedTuple):
 
     def density(self, places: _Floats) -> _Floats:
         """Measure the density at some places."""
-        rows, at = self.units.enter(self.rows), self.units.enter(places)
+        at = self.units.enter(readonly_table(self.metric.enter(places)))
+        rows = self.units.enter(self.rows)
         return density(self.kernel, rows, self.weights, at, self.units.radius)
 
     def density_curve(self) -> _Floats | None:
@@ -124,25 +129,20 @@ def ball_outline(widths: _Floats, axes: _Floats) -> _Floats:
     return turned
 
 
-def page_of(
-    rows: _Floats,
-    weights: _Floats,
-    bandwidth: float | _Floats,
-    kernel: str,
-    names: list[str] | None = None,
-) -> Page:
-    """Choose the projection: the columns where there are at most two, else principal components.
+def axes_of(
+    rows: _Floats, divisor: float | _Floats, names: list[str] | None = None
+) -> tuple[_Floats, _Floats, list[str]]:
+    """The origin, the axes and their names: of at most two columns themselves, else components.
 
     Where each feature has its own bandwidth, components are those of the columns in bandwidths.
     """
     n_features = rows.shape[1]
-    units = units_of(bandwidth, rows, in_bandwidths=KERNELS[kernel].in_bandwidths)
-    if n_features <= 2:
-        names = names or [f"feature {f}" for f in range(n_features)]
-        if n_features == 1:
-            names = [names[0], "density: rows, the nearer the more"]
-        return Page(rows, weights, kernel, units, np.zeros(n_features), np.eye(n_features), names)
-    return Page(rows, weights, kernel, units, *components_of(rows, units.divisor))
+    if n_features > 2:
+        return components_of(rows, divisor)
+    names = names or [f"feature {f}" for f in range(n_features)]
+    if n_features == 1:
+        names = [names[0], "density: rows, the nearer the more"]
+    return np.zeros(n_features), np.eye(n_features), names
 
 
 def components_of(

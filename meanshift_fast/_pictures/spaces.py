@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from meanshift_fast._index.density import density
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.torus import repeated
-from meanshift_fast._input.metrics import Metric, metric_of
+from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.scaling import readonly_table
-from meanshift_fast._input.wrapping import wrapped
-from meanshift_fast._pictures.projection import DENSITY_POSITIONS, Page, page_of
+from meanshift_fast._pictures.projection import DENSITY_POSITIONS, Page, axes_of
 
 _Floats = NDArray[np.float64]
 
@@ -35,65 +34,39 @@ def page_in(
     kernel: str,
     names: list[str] | None = None,
 ) -> Page:
-    """Choose the projection of rows in a metric's space; of the Euclidean one as `page_of`."""
-    if metric.is_plain:
-        return page_of(rows, weights, bandwidth, kernel, names)
+    """Choose the projection of rows in a metric's space."""
     entered = readonly_table(metric.enter(rows))
-    in_bandwidths = KERNELS[kernel].in_bandwidths
-    units = metric.units(bandwidth, entered, in_bandwidths=in_bandwidths)
+    units = metric.units(bandwidth, entered, in_bandwidths=KERNELS[kernel].in_bandwidths)
+    kinds = {"map": _Globe, "wrapped": _WrappedPage}
     if metric.page == "map":
         latitude, longitude = names or ["latitude", "longitude"]
-        words = [f"{longitude}, degrees", f"{latitude}, degrees"]
-        return _Globe(entered, weights, kernel, units, np.zeros(3), np.eye(3), words)
-    width = metric.side(bandwidth) if metric.has_arcs else bandwidth
-    page = page_of(entered, weights, width, kernel, names)._replace(units=units)
-    return {"directions": _Directions, "wrapped": _WrappedPage}[metric.page](*page)
-
-
-class _Directions(Page):
-    """Rows of length 1."""
-
-    def lay(self, rows: _Floats) -> _Floats:
-        """Lay rows onto the page, at length 1."""
-        return super().lay(metric_of("cosine").enter(rows))
-
-    def density(self, places: _Floats) -> _Floats:
-        """Measure the density in the directions of some places."""
-        return super().density(metric_of("cosine").enter(places))
+        axes = np.zeros(3), np.eye(3), [f"{longitude}, degrees", f"{latitude}, degrees"]
+    else:
+        axes = axes_of(entered, units.divisor, names)
+    return kinds.get(metric.page, Page)(entered, weights, kernel, units, metric, *axes)
 
 
 class _WrappedPage(Page):
     """Rows whose columns wrap around."""
-
-    def _period(self) -> _Floats:
-        """The period in the unit of the columns."""
-        return self.units.period * self.units.divisor
-
-    def _wrapped(self, rows: _Floats) -> _Floats:
-        return wrapped(np.array(rows, dtype=np.float64), self._period())
-
-    def lay(self, rows: _Floats) -> _Floats:
-        """Lay rows onto the page, between 0 and the period."""
-        return super().lay(self._wrapped(rows))
 
     def density(self, places: _Floats) -> _Floats:
         """Measure the density at some places, across the seams."""
         units = self.units
         reach = KERNELS[self.kernel].image_reach(units.radius, units.period)
         images = repeated(units.enter(self.rows), units.period, reach)
-        at = units.enter(readonly_table(self._wrapped(places)))
+        at = units.enter(readonly_table(self.metric.enter(places)))
         return density(self.kernel, images.points, images.of(self.weights), at, units.radius)
 
     def density_curve(self) -> _Floats | None:
         """Outline the density along the only column, from 0 to the period."""
         if self.rows.shape[1] > 1:
             return None
-        end = np.nextafter(float(self._period()[0]), 0.0)
+        end = np.nextafter(float(self.metric.period[0]), 0.0)
         return self.lay(np.linspace(0.0, end, DENSITY_POSITIONS)[:, None])
 
     def path(self, positions: _Floats) -> _Floats:
         """Lay a trajectory, cut where it goes over a seam."""
-        return cut_at_seams(self.lay(positions), self._wrapped(positions), self._period())
+        return cut_at_seams(self.lay(positions), self.metric.enter(positions), self.metric.period)
 
 
 def cut_at_seams(laid: _Floats, rows: _Floats, period: _Floats) -> _Floats:
@@ -115,13 +88,9 @@ class _Globe(Page):
         """The latitudes and longitudes of positions on the map, in radians."""
         return np.clip(np.radians(grid[:, ::-1]), [-math.pi / 2, -np.inf], [math.pi / 2, np.inf])
 
-    def density(self, places: _Floats) -> _Floats:
-        """Measure the density at some places."""
-        return super().density(readonly_table(metric_of("haversine").enter(places)))
-
     def corners(self) -> tuple[_Floats, _Floats]:
         """The lowest and the highest longitude and latitude of the rows."""
-        laid = self.lay(metric_of("haversine").leave(self.rows))
+        laid = self.lay(self.metric.leave(self.rows))
         return laid.min(axis=0), laid.max(axis=0)
 
     def clipped(self, low: _Floats, high: _Floats) -> tuple[_Floats, _Floats]:
@@ -144,7 +113,7 @@ class _Globe(Page):
 
     def caps(self, positions: _Floats) -> list[_Floats]:
         """Outline the cap of a bandwidth about each of some places, cut at the date line."""
-        metric, angle = metric_of("haversine"), self._angle()
+        metric, angle = self.metric, self._angle()
         turn = np.linspace(0, 2 * np.pi, CAP_CORNERS)[:, None]
         outlines: list[_Floats] = []
         for vector in metric.enter(positions):
