@@ -37,16 +37,16 @@ def unwind(number: int, _: Any) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+# Until the command begins, and after it, `end_now` handles these.
+_DURING: dict[int, Any] = {signal.SIGINT: interrupt} | dict.fromkeys(_ENDS, unwind)
+
+
 def begin() -> None:
     """Let signals raise exceptions: from now on there may be files to clean up."""
-    if not _IS_COMMAND:
-        return
-    sys.unraisablehook = _deliver_again
-    if signal.getsignal(signal.SIGINT) is end_now:
-        signal.signal(signal.SIGINT, interrupt)
-    for number in _ENDS:
-        if signal.getsignal(number) is end_now:
-            signal.signal(number, unwind)
+    if _IS_COMMAND:
+        sys.unraisablehook = _deliver_again
+        for number, handler in _DURING.items():
+            _replace(number, end_now, handler)
 
 
 def end(code: object = None) -> None:
@@ -56,13 +56,15 @@ def end(code: object = None) -> None:
     """
     if _is_of_signal(code):
         _print_note("terminated")
-    if not _IS_COMMAND:
-        return
-    if signal.getsignal(signal.SIGINT) is interrupt:
-        signal.signal(signal.SIGINT, end_now)
-    for number in _ENDS:
-        if signal.getsignal(number) is unwind:
-            signal.signal(number, end_now)
+    if _IS_COMMAND:
+        for number, handler in _DURING.items():
+            _replace(number, handler, end_now)
+
+
+def _replace(number: int, before: Any, handler: Any) -> None:
+    """Set a signal's handler, if it has the one that it had before."""
+    if signal.getsignal(number) is before:
+        signal.signal(number, handler)
 
 
 def _is_of_signal(code: object) -> bool:
@@ -105,8 +107,6 @@ def _is_command() -> bool:
 
 _IS_COMMAND = _is_command()  # at the import: the name of `-m` is found after it
 if _IS_COMMAND:
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, end_now)
+    _replace(signal.SIGINT, signal.default_int_handler, end_now)
     for _number in _ENDS:
-        if signal.getsignal(_number) is signal.SIG_DFL:
-            signal.signal(_number, end_now)
+        _replace(_number, signal.SIG_DFL, end_now)
