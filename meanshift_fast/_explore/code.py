@@ -1,7 +1,5 @@
 """The lines of Python, and the command, that give the answer shown."""
 
-import csv
-import io
 import math
 import shlex
 from collections.abc import Iterator, Mapping
@@ -9,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from meanshift_fast._files.csv_format import csv_line
 from meanshift_fast._files.standard_input import StandardInput
 from meanshift_fast.estimator import MeanShift
 from meanshift_fast.io import Table
@@ -98,13 +97,6 @@ def _flags(options: Any) -> Iterator[str]:
         if isinstance(value, bool):
             yield f"--{flag}" if value else f"--no-{flag}"
         elif isinstance(value, list | tuple):
-            yield f"--{flag}={_comma_separated(value)}"
+            yield f"--{flag}={csv_line(value)}"
         else:
             yield f"--{flag}={value}"
-
-
-def _comma_separated(names: Any) -> str:
-    """Names with commas between them, quoted as in csv."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()

@@ -199,16 +199,18 @@ def _blocks(reader: Any) -> Iterator[Any]:
         del reader  # which a traceback would hold, and through it the file
 
 
+def csv_line(names: Iterable[str]) -> str:
+    """Names with commas between them, in quotes where needed."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(names)
+    return line.getvalue().removesuffix("\n")
+
+
 def write_csv(file: IO[bytes], tables: Iterable[Any]) -> None:
     """Write csv, with quotes in the header only where needed."""
     arrow = import_pyarrow()
     options = arrow.csv.WriteOptions(include_header=False)
-    is_first = True
-    for table in tables:
-        if is_first:
-            # pyarrow would put every name into quotes.
-            names = io.StringIO()
-            csv.writer(names, lineterminator="\n").writerow(table.column_names)
-            file.write(names.getvalue().encode())
-            is_first = False
+    for number, table in enumerate(tables):
+        if number == 0:  # pyarrow would put every name into quotes
+            file.write(f"{csv_line(table.column_names)}\n".encode())
         arrow.csv.write_csv(table, file, options)

@@ -83,7 +83,6 @@ def _rasterio() -> Any:
     """Import rasterio; None where it is not installed."""
     try:
         import rasterio
-        import rasterio.windows
     except ImportError:
         return None
     return rasterio
@@ -142,10 +141,9 @@ def _open_picture(path: Path) -> ImageFile:
 
 def _open_raster(path: Path) -> ImageFile:
     """Open a raster; a large one as Dask arrays of its windows."""
-    rasterio = require_rasterio("a raster")
-    with _named_when_damaged(path), _opened(rasterio, path) as raster:
+    with _named_when_damaged(path), _opened(path) as raster:
         profile = {"crs": raster.crs, "transform": raster.transform}
-        shape, bands = (raster.height, raster.width), _feature_bands(rasterio, raster)
+        shape, bands = (raster.height, raster.width), _feature_bands(raster)
         n_bands, dtype = len(bands), np.result_type(*(raster.dtypes[band - 1] for band in bands))
     if max(shape) <= WINDOW_SIDE:
         values, mask = read_window(path, slice(0, shape[0]), slice(0, shape[1]))
@@ -175,10 +173,8 @@ def _window_of(path: Path, part: int, block_info: Any = None) -> NDArray[Any]:
 
 def read_window(path: Path, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read some rows and columns of a raster, and where they have values in all bands."""
-    rasterio = require_rasterio("a raster")
-    with _named_when_damaged(path), _opened(rasterio, path) as raster:
-        window = rasterio.windows.Window.from_slices(rows, columns)
-        bands = _feature_bands(rasterio, raster)
+    with _named_when_damaged(path), _opened(path) as raster:
+        window, bands = (rows, columns), _feature_bands(raster)
         values = raster.read(bands, window=window)
         if alpha := sorted({*raster.indexes} - {*bands}):
             # GDAL's masks are of the alpha band or of nodata, and warn where there are both.
@@ -193,10 +189,10 @@ def read_window(path: Path, rows: slice, columns: slice) -> tuple[NDArray[Any], 
     return (values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)), mask
 
 
-def _feature_bands(rasterio: Any, raster: Any) -> list[int]:
+def _feature_bands(raster: Any) -> list[int]:
     """The numbers of the bands that are no alpha, or of all where there is no other."""
     kinds = zip(raster.indexes, raster.colorinterp, strict=True)
-    bands = [band for band, kind in kinds if kind != rasterio.enums.ColorInterp.alpha]
+    bands = [band for band, kind in kinds if kind.name != "alpha"]
     return bands or list(raster.indexes)
 
 
@@ -210,11 +206,12 @@ def _named_when_damaged(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(rasterio: Any, path: Path, *args: Any, **layout: Any) -> Iterator[Any]:
+def _opened(path: Path, *args: Any, **layout: Any) -> Iterator[Any]:
     """Open a raster without the warning that it has no georeference.
 
     Filters of warnings are the process's: threads of Dask change them one at a time, and shortly.
     """
+    rasterio = require_rasterio("a raster")
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         raster = rasterio.open(path, *args, **layout)
@@ -250,11 +247,10 @@ def write_labels_image(
 
 def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -> None:
     """Write labels as a raster, window by window where they are of Dask."""
-    rasterio = require_rasterio("a raster")
     layout = {"driver": "GTiff", "count": 1, "dtype": "int32", "nodata": 0, "compress": "deflate"}
     size = {"height": labels.shape[0], "width": labels.shape[1], "BIGTIFF": "IF_SAFER"}
-    with _opened(rasterio, part, "w", **layout, **size, **profile) as raster:
-        target = _RasterTarget(raster, rasterio, note)
+    with _opened(part, "w", **layout, **size, **profile) as raster:
+        target = _RasterTarget(raster, note)
         if isinstance(labels, np.ndarray):
             target[: labels.shape[0], : labels.shape[1]] = labels
         else:
@@ -262,31 +258,30 @@ def _write_raster(part: Path, labels: Any, profile: dict[str, Any], note: Any) -
 
             da.store(labels, target, lock=True)
     # What GDAL writes last it does not check: on a full disk the file may end too early.
-    with _full_disk_named(rasterio), _opened(rasterio, part) as raster:
+    with _full_disk_named(), _opened(part) as raster:
         for _, window in raster.block_windows(1):
             raster.read(1, window=window)
 
 
 @contextmanager
-def _full_disk_named(rasterio: Any) -> Iterator[None]:
+def _full_disk_named() -> Iterator[None]:
     """Name the likely reason of an error of GDAL's, which prints its own."""
     try:
         yield
-    except rasterio.errors.RasterioIOError as error:
+    except require_rasterio("a raster").errors.RasterioIOError as error:
         raise OSError("it was not written whole; is the disk full?") from error
 
 
 class _RasterTarget:
     """The raster that Dask stores windows in."""
 
-    def __init__(self, raster: Any, rasterio: Any, note: Any) -> None:
-        self._raster, self._rasterio, self._note = raster, rasterio, note
+    def __init__(self, raster: Any, note: Any) -> None:
+        self._raster, self._note = raster, note
 
     def __setitem__(self, window: tuple[slice, slice], labels: NDArray[np.int32]) -> None:
         rows, columns = (slice(side.start or 0, side.stop) for side in window)
-        where = self._rasterio.windows.Window.from_slices(rows, columns)
-        with _full_disk_named(self._rasterio):
-            self._raster.write(labels, 1, window=where)
+        with _full_disk_named():
+            self._raster.write(labels, 1, window=(rows, columns))
         self._note(rows, columns, labels)
 
 

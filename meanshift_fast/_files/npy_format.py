@@ -105,11 +105,10 @@ def write_npy(file: IO[bytes], batches: Iterable[NDArray[Any]]) -> None:
 
     By the file's own ``write``: where a disk is full, `np.save` does not say so.
     """
-    n_rows, is_first = 0, True
-    for batch in batches:
-        if is_first:
+    n_rows = 0
+    for number, batch in enumerate(batches):
+        if number == 0:
             _npy_header(file, batch, 0)
-            is_first = False
         file.write(np.ascontiguousarray(batch).data)
         n_rows += len(batch)
     file.seek(0)
