@@ -97,28 +97,16 @@ def _is_near(one, other, pixels, lengths, is_joint, move, room):
 
 @step
 def _near_of(number, pixels, lengths, is_joint, touching, room):
-    """Which of the touching pixels in memory lie in the window of one, as bits."""
+    """Which of the touching pixels lie in the window of one, as bits.
+
+    ``touching``: the moves to them, and the planes, rows and columns in memory.
+    """
     (moves, sides), near = touching, np.int64(0)
     for m in range(moves.shape[0]):
         other = neighbor_of(number, sides, moves[m])
         if other >= 0 and _is_near(number, other, pixels, lengths, is_joint, moves[m], room):
             near |= np.int64(1) << np.int64(m)
     return near
-
-
-class Touching(NamedTuple):
-    """The pixels that touch one.
-
-    Attributes
-    ----------
-    moves : int64 array of shape (n_moves, 3)
-        To them, as `half_of_neighbors` gives them.
-    sides : int64 array of shape (3,)
-        Planes, rows and columns in memory.
-    """
-
-    moves: NDArray[np.int64]
-    sides: NDArray[np.int64]
 
 
 @step
@@ -160,7 +148,7 @@ def densities_of(
     where in ``density`` each one's is written. ``moves`` are those of `half_of_neighbors`.
     """
     rooms = rooms_of(available_threads(), lattice.n_bands)
-    touching = Touching(moves, np.array(lattice.shape, dtype=np.int64))
+    touching = moves, np.array(lattice.shape, dtype=np.int64)
     first = max(FIRST_CHUNK_VALUES // window.n_values(lattice), TAKEN_PIXELS)
     for start, stop in chunks(len(numbers), first=first):
         _count_all(

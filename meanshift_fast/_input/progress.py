@@ -145,12 +145,9 @@ class _Bar:
         is_due = at_once or now - self._drawn >= REDRAW_SECONDS
         if is_due and now - self._began >= self.delay:
             self._drawn = now
-            self._new_display().show(self._text(now))
-
-    def _new_display(self) -> Any:
-        if self._display is None:
-            self._display = _new_display(leaves=self.delay == 0.0)
-        return self._display
+            if self._display is None:
+                self._display = _new_display(leaves=self.delay == 0.0)
+            self._display.show(self._text(now))
 
     def _text(self, now: float) -> str:
         done, total = self._done, self._total
