@@ -86,28 +86,12 @@ def fixed_points(
     *,
     tolerance: float = TOLERANCE,
 ) -> tuple[_Floats, _Floats]:
-    """Move modes to where a shift leaves them.
+    """Move modes to where a shift leaves them; the fixed points, and the densities there.
 
-    Parameters
-    ----------
-    shift : callable
-        Moves positions in place; returns their densities and the lengths of the moves.
-    modes : float64 array of shape (n_modes, n_features)
-        Near the fixed points, in bandwidths.
-    on_space : callable
-        Brings positions back to the space; ``np.asarray`` where that is all of the columns'.
-    tolerance : float, default=1e-11
-        The longest shift of a fixed point, in bandwidths.
+    ``shift`` moves positions in place and returns their densities and the lengths of the moves;
+    ``on_space`` brings positions back to the space, `np.asarray` where that is all of the columns'.
+    Modes and ``tolerance``, the longest shift of a fixed point, are in bandwidths.
 
-    Returns
-    -------
-    modes : float64 array of shape (n_modes, n_features)
-        The fixed points.
-    density : float64 array of shape (n_modes,)
-        That of the kernel there.
-
-    Notes
-    -----
     Some modes at a time, as each remembers up to 13 positions while it moves.
     """
     positions, density = np.array(modes), np.empty(len(modes))

@@ -158,25 +158,11 @@ def _sum_all(tree, spreads, places, radius_sq, density):
 def sum_epanechnikov(
     tree: MomentTree, places: NDArray[np.float64], radius: float
 ) -> NDArray[np.float64]:
-    """Sum Epanechnikov's kernel over the rows, at some places.
+    """Sum Epanechnikov's kernel over the rows, at some places, for a positive radius.
 
-    Parameters
-    ----------
-    tree : MomentTree
-        The rows.
-    places : C-ordered float64 array of shape (n_places, n_features)
-        Where to measure. Fastest where neighbours in space follow one another.
-    radius : float
-        Of the ball, positive, in the unit of the rows.
-
-    Returns
-    -------
-    float64 array of shape (n_places,)
-        A row at the place counts its weight, one a radius away nothing.
-
-    Notes
-    -----
-    About n^(1 - 1/d) for each place. Bit-equal for every number of threads.
+    A row at the place counts its weight, one a radius away nothing. About n^(1 - 1/d) for each
+    place, fastest where neighbours in space follow one another; bit-equal for every number of
+    threads.
     """
     density = np.empty(len(places))
     spreads = find_spreads(tree)

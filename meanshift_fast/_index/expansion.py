@@ -104,22 +104,9 @@ def serves(rows: FilledRows, n_positions: int, accuracy: float) -> bool:
 def shift_groups(
     rows: FilledRows, shifted: Shifted, numbers: NDArray[np.int64], accuracy: float
 ) -> NDArray[np.int64]:
-    """Shift positions that lie together.
+    """Shift those of some positions that lie together; the numbers of the others.
 
-    Parameters
-    ----------
-    rows : FilledRows
-    shifted : Shifted
-        The positions.
-    numbers : int64 array
-        The numbers of those that may be shifted.
-    accuracy : float
-        The largest error of a shift.
-
-    Returns
-    -------
-    int64 array
-        The numbers of those that no expansion has shifted.
+    ``numbers`` are those of the positions that may be shifted, off by ``accuracy`` at most.
     """
     n_features, radius = shifted.positions.shape[1], _usual_radius(rows, accuracy)
     for _ in range(MAX_GROUPS):
@@ -176,18 +163,8 @@ def _densest(
 def expand(rows: FilledRows, center: _Floats, radius: float, rounding: float) -> Expansion:
     """Sum the rows about a center, which is relative to their middle.
 
-    Parameters
-    ----------
-    rows : FilledRows
-    center : float64 array of shape (n_features,)
-    radius : float
-        How far from the center shifts are expanded.
-    rounding : float
-        How far off they may be by rows in float32.
-
-    Returns
-    -------
-    Expansion
+    Shifts are expanded up to ``radius`` from the center, and may be off by ``rounding`` because of
+    rows in float32.
     """
     n_samples, n_features = rows.points.shape
     blocks = rows.blocks()

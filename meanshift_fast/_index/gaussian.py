@@ -248,18 +248,9 @@ def gaussian_shift(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Move every position, in place, to the mean of all rows as the Gaussian kernel weighs them.
 
-    Parameters
-    ----------
-    tree : MomentTree
-        The rows, in bandwidths.
-    sigma : SigmaPoints
-        The tree's sigma points.
-    positions : C-ordered float64 array of shape (n_positions, n_features)
-        In bandwidths; overwritten by the means. Fastest where neighbours in space follow one
-        another.
-    accuracy : float
-        How far a mean may be from that of the exact sums, in bandwidths. With 0 every row is
-        summed, up to rounding.
+    Rows and positions are in bandwidths; fastest where neighbours in space follow one another. A
+    mean is within ``accuracy`` bandwidths of that of the exact sums; with 0 every row is summed, up
+    to rounding. Bit-equal for every number of threads.
 
     Returns
     -------
@@ -268,10 +259,6 @@ def gaussian_shift(
         that is less than 1e-308.
     moves : float64 array of shape (n_positions,)
         The length of each position's shift.
-
-    Notes
-    -----
-    Bit-equal for every number of threads.
     """
     support = np.empty(len(positions))
     moves = np.empty(len(positions))

@@ -53,15 +53,8 @@ _TYPES = {
 def _weigh(products, offsets, weighed, totals, references):
     """Make of products the weights of the rows, relative to the largest exponent's.
 
-    Parameters
-    ----------
-    products : float32 or float64 array of shape (n_positions, n_padded)
-    offsets : float64 array of shape (n_padded,)
-        What is subtracted to give exponents; +inf for what fills up.
-    weighed : float32 or float64 array of shape (n_positions, n_padded)
-        Overwritten by the weights; it may be ``products``.
-    totals, references : float64 arrays of shape (n_positions,)
-        Overwritten by the sums of weights and the largest exponents.
+    ``offsets`` are subtracted to give exponents, +inf for what fills up. ``weighed`` may be
+    ``products``. ``totals`` are the sums of weights, ``references`` the largest exponents.
     """
     n_vectors = products.shape[1] // LANES
     values, subtracted, out = flat(products), flat(offsets), flat(weighed)

@@ -200,27 +200,12 @@ def mean_kth_distance(
 ) -> np.float64:
     """Average over the rows how far the k-th neighbour is; `estimate_bandwidth` of a ready table.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows, in the engine's columns; finite, at least one.
-    quantile : float
-        Between 0 and 1. ``k = int(n_samples * quantile)``, at least 1, and a row is its own
-        first neighbour.
-    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
-        The rows' weights, positive; empty where all are 1. A row of weight w is w rows; where
-        ``k`` would come to 0, it is the weight times the quantile, not rounded.
-    metric : Metric, default=EUCLIDEAN
-        How distances are measured.
+    ``points`` are read-only C-ordered rows in the engine's columns, finite, at least one; weights
+    are read-only and positive, and empty where all are 1. ``k = int(n_samples * quantile)``, at
+    least 1, and a row is its own first neighbour. A row of weight w is w rows; where ``k`` would
+    come to 0, it is the weight times the quantile, not rounded. The distance is in the unit of the
+    columns, on a sphere an angle, and the same for every number of threads.
 
-    Returns
-    -------
-    np.float64
-        In the unit of the columns of ``points``; on a sphere, an angle. The same for every number
-        of threads.
-
-    Notes
-    -----
     Of up to 1,024 rows of 16,384 values all pairs are measured. Beyond that the time is about
     n_samples^(1.5) in two dimensions, and that of measuring all pairs in many, by matrix products
     where rows fill their dimensions; memory besides the tree, or a float32 copy, 32 bytes a row and
@@ -249,17 +234,7 @@ def median_kth_distance(
 ) -> np.float64:
     """Find the median over the rows of the distance to the k-th neighbour besides the row itself.
 
-    Parameters
-    ----------
-    points, weights, metric
-        As in `mean_kth_distance`.
-    k : float
-        How much weight a ball is to hold besides the row's.
-
-    Returns
-    -------
-    np.float64
-        As `mean_kth_distance`.
+    As `mean_kth_distance`; ``k`` is how much weight a ball is to hold besides the row's.
     """
     total = weights.sum() if weights.size else float(len(points))
     quantile = min((k + 1.5) / total, 1.0)

@@ -90,25 +90,11 @@ def _search_block(
 def kth_distances(
     points: NDArray[np.float64], weights: NDArray[np.float64], k: float
 ) -> NDArray[np.float64]:
-    """Find each row's distance to its k-th neighbour.
+    """Find each row's distance to its k-th neighbour: exact, whatever the BLAS library.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows, as `singles.py` takes them.
-    weights : float64 array of shape (n_samples,) or (0,)
-        Their weights; empty where all are 1.
-    k : float
-        The weight to find, that of the row itself among it.
-
-    Returns
-    -------
-    float64 array of shape (n_samples,)
-        Exact, whatever the BLAS library.
-
-    Notes
-    -----
-    Memory: a float32 copy of the table, and 8 MB and 24 bytes a row on each thread.
+    ``points`` are read-only and C-ordered, as `singles.py` takes them; ``k`` is the weight to find,
+    that of the row itself among it. Memory: a float32 copy of the table, and 8 MB and 24 bytes a
+    row on each thread.
     """
     n_samples, n_features = points.shape
     singles = singles_of(points, points.mean(axis=0))

@@ -256,17 +256,9 @@ def in_lanes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def order_of(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
-    """Put rows in an order in which neighbours in space follow one another.
+    """Put rows in an order in which neighbours in space follow one another: their numbers, so.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
-
-    Returns
-    -------
-    int array of shape (n_samples,)
-        Their numbers, in that order. Up to 64 rows stay as they are.
+    The rows are read-only and finite, at least one. Up to 64 stay as they are.
     """
     if len(points) <= MAX_UNORDERED_ROWS:
         return np.arange(len(points), dtype=np.int32)
@@ -276,25 +268,13 @@ def order_of(points: NDArray[np.float64]) -> NDArray[np.signedinteger]:
 def build(
     points: NDArray[np.float64], weights: NDArray[np.float64], *, careful: bool = False
 ) -> MomentTree:
-    """Build the moment tree of a table.
+    """Build the moment tree of a table; it is the same for every number of threads.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
-    weights : read-only float64 array of shape (n_samples,) or (0,)
-        The rows' weights; empty where all are 1.
-    careful : bool, default=False
-        Split at medians from the root down, which is always done from 1,025 to 2^18 rows. At 1M x 2
-        rows the build takes 50 ms and not 31, and a shift among neighbours 1.0 us and not 1.3.
+    ``points`` are read-only C-ordered rows, finite, at least one; ``weights`` are read-only, and
+    empty where all are 1. ``careful`` splits at medians from the root down, which is always done
+    from 1,025 to 2^18 rows. At 1M x 2 rows the build takes 50 ms and not 31, and a shift among
+    neighbours 1.0 us and not 1.3.
 
-    Returns
-    -------
-    MomentTree
-        The same for every number of threads.
-
-    Notes
-    -----
     Time n log(chunk); memory besides the table: one copy of it, 4 bytes a row for the order and
     (3 n_features + 1) / 2 bytes a row for the blocks; while building, up to 13 more bytes a row,
     and a quarter of a byte for each thread, of eight at most.

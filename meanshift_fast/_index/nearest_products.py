@@ -108,7 +108,7 @@ def _measure(left, k, table, row, modes, n_features, best, best_sq):
 def _label_block(
     products, unit, half, norms, slopes, offsets, points, first_row, modes, limit_sq, labels
 ):
-    """Label rows by their products with all modes; how many modes were measured.
+    """Label rows from ``first_row`` on by their products with all modes; how many were measured.
 
     Parameters
     ----------
@@ -119,12 +119,6 @@ def _label_block(
         Of the modes.
     slopes, offsets : float64 arrays of shape (n_rows,)
         The error of a row's product with a mode of norm 1, and what is added to it for any mode.
-    points, modes : float64 arrays of shape (n_samples, n_features) and (n_modes, n_features)
-    first_row : int
-        The row of the first products.
-    limit_sq : float
-        Farther rows get no label.
-    labels : int64 array of shape (n_samples,)
     """
     n_vectors, n_features, n_measured = products.shape[1] // LANES, points.shape[1], 0
     arrays = flat(products), flat(half), flat(norms)
@@ -153,21 +147,8 @@ def label_by_products(
     limit_sq: float,
     labels: NDArray[np.int64],
 ) -> None:
-    """Label each row with its nearest mode.
+    """Label each row with its nearest mode; -1 where the squared distance exceeds ``limit_sq``.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows.
-    modes : ModeProducts
-        The modes.
-    limit_sq : float
-        Rows farther than this, squared, get -1.
-    labels : int64 array of shape (n_samples,)
-        Overwritten.
-
-    Notes
-    -----
     Memory: a float32 copy of the modes; on each thread some 4 MB, or 64 bytes a mode and 192 bytes
     a feature if that is more.
     """

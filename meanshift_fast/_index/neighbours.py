@@ -217,27 +217,11 @@ def _search(tree, labels, leaves, k, most_sq, reach_sq, starts, found):
 def pairs_across(
     tree: MomentTree, labels: NDArray[np.int64], *, k: int, reach: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """List the pairs of neighbouring rows with different labels.
+    """List the pairs of neighbouring rows with different labels, as two arrays of row numbers.
 
-    Parameters
-    ----------
-    tree : MomentTree
-        The rows, distinct.
-    labels : int64 array of shape (n_samples,)
-        The basin of each, at least 0.
-    k : int
-        How many nearest rows are neighbours of one, and all as near as the last of them.
-    reach : float
-        Rows farther apart than this are no neighbours.
-
-    Returns
-    -------
-    rows, others : int64 arrays of shape (n_pairs,)
-        Row numbers. A pair may come twice, once from either side.
-
-    Notes
-    -----
-    The same for every number of threads.
+    ``labels`` are the basins of the rows, at least 0. Neighbours of a row are the k nearest, and
+    all as near as the last of them, none farther than ``reach``. A pair may come twice, once from
+    either side. The same for every number of threads.
     """
     n_leaves = len(tree.points)
     of_rows, of_children = _labels_of_nodes(tree, labels)

@@ -152,24 +152,9 @@ def polish(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Move modes to where the density is stationary, which trajectories only come near.
 
-    Parameters
-    ----------
-    tree : MomentTree
-        The rows, in bandwidths.
-    sigma : SigmaPoints
-        The tree's sigma points.
-    modes : float64 array of shape (n_modes, n_features)
-        Endpoints of trajectories, in bandwidths.
+    Returns the modes and the density at each. Rows and modes are in bandwidths, and modes are
+    stationary to 1e-7: so long is the next Newton step.
 
-    Returns
-    -------
-    modes : float64 array of shape (n_modes, n_features)
-        Stationary to 1e-7 bandwidths: so long is the next Newton step.
-    density : float64 array of shape (n_modes,)
-        The weight of the rows as the kernel weighs them, around each.
-
-    Notes
-    -----
     Newton steps of at most a bandwidth where the Hessian of the log density is negative definite,
     plain shifts elsewhere and where a Newton step would lead down, so that the density never
     falls. Some five passes over the rows near each mode. Above 64 features all are plain shifts.

@@ -156,18 +156,8 @@ def heads(
 ) -> list[Level]:
     """Levels of a few axes that pay for some positions; none, where none does.
 
-    Parameters
-    ----------
-    table : ProductTable
-        The rows.
-    away, norms : float64 arrays of shapes (n_positions, n_features), (n_positions,)
-        The positions about the middle of the table, and their norms.
-    numbers : int64 array of shape (n_chosen,)
-        The positions to settle.
-    scale : float
-        A power of two that brings their norms to about 1.
-    radius : float
-        Of the balls.
+    ``away`` and ``norms`` are of all positions about the middle of the table, ``numbers`` those of
+    the positions to settle; ``scale`` is a power of two that brings their norms to about 1.
     """
     n_samples, n_features = table.points.shape
     counts = tuple(n for n in HEAD_AXES if n < n_features)

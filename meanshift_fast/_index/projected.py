@@ -150,18 +150,9 @@ def is_worth(points: NDArray[np.float64], n_seeds: int) -> bool:
 
 
 def max_seeds_without(points: NDArray[np.float64]) -> int:
-    """Find the largest number of seeds that projections of a table do not pay for.
+    """The largest number of seeds that projections of a table do not pay for.
 
-    Parameters
-    ----------
-    points : float64 array of shape (n_samples, n_features)
-        The rows.
-
-    Returns
-    -------
-    int
-        An eighth of the rows, at least 16; in fewer columns than projections are for, as many as
-        there can be.
+    In fewer columns than projections are for, as many as there can be.
     """
     n_samples, n_features = points.shape
     return max(n_samples // 8, LANES) if n_features >= MIN_FEATURES else sys.maxsize

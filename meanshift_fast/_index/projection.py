@@ -226,24 +226,12 @@ def _axes_of(away: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
 
 
 def project(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Projections | None:
-    """Project the rows of a table.
+    """Project the rows of a table; None where projections decide little.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
-    weights : read-only float64 array of shape (n_samples,) or (0,)
-        The rows' weights; empty where all are 1.
-
-    Returns
-    -------
-    Projections or None
-        None where projections decide little: the axes hold less than half of the spread (one
-        Gaussian in 64 dimensions loses a tenth of its time to them), or squares overflow.
-
-    Notes
-    -----
-    Memory besides the table: two copies of it and 17 numbers a row; while building, one copy more.
+    So they do where the axes hold less than half of the spread (one Gaussian in 64 dimensions loses
+    a tenth of its time to them), or squares overflow. ``points`` are read-only, C-ordered and
+    finite. Memory besides the table: two copies of it and 17 numbers a row; while building, one
+    copy more.
     """
     n_samples, n_features = points.shape
     some = points[:: -(-n_samples // SAMPLE_ROWS)]

@@ -83,18 +83,9 @@ def scale_of(length: float) -> float:
 
 
 def singles_of(table: NDArray[np.float64], middle: NDArray[np.float64]) -> Singles:
-    """Convert a table.
+    """Convert a table, finite and at most MAX_COORDINATE, about a middle.
 
-    Parameters
-    ----------
-    table : float64 array of shape (n_rows, n_features)
-        Finite, at most MAX_COORDINATE.
-    middle : float64 array of shape (n_features,)
-        What is subtracted; 0 for a table that float32 may hold exactly.
-
-    Returns
-    -------
-    Singles
+    The middle is 0 for a table that float32 may hold exactly.
     """
     n_rows, n_features = table.shape
     step = max(BLOCK_VALUES // n_features, 1)

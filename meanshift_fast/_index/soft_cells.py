@@ -70,36 +70,16 @@ def _shift_all(tree, inverse_widths, positions, ball, support, moves):
 
 
 def widths_of(variances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The widths of cells from the variances of their rows.
+    """The widths of cells in bandwidths, from the variances of their rows in squares of it.
 
-    Parameters
-    ----------
-    variances : float64 array of shape (n_cells,)
-        In squares of the bandwidth.
-
-    Returns
-    -------
-    float64 array of shape (n_cells,) or (0,)
-        In bandwidths. Empty where none is wider than a 256th: such cells are points.
+    Empty where none is wider than a 256th: such cells are points.
     """
     widths = np.sqrt(12.0 * variances)
     return widths if widths.max(initial=0.0) > MAX_POINT_WIDTH_IN_BANDWIDTHS else UNWEIGHTED
 
 
 def with_widths(tree: MomentTree, widths: NDArray[np.float64]) -> SoftCells:
-    """Give the points of a tree their widths.
-
-    Parameters
-    ----------
-    tree : MomentTree
-        Points of cells.
-    widths : float64 array of shape (n_cells,)
-        Their widths, in the unit of the points and in the order of the table.
-
-    Returns
-    -------
-    SoftCells
-    """
+    """Give the points of a tree their widths, in their unit and in the order of the table."""
     inverse_widths = np.zeros(tree.points.shape[::2])
     ranks = inverse_widths.reshape(-1)[: len(widths)]
     ordered = widths[tree.order]

@@ -51,25 +51,10 @@ class Repeated(NamedTuple):
 def repeated(
     points: NDArray[np.float64], period: NDArray[np.float64], reach: float | NDArray[np.float64]
 ) -> Repeated:
-    """Repeat rows across the seams, as far as a kernel reaches.
+    """Repeat rows across the seams, as far as a kernel reaches; an error where there are too many.
 
-    Parameters
-    ----------
-    points : float64 array of shape (n_samples, n_features)
-        The rows; their columns that wrap between 0 and the period.
-    period : float64 array of shape (n_features,)
-        Infinite for columns that do not wrap.
-    reach : float, or float64 array of shape (n_features,)
-        In the unit of the rows.
-
-    Returns
-    -------
-    Repeated
-
-    Raises
-    ------
-    ValueError
-        Where there would be too many.
+    Columns that wrap are between 0 and their period, which is infinite for the others. ``reach`` is
+    in the unit of the rows, for all columns or for each.
     """
     table, rows = points, np.arange(len(points))
     reaches = np.broadcast_to(np.asarray(reach) * MARGIN, len(period))

@@ -97,14 +97,9 @@ def run_tasks(
 ) -> None:
     """Run tasks of matrix products on all threads of a fit, in chunks.
 
-    Parameters
-    ----------
-    tasks : sequence
-        None of them None; they may run in any order, and at once.
-    worker : callable
-        Called once on each thread; returns what runs a task, with memory of its own.
-    n_products : int
-        How many numbers a task multiplies and adds, for the length of the first chunk.
+    No task is None; they run in any order, and at once. ``worker`` is called once on each thread,
+    and returns what runs a task, with memory of its own. ``n_products`` is how many numbers a task
+    multiplies and adds, for the length of the first chunk.
     """
     n_threads = available_threads()
     first = max(FIRST_CHUNK_PRODUCTS // n_products, n_threads)

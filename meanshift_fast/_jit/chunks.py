@@ -21,22 +21,11 @@ heartbeat: ContextVar[Callable[[int, int], None] | None] = ContextVar("heartbeat
 
 
 def chunks(n_items: int, *, first: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
-    """Cut a range of items into chunks of a quarter of a second.
+    """Cut a range of items into chunks of a quarter of a second: where each starts and stops.
 
-    Parameters
-    ----------
-    n_items : int
-        The length of the range.
-    first : int
-        The length of the first chunk, raised to ``multiple``: no more than take a second where
-        each item takes as long as it can.
-    multiple : int, default=1
-        Chunks begin at multiples of this.
-
-    Yields
-    ------
-    start, stop : int
-        The next chunk. Its work is timed until the next one is requested.
+    ``first`` is the length of the first chunk, no more than takes a second where each item takes as
+    long as it can. Chunks begin at multiples of ``multiple``. The work of a chunk is timed until
+    the next one is requested.
     """
     start, size = 0, first
     while start < n_items:

@@ -82,19 +82,9 @@ class _SealedFiles(IndexDataCacheFile):
 class SealedCache(FunctionCache):
     """The disk cache of one kernel.
 
-    Parameters
-    ----------
-    function : function
-        The kernel.
-    form : str
-        Distinguishes its machine code from that of the same function compiled with other options.
-    digest : bytes
-        Of all that its machine code depends on.
-
-    Raises
-    ------
-    RuntimeError
-        Where no folder can be written: a read-only installation without a writable home.
+    ``form`` distinguishes its machine code from that of the same function compiled with other
+    options; ``digest`` is of all that its machine code depends on. A RuntimeError says that no
+    folder can be written: a read-only installation without a writable home.
     """
 
     def __init__(self, function: Any, form: str, digest: bytes) -> None:

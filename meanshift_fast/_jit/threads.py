@@ -105,23 +105,10 @@ def no_threads_error() -> ValueError:
 
 
 def thread_count(n_jobs: int | None) -> int:
-    """The number of threads that ``n_jobs`` stands for.
+    """The number of threads that ``n_jobs`` stands for: at least one, at most all of Numba's.
 
-    Parameters
-    ----------
-    n_jobs : int or None
-        None: as many as Numba may use at present. A positive number: that many, clamped to
-        what Numba started with. Negative: joblib's convention, -1 all, -2 all but one.
-
-    Returns
-    -------
-    int
-        Between 1 and ``numba.config.NUMBA_NUM_THREADS``.
-
-    Raises
-    ------
-    ValueError
-        "n_jobs must not be 0, ..."
+    None is as many as Numba may use at present; negative is joblib's convention, -1 all, -2 all but
+    one.
     """
     most = numba.config.NUMBA_NUM_THREADS
     if n_jobs is None:
