@@ -118,8 +118,7 @@ def _shares_settled(
     shares = []
     for n in counts:
         head, rows_head = along[:, :n], rows_along[:, :n]
-        off = np.sqrt(np.maximum(norms_sq - np.einsum("ij,ij->i", head, head), 0.0))
-        tail = np.sqrt(np.maximum(rows_sq - np.einsum("ij,ij->i", rows_head, rows_head), 0.0))
+        off, tail = _rest_of(norms_sq, head), _rest_of(rows_sq, rows_head)
         is_open = np.abs(head @ rows_head.T - least) <= off[:, None] * tail
         shares.append(float((is_open.mean(axis=1) <= MAX_MEASURED_SHARE).mean()))
     return shares
@@ -136,11 +135,10 @@ def _worth(shares: list[float], counts: tuple[int, ...], n_features: int) -> lis
     return worth
 
 
-def _bounds_of_rest(
-    norms: NDArray[np.float64], along: NDArray[np.float64], rounding: float
+def _rest_of(
+    norms_sq: NDArray[np.float64], along: NDArray[np.float64], rounding: float = 0.0
 ) -> NDArray[np.float64]:
     """Bound what rows or positions have off some axes."""
-    norms_sq = norms * norms
     off_sq = norms_sq - np.einsum("ij,ij->i", along, along)
     rest: NDArray[np.float64] = np.sqrt(np.maximum(off_sq, 0.0) + rounding * norms_sq)
     return rest
@@ -178,14 +176,14 @@ def heads(
         for start in range(0, n_samples, HEAD_BLOCK_ROWS):
             block = table.points[start : start + HEAD_BLOCK_ROWS] - table.middle
             np.dot(block, axes, out=rows_along[start : start + len(block)])
-    rounding = rounding_of(n_features)
+    rounding, rows_norms = rounding_of(n_features), table.singles.norms
     return [
         Level(
             (rows_along[:, :n] * table.singles.scale).astype(np.float32),
             (along[:, :n] * scale).astype(np.float32),
             table.singles.scale * scale,
-            _bounds_of_rest(table.singles.norms, rows_along[:, :n], rounding),
-            _bounds_of_rest(norms, along[:, :n], rounding),
+            _rest_of(rows_norms * rows_norms, rows_along[:, :n], rounding),
+            _rest_of(norms * norms, along[:, :n], rounding),
             error_of(n),
         )
         for n in counts

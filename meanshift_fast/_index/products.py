@@ -45,27 +45,38 @@ MAX_REACH_IN_RADII = 1e3  # of a table whose sums outside are subtracted from th
 # Bounds.
 
 
-def _thresholds(
+def _bounds(
     norms: NDArray[np.float64],
     radius: float,
     most: float,
     error: float,
-    rounding: float,
-    vanishing: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    unit: float,
+    n_features: int,
+) -> NDArray[np.float64]:
     """The least and the largest product that leaves a row of norm ``most`` on the sphere open.
 
-    ``norms`` are those of the positions, and of the products half the row's square is subtracted.
+    ``norms`` are those of the positions. Half the row's square is subtracted from a product, and all
+    are scaled by ``unit``. The third column is 0: where all columns are multiplied, rows have no
+    tails.
     """
     threshold = 0.5 * (norms * norms - radius * radius)
-    slack = error * most * norms + rounding * (norms * norms + most * most + radius * radius)
-    slack += vanishing
+    slack = error * most * norms
+    slack += rounding_of(n_features) * (norms * norms + most * most + radius * radius)
+    slack += VANISHING * n_features / unit
+    bounds = np.zeros((len(norms), 3))
+    np.multiply(threshold - slack, unit, out=bounds[:, 0])
+    np.multiply(threshold + slack, unit, out=bounds[:, 1])
     # Beyond all rows: so far away that float32 might overflow.
-    is_far = norms > (most + radius) * (1.0 + 1e-9)
-    return (
-        np.where(is_far, np.inf, threshold - slack),
-        np.where(is_far, np.inf, threshold + slack),
-    )
+    bounds[norms > (most + radius) * (1.0 + 1e-9), :2] = np.inf
+    return bounds
+
+
+def _products(
+    positions: NDArray[np.float32], rows: NDArray[np.float32], memory: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The products of positions and rows, in memory for those of a tile."""
+    made = memory[: len(positions) * len(rows)].reshape(len(positions), len(rows))
+    return np.dot(positions, rows.T, out=made)
 
 
 # Every row.
@@ -89,20 +100,10 @@ def _settle_rows(table: ProductTable, radius: float, masks: NDArray[np.uint16]) 
         def run(task: tuple[int, int]) -> None:
             """Settle a tile of positions and rows, and its mirror."""
             places, rows = (slice(start, min(start + TILE_ROWS, n_padded)) for start in task)
-            shape = places.stop - places.start, rows.stop - rows.start
-            products = memory[: shape[0] * shape[1]].reshape(shape)
-            np.dot(singles.values[places], singles.values[rows].T, out=products)
+            products = _products(singles.values[places], singles.values[rows], memory)
             norms = singles.norms[places]
             most = float(max(norms.max(), singles.norms[rows].max()))
-            low, high = _thresholds(
-                norms,
-                radius,
-                most,
-                error_of(n_features),
-                rounding_of(n_features),
-                VANISHING * n_features / unit,
-            )
-            bounds = np.stack([low * unit, high * unit, np.zeros(shape[0])], axis=1)
+            bounds = _bounds(norms, radius, most, error_of(n_features), unit, n_features)
             if places == rows:
                 n_places = len(numbers[places])
                 settle(
@@ -157,22 +158,14 @@ def _settle_level(
         def run(task: tuple[NDArray[np.int64], range]) -> None:
             """Settle some positions with some tiles of rows."""
             chosen, tiles = task
-            factors, lengths = level.places.take(chosen, axis=0), norms[chosen]
-            bounds = np.zeros((len(chosen), 3))
-            if not is_whole:
-                bounds[:, 2] = level.offs[chosen]
+            factors = level.places.take(chosen, axis=0)
             for start in tiles:
                 rows = slice(start, min(start + TILE_ROWS, n_padded))
-                shape = len(chosen), rows.stop - start
-                products = memory[: shape[0] * shape[1]].reshape(shape)
-                np.dot(factors, level.rows[rows].T, out=products)
+                products = _products(factors, level.rows[rows], memory)
                 most = float(table.singles.norms[rows].max())
-                vanishing = VANISHING * n_features / unit
-                low, high = _thresholds(
-                    lengths, radius, most, level.error, rounding_of(n_features), vanishing
-                )
-                np.multiply(low, unit, out=bounds[:, 0])
-                np.multiply(high, unit, out=bounds[:, 1])
+                bounds = _bounds(norms[chosen], radius, most, level.error, unit, n_features)
+                if not is_whole:
+                    bounds[:, 2] = level.offs[chosen]
                 settle(
                     products, half[rows], tails[rows], bounds, table.points, start, places, chosen,
                     radius_sq, max_measured, n_measured, masks,
@@ -213,13 +206,6 @@ def _settle_places(
     _settle_level(table, places, left, norms, whole, radius, masks)
 
 
-def _positions_at_once(table: ProductTable) -> int:
-    """How many positions shift at once: their bits, and two copies of them, are of some size."""
-    n_padded, n_features = table.singles.values.shape
-    n_bytes = max(n_padded // 8, 12 * n_features)
-    return int(max(MAX_BITS_BYTES // n_bytes, TILE_ROWS))
-
-
 @dataclass(frozen=True)
 class ProductIndex(Index):
     """Rows in many columns, most pairs settled by matrix products."""
@@ -238,10 +224,8 @@ class ProductIndex(Index):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move every position to the mean of the rows in its ball."""
         table, n_masks = self.table, len(self.table.singles.values) // LANES
-        are_rows = np.array_equal(positions[:1], table.points[:1]) and np.array_equal(
-            positions, table.points
-        )
-        if are_rows and len(positions) * n_masks * 2 <= MAX_BITS_BYTES:
+        fit_at_once = len(positions) * n_masks * 2 <= MAX_BITS_BYTES
+        if fit_at_once and np.array_equal(positions, table.points):
             masks = np.zeros((len(positions), n_masks), dtype=np.uint16)
             _settle_rows(table, self.radius, masks)
             return _move(table, self.radius, masks, positions)
@@ -257,15 +241,15 @@ class ProductIndex(Index):
         self, places: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move positions that are no rows, some at a time."""
-        table, n_masks = self.table, len(self.table.singles.values) // LANES
+        table, (n_padded, n_features) = self.table, self.table.singles.values.shape
         support, moves = np.empty(len(places)), np.empty(len(places))
-        step = _positions_at_once(table)
+        # The bits of the positions that shift at once, and two copies of them, are of some size.
+        step = max(MAX_BITS_BYTES // max(n_padded // 8, 12 * n_features), TILE_ROWS)
         for start in range(0, len(places), step):
-            some = places[start : start + step]
-            masks = np.zeros((len(some), n_masks), dtype=np.uint16)
-            _settle_places(table, some, self.radius, masks)
-            stop = start + len(some)
-            support[start:stop], moves[start:stop] = _move(table, self.radius, masks, some)
+            some = slice(start, start + step)
+            masks = np.zeros((len(places[some]), n_padded // LANES), dtype=np.uint16)
+            _settle_places(table, places[some], self.radius, masks)
+            support[some], moves[some] = _move(table, self.radius, masks, places[some])
         return support, moves
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -82,30 +82,40 @@ def scale_of(length: float) -> float:
     return math.ldexp(1.0, -math.frexp(max(length, LEAST_LENGTH))[1])
 
 
+def converted(
+    table: NDArray[np.float64], middle: NDArray[np.float64], scale: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Convert a table about a middle, a block at a time: scaled values, and squared norms.
+
+    Both are filled up to a multiple of sixteen rows with zeros.
+    """
+    n_rows, n_features = table.shape
+    step = max(BLOCK_VALUES // n_features, 1)
+    values = np.zeros((padded(n_rows), n_features), dtype=np.float32)
+    norms_sq = np.zeros(len(values))
+    away = np.empty((min(step, n_rows), n_features))
+    for start in range(0, n_rows, step):
+        stop = min(start + step, n_rows)
+        some = np.subtract(table[start:stop], middle, out=away[: stop - start])
+        norms_sq[start:stop] = np.einsum("ij,ij->i", some, some)
+        np.multiply(some, scale, out=values[start:stop], casting="same_kind")
+    return values, norms_sq
+
+
 def singles_of(table: NDArray[np.float64], middle: NDArray[np.float64]) -> Singles:
     """Convert a table, finite and at most MAX_COORDINATE, about a middle.
 
     The middle is 0 for a table that float32 may hold exactly.
     """
-    n_rows, n_features = table.shape
-    step = max(BLOCK_VALUES // n_features, 1)
-    values = np.zeros((padded(n_rows), n_features), dtype=np.float32)
-    norms = np.zeros(len(values))
-    away = np.empty((min(step, n_rows), n_features))
     reach = max(
         float((table.max(axis=0) - middle).max()), float((middle - table.min(axis=0)).max())
     )
-    scale = scale_of(reach * math.sqrt(n_features))
+    scale = scale_of(reach * math.sqrt(table.shape[1]))
     # Exact values are left as they are, where float32's exponents have room for the scale.
     may_be_exact = not middle.any() and 1.0 / MAX_EXACT_SCALE <= scale <= MAX_EXACT_SCALE
     scale = 1.0 if may_be_exact else scale
-    for start in range(0, n_rows, step):
-        stop = min(start + step, n_rows)
-        some = np.subtract(table[start:stop], middle, out=away[: stop - start])
-        norms[start:stop] = np.sqrt(np.einsum("ij,ij->i", some, some))
-        np.multiply(some, scale, out=values[start:stop], casting="same_kind")
-    are_exact = may_be_exact and is_single(table)
-    return Singles(values, norms, scale, are_exact)
+    values, norms_sq = converted(table, middle, scale)
+    return Singles(values, np.sqrt(norms_sq), scale, may_be_exact and is_single(table))
 
 
 def is_single(table: NDArray[np.float64]) -> bool:
