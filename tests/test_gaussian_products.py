@@ -71,7 +71,7 @@ def test_float32_serves_an_accuracy_that_has_room_for_it_and_no_other():
     norms = np.linalg.norm(points - points.mean(axis=0), axis=1)
     assert (built(points, 1e-3)._kinds(norms) == 1).all()
     assert (built(points, 1e-4)._kinds(norms) == 2).all()
-    assert (built(points, 1e-8)._kinds(norms) == 3).all()
+    assert (built(points, 1e-8)._kinds(norms) == 2).all()
     assert (built(points, 0.0)._kinds(norms) == 0).all()
     assert built(points, 1e-3)._kinds(np.array([np.inf, np.nan])).tolist() == [0, 0]
 
@@ -118,7 +118,7 @@ def test_modes_are_polished_by_products_to_where_the_tree_polishes_them(name):
     for _ in range(30):
         index.shift(start)
     fine, norms = index.with_accuracy(1e-10), np.linalg.norm(start - points.mean(axis=0), axis=1)
-    assert (fine._kinds(norms) == 3).all()
+    assert (fine._kinds(norms) == 2).all()
     modes, density = index.polish(start)
     expected, expected_density = GaussianIndex.polish(index, start)
     np.testing.assert_allclose(modes, expected, rtol=0, atol=1e-7)

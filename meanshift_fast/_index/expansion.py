@@ -97,7 +97,7 @@ def serves(rows: FilledRows, n_positions: int, accuracy: float) -> bool:
     return (
         n_features <= MAX_EXPANDED_FEATURES
         and n_positions >= thresholds.MIN_EXPANDED_A_FEATURE * n_features
-        and bool(rows.errors(np.zeros(1), np.float64, np.float64)[0] <= ROUNDING_SHARE * accuracy)
+        and bool(rows.errors(np.zeros(1), np.float64)[0] <= ROUNDING_SHARE * accuracy)
     )
 
 
@@ -116,7 +116,7 @@ def shift_groups(
         if len(group.numbers) < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
             break
         norm = np.sqrt(np.einsum("i,i->", group.center, group.center))[None]
-        if rows.errors(norm, np.float64, np.float64)[0] > ROUNDING_SHARE * accuracy:
+        if rows.errors(norm, np.float64)[0] > ROUNDING_SHARE * accuracy:
             break
         expansion = expand(rows, group.center, radius, COVARIANCE_SHARE * accuracy)
         is_shifted = _shift_members(expansion, rows.middle, shifted, group.numbers, accuracy)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index.singles import BLOCK_VALUES, DOUBLE_ROUNDOFF, UNIT_ROUNDOFF, padded
+from meanshift_fast._index.singles import BLOCK_VALUES, DOUBLE_ROUNDOFF, UNIT_ROUNDOFF, converted
 from meanshift_fast._jit.simd import LANES
 
 ROWS_AT_ONCE = 256  # whose weighted sum may be float32
@@ -75,22 +75,17 @@ class FilledRows(NamedTuple):
 
     @classmethod
     def of(cls, points: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
-        """Convert rows, a block at a time."""
-        n_samples, n_features = points.shape
-        n_padded = padded(n_samples)
-        singles = np.zeros((n_padded, n_features), dtype=np.float32)
-        offsets = np.full(n_padded, np.inf)
-        rows = cls(points, points.mean(axis=0), singles, offsets, 0.0, 0.0, 0.0)
-        for start, stop in rows.blocks():
-            away = rows.away(start, stop)
-            singles[start:stop] = away
-            offsets[start:stop] = 0.5 * np.einsum("ij,ij->i", away, away)
+        """Convert rows."""
+        n_samples, middle = len(points), points.mean(axis=0)
+        singles, norms_sq = converted(points, middle, 1.0)
+        offsets = 0.5 * norms_sq
+        offsets[n_samples:] = np.inf
         half = offsets[:n_samples]
         variance, extent = 2.0 * float(half.mean()), math.sqrt(2.0 * float(half.max()))
         if weights.size:
             half -= np.log(weights)
         heaviest = float(weights.max()) if weights.size else 1.0
-        return cls(points, rows.middle, singles, offsets, variance, extent, math.log(heaviest))
+        return cls(points, middle, singles, offsets, variance, extent, math.log(heaviest))
 
     def blocks(self) -> list[tuple[int, int]]:
         """Where blocks of rows start and stop, each of about BLOCK_VALUES values."""
@@ -112,33 +107,19 @@ class FilledRows(NamedTuple):
                 norms[start : start + step] = np.sqrt(np.einsum("ij,ij->i", some, some))
         return norms
 
-    def errors(self, norms: NDArray[np.float64], first: Any, second: Any) -> NDArray[np.float64]:
-        """Bound the error of shifts by products of two types, infinite where they do not serve.
+    def errors(self, norms: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
+        """Bound the error of shifts by products of a type, for positions so far from the middle.
 
-        Parameters
-        ----------
-        norms : float64 array of shape (n_positions,)
-            The positions' distances from the middle.
-        first, second : types
-            Of the product of positions and rows, and of the product of weights and rows.
-
-        Returns
-        -------
-        float64 array of shape (n_positions,)
-            In bandwidths.
+        In bandwidths; infinite where products do not serve.
         """
         n_rows, n_features = self.singles.shape
-        extent, ahead, after = self.extent, _roundoff(first), _roundoff(second)
+        extent, is_single = self.extent, dtype == np.float32
+        unit = UNIT_ROUNDOFF if is_single else DOUBLE_ROUNDOFF
         with np.errstate(over="ignore", invalid="ignore"):
             lengths = norms * norms + extent * extent
-            off = 1.01 * (n_features + 8) * (ahead * norms * extent + DOUBLE_ROUNDOFF * lengths)
+            off = 1.01 * (n_features + 8) * (unit * norms * extent + DOUBLE_ROUNDOFF * lengths)
             error = extent * np.expm1(off) / np.maximum(1.0 - np.expm1(off), 1e-9)
-        n_added = ROWS_AT_ONCE if after == UNIT_ROUNDOFF else n_rows
-        error += (1.01 * (n_added + 4) * after + DOUBLE_ROUNDOFF * n_rows) * extent
+        n_added = ROWS_AT_ONCE if is_single else n_rows
+        error += (1.01 * (n_added + 4) * unit + DOUBLE_ROUNDOFF * n_rows) * extent
         serves = (off < MAX_EXPONENT_ERROR) & (lengths < MAX_SQUARE)
         return np.where(serves, error, np.inf)
-
-
-def _roundoff(dtype: Any) -> float:
-    """The largest relative error of a product or a sum in a type."""
-    return UNIT_ROUNDOFF if dtype == np.float32 else DOUBLE_ROUNDOFF
