@@ -8,8 +8,7 @@ from indexes import CountedIndex, FunctionIndex, SteppedIndex, built_tree
 from meanshift_fast._cluster.ascent import ascend
 from meanshift_fast._index import moment_tree
 from meanshift_fast._index.choice import build
-from meanshift_fast._index.exact import ExactIndex
-from meanshift_fast._index.flat import FlatIndex
+from meanshift_fast._index.flat import ExactIndex, FlatIndex
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 

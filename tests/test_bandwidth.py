@@ -173,7 +173,7 @@ def test_no_prediction_changes_the_answer(name, n_taken):
     span = np.ptp(points, axis=0)
     found = np.empty(len(points))
     bandwidth.search_all(
-        rows, 200.0, 1.001 * float(np.sqrt(span @ span)),
+        rows, None, 200.0, 1.001 * float(np.sqrt(span @ span)),
         (0, len(points), n_taken), np.zeros(1, dtype=np.int64), 1, found,
     )  # fmt: skip
     np.testing.assert_array_equal(found, bandwidth._kth_distances(rows, 200.0, NO_PERIOD))

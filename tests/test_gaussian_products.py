@@ -11,7 +11,7 @@ import naive
 from meanshift_fast import MeanShift
 from meanshift_fast._index import acceleration, choice, thresholds
 from meanshift_fast._index.filled_rows import FilledRows
-from meanshift_fast._index.gaussian_index import GaussianIndex
+from meanshift_fast._index.gaussian import GaussianIndex
 from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, directions

@@ -61,7 +61,7 @@ def places_near(points):
 def check_paths(points, weights, positions, bandwidth, row_weights):
     last_means = positions.copy()
     rest, n_rounds = 1e-3 * bandwidth, 12
-    places, support, moves = ProjectedIndex(projected_rows(points, row_weights), bandwidth).walk(
+    places, support, moves = ProjectedIndex(*projected_rows(points, row_weights), bandwidth).walk(
         last_means, n_rounds, rest
     )
     n_steps = naive.steps_taken(support, moves, rest)
@@ -108,7 +108,7 @@ def test_balls_through_rows_hold_just_those_that_the_definition_tells(seed):
         for bandwidth in (edge, np.nextafter(edge, 0.0), np.nextafter(edge, np.inf)):
             if bandwidth > 0.0:
                 _, weight = naive.shift(points, np.ones(len(points)), place, bandwidth)
-                support, _ = ProjectedIndex(on, bandwidth).shift(place[None].copy())
+                support, _ = ProjectedIndex(*on, bandwidth).shift(place[None].copy())
                 assert support[0] == weight
 
 
@@ -122,7 +122,7 @@ def test_a_ball_narrower_than_projections_can_tell_holds_its_own_rows_alone(far,
     on = projected_rows(points)
     for bandwidth in (0.1 * step, 1.5 * step):
         positions = points.copy()
-        support, moves = ProjectedIndex(on, bandwidth).shift(positions)
+        support, moves = ProjectedIndex(*on, bandwidth).shift(positions)
         for i, point in enumerate(points):
             mean, weight = naive.shift(points, np.ones(len(points)), point, bandwidth)
             assert support[i] == weight
@@ -136,11 +136,11 @@ def test_late_balls_through_rows_hold_just_those_that_the_definition_tells(seed)
     points = digits(400) + np.random.default_rng(seed).choice([0.0, 1e3, 1e6])
     weights, on, on_the_border = np.ones(len(points)), projected_rows(points), 0
     for start in range(seed, 400, 40):
-        places, support, moves = ProjectedIndex(on, 22.0).walk(points[[start]], 5, 0.0)
+        places, support, moves = ProjectedIndex(*on, 22.0).walk(points[[start]], 5, 0.0)
         for place in places[0, 1 : naive.steps_taken(support, moves, 0.0)[0]]:
             to_rows = np.sqrt(naive.distances_sq(points, place))
             bandwidth = to_rows[np.argmin(np.abs(to_rows - 22.0))]
-            led_to, support, moves = ProjectedIndex(on, bandwidth).walk(points[[start]], 6, 0.0)
+            led_to, support, moves = ProjectedIndex(*on, bandwidth).walk(points[[start]], 6, 0.0)
             n_steps = naive.steps_taken(support, moves, 0.0)[0]
             for later in range(1, n_steps):
                 at = led_to[0, later - 1]
@@ -154,11 +154,11 @@ def test_many_steps_at_once_end_where_single_steps_end():
     points, bandwidth = CASES["digits"]
     on, rest, round_by_round = projected_rows(points), 1e-3 * bandwidth, points.copy()
     at_once = points.copy()
-    ProjectedIndex(on, bandwidth).walk(at_once, 8, rest)
+    ProjectedIndex(*on, bandwidth).walk(at_once, 8, rest)
     live = np.arange(len(points))
     for _ in range(8):
         moved = round_by_round[live]
-        _, moves = ProjectedIndex(on, bandwidth).shift(moved)
+        _, moves = ProjectedIndex(*on, bandwidth).shift(moved)
         round_by_round[live] = moved
         live = live[moves > rest]
     np.testing.assert_array_equal(at_once, round_by_round)  # pixels sum exactly
@@ -170,7 +170,9 @@ def test_paths_are_bit_equal_for_every_number_of_threads():
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
             positions = points.copy()
-            _, support, moves = ProjectedIndex(projected_rows(points), 5.0).walk(positions, 6, 1e-3)
+            _, support, moves = ProjectedIndex(*projected_rows(points), 5.0).walk(
+                positions, 6, 1e-3
+            )
             n_steps = naive.steps_taken(support, moves, 1e-3)
             taken = np.arange(6) < n_steps[:, None]  # what comes after is not set
             results.append((support[taken], moves[taken], n_steps, positions))

@@ -29,8 +29,8 @@ WIDTHS = {  # in bandwidths
 }
 
 
-def tree_of(points, weights, widths):
-    return soft_cells.with_widths(built_tree(points, weights), widths)
+def index_of(points, weights, widths, bandwidth):
+    return SoftCellIndex.of(built_tree(points, weights), widths, bandwidth)
 
 
 @pytest.mark.jitless
@@ -42,11 +42,11 @@ def test_a_shift_among_cells_is_the_twins(name, weighted, widths):
     rng = np.random.default_rng(0)
     weights = rng.uniform(0.0, 3.0, len(points)) if weighted else np.ones(len(points))
     widths = bandwidth * widths(len(points))
-    built = tree_of(points, weights if weighted else np.empty(0), widths)
+    index = index_of(points, weights if weighted else np.empty(0), widths, bandwidth)
     positions = points[built_order(points)][:: max(1, len(points) // 40)].copy()
     positions[1::2] += 0.1 * bandwidth
     shifted = positions.copy()
-    support, moves = SoftCellIndex(built, bandwidth).shift(shifted)
+    support, moves = index.shift(shifted)
     for i, position in enumerate(positions):
         mean, weight = naive.slab_shift(points, weights, widths, position, bandwidth)
         assert support[i] == pytest.approx(weight, rel=1e-11, abs=1e-11)
@@ -65,10 +65,9 @@ def test_in_groups_of_neighbours_and_alone_the_answer_is_one(name):
     widths = bandwidth * WIDTHS["any"](len(points))
     together = points[built.order].copy()
     alone = together.copy()
-    grouping = soft_cells.with_widths(built._replace(leaf_width=np.inf), widths)
-    in_groups, _ = SoftCellIndex(grouping, bandwidth).shift(together)
-    parting = soft_cells.with_widths(built._replace(leaf_width=0.0), widths)
-    one_by_one, _ = SoftCellIndex(parting, bandwidth).shift(alone)
+    grouping, parting = built._replace(leaf_width=np.inf), built._replace(leaf_width=0.0)
+    in_groups, _ = SoftCellIndex.of(grouping, widths, bandwidth).shift(together)
+    one_by_one, _ = SoftCellIndex.of(parting, widths, bandwidth).shift(alone)
     np.testing.assert_allclose(in_groups, one_by_one, rtol=1e-11)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-11 * np.abs(points).max())
 
@@ -79,9 +78,8 @@ def test_slabs_of_no_width_are_rows(name):
     points, bandwidth = CASES[name]
     positions = points.copy()
     expected = points.copy()
-    support, _ = SoftCellIndex(
-        tree_of(points, np.empty(0), np.zeros(len(points))), bandwidth
-    ).shift(positions)
+    index = index_of(points, np.empty(0), np.zeros(len(points)), bandwidth)
+    support, _ = index.shift(positions)
     rows, _ = FlatIndex(built_tree(points), bandwidth).shift(expected)
     np.testing.assert_array_equal(support, rows)
     np.testing.assert_allclose(positions, expected, rtol=0, atol=1e-12 * np.abs(points).max())
@@ -89,9 +87,9 @@ def test_slabs_of_no_width_are_rows(name):
 
 @pytest.mark.jitless
 def test_a_position_with_an_empty_ball_stays():
-    built = tree_of(blobs(300, 2), np.empty(0), np.full(300, 0.1))
+    index = index_of(blobs(300, 2), np.empty(0), np.full(300, 0.1), 1.0)
     positions = np.array([[1e6, 0.0], [-1e6, 5.0]])
-    support, moves = SoftCellIndex(built, 1.0).shift(positions)
+    support, moves = index.shift(positions)
     np.testing.assert_array_equal(positions, [[1e6, 0.0], [-1e6, 5.0]])
     assert not support.any()
     assert not moves.any()
@@ -104,8 +102,8 @@ def test_shifts_are_bit_equal_for_every_number_of_threads():
     for n_jobs in (1, 2):
         with borrowed_threads(n_jobs):
             positions = points.copy()
-            built = tree_of(points, np.empty(0), widths)
-            results.append((*SoftCellIndex(built, 0.5).shift(positions), positions))
+            index = index_of(points, np.empty(0), widths, 0.5)
+            results.append((*index.shift(positions), positions))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 

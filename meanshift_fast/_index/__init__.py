@@ -9,10 +9,10 @@
     sphere, torus: an index of another space around one of these; acceleration, of its fixed points
 
     base (the protocols), kernels (flat_kernel, gaussian_kernel; plain_rows for their traces),
-    choice (which index), exact (a bandwidth of 0), equal_rows, stopping, thresholds
-    gaussian_products --> gaussian_index: shifts of rows that fill many columns, by matrix products
+    choice (which index), equal_rows, stopping, thresholds
+    gaussian_products --> gaussian: shifts of rows that fill many columns, by matrix products
     filled_rows --> expansion, of positions that lie together --> gaussian_products
-    gaussian_index --> gaussian --> gaussian_sums, direct_sums, error_bounds, series
+    gaussian --> gaussian_sums, direct_sums, error_bounds, series
     newton polishes modes
     box_distances: of positions to boxes and leaves, for traversal, gaussian, nearest, neighbours
     kth_neighbors --> kth_search, kth_products, kth_select

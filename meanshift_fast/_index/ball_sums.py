@@ -23,6 +23,7 @@ from meanshift_fast._jit.simd import (
 )
 
 MAX_WEIGHT_RATIO = 64.0  # of all rows outside to all inside, in a difference: six bits are lost
+TASK_POSITIONS = 16  # whose rows a thread sums
 ROWS_AT_ONCE = 4  # that are added to a sum while it is in registers
 
 
@@ -137,10 +138,11 @@ def _move_some(table, masks, places, first, stop, memory, support, moves):
 
 
 @parallel
-def move_to_means(table, masks, places, size, support, moves):
-    """Move all positions to the means of the balls that the bits say, so many a task."""
-    for task in prange((places.shape[0] + size - 1) // size):
-        first, stop = np.int64(task * size), min(np.int64((task + 1) * size), places.shape[0])
+def move_to_means(table, masks, places, support, moves):
+    """Move all positions to the means of the balls that the bits say."""
+    for task in prange((places.shape[0] + TASK_POSITIONS - 1) // TASK_POSITIONS):
+        first = np.int64(task) * TASK_POSITIONS
+        stop = min(first + TASK_POSITIONS, places.shape[0])
         memory = (
             empty_integers(table[5] + LANES),
             empty_floats((places.shape[1] // LANES + 1) * LANES),

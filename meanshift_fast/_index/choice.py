@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import product_choice, projected
 from meanshift_fast._index.base import Index, Request
-from meanshift_fast._index.exact import ExactIndex
-from meanshift_fast._index.flat import FlatIndex
+from meanshift_fast._index.flat import ExactIndex, FlatIndex
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.moment_tree import build as build_tree
@@ -147,7 +146,7 @@ def _chosen(
         if projected.is_worth(points, n_seeds):
             projections = project(points, weights)
             if projections is not None:
-                index = projected.ProjectedIndex(projections, radius)
+                index = projected.ProjectedIndex(*projections, radius)
                 return index, "the rows lie near few axes"
     careful = n_seeds > len(points) * MIN_SEEDS_A_ROW_FOR_MEDIANS
     tree = _tree(points, weights, trees, careful=careful)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index, Request
-from meanshift_fast._index.exact import ExactIndex
+from meanshift_fast._index.flat import ExactIndex
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import build, order_of
 from meanshift_fast._input.scaling import readonly_table

@@ -22,9 +22,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index.box_distances import gap_and_span
+from meanshift_fast._index.box_distances import distances_sq, gap_and_span
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._index.traversal import STACK_BLOCKS, push_children
+from meanshift_fast._index.traversal import STACK_BLOCKS, push_children, views_of
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import empty_floats, empty_integers, parallel, step
 from meanshift_fast._jit.simd import (
@@ -91,13 +91,10 @@ def find_spreads(tree: MomentTree) -> Spreads:
 
 
 @step
-def _sum_ball(tree, spreads, n_features, place, radius_sq, stack):
+def _sum_ball(views, spreads, n_features, place, radius_sq, stack):
     """Sum the kernel over the rows in the ball of one place."""
     zero, one, inverse_sq = full(0.0), full(1.0), full(1.0 / radius_sq)
-    lower, upper, first_child = flat(tree.lower), flat(tree.upper), flat(tree.first_child)
-    mean, spread, weight = flat(spreads.mean), flat(spreads.spread), flat(tree.weight)
-    points, row_weights = flat(tree.points), flat(tree.point_weights)
-    weighted = np.int64(tree.point_weights.shape[0] > 1)
+    mean, spread = spreads
     sums = zero
     put(stack, 0, 0)
     waiting = 1
@@ -106,44 +103,40 @@ def _sum_ball(tree, spreads, n_features, place, radius_sq, stack):
         block = item(stack, waiting)
         near_sq, far_sq, mean_sq = zero, zero, zero
         for f in range(n_features):
-            value = item(place, f)
-            gap, span = gap_and_span(
-                load(lower, block * n_features + f), load(upper, block * n_features + f),
-                value, value,
-            )  # fmt: skip
+            value, side = item(place, f), block * n_features + f
+            gap, span = gap_and_span(load(views.lower, side), load(views.upper, side), value, value)
             near_sq = near_sq + gap * gap
             far_sq = far_sq + span * span
-            away = load(mean, block * n_features + f) - value
+            away = load(mean, side) - value
             mean_sq = mean_sq + away * away
         near = bits(near_sq <= radius_sq)
         inside = bits(far_sq <= radius_sq) & near
         if inside != 0:
-            counts = load(weight, block) * (one - mean_sq * inverse_sq)
+            counts = load(views.weight, block) * (one - mean_sq * inverse_sq)
             counts = counts - load(spread, block) * inverse_sq
             sums = sums + where(mask_of(inside), counts, zero)
-        cut, child = near & ~inside, item(first_child, block)
-        if block < tree.n_upper:
+        cut, child = near & ~inside, item(views.first_child, block)
+        if block < views.n_upper:
             waiting = push_children(stack, waiting, child, cut)
             continue
         while cut != 0:
             leaf = child + lowest(cut)
             cut &= cut - 1
-            distance_sq = zero
-            for f in range(n_features):
-                away = load(points, leaf * n_features + f) - item(place, f)
-                distance_sq = distance_sq + away * away
-            counts = load(row_weights, leaf * weighted) * (one - distance_sq * inverse_sq)
+            distance_sq = distances_sq(views.points, leaf, n_features, place, 0)
+            weights = load(views.point_weights, leaf * views.weighted)
+            counts = weights * (one - distance_sq * inverse_sq)
             sums = sums + where(distance_sq <= radius_sq, counts, zero)
     return total(sums)
 
 
 @step
 def _sum_some(tree, spreads, places, first, stop, radius_sq, density, place, stack):
-    at, n_features = flat(places), places.shape[1]
+    views, at, n_features = views_of(tree), flat(places), places.shape[1]
+    nodes = flat(spreads.mean), flat(spreads.spread)
     for i in range(first, stop):
         for f in range(n_features):
             put(flat(place), f, item(at, i * n_features + f))
-        density[i] = _sum_ball(tree, spreads, n_features, flat(place), radius_sq, flat(stack))
+        density[i] = _sum_ball(views, nodes, n_features, flat(place), radius_sq, flat(stack))
 
 
 @parallel

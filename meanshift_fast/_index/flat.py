@@ -182,3 +182,21 @@ class FlatIndex(TreeIndex):
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum the shadow of the kernel, Epanechnikov's."""
         return sum_epanechnikov(self.tree, places, self.radius)
+
+
+@dataclass(frozen=True)
+class ExactIndex(TreeIndex):
+    """The index of a bandwidth of 0: a neighbourhood is the rows that equal the position."""
+
+    tree: MomentTree
+    radius: float = 0.0
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Leave every position: the mean of equal rows need not be bit-equal to them."""
+        return self.density(positions), np.zeros(len(positions))
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weigh the rows that equal each place."""
+        return FlatIndex(self.tree, 0.0).shift(places.copy())[0]

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._index import soft_cells
 from meanshift_fast._index.base import Index, Kernel, Request
 from meanshift_fast._index.flat import FlatIndex
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.plain_rows import rows_in_ball
+from meanshift_fast._index.soft_cells import SoftCellIndex
 
 _Floats = NDArray[np.float64]
 
@@ -27,8 +27,8 @@ class FlatKernel(Kernel):
     def index(self, tree: MomentTree, request: Request) -> tuple[Index, str]:
         """Soft cells, or rows; `choice.py` has the indexes of balls that need no tree."""
         if request.widths.size:
-            cells = soft_cells.with_widths(tree, request.widths * request.radius)
-            return soft_cells.SoftCellIndex(cells, request.radius), "the rows are wide cells"
+            widths, radius = request.widths * request.radius, request.radius
+            return SoftCellIndex.of(tree, widths, radius), "the rows are wide cells"
         return FlatIndex(tree, request.radius), "no other index pays"
 
     def mean(

@@ -1,4 +1,4 @@
-"""The Gaussian shift: every position to the mean of all rows, weighed by their distance.
+"""The Gaussian index: every position shifts to the mean of all rows, weighed by their distance.
 
     positions that lie together, in an order of neighbourhood
         |-- within a part of a bandwidth --> one pass for all, and a series about their center
@@ -13,11 +13,14 @@ that the kernel vanishes measure exponents from their nearest row, and go alone.
 """
 
 import math
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from meanshift_fast._index.base import TreeIndex
 from meanshift_fast._index.direct_sums import (
     LEAVES_A_POSITION,
     near_leaves,
@@ -27,8 +30,9 @@ from meanshift_fast._index.direct_sums import (
 from meanshift_fast._index.error_bounds import Workspace
 from meanshift_fast._index.gaussian_sums import sum_about
 from meanshift_fast._index.moment_tree import MomentTree
+from meanshift_fast._index.newton import polish
 from meanshift_fast._index.series import move_by_cumulants, remainder, write_series
-from meanshift_fast._index.sigma_points import HUGE, SigmaPoints, nodes_of
+from meanshift_fast._index.sigma_points import HUGE, SigmaPoints, find_sigma_points, nodes_of
 from meanshift_fast._index.traversal import STACK_BLOCKS, Group, fill_group
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
@@ -279,3 +283,51 @@ def gaussian_shift(
     if far.size:
         moves[far] = np.sqrt(((positions[far] - begun) ** 2).sum(axis=1))
     return support, moves
+
+
+@dataclass(frozen=True)
+class GaussianIndex(TreeIndex):
+    """Rows that all count, by their distance; positions are in bandwidths."""
+
+    tree: MomentTree
+    sigma_points: SigmaPoints
+    accuracy: float
+    radius: float
+    is_smooth = True
+
+    @classmethod
+    def of(cls, tree: MomentTree, radius: float, accuracy: float) -> Self:
+        """The index on a tree of rows."""
+        return cls(tree, find_sigma_points(tree), accuracy, radius)
+
+    def shift(
+        self, positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move every position to the mean of all rows, as the kernel weighs them."""
+        return gaussian_shift(self.tree, self.sigma_points, positions, accuracy=self.accuracy)
+
+    def sorts(self, *, scattered: bool, coalescing: bool) -> bool:
+        """Groups of neighbours share their sums; without coalescing they stay in order."""
+        # Of 400,000 x 2 rows a fit takes 9.9 s so, and 17.4 in the order that they began in.
+        return coalescing and self.tree.points.shape[1] <= MAX_GROUPED_FEATURES
+
+    def with_accuracy(self, accuracy: float) -> Self:
+        """The same with another error."""
+        return replace(self, accuracy=accuracy)
+
+    def refined(self) -> Self:
+        """The same with a hundredth of the error."""
+        return self.with_accuracy(self.accuracy / 100.0)
+
+    def polish(self, modes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move modes to where the density is stationary, by Newton's steps."""
+        return polish(self.tree, self.sigma_points, modes)
+
+    @property
+    def reach(self) -> float:
+        """Two radii of the ball in which a coordinate has the variance of the kernel."""
+        return 2.0 * self.radius * math.sqrt(self.tree.points.shape[1] + 2)
+
+    def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the kernel: the support of a shift, to a hundredth of the accuracy."""
+        return self.refined().shift(places.copy())[0]

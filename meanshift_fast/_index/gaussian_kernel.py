@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index import product_choice
 from meanshift_fast._index.base import Index, Kernel, Request
-from meanshift_fast._index.gaussian_index import GaussianIndex
+from meanshift_fast._index.gaussian import GaussianIndex
 from meanshift_fast._index.gaussian_products import FilledGaussianIndex
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.plain_rows import squared_distances, unit_of

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from meanshift_fast._index import expansion
 from meanshift_fast._index.acceleration import fixed_points
 from meanshift_fast._index.filled_rows import ROWS_AT_ONCE, FilledRows, Shifted
-from meanshift_fast._index.gaussian_index import GaussianIndex
+from meanshift_fast._index.gaussian import GaussianIndex
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.newton import (
     ACCURACY,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from meanshift_fast._index import kth_products, product_choice
 from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.equal_rows import distinct_rows, may_repeat
-from meanshift_fast._index.kth_search import search_all, search_all_across
+from meanshift_fast._index.kth_search import search_all
 from meanshift_fast._index.kth_select import kth_sq
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -103,16 +103,13 @@ def _kth_distances(
     """Measure each row's distance to its k-th neighbour, in the tree's order."""
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
     most = 1.001 * math.sqrt(float(span @ span))
+    lengths = np.where(period < math.inf, period, 0.0) if period.size else None
     found = np.empty(len(rows.order))
     first = FIRST_CHUNK_VALUES // rows.points.size
     for start, stop in chunks(len(found), first=first, multiple=LANES):
         counter, n_threads = np.zeros(1, dtype=np.int64), available_threads()
         n_taken = min(max((stop - start) // (2 * n_threads), MIN_RANKS_A_TAKE), MAX_RANKS_A_TAKE)
-        taken = k, most, (start, stop, n_taken), counter, n_threads, found
-        if period.size:
-            search_all_across(rows, np.where(period < math.inf, period, 0.0), *taken)
-        else:
-            search_all(rows, *taken)
+        search_all(rows, lengths, k, most, (start, stop, n_taken), counter, n_threads, found)
     return found
 
 

@@ -389,14 +389,10 @@ def _search_some(tree, period, k, most, ranks, counter, found):
 
 
 @parallel
-def search_all(tree, k, most, ranks, counter, n_threads, found):
-    """Search the ranks start:stop, ``n_taken`` at a time; ``ranks`` is these three."""
-    for _ in prange(n_threads):
-        _search_some(tree, None, k, most, ranks, counter, found)
+def search_all(tree, period, k, most, ranks, counter, n_threads, found):
+    """Search the ranks start:stop, ``n_taken`` at a time; ``ranks`` is these three.
 
-
-@parallel
-def search_all_across(tree, period, k, most, ranks, counter, n_threads, found):
-    """The same where columns wrap; 0 is the period of one that does not."""
+    ``period`` is None where no column wraps, and 0 for a column that does not.
+    """
     for _ in prange(n_threads):
         _search_some(tree, period, k, most, ranks, counter, found)

@@ -135,7 +135,7 @@ def _take_all_modes(
     n_rows = _rows_a_task(first, most)
     for start, stop in chunks(len(points), first=first, multiple=n_rows):
         some = points[start:stop], labels[start:stop]
-        label_all_by_all(some[0], n_rows, *modes, limit_sq, some[1])
+        label_all_by_all(some[0], n_rows, *modes, limit_sq, some[1], None)
 
 
 def _take_blocks(

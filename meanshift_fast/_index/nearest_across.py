@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.moment_tree import in_lanes
-from meanshift_fast._index.nearest_kernels import label_all_across
+from meanshift_fast._index.nearest_kernels import label_all_by_all
 from meanshift_fast._input.scaling import readonly_table
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.simd import LANES
@@ -74,4 +74,4 @@ def label_by_all_across(
     for start, stop in chunks(len(points), first=first, multiple=LANES):
         n_rows = min(ROWS_A_TASK, stop - start)
         some = points[start:stop], labels[start:stop]
-        label_all_across(some[0], n_rows, packed, across, numbers, limit_sq, some[1])
+        label_all_by_all(some[0], n_rows, packed, numbers, limit_sq, some[1], across)

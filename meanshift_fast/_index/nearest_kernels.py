@@ -7,7 +7,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from meanshift_fast._index.box_distances import distances_sq, gap_and_span, gaps_sq
-from meanshift_fast._jit.compiler import empty_floats, parallel, serial, step
+from meanshift_fast._jit.compiler import empty_floats, inlined, parallel, serial, step
 from meanshift_fast._jit.simd import (
     LANES,
     bits,
@@ -108,17 +108,8 @@ def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels, a
 
 
 @parallel
-def label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels):
-    """Label all rows by every mode, so many rows a task."""
-    for task in prange((points.shape[0] + n_rows - 1) // n_rows):
-        start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
-        group = empty_floats(points.shape[1] * LANES)
-        label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels)
-
-
-@parallel
-def label_all_across(points, n_rows, modes, across, numbers, limit_sq, labels):
-    """The same where columns wrap, the short way round."""
+def label_all_by_all(points, n_rows, modes, numbers, limit_sq, labels, across):
+    """Label all rows by every mode, so many rows a task; across seams, the short way round."""
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
         group = empty_floats(points.shape[1] * LANES)
@@ -128,17 +119,25 @@ def label_all_across(points, n_rows, modes, across, numbers, limit_sq, labels):
 # Block by block.
 
 
+@inlined
+def _near_and_far_sq(modes, group, low, high, box, n_features):
+    """The least and the largest squared distances of sixteen modes from a box."""
+    near_sq = far_sq = full(0.0)
+    for f in range(n_features):
+        value = load(modes, group * n_features + f)
+        edges = item(low, box * n_features + f), item(high, box * n_features + f)
+        gap, span = gap_and_span(edges[0], edges[1], value, value)
+        near_sq = near_sq + gap * gap
+        far_sq = far_sq + span * span
+    return near_sq, far_sq
+
+
 @step
 def _least_far_sq(modes, n_modes, low, high, box, n_features):
     """The least over some modes of the largest squared distance from a mode to a box."""
     least_sq = full(np.finfo(np.float64).max)  # infinitely far modes are never nearest: -1, or 0
     for group in range((n_modes + LANES - 1) // LANES):
-        far_sq = full(0.0)
-        for f in range(n_features):
-            value = load(modes, group * n_features + f)
-            edges = item(low, box * n_features + f), item(high, box * n_features + f)
-            _, span = gap_and_span(edges[0], edges[1], value, value)
-            far_sq = far_sq + span * span
+        _, far_sq = _near_and_far_sq(modes, group, low, high, box, n_features)
         least_sq = where(far_sq < least_sq, far_sq, least_sq)
     return least(least_sq)
 
@@ -158,12 +157,7 @@ def _keep_near(modes, numbers, n_modes, low, high, box, n_features, kept, kept_n
     most_sq = _least_far_sq(modes, n_modes, low, high, box, n_features)
     n_kept = np.int64(0)
     for group in range((n_modes + LANES - 1) // LANES):
-        near_sq = full(0.0)
-        for f in range(n_features):
-            value = load(modes, group * n_features + f)
-            edges = item(low, box * n_features + f), item(high, box * n_features + f)
-            gap, _ = gap_and_span(edges[0], edges[1], value, value)
-            near_sq = near_sq + gap * gap
+        near_sq, _ = _near_and_far_sq(modes, group, low, high, box, n_features)
         near = bits(near_sq <= most_sq)
         while near != 0:
             lane = lowest(near)

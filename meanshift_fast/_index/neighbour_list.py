@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.box_distances import gap_and_span
-from meanshift_fast._index.traversal import FEATURES_A_CHECK, push_children
-from meanshift_fast._jit.compiler import step
+from meanshift_fast._index.traversal import FEATURES_A_CHECK, TreeViews, push_children
+from meanshift_fast._jit.compiler import inlined, step
 from meanshift_fast._jit.simd import LANES, bits, full, fused, item, load, lowest, put, store, total
 
 HELD_ROWS = 64  # rows that wait to be summed, a feature's sum then staying in registers
@@ -30,7 +30,7 @@ MAX_MOVE_IN_RADII, SKIN_IN_MOVES, MAX_SKIN_IN_RADII = 0.25, 1.5, 0.15  # see ski
 
 
 class ListViews(NamedTuple):
-    """`Projections` as the steps take them, its arrays as flat pointers.
+    """Projections and their tree as the steps take them, all arrays as flat pointers.
 
     Attributes
     ----------
@@ -44,12 +44,7 @@ class ListViews(NamedTuple):
     row_weights: NDArray[np.float64]
     weighted: bool
     child_sums: NDArray[np.float64]
-    projections: NDArray[np.float64]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    first_child: NDArray[np.int64]
-    n_upper: int
+    tree: TreeViews
     n_features: int
     n_vectors: int
     size: int
@@ -89,41 +84,33 @@ class ListMemory(NamedTuple):
 # near, or inside, is left before all features are read.
 
 
+@inlined
+def _within(tree, block, sides, size, projection, distance_sq, limit_sq, farther):
+    """Bits of the boxes of projections whose nearer or farther edges are within the limit."""
+    first = 0
+    while first < sides:
+        for f in range(first, min(first + FEATURES_A_CHECK, sides)):
+            k, value = block * size + f, item(projection, f)
+            gap, span = gap_and_span(load(tree.lower, k), load(tree.upper, k), value, value)
+            side = span if farther else gap
+            distance_sq = fused(side, side, distance_sq)
+        if bits(distance_sq <= limit_sq) == 0:
+            return 0
+        first += FEATURES_A_CHECK
+    return bits(distance_sq <= limit_sq)
+
+
 @step
-def _near(lower, upper, block, size, projection, limit_sq):
+def _near(tree, block, size, projection, limit_sq):
     """Bits of the boxes of projections that come nearer than the limit."""
-    gap_sq = full(0.0)
-    first = 0
-    while first < size:
-        for f in range(first, min(first + FEATURES_A_CHECK, size)):
-            gap, _ = gap_and_span(
-                load(lower, block * size + f), load(upper, block * size + f),
-                item(projection, f), item(projection, f),
-            )  # fmt: skip
-            gap_sq = fused(gap, gap, gap_sq)
-        if bits(gap_sq <= limit_sq) == 0:
-            return 0
-        first += FEATURES_A_CHECK
-    return bits(gap_sq <= limit_sq)
+    return _within(tree, block, size, size, projection, full(0.0), limit_sq, False)
 
 
 @step
-def _inside(lower, upper, block, size, projection, limit_sq):
+def _inside(tree, block, size, projection, limit_sq):
     """Bits of the boxes of projections in which no row can be farther than the limit."""
-    off = load(upper, block * size + size - 1) + item(projection, size - 1)
-    far_sq = off * off
-    first = 0
-    while first < size - 1:
-        for f in range(first, min(first + FEATURES_A_CHECK, size - 1)):
-            _, span = gap_and_span(
-                load(lower, block * size + f), load(upper, block * size + f),
-                item(projection, f), item(projection, f),
-            )  # fmt: skip
-            far_sq = fused(span, span, far_sq)
-        if bits(far_sq <= limit_sq) == 0:
-            return 0
-        first += FEATURES_A_CHECK
-    return bits(far_sq <= limit_sq)
+    off = load(tree.upper, block * size + size - 1) + item(projection, size - 1)
+    return _within(tree, block, size - 1, size, projection, off * off, limit_sq, True)
 
 
 @step
@@ -183,7 +170,7 @@ def _add_children(views, block, inside, sums, support):
     while inside != 0:
         child = block * LANES + lowest(inside)
         inside &= inside - 1
-        support += item(views.weight, child)
+        support += item(views.tree.weight, child)
         for k in range(views.n_vectors):
             store(sums, k, load(sums, k) + load(views.child_sums, child * views.n_vectors + k))
     return support
@@ -193,7 +180,7 @@ def _add_children(views, block, inside, sums, support):
 def _scan_leaf(views, memory, leaf, outer_sq, inner_sq, n_held, n_skin):
     """Hold a leaf's rows that are inside, and list those in the skin; how many there are now."""
     possible, sure = _possible_and_sure(
-        views.projections, leaf, views.size, memory.projection, outer_sq, inner_sq
+        views.tree.points, leaf, views.size, memory.projection, outer_sq, inner_sq
     )
     while possible != 0:
         lane = lowest(possible)
@@ -216,22 +203,22 @@ def list_neighbours(views, memory, outer, inner):
 
     No row is nearer than a negative ``inner``, not even one whose projection is the position's.
     """
-    n_vectors, size, sums, held = views.n_vectors, views.size, memory.base, memory.held
+    tree, size, sums, held = views.tree, views.size, memory.base, memory.held
     outer_sq, inner_sq = outer * outer, inner * abs(inner)
-    for k in range(n_vectors):
+    for k in range(views.n_vectors):
         store(sums, k, full(0.0))
     support, n_held, n_skin, waiting = 0.0, np.int64(0), np.int64(0), np.int64(1)
     put(memory.stack, 0, 0)
     while waiting > 0:
         waiting -= 1
         block = item(memory.stack, waiting)
-        near = _near(views.lower, views.upper, block, size, memory.projection, outer_sq)
+        near = _near(tree, block, size, memory.projection, outer_sq)
         inside = near
         if near != 0:
-            inside &= _inside(views.lower, views.upper, block, size, memory.projection, inner_sq)
+            inside &= _inside(tree, block, size, memory.projection, inner_sq)
         support = _add_children(views, block, inside, sums, support)
-        cut, child = near & ~inside, item(views.first_child, block)
-        if block < views.n_upper:
+        cut, child = near & ~inside, item(tree.first_child, block)
+        if block < tree.n_upper:
             waiting = push_children(memory.stack, waiting, child, cut)
             continue
         while cut != 0:

@@ -92,24 +92,20 @@ def _newton_step(sums, n_features, factor, move):
 
 
 @step
-def _polish_one(tree, sigma, modes, i, accuracy, tol, max_iter, sums, memory, stack):
+def _polish_one(tree, sigma, modes, i, sums, memory, stack):
     """Move a mode to where the density is stationary; returns the density there."""
     nodes = nodes_of(tree, sigma)
     n_features, depth = nodes.n_features, np.int64(nodes.n_features <= MAX_NEWTON_FEATURES)
     work = Workspace(
         flat(stack), flat(memory[0]), flat(sums), flat(memory[1]), flat(memory[2]), flat(memory[3])
     )
-    position, shifted, move, factor = (
-        work.position,
-        flat(memory[4]),
-        flat(memory[5]),
-        flat(memory[6]),
-    )
+    shifted, move, factor = flat(memory[4]), flat(memory[5]), flat(memory[6])
+    position = work.position
     for f in range(n_features):
         put(position, f, modes[i, f])
     highest, density, tried = -np.inf, 0.0, False
-    for _ in range(max_iter):
-        reference_sq = sum_about(nodes, work, 0.0, accuracy, depth)
+    for _ in range(MAX_STEPS):
+        reference_sq = sum_about(nodes, work, 0.0, ACCURACY, depth)
         weight = total(load(work.sums, n_features))
         height = math.log(weight) - 0.5 * reference_sq
         if tried and height < highest - 1e-12:
@@ -126,7 +122,7 @@ def _polish_one(tree, sigma, modes, i, accuracy, tol, max_iter, sums, memory, st
             put(shifted, f, item(position, f) + shift)
         length = _newton_step(work.sums, n_features, factor, move)
         tried = 0.0 <= length <= 1.0
-        if 0.0 <= length <= tol or shift_sq <= SHIFT_TOLERANCE * SHIFT_TOLERANCE:
+        if 0.0 <= length <= TOLERANCE or shift_sq <= SHIFT_TOLERANCE * SHIFT_TOLERANCE:
             break
         for f in range(n_features):
             put(position, f, item(position, f) + item(move, f) if tried else item(shifted, f))
@@ -134,7 +130,7 @@ def _polish_one(tree, sigma, modes, i, accuracy, tol, max_iter, sums, memory, st
 
 
 @parallel
-def _polish_all(tree, sigma, modes, accuracy, tol, max_iter, density):
+def _polish_all(tree, sigma, modes, density):
     for i in prange(modes.shape[0]):
         n = modes.shape[1]
         n_squares = n * n if n <= MAX_NEWTON_FEATURES else 0
@@ -142,9 +138,7 @@ def _polish_all(tree, sigma, modes, accuracy, tol, max_iter, density):
         memory = np.empty((7, n + 2 + n_squares // LANES, LANES))
         stack = np.empty(STACK_BLOCKS, np.int64)
         at = np.int64(i)  # prange counts unsigned, which would compile the step twice
-        density[at] = _polish_one(
-            tree, sigma, modes, at, accuracy, tol, max_iter, sums, memory, stack
-        )
+        density[at] = _polish_one(tree, sigma, modes, at, sums, memory, stack)
 
 
 def polish(
@@ -162,8 +156,5 @@ def polish(
     polished = modes.copy()
     density = np.empty(len(modes))
     for start, stop in chunks(len(modes), first=1):
-        _polish_all(
-            tree, sigma, polished[start:stop], ACCURACY, TOLERANCE, MAX_STEPS,
-            density[start:stop],
-        )  # fmt: skip
+        _polish_all(tree, sigma, polished[start:stop], density[start:stop])
     return polished, density

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._index.ball_bits import settle, settle_mirrored
-from meanshift_fast._index.ball_sums import move_to_means
+from meanshift_fast._index.ball_sums import TASK_POSITIONS, move_to_means
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.equal_rows import find_repeats
@@ -38,7 +38,6 @@ from meanshift_fast._jit.simd import LANES
 TILE_ROWS = 512  # of positions, and of rows: 1 MB of products, in cache
 MAX_BITS_BYTES = 1 << 25  # for the bits of the positions that shift at once
 FIRST_CHUNK_VALUES = 1 << 28  # added by the first chunk
-TASK_POSITIONS = 16  # whose rows a thread sums
 MAX_REACH_IN_RADII = 1e3  # of a table whose sums outside are subtracted from those of all
 
 
@@ -55,7 +54,7 @@ def _bounds(
 ) -> NDArray[np.float64]:
     """The least and the largest product that leaves a row of norm ``most`` on the sphere open.
 
-    ``norms`` are those of the positions. Half the row's square is subtracted from a product, and all
+    ``norms`` are those of the positions. From products half the row's square is subtracted, and all
     are scaled by ``unit``. The third column is 0: where all columns are multiplied, rows have no
     tails.
     """
@@ -271,7 +270,6 @@ def _move(
     first = FIRST_CHUNK_VALUES // table.points.size
     for start, stop in chunks(len(places), first=first, multiple=TASK_POSITIONS):
         move_to_means(
-            arrays, masks[start:stop], places[start:stop], TASK_POSITIONS, support[start:stop],
-            moves[start:stop],
+            arrays, masks[start:stop], places[start:stop], support[start:stop], moves[start:stop]
         )  # fmt: skip
     return support, moves

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from meanshift_fast._index.base import Index, Walk, empty_walk
 from meanshift_fast._index.epanechnikov import sum_epanechnikov
-from meanshift_fast._index.moment_tree import build
+from meanshift_fast._index.moment_tree import MomentTree, build
 from meanshift_fast._index.neighbour_list import (
     HELD_ROWS,
     ListMemory,
@@ -47,7 +47,7 @@ from meanshift_fast._index.neighbour_list import (
 )
 from meanshift_fast._index.projection import Projections, project_position
 from meanshift_fast._index.stopping import is_at_rest
-from meanshift_fast._index.traversal import STACK_BLOCKS
+from meanshift_fast._index.traversal import STACK_BLOCKS, views_of
 from meanshift_fast._input.scaling import readonly, readonly_table
 from meanshift_fast._jit.chunks import chunks
 from meanshift_fast._jit.compiler import parallel, step
@@ -106,14 +106,13 @@ def _follow_one(data, views, memory, radius, rest, places, first, support, moves
 
 
 @step
-def _follow_some(data, positions, radius, rest, walk, counter, numbers, integers, distances):
+def _follow_some(data, tree, positions, radius, rest, walk, counter, numbers, integers, distances):
     """Follow positions, some at a time, until none is left to take."""
     n_features, at, n_steps = positions.shape[1], flat(positions), walk.support.shape[1]
     views = ListViews(
         flat(data.rows), flat(data.row_weights), data.row_weights.shape[0] > 0,
-        flat(data.sums), flat(data.leaves), flat(data.lower), flat(data.upper),
-        flat(data.weight), flat(data.first_child), data.n_upper, n_features,
-        data.rows.shape[1] // LANES, data.axes.shape[0] + 1,
+        flat(data.sums), views_of(tree), n_features, data.rows.shape[1] // LANES,
+        data.axes.shape[0] + 1,
     )  # fmt: skip
     memory = ListMemory(
         flat(numbers[0]), flat(numbers[1]), flat(numbers[2]), flat(numbers[3]), flat(numbers[4]),
@@ -135,13 +134,15 @@ def _follow_some(data, positions, radius, rest, walk, counter, numbers, integers
 
 
 @parallel
-def _follow_all(data, positions, radius, rest, walk, counter, n_threads):
+def _follow_all(data, tree, positions, radius, rest, walk, counter, n_threads):
     for _ in prange(n_threads):
-        n_rows = data.order.shape[0]
+        n_rows = data.rows.shape[0]
         numbers = np.zeros((6, data.rows.shape[1] + LANES))
         integers = np.empty(STACK_BLOCKS + HELD_ROWS + 2 + n_rows, np.int64)
         distances = np.empty(n_rows + 1)
-        _follow_some(data, positions, radius, rest, walk, counter, numbers, integers, distances)
+        _follow_some(
+            data, tree, positions, radius, rest, walk, counter, numbers, integers, distances
+        )
 
 
 def is_worth(points: NDArray[np.float64], n_seeds: int) -> bool:
@@ -160,8 +161,9 @@ def max_seeds_without(points: NDArray[np.float64]) -> int:
 
 @dataclass(frozen=True)
 class ProjectedIndex(Index):
-    """Rows in many columns, most of them settled by their projections on sixteen axes."""
+    """Rows in many columns, most of them settled by the tree of their projections on few axes."""
 
+    tree: MomentTree
     projections: Projections
     radius: float
     depends_on_position_alone = True
@@ -169,7 +171,7 @@ class ProjectedIndex(Index):
     @property
     def order(self) -> NDArray[np.signedinteger]:
         """The rows in the order of the tree of their projections."""
-        return self.projections.order
+        return self.tree.order
 
     def shift(
         self, positions: NDArray[np.float64]
@@ -184,7 +186,7 @@ class ProjectedIndex(Index):
         first = max(FIRST_CHUNK_VALUES // (data.rows.size * walk.support.shape[1]), 1)
         for start, stop in chunks(len(positions), first=first, multiple=POSITIONS_A_TAKE):
             _follow_all(
-                data, positions[start:stop], float(self.radius), float(rest),
+                data, self.tree, positions[start:stop], float(self.radius), float(rest),
                 walk.part(start, stop), np.zeros(1, dtype=np.int64), available_threads(),
             )  # fmt: skip
         return walk

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index import moment_tree as tree
+from meanshift_fast._index.moment_tree import MomentTree, build
 from meanshift_fast._jit.compiler import parallel, serial, step
 from meanshift_fast._jit.simd import LANES, flat, full, fused, item, load, put, store, total
 
@@ -41,9 +41,6 @@ class Projections(NamedTuple):
         The largest distance of a row from the middle.
     blur : float
         The error of projections, relative to the lengths that they are made of.
-    leaves, order, lower, upper, weight, first_child, n_upper
-        Of the moment tree over the projections, n_axes + 1 numbers each: see `moment_tree.py`. Not
-        the tree as it is, since Numba hands no tuple of tuples to a parallel loop.
     """
 
     rows: NDArray[np.float64]
@@ -53,13 +50,6 @@ class Projections(NamedTuple):
     axes: NDArray[np.float64]
     extent: float
     blur: float
-    leaves: NDArray[np.float64]
-    order: NDArray[np.signedinteger]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    first_child: NDArray[np.int64]
-    n_upper: int
 
 
 @step
@@ -162,7 +152,7 @@ def _times_rows(rows, n_rows, old, new, axis, width):
 
 
 @serial
-def _iterate(sample, products, axes, multiplied, n_iterations):
+def _iterate(sample, products, axes, multiplied):
     """Turn axes towards the largest spread of some rows about their middle, by power iteration.
 
     ``products`` is zeros, for the products of features; empty where the rows are multiplied
@@ -172,7 +162,7 @@ def _iterate(sample, products, axes, multiplied, n_iterations):
     has_spread = products.shape[0] > 0
     rows, spread, old, new = flat(sample), flat(products), flat(axes), flat(multiplied)
     _add_spread(rows, n_rows if has_spread else 0, width, spread)
-    for _ in range(n_iterations):
+    for _ in range(POWER_ITERATIONS):
         for k in range(n_axes * width // LANES):
             store(new, k, full(0.0))
         for axis in range(n_axes):
@@ -219,19 +209,21 @@ def _axes_of(away: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     # An axis times the rows and back is 2 n_rows width products, and width squared without them.
     n_products = 0 if 2 * n_rows < width else width
     products = np.zeros((n_products, n_products))
-    _iterate(away, products, axes, np.empty_like(axes), POWER_ITERATIONS)
+    _iterate(away, products, axes, np.empty_like(axes))
     axes = np.ascontiguousarray(axes[axes.any(axis=1)])
     along = np.einsum("if,jf->ij", away, axes)
     return axes, float(np.einsum("ij,ij->", along, along))
 
 
-def project(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Projections | None:
-    """Project the rows of a table; None where projections decide little.
+def project(
+    points: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[MomentTree, Projections] | None:
+    """Project the rows of a table, to n_axes + 1 numbers each, and build the tree of these.
 
-    So they do where the axes hold less than half of the spread (one Gaussian in 64 dimensions loses
-    a tenth of its time to them), or squares overflow. ``points`` are read-only, C-ordered and
-    finite. Memory besides the table: two copies of it and 17 numbers a row; while building, one
-    copy more.
+    None where projections decide little: where the axes hold less than half of the spread (one
+    Gaussian in 64 dimensions loses a tenth of its time to them), or squares overflow. ``points``
+    are read-only, C-ordered and finite. Memory besides the table: two copies of it and 18 numbers a
+    row; while building, one copy more.
     """
     n_samples, n_features = points.shape
     some = points[:: -(-n_samples // SAMPLE_ROWS)]
@@ -252,14 +244,11 @@ def project(points: NDArray[np.float64], weights: NDArray[np.float64]) -> Projec
     extent = float(distances.max())
     skew = np.linalg.norm(np.einsum("if,jf->ij", axes, axes) - np.eye(len(axes)))
     blur = float(4.0 * skew + (n_features + 64) * 2.0**-46)
-    built = tree.build(projections, weights, careful=True)
+    built = build(projections, weights, careful=True)
     rows, row_weights = _filled(points[built.order]), np.empty(0)
     weighted_rows = rows
     if weights.size:
         row_weights = weights[built.order]
         weighted_rows = rows * row_weights[:, None]
     sums = _child_sums(weighted_rows, len(built.first_child))
-    return Projections(
-        rows, row_weights, sums, middle, axes, extent, blur, built.points,
-        built.order, built.lower, built.upper, built.weight, built.first_child, built.n_upper,
-    )  # fmt: skip
+    return built, Projections(rows, row_weights, sums, middle, axes, extent, blur)

@@ -22,13 +22,13 @@ width is in the closed ball or not, as a row is.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Self
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from meanshift_fast._index.base import Index
+from meanshift_fast._index.base import TreeIndex
 from meanshift_fast._index.epanechnikov import sum_epanechnikov
 from meanshift_fast._index.moment_tree import MomentTree
 from meanshift_fast._index.traversal import BLOCK_POSITIONS, room_for, shift_block
@@ -38,24 +38,6 @@ from meanshift_fast._jit.compiler import parallel
 
 FIRST_CHUNK_VALUES = 1 << 30  # read or measured by the first chunk, at most: less than a second
 MAX_POINT_WIDTH_IN_BANDWIDTHS = 1 / 256  # wider cells count in part
-
-
-class SoftCells(NamedTuple):
-    """The moment tree of points of cells, and the widths of the cells.
-
-    Attributes
-    ----------
-    tree : MomentTree
-        The points.
-    inverse_widths : float64 array of shape (n_leaves, 16)
-        One over the width of each point's cell; 0 where that is 0.
-    widest : float
-        The largest width, in the unit of the points.
-    """
-
-    tree: MomentTree
-    inverse_widths: NDArray[np.float64]
-    widest: float
 
 
 @parallel
@@ -78,43 +60,50 @@ def widths_of(variances: NDArray[np.float64]) -> NDArray[np.float64]:
     return widths if widths.max(initial=0.0) > MAX_POINT_WIDTH_IN_BANDWIDTHS else UNWEIGHTED
 
 
-def with_widths(tree: MomentTree, widths: NDArray[np.float64]) -> SoftCells:
-    """Give the points of a tree their widths, in their unit and in the order of the table."""
-    inverse_widths = np.zeros(tree.points.shape[::2])
-    ranks = inverse_widths.reshape(-1)[: len(widths)]
-    ordered = widths[tree.order]
-    np.divide(1.0, ordered, out=ranks, where=ordered > 0.0)
-    return SoftCells(tree, inverse_widths, float(widths.max()))
-
-
 @dataclass(frozen=True)
-class SoftCellIndex(Index):
-    """Cells that count by the part of them in the ball."""
+class SoftCellIndex(TreeIndex):
+    """Cells that count by the part of them in the ball.
 
-    cells: SoftCells
+    Attributes
+    ----------
+    tree : MomentTree
+        The points of the cells.
+    inverse_widths : float64 array of shape (n_leaves, 16)
+        One over the width of each point's cell; 0 where that is 0.
+    widest : float
+        The largest width, in the unit of the points.
+    """
+
+    tree: MomentTree
+    inverse_widths: NDArray[np.float64]
+    widest: float
     radius: float
 
-    @property
-    def order(self) -> NDArray[np.signedinteger]:
-        """The cells in the order of their tree."""
-        return self.cells.tree.order
+    @classmethod
+    def of(cls, tree: MomentTree, widths: NDArray[np.float64], radius: float) -> Self:
+        """The index of cells, with widths in the unit of the points and in the table's order."""
+        inverse_widths = np.zeros(tree.points.shape[::2])
+        ranks = inverse_widths.reshape(-1)[: len(widths)]
+        ordered = widths[tree.order]
+        np.divide(1.0, ordered, out=ranks, where=ordered > 0.0)
+        return cls(tree, inverse_widths, float(widths.max()), radius)
 
     def shift(
         self, positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move every position to the mean of the parts of cells in its ball."""
-        cells, radius_sq = self.cells, self.radius * self.radius
+        tree, radius_sq = self.tree, self.radius * self.radius
         support, moves = np.empty((2, len(positions)))
-        margin = self.radius * cells.widest
+        margin = self.radius * self.widest
         ball = (radius_sq + margin, radius_sq - margin, radius_sq, 0.5 / self.radius)
-        first = FIRST_CHUNK_VALUES // cells.tree.points.size
+        first = FIRST_CHUNK_VALUES // tree.points.size
         for start, stop in chunks(len(positions), first=first, multiple=BLOCK_POSITIONS):
             _shift_all(
-                cells.tree, cells.inverse_widths, positions[start:stop], ball, support[start:stop],
+                tree, self.inverse_widths, positions[start:stop], ball, support[start:stop],
                 moves[start:stop],
             )  # fmt: skip
         return support, moves
 
     def density(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum Epanechnikov's kernel, which a cell's width changes little."""
-        return sum_epanechnikov(self.cells.tree, places, self.radius)
+        return sum_epanechnikov(self.tree, places, self.radius)
