@@ -110,17 +110,15 @@ def _move_some(table, masks, places, first, stop, memory, support, moves):
     for i in range(first, stop):
         n_inside = _count_inside(patterns, i * n_masks, n_masks)
         subtract = may_subtract and 2 * n_inside > n_samples
-        flipped = np.int64(0xFFFF if subtract else 0)
-        n_listed = _list_rows(patterns, i * n_masks, n_masks, flipped, n_samples, listed)
-        weight = _add_listed(
-            flat(values), flat(weights), weighted, n_features, listed, n_listed, sums
-        )
-        if subtract and not MAX_WEIGHT_RATIO * (total_weight - weight) >= weight:
-            subtract = False
-            n_listed = _list_rows(patterns, i * n_masks, n_masks, np.int64(0), n_samples, listed)
+        while True:
+            flipped = np.int64(0xFFFF if subtract else 0)
+            n_listed = _list_rows(patterns, i * n_masks, n_masks, flipped, n_samples, listed)
             weight = _add_listed(
                 flat(values), flat(weights), weighted, n_features, listed, n_listed, sums
             )
+            if not subtract or MAX_WEIGHT_RATIO * (total_weight - weight) >= weight:
+                break
+            subtract = False
         if subtract:
             weight = total_weight - weight
         move_sq = 0.0

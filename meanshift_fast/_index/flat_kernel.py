@@ -39,13 +39,9 @@ class FlatKernel(Kernel):
         shrink = 2.0**-64 if max(points.max(), -points.min()) > 1e280 else 1.0
         weight, total = 0.0, np.zeros(points.shape[1])
         for first, inside, block in rows_in_ball(points, position, bandwidth):
-            if weights.size:
-                each = weights[first + inside]
-                weight += each.sum()
-                total += (each[:, None] * block[inside] * shrink).sum(axis=0)
-            else:
-                weight += len(inside)
-                total += (block[inside] * shrink).sum(axis=0)
+            each = weights[first + inside] if weights.size else np.ones(len(inside))
+            weight += each.sum()
+            total += (each[:, None] * block[inside] * shrink).sum(axis=0)
         return (position, 0.0) if weight == 0.0 else (total / weight / shrink, weight)
 
     def bandwidth_of(self, radius: float, n_features: int) -> float:

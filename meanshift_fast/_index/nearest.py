@@ -234,30 +234,13 @@ def nearest_labels(
     tree: MomentTree | None = None,
     period: NDArray[np.float64] = NO_PERIOD,
 ) -> NDArray[np.int64]:
-    """Label each row with its nearest mode.
+    """Label each row with its nearest mode, the first of equals; -1 beyond the limit.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
-    modes : float64 array of shape (n_modes, n_features)
-        The modes; finite, at least one.
-    limit : float, optional
-        Rows farther than this from every mode, in the unit of the columns, get no label. None
-        labels all.
-    tree : MomentTree, optional
-        A tree of the same rows, where there is one: many modes are then labelled faster.
-    period : float64 array of shape (n_features,) or (0,), default=empty
-        Where columns wrap, in their unit, and infinite for those that do not.
+    Rows and modes are finite, at least one; rows are read-only and C-ordered. ``limit`` is in the
+    unit of the columns, and None labels all. With a ``tree`` of the same rows many modes are
+    labelled faster. ``period`` is infinite for columns that do not wrap. Labels are the same for
+    every number of threads, with a tree and without.
 
-    Returns
-    -------
-    int64 array of shape (n_samples,)
-        The index of each row's nearest mode, the first of equals; -1 beyond the limit. The same
-        for every number of threads, with a tree and without.
-
-    Notes
-    -----
     Time n_samples * n_features times the modes that a row is measured against: all of them where
     they are few, or where many form one cloud in many dimensions; else a handful, or about
     log(n_modes) blocks of sixteen. Memory besides the labels: a few copies of the modes for each

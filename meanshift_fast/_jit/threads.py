@@ -130,11 +130,10 @@ def borrowed_threads(n_jobs: int | None, *, alone: bool = False) -> Iterator[int
 
     ``alone`` means one thread, whatever ``n_jobs`` would allow.
     """
-    count = 1 if alone or _is_forked else thread_count(n_jobs)
     if _is_forked:
         yield 1
         return
-    before = numba.get_num_threads()
+    count, before = 1 if alone else thread_count(n_jobs), numba.get_num_threads()
     caller = threading.get_ident()
     is_nested = caller in _at_work
     try:
