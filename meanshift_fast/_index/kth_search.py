@@ -154,14 +154,6 @@ def _place(memory, f, value, period):
         put(memory.image, f, value + length if value < 0.5 * length else value - length)
 
 
-@step
-def _flat_period(period):
-    """A period as a pointer; None stays None."""
-    if period is None:
-        return None
-    return flat(period)
-
-
 # The count.
 
 
@@ -362,10 +354,11 @@ def _search_in(tree, period, k, most, ranks, counter, stack, lists, rows, found)
     """Search ranks, some at a time, until none is left to take; in memory for it."""
     views, n_features = views_of(tree), tree.lower.shape[1]
     start, stop, n_taken = ranks
+    lengths = None if period is None else flat(period)
     memory = SearchMemory(
         flat(stack), flat(lists[0]), flat(lists[1]), flat(lists[2]), flat(lists[3]),
         flat(rows[0]), flat(rows[1]), flat(rows[2]), flat(rows[3]), flat(rows[4]),
-        _flat_period(period),
+        lengths,
     )  # fmt: skip
     first = start + fetch_add(flat(counter), n_taken)
     while first < stop:

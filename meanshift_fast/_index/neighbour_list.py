@@ -101,12 +101,6 @@ def _within(tree, block, sides, size, projection, distance_sq, limit_sq, farther
 
 
 @step
-def _near(tree, block, size, projection, limit_sq):
-    """Bits of the boxes of projections that come nearer than the limit."""
-    return _within(tree, block, size, size, projection, full(0.0), limit_sq, False)
-
-
-@step
 def _inside(tree, block, size, projection, limit_sq):
     """Bits of the boxes of projections in which no row can be farther than the limit."""
     off = load(tree.upper, block * size + size - 1) + item(projection, size - 1)
@@ -212,7 +206,7 @@ def list_neighbours(views, memory, outer, inner):
     while waiting > 0:
         waiting -= 1
         block = item(memory.stack, waiting)
-        near = _near(tree, block, size, memory.projection, outer_sq)
+        near = _within(tree, block, size, size, memory.projection, full(0.0), outer_sq, False)
         inside = near
         if near != 0:
             inside &= _inside(tree, block, size, memory.projection, inner_sq)

@@ -59,14 +59,14 @@ def _bounds(
     tails.
     """
     threshold = 0.5 * (norms * norms - radius * radius)
+    # Beyond all rows: so far away that float32 might overflow.
+    threshold[norms > (most + radius) * (1.0 + 1e-9)] = np.inf
     slack = error * most * norms
     slack += rounding_of(n_features) * (norms * norms + most * most + radius * radius)
     slack += VANISHING * n_features / unit
     bounds = np.zeros((len(norms), 3))
     np.multiply(threshold - slack, unit, out=bounds[:, 0])
     np.multiply(threshold + slack, unit, out=bounds[:, 1])
-    # Beyond all rows: so far away that float32 might overflow.
-    bounds[norms > (most + radius) * (1.0 + 1e-9), :2] = np.inf
     return bounds
 
 
@@ -157,12 +157,12 @@ def _settle_level(
         def run(task: tuple[NDArray[np.int64], range]) -> None:
             """Settle some positions with some tiles of rows."""
             chosen, tiles = task
-            factors = level.places.take(chosen, axis=0)
+            factors, lengths = level.places.take(chosen, axis=0), norms[chosen]
             for start in tiles:
                 rows = slice(start, min(start + TILE_ROWS, n_padded))
                 products = _products(factors, level.rows[rows], memory)
                 most = float(table.singles.norms[rows].max())
-                bounds = _bounds(norms[chosen], radius, most, level.error, unit, n_features)
+                bounds = _bounds(lengths, radius, most, level.error, unit, n_features)
                 if not is_whole:
                     bounds[:, 2] = level.offs[chosen]
                 settle(
