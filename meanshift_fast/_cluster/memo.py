@@ -31,6 +31,7 @@ OPEN = -1  # a place without a step
 PENDING = -2  # a place whose step is about to be computed
 
 MAX_SEED_VALUES = 1 << 18  # of the first places; each place holds its values
+MIN_PLACES = 512  # that a memo has room for: few seeds take many steps, and to grow takes time
 FIRST_CHUNK_SEEDS = 1 << 16  # seeds of the first chunk that is read
 
 
@@ -190,7 +191,8 @@ class Memo:
         self.rest = rest
         self.n_steps = 0
         self._room = thresholds.MAX_MEMO_VALUES // (n_features + 8)
-        self._make_tables(max(min(8 * n_seeds, self._room), 2 * n_seeds), n_features)
+        size = min(max(8 * n_seeds, MIN_PLACES), self._room)
+        self._make_tables(max(size, 2 * n_seeds), n_features)
         self._first_places = np.empty(n_seeds, dtype=np.int64)
         self._n_places = _begin(
             self._patterns, self._slots, positions.view(np.int64), self._first_places
