@@ -271,8 +271,7 @@ def _restored(words: dict[str, Any]) -> MeanShift:
 def _check_record(state: dict[str, Any], n_modes: int) -> None:
     """Check the record of a fit, which `predict` does not need."""
     support, history = state["mode_weight_"], state["history_"]
-    _require(support.shape == (n_modes,), "supports of a wrong shape")
-    _require(support.dtype == np.float64 and np.isfinite(support).all(), "supports are not numbers")
+    _require_numbers(support, (n_modes,), "supports")
     _require((support >= 0.0).all(), "supports below 0")
     _require(_is_whole(state["n_iter_"], 0), "rounds without a number")
     _require(history.dtype == HISTORY_DTYPE and history.ndim == 1, "history is none")
@@ -302,16 +301,13 @@ def _restored_shapes(
 def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Labelled:
     """Check the rows that a model labels others by; or the points of cells."""
     points, weights, labels = (arrays[name] for name in ("points", "weights", "labels"))
-    _require(points.shape == (len(points), n_features), "rows of a wrong shape")
-    _require(points.dtype == np.float64 and np.isfinite(points).all(), "rows are not numbers")
+    _require_numbers(points, (len(points), n_features), "rows")
     _require(labels.shape == (len(points),) and labels.dtype == np.int64, "labels of other rows")
     _require(((labels >= -1) & (labels < n_modes)).all(), "labels of other centres")
     places, modes, peaks = (arrays[name] for name in ("places", "modes", "peaks"))
-    _require(places.shape == (len(modes), n_features), "endpoints of a wrong shape")
-    _require(places.dtype == np.float64 and np.isfinite(places).all(), "endpoints are not numbers")
-    _require(peaks.ndim == 2 and peaks.shape[1] == n_features, "modes of a wrong shape")
+    _require_numbers(places, (len(modes), n_features), "endpoints")
+    _require_numbers(peaks, (len(peaks), n_features), "modes")
     _require(len(peaks) >= n_modes, "fewer modes than centres")
-    _require(peaks.dtype == np.float64 and np.isfinite(peaks).all(), "modes are not numbers")
     _require(modes.dtype == np.int64 and modes.size > 0, "endpoints without modes")
     _require(((modes >= 0) & (modes < n_modes)).all(), "endpoints of modes that it lacks")
     weights = checked_weights(weights, len(points)) if weights.size else UNWEIGHTED
@@ -344,6 +340,11 @@ def _restored_rows(arrays: dict[str, Any], n_modes: int, n_features: int) -> Lab
 
 def _is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _require_numbers(values: NDArray[Any], shape: tuple[int, ...], what: str) -> None:
+    _require(values.shape == shape, f"{what} of a wrong shape")
+    _require(values.dtype == np.float64 and np.isfinite(values).all(), f"{what} are not numbers")
 
 
 def _require(is_so: Any, otherwise: str) -> None:

@@ -33,6 +33,7 @@ _CONVERTED: dict[str, type] = {
     "bin_seeding": bool, "min_bin_freq": int, "cluster_all": bool, "tol": float, "max_iter": int,
     "coalesce": float, "accuracy": float, "min_support": float,
 }  # fmt: skip
+_KEPT = tuple(f"_kept_{name}" for name in Labelled._fields)
 _parameters_of = attrgetter(*Settings._fields, "period")
 # Attributes of a fit in memory: its table and weights, by reference. Copies and files hold neither.
 REFERENCES = ("_fitted_table", "_fitted_weights")
@@ -86,20 +87,7 @@ def fitted(
 ) -> Fit:
     """Fit a checked table by a model's parameters; the model stays as it is.
 
-    Parameters
-    ----------
-    model : object with the parameters of MeanShift
-        Its parameters, checked.
-    table, weights, widths, trees
-        As :func:`meanshift_fast._cluster.pipeline.fit` takes them.
-    bandwidth : float or array-like of shape (n_features,), optional
-        In place of the model's.
-    entered : bool, default=False
-        Whether the table is in the engine's columns already, as cells are.
-
-    Returns
-    -------
-    Fit
+    The arrays are those of `pipeline.fit`; a bandwidth is taken in place of the model's.
     """
     settings = settings_of(model)
     if bandwidth is not None:
@@ -125,14 +113,19 @@ def adopt(model: Any, found: Fit) -> None:
     drop_references(model)
 
 
+def _set_all(model: Any, names: tuple[str, ...], values: tuple[Any, ...] | None) -> None:
+    """Set attributes to values, or remove all that are there."""
+    attributes = vars(model)
+    if not attributes.keys().isdisjoint(names):
+        for name in names:
+            attributes.pop(name, None)
+    if values:
+        attributes |= dict(zip(names, values, strict=True))
+
+
 def keep_shapes(model: Any, shapes: Shapes | None) -> None:
     """Set what is known of merging by prominence, if anything."""
-    attributes = vars(model)
-    if not attributes.keys().isdisjoint(SHAPE_ATTRIBUTES):
-        for name in SHAPE_ATTRIBUTES:
-            attributes.pop(name, None)
-    if shapes:
-        attributes |= dict(zip(SHAPE_ATTRIBUTES, shapes, strict=True))
+    _set_all(model, SHAPE_ATTRIBUTES, shapes)
 
 
 def shapes_of(model: Any) -> Shapes | None:
@@ -145,12 +138,7 @@ def shapes_of(model: Any) -> Shapes | None:
 
 def keep(model: Any, kept: Labelled | None) -> None:
     """Keep what labels other rows, if anything: arrays and a number, as every format can."""
-    attributes = vars(model)
-    if "_kept_points" in attributes:
-        for name in Labelled._fields:
-            attributes.pop(f"_kept_{name}", None)
-    if kept:
-        attributes |= {f"_kept_{name}": value for name, value in kept._asdict().items()}
+    _set_all(model, _KEPT, kept)
 
 
 def kept_of(model: Any) -> Labelled | None:
@@ -158,8 +146,8 @@ def kept_of(model: Any) -> Labelled | None:
     attributes = vars(model)
     if "_kept_points" not in attributes:
         return None
-    names = {name: f"_kept_{name}" for name in Labelled._fields}
-    kept = Labelled(**{name: attributes[of] for name, of in names.items() if of in attributes})
+    names = zip(Labelled._fields, _KEPT, strict=True)
+    kept = Labelled(**{name: attributes[of] for name, of in names if of in attributes})
     return kept._replace(
         points=readonly(kept.points),
         weights=readonly(kept.weights),
@@ -178,17 +166,12 @@ def refer_to(model: Any, table: NDArray[Any], weights: NDArray[np.float64]) -> N
 
 def forget(model: Any) -> None:
     """Leave no fit: of other columns than X now has, it would be read beyond its end."""
-    for name in FITTED:
-        vars(model).pop(name, None)
-    keep(model, None)
-    keep_shapes(model, None)
-    drop_references(model)
+    _set_all(model, (*FITTED, *_KEPT, *SHAPE_ATTRIBUTES, *REFERENCES), None)
 
 
 def drop_references(model: Any) -> None:
     """Let go of the table of an earlier fit."""
-    for name in REFERENCES:
-        vars(model).pop(name, None)
+    _set_all(model, REFERENCES, None)
 
 
 def rows_of(model: Any, metric: Metric) -> Rows | None:
