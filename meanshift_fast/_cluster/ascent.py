@@ -148,8 +148,6 @@ def ascend(
 
     Parameters
     ----------
-    index : Index
-        What shifts positions.
     seeds : float64 array of shape (n_seeds, n_features)
         Where the trajectories start, in the unit of the index.
     tol : float
@@ -157,8 +155,7 @@ def ascend(
     max_iter : int
         At most ``max_iter + 1`` means are taken, as in scikit-learn.
     report : callable
-        Called after each round, or each walk, with how many trajectories need no more steps:
-        ``report(n_done, n_seeds, "climb")``.
+        Called after each round, or each walk: ``report(n_done, n_seeds, "climb")``.
     coalesce : float, default=0
         A trajectory that comes into a cell of side ``coalesce * index.radius`` in which another
         has been goes on as that one; of several in the same round, as the first in the order of

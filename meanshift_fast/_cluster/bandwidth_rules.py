@@ -45,28 +45,24 @@ def find_bandwidth(
     min_support: float = 0.0,
     metric: Metric = EUCLIDEAN,
 ) -> Found:
-    """Find a kernel's bandwidth by a rule.
+    """Find a kernel's bandwidth by a rule, in the unit of the columns.
 
     Parameters
     ----------
     rule : {"scott", "silverman", "stable", "fine"} or None
-        None: the mean distance to the k-th nearest row, as `estimate_bandwidth` finds it. "fine":
-        as `fine_radius`.
+        None: the mean distance to the k-th nearest row, as `estimate_bandwidth` finds it, where a
+        ball holds a share ``quantile`` of the rows. "fine": as `fine_radius`.
     kernel : {"flat", "gaussian"}
         None, "stable" and "fine" find the radius of a ball. The Gaussian takes the standard
         deviation of a coordinate in that ball: the radius over ``sqrt(n_features + 2)``.
-    quantile : float, default=0.3
-        Where the rule is None: the share of the rows that a ball holds.
     points, weights, every_row, coalesce, min_support
         As in `count_clusters`.
-    metric : Metric, default=EUCLIDEAN
-        How distances are measured.
 
     Returns
     -------
     Found
-        In the unit of the columns. NumPy's own, as in scikit-learn: float32 bins times it are
-        float64, times a Python float they are not.
+        NumPy's own number, as in scikit-learn: float32 bins times it are float64, times a Python
+        float they are not.
     """
     metric.check_rule(rule)
     if rule in ("scott", "silverman"):
@@ -99,18 +95,8 @@ def fine_radius(
 ) -> np.float64:
     """Find the radius of a small ball for half of the rows, for merging by prominence.
 
-    Parameters
-    ----------
-    points, weights
-        As in `rule_of_thumb`.
-    metric : Metric, default=EUCLIDEAN
-        How distances are measured.
-
-    Returns
-    -------
-    np.float64
-        A length: the median distance to the k-th neighbour, k being
-        ``2 * n ** (1 / 3)`` of n rows. Where that is 0, of the distinct rows.
+    A length: the median distance to the k-th neighbour, k being ``2 * n ** (1 / 3)`` of n rows.
+    Where that is 0, of the distinct rows.
 
     Notes
     -----
@@ -135,19 +121,7 @@ def rule_of_thumb(
 ) -> np.float64:
     """Scale the spread of the rows by a power of their number.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
-    rule : {"scott", "silverman"}
-        Which power.
-    weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
-        The rows' weights; empty where all are 1. A row of weight w is w rows.
-
-    Returns
-    -------
-    np.float64
-        In the unit of the columns. The spread is the root of the mean of the columns' variances.
+    The spread is the root of the mean of the columns' variances.
 
     Notes
     -----

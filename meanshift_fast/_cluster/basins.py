@@ -146,19 +146,7 @@ class Labelled(NamedTuple):
 
 
 def beside_others(numbers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Find the cells that share a face with one of another label.
-
-    Parameters
-    ----------
-    numbers : read-only C-ordered float64 array of shape (n_cells, n_features)
-        The cells of a grid, by their numbers along each feature.
-    labels : int64 array of shape (n_cells,)
-        Their labels.
-
-    Returns
-    -------
-    bool array of shape (n_cells,)
-    """
+    """Find the cells, by their numbers along each feature, that share a face with another label."""
     found = np.zeros(len(numbers), dtype=np.bool_)
     for feature in range(numbers.shape[1]):
         beside = numbers.copy()
@@ -181,18 +169,13 @@ def label_endpoints(
 
     Parameters
     ----------
-    ascent : Ascent
-        Where the trajectories of the seeds ended.
-    merged : MergedEndpoints
-        Where endpoints merge; at least one.
     limit : float, optional
-        A trajectory that ends farther than this from all of them has no label. None labels all.
+        A trajectory that ends farther than this from all merged endpoints has no label. None labels
+        all.
     refine : callable, optional
         For a smooth density, in which trajectories slow down at saddles and may rest there:
         ascends again, with stricter settings, from endpoints more than a quarter of a bandwidth
         from every mode.
-    period : float64 array of shape (n_features,) or (0,), default=empty
-        As in `nearest_labels`.
 
     Returns
     -------
@@ -244,28 +227,14 @@ def label_rows_of_fit(
 
     Parameters
     ----------
-    ascent : Ascent
-        That of the rows.
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows, in the unit of the index.
-    merged : MergedEndpoints
-        Where endpoints merge.
     order : int array of shape (n_samples,)
         An order of the rows in which neighbours in space follow one another.
-    limit : float or None
-        As in :func:`label_endpoints`.
     side : float
         The side of the cells in which trajectories coalesced; 0 where none did.
     ascend : callable
         ``ascend(seeds)`` follows seeds without coalescing.
-    refine : callable, optional
+    limit, refine
         As in :func:`label_endpoints`.
-    period : float64 array of shape (n_features,) or (0,), default=empty
-        As in `nearest_labels`.
-
-    Returns
-    -------
-    int64 array of shape (n_samples,)
 
     Notes
     -----

@@ -214,23 +214,9 @@ def _join_part(points, start, stop, grid, bins, n_bins, place):
 def find_bins(
     points: NDArray[np.float64], bin_size: float, inverse: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the bins of a table.
+    """Find the first row of each bin, in order of appearance, and how many rows it holds.
 
-    Parameters
-    ----------
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows; finite, at least one.
-    bin_size : float
-        Not 0.
-    inverse : int64 array of shape (n_samples,) or (0,)
-        Overwritten by the number of each row's bin, where there is room.
-
-    Returns
-    -------
-    rows : int64 array of shape (n_bins,)
-        The first row of each bin, in order of appearance.
-    counts : int64 array of shape (n_bins,)
-        How many rows each bin holds.
+    An ``inverse`` of shape (n_samples,) takes the number of each row's bin; one of shape (0,) none.
     """
     n_samples = len(points)
     is_shared = not inverse.size and n_samples >= thresholds.MIN_PARALLEL_BIN_ROWS

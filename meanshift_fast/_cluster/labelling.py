@@ -102,22 +102,7 @@ def label_by_basin(
 ) -> NDArray[np.int64]:
     """Look up the labels of rows of the fit; let all others ascend.
 
-    Parameters
-    ----------
-    kept : Labelled
-        What the fit has kept.
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The rows to label, in the engine's columns.
-    bandwidth : float, or float64 array of shape (n_features,)
-        That of the fit.
-    settings : Settings
-        The parameters.
-    report : callable
-        Called as ``report(done, total, stage)``.
-
-    Returns
-    -------
-    int64 array of shape (n_samples,)
+    The rows are in the engine's columns, and the bandwidth is that of the fit.
     """
     rows = Rows.of(kept.points, kept.weights, kept.widths)
     units = settings.metric.units(

@@ -130,14 +130,9 @@ def merging_radius(bandwidth: float) -> float:
 
 
 def count_supported(support: NDArray[np.float64], min_support: float) -> int:
-    """Count the modes of enough support, which come first.
+    """Count the modes of enough support: a weight from 1 on, below 1 a share of the first mode's.
 
-    Parameters
-    ----------
-    support : float64 array of shape (n_modes,)
-        Descending; empty where no ball holds a row.
-    min_support : float
-        A weight from 1 on; below 1 a share of the first mode's.
+    The support is descending, and empty where no ball holds a row.
     """
     least = min_support if min_support >= 1.0 else min_support * support.max(initial=0.0)
     return int(np.count_nonzero(support >= least))

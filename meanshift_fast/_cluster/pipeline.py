@@ -84,8 +84,6 @@ def fit(
     ----------
     table : numeric array of shape (n_samples, n_features)
         The rows, checked; at least one that weighs anything.
-    settings : Settings
-        The parameters, checked.
     weights : read-only float64 array of shape (n_samples,) or (0,), default=empty
         The rows' weights; empty where all are 1.
     widths : float64 array of shape (n_samples,) or (0,), default=empty
@@ -94,12 +92,6 @@ def fit(
         Whether the table is in the engine's columns already.
     trees : dict, optional
         Where trees of this table are kept for other bandwidths; see `choice.build`.
-    report : callable
-        Called as ``report(done, total, stage)``.
-
-    Returns
-    -------
-    Fit
 
     Raises
     ------

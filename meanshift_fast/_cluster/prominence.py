@@ -185,16 +185,7 @@ def _join(first, second, saddle, density, links, prominence, across):
 def merge_tree(density: _Floats, saddles: Saddles) -> MergeTree:
     """Join basins in the order of falling saddles, the less dense part to the denser.
 
-    Parameters
-    ----------
-    density : float64 array of shape (n_modes,)
-        At the modes, positive.
-    saddles : Saddles
-        Between their basins.
-
-    Returns
-    -------
-    MergeTree
+    The densities are those at the modes, positive.
     """
     n_modes = len(density)
     order = np.lexsort((saddles.second, saddles.first, -saddles.density))
@@ -230,22 +221,8 @@ def find_saddles(
 ) -> Saddles:
     """Find where the basins of labelled rows touch, and how dense the rows are there.
 
-    Parameters
-    ----------
-    index : Index
-        The rows, arranged for the fit.
-    points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        The same rows, in the unit of the index.
-    labels : int64 array of shape (n_samples,)
-        The mode of each row's basin; -1 for a row of none.
-    n_modes : int
-        How many modes there are.
-    period : float64 array of shape (n_features,) or (0,), default=empty
-        Of columns that wrap: rows repeat across the seams.
-
-    Returns
-    -------
-    Saddles
+    The rows are in the unit of the index, with the mode of each row's basin, -1 for a row of none.
+    Where columns wrap, they repeat across the seams.
     """
     points, labels, arranged = _distinct_rows(index, points, labels)
     reach, n_rows = index.reach, len(points)
@@ -276,23 +253,7 @@ def find_saddles(
 
 
 def log_density(rows: Rows, places: _Floats, bandwidth: Bandwidth, settings: Settings) -> _Floats:
-    """Measure the log density of a fit's rows, normalised, at some places.
-
-    Parameters
-    ----------
-    rows : Rows
-        In the engine's columns.
-    places : read-only C-ordered float64 array of shape (n_places, n_features)
-        In the unit of the columns.
-    bandwidth : float, or float64 array of shape (n_features,)
-        That of the fit.
-    settings : Settings
-        The parameters.
-
-    Returns
-    -------
-    float64 array of shape (n_places,)
-    """
+    """Measure the log density of a fit's rows, normalised, at some places of the same columns."""
     widths = np.broadcast_to(bandwidth, places.shape[1])
     if not widths.all():
         raise ValueError("a density needs a bandwidth above 0, and this fit's is 0; give one")

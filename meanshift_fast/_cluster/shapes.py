@@ -139,22 +139,7 @@ def cut(
 ) -> Clusters:
     """Cut a merge tree by the settings' prominence, and drop clusters of too little support.
 
-    Parameters
-    ----------
-    tree : MergeTree
-        Of the modes.
-    support : float64 array of shape (n_modes,)
-        Theirs, descending.
-    places : float64 array of shape (n_modes, n_features)
-        Where they are, in the unit of the index.
-    settings : Settings
-        Its kernel, metric, ``min_prominence`` and ``min_support``.
-    period : float64 array of shape (n_features,) or (0,), default=empty
-        As in `nearest_labels`.
-
-    Returns
-    -------
-    Clusters
+    The support of the modes is descending, and they lie in the unit of the index.
     """
     rule = merge_rule(settings, places.shape[1])
     heads, n_kept, nearest = _heads(tree, support, rule, settings.min_support)
@@ -174,9 +159,6 @@ def find_tree(
     peaks: NDArray[np.float64],
     period: NDArray[np.float64] = NO_PERIOD,
 ) -> MergeTree:
-    """Find how modes join: the ``peaks``, in the unit of the index, of the mode of each row.
-
-    The others are as in `find_saddles`.
-    """
+    """Find how modes join: the ``peaks``, in the unit of the index, of the mode of each row."""
     density = np.maximum(density_of(index, peaks), np.finfo(np.float64).tiny)
     return merge_tree(density, find_saddles(index, points, of_rows, len(peaks), period))

@@ -92,28 +92,17 @@ def may_miss_modes(
     n_bins: int,
     settings: Settings,
 ) -> bool:
-    """Whether bins may have missed modes, which only whole ascents of rows can show.
+    """Whether bins may have missed modes, as too few of some rows come near one in some steps.
 
     Parameters
     ----------
     rows : Rows
         Their weights and widths.
     points : read-only C-ordered float64 array of shape (n_samples, n_features)
-        Those that weigh anything, in the engine's unit.
+        Those that weigh anything, in the unit of the modes. They step among every so many-th of
+        them where they are more than 1,024.
     modes : float64 array of shape (n_modes, n_features)
-        The modes that trajectories from the bins have reached, in that unit.
-    units : Units
-        The unit.
-    n_bins : int
-        How many bins there were.
-    settings : Settings
-        The parameters.
-
-    Returns
-    -------
-    bool
-        False where most rows of a trial come near a mode. Above 1,024 rows they move among every
-        so many-th of them.
+        The modes that trajectories from the bins have reached.
     """
     if n_bins > MAX_BINS or not _are_tried(points, settings):
         return False

@@ -227,18 +227,8 @@ def fit_cells(
 ) -> None:
     """Fit a model on cells, to predict rows; sets all attributes but ``labels_``.
 
-    Parameters
-    ----------
-    model : MeanShift
-        Its ``bandwidth`` may be a rule, and is not overwritten.
-    condensed : Condensed
-        The cells of all rows.
-    found : Found
-        The bandwidth, given or estimated.
-    dtype : dtype
-        The rows', which the centres keep where it is floating.
-    names : array of shape (n_features,), optional
-        The names of the columns.
+    Its ``bandwidth`` may be a rule, and is not overwritten by the one found. Centres keep the dtype
+    of the rows where it is floating.
     """
     metric = metric_of(model.metric, model.period)
     # A Gaussian is smooth: cells a sixteenth as wide hardly move a mean.
