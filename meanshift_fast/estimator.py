@@ -426,8 +426,7 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
                 f"X has {points.shape[1]} features, but {type(self).__name__} has cluster_centers_ "
                 f"of {modes.shape[1]}"
             )
-        bandwidth = bandwidth_of(self)
-        units = metric.units(bandwidth, modes, in_bandwidths=KERNELS[self.kernel].in_bandwidths)
+        units = settings.units(bandwidth_of(self), modes)
         alone = labels_take_one_thread(points, modes)
         with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "labels"):
             labels = nearest_labels(

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 from meanshift_fast._cluster.model import bandwidth_of, rows_of, settings_of, shapes_of
 from meanshift_fast._cluster.prominence import log_density
 from meanshift_fast._cluster.shapes import cut
-from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.checks import checked_table
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.scaling import readonly_table
@@ -67,8 +66,7 @@ class ShapesMixin:
             )
         settings = settings_of(self)._replace(min_prominence=min_prominence).checked()
         modes = readonly_table(settings.metric.enter(shapes.modes))
-        in_bandwidths = KERNELS[self.kernel].in_bandwidths
-        units = settings.metric.units(bandwidth_of(self), modes, in_bandwidths=in_bandwidths)
+        units = settings.units(bandwidth_of(self), modes)
         places = units.enter(modes)
         clusters = cut(shapes.tree, shapes.support, places, settings, units.period)
         labels = clusters.labels(every=settings.cluster_all)

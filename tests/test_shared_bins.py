@@ -7,7 +7,7 @@ import pytest
 
 import samples
 from meanshift_fast import MeanShift
-from meanshift_fast._cluster import pipeline, shared_bins, small_tables
+from meanshift_fast._cluster import inputs, shared_bins, small_tables
 from meanshift_fast.stream import fit_batches
 
 LOST = r"^All rows are in 1 bin of side .*rows of several clusters: of 128 .*bin_seeding=False"
@@ -131,7 +131,7 @@ def test_a_small_table_whose_rows_come_near_the_modes_gets_no_index(monkeypatch)
         raise AssertionError("an index was built")
 
     X, bandwidth = SMALL["a tenth of blobs in a ball"]
-    monkeypatch.setattr(pipeline.choice, "build", build)
+    monkeypatch.setattr(inputs.choice, "build", build)
     assert_few_are_near(MeanShift(bandwidth=bandwidth, bin_seeding=True).fit(X), X)
 
 

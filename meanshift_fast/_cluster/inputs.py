@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanshift_fast._index import thresholds
+from meanshift_fast._index import choice, thresholds
+from meanshift_fast._index.base import Index
 from meanshift_fast._index.choice import Trees
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric
-from meanshift_fast._input.scaling import is_number, readonly_table
-from meanshift_fast._input.weights import without_weightless
+from meanshift_fast._input.scaling import Units, is_number, readonly_table
+from meanshift_fast._input.weights import UNWEIGHTED, without_weightless
 from meanshift_fast._jit.threads import no_threads_error
 
 BANDWIDTH_RULES = ("scott", "silverman", "stable", "fine")
@@ -90,6 +91,29 @@ class Settings(NamedTuple):
             )
         if is_number(self.bandwidth) and not 0.0 < self.bandwidth < math.inf:
             raise ValueError(f"bandwidth must be positive and finite, got {self.bandwidth}")
+
+    def units(
+        self, bandwidth: Bandwidth, *tables: NDArray[np.float64], in_bins: bool = False
+    ) -> Units:
+        """The engine's unit for some tables in its columns."""
+        in_bandwidths = KERNELS[self.kernel].in_bandwidths
+        return self.metric.units(bandwidth, *tables, in_bandwidths=in_bandwidths, in_bins=in_bins)
+
+    def arrange(
+        self,
+        points: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        units: Units,
+        *,
+        widths: NDArray[np.float64] = UNWEIGHTED,
+        n_seeds: int = 0,
+        trees: Trees | None = None,
+    ) -> Index:
+        """Arrange rows, in the engine's unit, as `choice.build` does."""
+        return choice.build(
+            points, weights, radius=units.radius, kernel=self.kernel, accuracy=self.accuracy,
+            n_seeds=n_seeds, widths=widths, space=units, trees=trees,
+        )  # fmt: skip
 
     def limit(self, radius: float) -> float | None:
         """How far from a mode a row may be labelled; None where it does not matter."""

@@ -20,9 +20,7 @@ from meanshift_fast._cluster.basins import (
     label_rows_of_fit,
 )
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
-from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
-from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.moment_tree import order_of
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.progress import Report
@@ -105,17 +103,12 @@ def label_by_basin(
     The rows are in the engine's columns, and the bandwidth is that of the fit.
     """
     rows = Rows.of(kept.points, kept.weights, kept.widths)
-    units = settings.metric.units(
-        bandwidth, rows.points, kept.places, in_bandwidths=KERNELS[settings.kernel].in_bandwidths
-    )
+    units = settings.units(bandwidth, rows.points, kept.places)
 
     def index() -> Index:
         """Build the index, where rows are not found."""
-        return choice.build(
-            units.enter(rows.points), rows.heavy_weights, radius=units.radius,
-            kernel=settings.kernel, accuracy=settings.accuracy, widths=rows.heavy_widths,
-            space=units,
-        )  # fmt: skip
+        entered = units.enter(rows.points)
+        return settings.arrange(entered, rows.heavy_weights, units, widths=rows.heavy_widths)
 
     return _label_with(kept, points, index, units, settings, report)
 

@@ -127,12 +127,10 @@ def _fit_by_stages(
     rows: Rows, dtype: np.dtype[Any], found: Found, settings: Settings, stages: Stages
 ) -> Fit:
     """Find the modes of rows by a bandwidth, and label the rows; centres in the users' dtype."""
-    bandwidth, metric = found.bandwidth, settings.metric
+    bandwidth = found.bandwidth
     stages.begin("seeds")
-    units = metric.units(
-        bandwidth, extremes(rows.points), in_bandwidths=KERNELS[settings.kernel].in_bandwidths,
-        in_bins=settings.bin_seeding and settings.seeds is None,
-    )  # fmt: skip
+    in_bins = settings.bin_seeding and settings.seeds is None
+    units = settings.units(bandwidth, extremes(rows.points), in_bins=in_bins)
     seeds = find_seeds(rows, bandwidth, settings)
     stages.end("%d %s", len(seeds.table), seeds.kind)
 
@@ -141,19 +139,19 @@ def _fit_by_stages(
     index = _arrange(points, rows, seeds, units, settings)
     stages.end("%s of %d rows", type(index).__name__, len(index.order))
 
-    ascent, seeds_are_rows = _ascend(index, points, seeds, units, bandwidth, settings, stages)
+    ascent, seeds = _ascend(index, points, seeds, units, bandwidth, settings, stages)
 
     stages.begin("modes")
     if not ascent.support.any():
         raise no_point_error(bandwidth, rows.points)
-    modes = _merge(ascent, index, units, bandwidth, dtype, metric)
-    if seeds.are_bins and not seeds_are_rows:
+    modes = _merge(ascent, index, units, dtype, settings.metric)
+    if seeds.are_bins:
         tried = points, modes.merged.modes, units, len(seeds.table)
         if shared_bins.may_miss_modes(rows, *tried, settings):
             shared_bins.warn_of_missed_modes(index, *tried, bandwidth, settings)
     history = _history_in(units, ascent.history)
     if settings.min_prominence:
-        if settings.assign == "basin" and not seeds_are_rows:
+        if settings.assign == "basin" and not seeds.are_rows:
             ascent = _ascend_rows(index, points, settings, stages)
         by_mode = Fit(bandwidth, modes.centers, modes.support, history, _NO_LABELS, None)
         merged = _merge_by_prominence(
@@ -172,7 +170,7 @@ def _fit_by_stages(
         labels = label_by_nearest(rows, points, modes.centers, units, settings, boxes)
         stages.end("nearest")
         return Fit(bandwidth, modes.centers, modes.support, history, labels, None)
-    if not seeds_are_rows:
+    if not seeds.are_rows:
         ascent = _ascend_rows(index, points, settings, stages)
     kept = label_rows_by_basin(
         rows, points, index, ascent, modes.merged, units, settings, stages.report
@@ -210,10 +208,9 @@ def _arrange(
     weights = rows.heavy_weights
     if not seeds.are_rows and settings.assign == "nearest" and not rows.widths.size:
         points, weights = whole_rows_once(points, weights)
-    return choice.build(
-        points, weights, radius=units.radius, kernel=settings.kernel, accuracy=settings.accuracy,
-        n_seeds=len(seeds.table), widths=rows.heavy_widths, space=units, trees=rows.trees,
-    )  # fmt: skip
+    return settings.arrange(
+        points, weights, units, widths=rows.heavy_widths, n_seeds=len(seeds.table), trees=rows.trees
+    )
 
 
 def _ascend(
@@ -224,10 +221,10 @@ def _ascend(
     bandwidth: Bandwidth,
     settings: Settings,
     stages: Stages,
-) -> tuple[Ascent, bool]:
-    """Follow the seeds to their endpoints; and whether they were the rows."""
+) -> tuple[Ascent, Seeds]:
+    """Follow the seeds to their endpoints, or the rows where no bin is near one; and which."""
     if seeds.are_rows:
-        return _ascend_rows(index, points, settings, stages), True
+        return _ascend_rows(index, points, settings, stages), seeds
     starts = units.enter(readonly_table(seeds.table))
     ascent = ascending(index, settings, stages.report)(
         starts, order=order_of(starts), coalesce=settings.coalesce
@@ -236,8 +233,8 @@ def _ascend(
     if seeds.are_bins and not np.count_nonzero(ascent.support):
         # In 30 columns a bin's centre may be far from all rows, its own included.
         warn_of_bins(bandwidth)
-        return _ascend_rows(index, points, settings, stages), True
-    return ascent, False
+        return _ascend_rows(index, points, settings, stages), Seeds("rows", points)
+    return ascent, seeds
 
 
 def _ascend_rows(
@@ -253,12 +250,7 @@ def _ascend_rows(
 
 
 def _merge(
-    ascent: Ascent,
-    index: Index,
-    units: Units,
-    bandwidth: Bandwidth,
-    dtype: np.dtype[Any],
-    metric: Metric,
+    ascent: Ascent, index: Index, units: Units, dtype: np.dtype[Any], metric: Metric
 ) -> Modes:
     """Merge endpoints within a bandwidth; of a smooth density, polish what is left and merge."""
     endpoints, support = ascent.endpoints, ascent.support
@@ -296,7 +288,7 @@ def _warn_of_bins_of_small(
     """Warn where bins of a small table, which has no index yet, hold rows of several clusters."""
     n_bins, units = int(small.history["n_active"][0]), Units(1.0, float(bandwidth))
     with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(rows.points.size)):
-        index = choice.build(rows.points, radius=units.radius, n_seeds=shared_bins.MANY_ROWS)
+        index = settings.arrange(rows.points, UNWEIGHTED, units, n_seeds=shared_bins.MANY_ROWS)
         shared_bins.warn_of_missed_modes(
             index, rows.points, small.centers, units, n_bins, bandwidth, settings
         )

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
-from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.density import density_of
 from meanshift_fast._index.equal_rows import find_repeats
@@ -257,14 +256,9 @@ def log_density(rows: Rows, places: _Floats, bandwidth: Bandwidth, settings: Set
     widths = np.broadcast_to(bandwidth, places.shape[1])
     if not widths.all():
         raise ValueError("a density needs a bandwidth above 0, and this fit's is 0; give one")
-    units = settings.metric.units(
-        bandwidth, extremes(rows.points), places,
-        in_bandwidths=KERNELS[settings.kernel].in_bandwidths,
-    )  # fmt: skip
-    index = choice.build(
-        units.enter(rows.points), rows.heavy_weights, radius=units.radius, kernel=settings.kernel,
-        accuracy=settings.accuracy, n_seeds=len(places), space=units,
-    )  # fmt: skip
+    units = settings.units(bandwidth, extremes(rows.points), places)
+    entered = units.enter(rows.points)
+    index = settings.arrange(entered, rows.heavy_weights, units, n_seeds=len(places))
     total = rows.heavy_weights.sum() if rows.heavy_weights.size else float(len(rows.points))
     with np.errstate(divide="ignore"):
         found: _Floats = np.log(density_of(index, units.enter(places)) / total)

@@ -24,7 +24,6 @@ from meanshift_fast._cluster.ascent import Ascent
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.labelling import ascending
 from meanshift_fast._cluster.seams import merge_in
-from meanshift_fast._index import choice
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import bandwidth_text, caller_level, counted
@@ -110,11 +109,10 @@ def may_miss_modes(
     if _come_near(places, modes, limit, units):
         return False
     step = -(-len(points) // MAX_TRIAL_TABLE_ROWS)
-    index = choice.build(
-        readonly_table(points[::step]), readonly(rows.heavy_weights[::step].copy()),
-        radius=units.radius, kernel=settings.kernel, accuracy=settings.accuracy,
-        n_seeds=TRIED_ROWS, widths=rows.heavy_widths[::step].copy(), space=units,
-    )  # fmt: skip
+    weights, widths = rows.heavy_weights[::step].copy(), rows.heavy_widths[::step].copy()
+    index = settings.arrange(
+        readonly_table(points[::step]), readonly(weights), units, widths=widths, n_seeds=TRIED_ROWS
+    )
     for _ in range(min(TRIAL_MEANS, settings.max_iter + 1)):
         index.shift(places)
         if _come_near(places, modes, limit, units):
