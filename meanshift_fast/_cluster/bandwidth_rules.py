@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau
+from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau, spread_of
 from meanshift_fast._index.equal_rows import find_repeats
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.kth_neighbors import mean_kth_distance, median_kth_distance
@@ -136,17 +136,8 @@ def rule_of_thumb(
        Hall, 1986.
     """
     n_features = points.shape[1]
-    each = weights if weights.size else np.ones(len(points))
-    # A power of two keeps the squares of extreme data finite, and rounds nothing.
-    unit = np.ldexp(1.0, min(max(int(np.frexp(np.abs(points).max())[1]), -1000), 1000))
-    # From the first row, so that rows that are all equal have a spread of exactly 0.
-    offsets = points / unit
-    offsets -= offsets[0].copy()
-    total = each.sum()
-    share = each / total
-    offsets -= share @ offsets
-    spread = np.sqrt((share @ (offsets * offsets)).mean()) * unit
+    total = weights.sum() if weights.size else float(len(points))
     factor = total ** (-1.0 / (n_features + 4))
     if rule == "silverman":
         factor *= (4.0 / (n_features + 2)) ** (1.0 / (n_features + 4))
-    return np.float64(spread * factor)
+    return np.float64(spread_of(points, weights) * factor)

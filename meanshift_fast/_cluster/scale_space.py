@@ -197,7 +197,8 @@ def count_clusters(
     counting = _Counting(n_rows, unit, min_support)
     bounds = bounds_of(points)
     most = metric.max_length()
-    spread = min(float(metric.lengths(np.float64(_spread(points, weights, bounds)))), most)
+    distance = min(math.sqrt(points.shape[1]) * spread_of(points, weights), FLAT_MOST)
+    spread = min(float(metric.lengths(np.float64(distance))), most)
     rows = _arrange(metric, points, weights, bounds, 0.0)
     first = rows.order[:: -(-len(points) // MAX_FIRST_SEEDS)]
     seeds = readonly_table(points[first])
@@ -255,23 +256,17 @@ def _rung(first: float, steps: Any) -> Any:
         return np.ldexp(first * 2.0 ** (left / RUNGS_AN_OCTAVE), octaves.astype(np.int64))
 
 
-def _spread(
-    points: NDArray[np.float64], weights: NDArray[np.float64], bounds: NDArray[np.float64]
-) -> float:
-    """The root mean square distance of the rows from their mean, or the largest number."""
-    each = weights if weights.size else None
-    # Powers of two, which round nothing, keep the squares of every column finite.
-    exponents = np.clip(np.frexp(np.abs(bounds).max(axis=0))[1], -1000, 1000)
-    scales = np.ldexp(1.0, -exponents)
-    offsets = points * scales
-    mean = np.average(offsets, axis=0, weights=each)
-    offsets -= np.clip(mean, *(bounds * scales))  # the mean of equal rows may be rounded
-    np.multiply(offsets, offsets, out=offsets)
-    variances = np.average(offsets, axis=0, weights=each)
-    unit = int(exponents[variances > 0.0].max(initial=-1000))
-    spread = np.sqrt(np.ldexp(variances, 2 * np.minimum(exponents - unit, 0)).sum())
-    with np.errstate(over="ignore"):
-        return min(float(np.ldexp(spread, unit)), FLAT_MOST)
+def spread_of(points: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The root of the mean of the columns' variances."""
+    each = weights if weights.size else np.ones(len(points))
+    # A power of two keeps the squares of extreme data finite, and rounds nothing.
+    unit = np.ldexp(1.0, min(max(int(np.frexp(np.abs(points).max())[1]), -1000), 1000))
+    # From the first row, so that rows that are all equal have a spread of exactly 0.
+    offsets = points / unit
+    offsets -= offsets[0].copy()
+    share = each / each.sum()
+    offsets -= share @ offsets
+    return float(np.sqrt((share @ (offsets * offsets)).mean()) * unit)
 
 
 def _modes(
