@@ -208,12 +208,7 @@ def count_clusters(
         least = float(
             mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled, metric=metric)
         )
-        varying = bounds[1] > bounds[0]
-        # Where most rows are equal the ball has no radius; a thousandth of the spread serves, or
-        # the rounding error of a mean of equal rows. Where all are equal, there is no spread.
-        if least == 0.0 and varying.any():
-            largest = np.abs(bounds[:, varying]).max()
-            least = max(spread / 1000, 8.0 * float(np.spacing(largest)))
+        least = least or _rounding_of(bounds, spread)
     rungs: list[tuple[float, int, int]] = []
     while True:
         n = len(rungs)
@@ -229,7 +224,8 @@ def count_clusters(
             raise no_point_error(bandwidth, rows.table)
         rungs.append((bandwidth, counting.clusters(support), len(seeds)))
         report(len(rungs), 0 if ladder is None else len(ladder), "bandwidth")
-        if _is_last(seeds, bandwidth, most) if ladder is None else len(rungs) == len(ladder):
+        is_one = len(seeds) == 1 or most <= bandwidth < math.inf  # or no bandwidth is larger
+        if is_one if ladder is None else len(rungs) == len(ladder):
             break
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
@@ -244,9 +240,16 @@ def count_clusters(
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 
 
-def _is_last(modes: NDArray[np.float64], bandwidth: float, most: float) -> bool:
-    """Whether one cluster is left, or no bandwidth is larger."""
-    return len(modes) == 1 or most <= bandwidth < math.inf
+def _rounding_of(bounds: NDArray[np.float64], spread: float) -> float:
+    """The first rung where most rows are equal, so that the ball that holds them has no radius.
+
+    A thousandth of the spread serves, or the rounding error of a mean of equal rows. Where all are
+    equal, there is no spread.
+    """
+    varying = bounds[1] > bounds[0]
+    if not varying.any():
+        return 0.0
+    return max(spread / 1000, 8.0 * float(np.spacing(np.abs(bounds[:, varying]).max())))
 
 
 def _rung(first: float, steps: Any) -> Any:
