@@ -71,18 +71,15 @@ class Table:
         """
         n_rows = n_whole = 0
         for part in self._file.parts(self.choice, most_values):
-            n_lines = len(part.X) if part.missing is None else len(part.missing)
             if part.weights is not None and (part.weights < 0.0).any():
-                row = place = int(np.argmax(part.weights < 0.0))
-                if part.missing is not None:
-                    row = int(np.flatnonzero(~part.missing)[place])
+                row = int(np.argmax(part.weights < 0.0))
                 raise ValueError(
                     f"{self.path}: column {quoted(self.choice.weight)} must hold weights of at "
-                    f"least 0, got {part.weights[place]} at row {n_rows + row}"
+                    f"least 0, got {part.weights[row]} at row {n_rows + part.row_of(row)}"
                 )
-            n_rows += n_lines
+            n_rows += part.n_rows
             n_whole += len(part.X)
-            if n_lines:
+            if part.n_rows:
                 yield part
         if n_whole == 0:
             which = " without missing values" if n_rows else ""

@@ -215,13 +215,8 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
 def _add_explore(parser: argparse.ArgumentParser) -> None:
     _add_input(parser)
     _add_weight_column(parser)
-    parser.add_argument(
-        "--keep",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="columns of the input that go before the labels that the page saves",
-    )
+    kept = "columns of the input that go before the labels that the page saves"
+    _add_names(parser, "--keep", kept)
     parser.add_argument(
         "--once", action="store_true", help="end when the page is closed, not with Ctrl-C"
     )
@@ -270,19 +265,9 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out rows with missing values, which are errors otherwise",
     )
-    parser.add_argument(
-        "--columns",
-        type=names,
-        metavar="A,B",
-        help="the features, by name or, in npy, by number (default: all columns of numbers)",
-    )
-    parser.add_argument(
-        "--exclude",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="columns that are none of the features",
-    )
+    features = "the features, by name or, in npy, by number (default: all columns of numbers)"
+    _add_names(parser, "--columns", features, None)
+    _add_names(parser, "--exclude", "columns that are none of the features")
     _add_n_jobs(parser)
     parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")
 
@@ -313,13 +298,11 @@ def _add_dialect(group: Any) -> None:
     group.add_argument(
         "--encoding", default="utf-8", metavar="NAME", help="of the text (default: %(default)s)"
     )
-    group.add_argument(
-        "--na",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="words that mean missing, besides empty cells, NA, null and the like",
-    )
+    _add_names(group, "--na", "words that mean missing, besides empty cells, NA, null and the like")
+
+
+def _add_names(group: Any, flag: str, about: str, default: Sequence[str] | None = ()) -> None:
+    group.add_argument(flag, type=names, metavar="A,B", default=default, help=about)
 
 
 def _add_weight_column(parser: argparse.ArgumentParser) -> None:
@@ -334,13 +317,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="OUTPUT",
         help="where the labels go: an npy, csv or parquet file; - for csv on standard output",
     )
-    parser.add_argument(
-        "--keep",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="columns of the input that go into a csv or parquet output, before the labels",
-    )
+    kept = "columns of the input that go into a csv or parquet output, before the labels"
+    _add_names(parser, "--keep", kept)
     parser.add_argument(
         "--missing-label",
         choices=["empty", "-1"],

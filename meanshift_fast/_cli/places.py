@@ -100,13 +100,13 @@ class _Places(Table):
         for part in super().parts(most_values):
             bad = np.flatnonzero(np.abs(part.X[:, 0]) > self.largest)
             if bad.size and part.X.shape[1] == 2:
-                row = bad[0] if part.missing is None else np.flatnonzero(~part.missing)[bad[0]]
+                row = n_rows + part.row_of(bad[0])
                 raise ValueError(
                     f"{self.path}: column {quoted(self.choice.features[0])} must hold latitudes "
-                    f"between {self.wanted}, got {part.X[bad[0], 0]:.6g} at row {n_rows + row}; "
+                    f"between {self.wanted}, got {part.X[bad[0], 0]:.6g} at row {row}; "
                     f"{self.remedy}; the order is latitude, longitude, as in --columns lat,lon"
                 )
-            n_rows += len(part.X if part.missing is None else part.missing)
+            n_rows += part.n_rows
             yield part
 
 

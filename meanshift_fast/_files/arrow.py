@@ -1,7 +1,7 @@
 """Record batches of pyarrow as arrays of finite numbers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,14 @@ def common_type(schemas: Iterable[Any], names: Sequence[str]) -> np.dtype[Any]:
     """NumPy's type that holds the values of some columns, of all files of a table."""
     kinds = [numpy_type(schema.field(name).type) for schema in schemas for name in names]
     return np.result_type(*kinds)
+
+
+def read_batches(file: Path, batches: Iterable[Any]) -> Iterator[Any]:
+    """Read the record batches of a file, which an error names."""
+    try:
+        yield from batches
+    except (import_pyarrow().ArrowException, OSError) as error:
+        raise ValueError(f"{file} is damaged: {error}") from error
 
 
 def column_kinds(schema: Any) -> tuple[list[str], dict[str, str]]:

@@ -6,7 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from meanshift_fast._files.arrow import batch_of, check_types, column_kinds, common_type
+from meanshift_fast._files.arrow import (
+    batch_of,
+    check_types,
+    column_kinds,
+    common_type,
+    read_batches,
+)
 from meanshift_fast._files.tables import Batch, Choice, import_pyarrow, refuse_value
 
 
@@ -56,12 +62,7 @@ class Feather:
 
     def _batches(self) -> Iterator[Any]:
         """Read the record batches one after the other."""
-        arrow = import_pyarrow()
         reader, n_batches = self._opened()
-        try:
-            if hasattr(reader, "get_batch"):
-                yield from map(reader.get_batch, range(n_batches))
-            else:
-                yield from reader
-        except (arrow.ArrowException, OSError) as error:
-            raise ValueError(f"{self.path} is damaged: {error}") from error
+        is_file = hasattr(reader, "get_batch")
+        batches = map(reader.get_batch, range(n_batches)) if is_file else reader
+        return read_batches(self.path, batches)

@@ -7,7 +7,13 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from meanshift_fast._files.arrow import batch_of, check_types, column_kinds, common_type
+from meanshift_fast._files.arrow import (
+    batch_of,
+    check_types,
+    column_kinds,
+    common_type,
+    read_batches,
+)
 from meanshift_fast._files.tables import (
     MAX_BATCH_VALUES,
     Batch,
@@ -49,7 +55,6 @@ class Parquet:
 
     def parts(self, choice: Choice, most_values: int) -> Iterator[Batch]:
         """Read file after file; where types differ, into the one that holds all."""
-        arrow = import_pyarrow()
         dtype = common_type(self.schemas, choice.features)
         # pyarrow allocates a whole batch, even where fewer rows are left.
         n_rows = max(1, min(most_values, MAX_BATCH_VALUES) // len(choice.all))
@@ -57,13 +62,7 @@ class Parquet:
             first = 0
             with _opened_parquet(file) as opened:
                 batches = opened.iter_batches(n_rows, columns=choice.all)
-                while True:
-                    try:
-                        batch = next(batches, None)
-                    except (arrow.ArrowException, OSError) as error:
-                        raise ValueError(f"{file} is damaged: {error}") from error
-                    if batch is None:
-                        break
+                for batch in read_batches(file, batches):
                     yield batch_of(batch, choice, dtype, partial(refuse_value, file, first))
                     first += batch.num_rows
 

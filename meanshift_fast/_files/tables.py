@@ -40,6 +40,15 @@ class Batch(NamedTuple):
     kept: Any
     missing: NDArray[np.bool_] | None = None
 
+    @property
+    def n_rows(self) -> int:
+        """How many rows of the file it has, also those with missing values."""
+        return len(self.X if self.missing is None else self.missing)
+
+    def row_of(self, row: int) -> int:
+        """Which of these rows one of X is."""
+        return int(row if self.missing is None else np.flatnonzero(~self.missing)[row])
+
 
 class Choice(NamedTuple):
     """The columns to read and their roles, by name; in an npy file names are numbers."""
@@ -125,23 +134,22 @@ def check_finite(X: NDArray[Any], names: Sequence[str], complain: Complain) -> N
 def finite_batch(batch: Batch, choice: Choice, complain: Complain) -> Batch:
     """Refuse what is not finite; where ``missing`` is an array, drop rows with NaNs first."""
     X, weights, kept, missing = batch
-    rows = None
     if missing is not None:
         if X.dtype.kind == "f":
             missing = missing | np.isnan(X).any(axis=1)
         if weights is not None:
             missing = missing | np.isnan(weights)
-        rows = np.flatnonzero(~missing)
-        X, weights = X[rows], None if weights is None else weights[rows]
+        X, weights = X[~missing], None if weights is None else weights[~missing]
+    batch = Batch(X, weights, kept, missing)
 
     def complain_of(row: int, name: str, value: object) -> NoReturn:
         """Refuse a value by its row before rows were dropped."""
-        complain(row if rows is None else int(rows[row]), name, value)
+        complain(batch.row_of(row), name, value)
 
     check_finite(X, choice.features, complain_of)
     if weights is not None and choice.weight is not None:
         check_finite(weights[:, np.newaxis], [choice.weight], complain_of)
-    return Batch(X, weights, kept, missing)
+    return batch
 
 
 def refuse_value(path: Path, first: int, row: int, name: str, value: object) -> NoReturn:
