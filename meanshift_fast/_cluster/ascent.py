@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.coalescing import Coalescing
-from meanshift_fast._cluster.history import HISTORY_DTYPE
+from meanshift_fast._cluster.history import history_of
 from meanshift_fast._cluster.memo import Memo, Outcome, serves
 from meanshift_fast._index import thresholds
 from meanshift_fast._index.base import Index
@@ -100,8 +100,8 @@ class _Stepping:
             positions = positions.take(numbers, axis=0)
             support, moves = support[numbers], moves[numbers]
         at_rest = are_at_rest(moves, support, self.rest)
-        a_round = (len(moves), float(moves.mean()), float(moves.max()), int(at_rest.sum()))
-        return Outcome(positions, support, at_rest, [a_round])
+        totals = [len(moves), moves.sum(), moves.max(), np.count_nonzero(at_rest)]
+        return Outcome(positions, support, at_rest, np.array([totals], dtype=np.float64))
 
 
 def _sorted_anew(move: Callable[..., Any], positions: NDArray[np.float64], *args: Any) -> Any:
@@ -184,30 +184,27 @@ def ascend(
         coalescing is not None, sorts_anew, progress,
     )  # fmt: skip
     endpoints, support = np.empty(seeds.shape), np.empty(len(seeds))
-    rounds: list[tuple[int, int, float, float, int]] = []
-    n_at_rest = 0
+    totals: list[NDArray[np.float64]] = []  # of walks, each of some rounds
+    n_rounds = 0
     if coalescing:
         live = np.arange(len(seeds))
         n_kept, _ = coalescing.link(positions, live, np.zeros(len(seeds), dtype=np.bool_))
         live, positions = live[:n_kept], positions[:n_kept]
-    while live.size and len(rounds) <= max_iter:
-        outcome = stepping.advance(positions, max_iter + 1 - len(rounds), is_first=not rounds)
-        is_over = len(rounds) + len(outcome.rounds) > max_iter
-        leaving = np.ones_like(outcome.at_rest) if is_over else outcome.at_rest
+    while live.size and n_rounds <= max_iter:
+        outcome = stepping.advance(positions, max_iter + 1 - n_rounds, is_first=n_rounds == 0)
+        n_rounds += len(outcome.totals)
+        leaving = np.ones_like(outcome.at_rest) if n_rounds > max_iter else outcome.at_rest
         endpoints[live[leaving]] = outcome.endpoints.compress(leaving, axis=0)
         support[live[leaving]] = outcome.support[leaving]
-        for n_active, mean, largest, n_rested in outcome.rounds:
-            rounds.append((len(rounds) + 1, n_active, mean, largest, n_at_rest + n_rested))
-        live, positions, n_more = _going_on(coalescing, live, outcome, leaving)
-        n_at_rest += n_more
-        rounds[-1] = (*rounds[-1][:4], n_at_rest)
-        note_round(report, len(rounds), live.size, rounds[-1][3] / (index.radius or 1.0))
+        live, positions = _going_on(coalescing, live, outcome, leaving)
+        totals.append(outcome.totals)
+        note_round(report, n_rounds, live.size, outcome.totals[-1, 2] / (index.radius or 1.0))
         progress(live.size)
     trajectories = None
     if coalescing:
         trajectories, roots = coalescing.trajectories(ranked)
         endpoints, support = endpoints.take(roots, axis=0), support.take(roots)
-    return Ascent(endpoints, support, trajectories, np.array(rounds, dtype=HISTORY_DTYPE))
+    return Ascent(endpoints, support, trajectories, history_of(np.concatenate(totals)))
 
 
 def _has_repeats(positions: NDArray[np.float64]) -> bool:
@@ -222,12 +219,13 @@ def _going_on(
     live: NDArray[np.int64],
     outcome: Outcome,
     leaving: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
-    """The trajectories that take another step, where they are, and how many seeds came to rest."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The trajectories that take another step, and where they are; seeds of links rest too."""
     positions = outcome.endpoints
     if coalescing is None:
         going = ~leaving
-        return live[going], positions.compress(going, axis=0), outcome.rounds[-1][3]
+        return live[going], positions.compress(going, axis=0)
     n_at_rest = coalescing.rest(live[outcome.at_rest])
     n_kept, n_linked = coalescing.link(positions, live, leaving)
-    return live[:n_kept], positions[:n_kept], n_at_rest + n_linked
+    outcome.totals[-1, 3] = n_at_rest + n_linked
+    return live[:n_kept], positions[:n_kept]

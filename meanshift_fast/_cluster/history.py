@@ -1,9 +1,10 @@
 """The history of an ascent: a row for each round, and the totals that rows are made of."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from meanshift_fast._jit.compiler import step
-from meanshift_fast._jit.simd import item, put
+from meanshift_fast._jit.compiler import serial, step
+from meanshift_fast._jit.simd import bit_patterns, flat, item, put
 
 HISTORY_DTYPE = np.dtype(
     [
@@ -26,17 +27,25 @@ def count_move(totals, number, move, at_rest):
     put(totals, first + 3, item(totals, first + 3) + at_rest)
 
 
-@step
-def write_history(totals, n_rounds, reals, integers):
-    """Write the rounds in which anything moved, to one table seen as float64 and int64."""
+@serial
+def write_history(totals, history):
+    """Write the fields of the rounds in which anything moved, integers bit by bit; how many."""
+    sums, reals, integers = flat(totals), flat(history), bit_patterns(flat(history))
     number, n_at_rest = 0, 0.0
-    while number < n_rounds and item(totals, 4 * number) > 0.0:
-        first, n_active = 5 * number, item(totals, 4 * number)
-        n_at_rest += item(totals, 4 * number + 3)
+    while number < history.shape[0] and item(sums, 4 * number) > 0.0:
+        first, n_active = 5 * number, item(sums, 4 * number)
+        n_at_rest += item(sums, 4 * number + 3)
         number += 1
         put(integers, first, number)
         put(integers, first + 1, np.int64(n_active))
-        put(reals, first + 2, item(totals, 4 * number - 3) / n_active)
-        put(reals, first + 3, item(totals, 4 * number - 2))
+        put(reals, first + 2, item(sums, 4 * number - 3) / n_active)
+        put(reals, first + 3, item(sums, 4 * number - 2))
         put(integers, first + 4, np.int64(n_at_rest))
     return number
+
+
+def history_of(totals: NDArray[np.float64]) -> NDArray[np.void]:
+    """The history of rounds, from the totals of each, shape (n_rounds, 4)."""
+    history = np.empty((len(totals), len(HISTORY_DTYPE)))
+    write_history(totals, history)
+    return history.view(HISTORY_DTYPE)[:, 0]

@@ -154,14 +154,14 @@ class Outcome(NamedTuple):
         The weights in the balls that these were computed from.
     at_rest : bool array of shape (n_trajectories,)
         Whether they are at rest.
-    rounds : list of tuples
-        For each round how many took a step, their mean and largest move, and how many are at rest.
+    totals : float64 array of shape (n_rounds, 4)
+        Of each round, as `count_move` adds them up.
     """
 
     endpoints: NDArray[np.float64]
     support: NDArray[np.float64]
     at_rest: NDArray[np.bool_]
-    rounds: list[tuple[int, float, float, int]]
+    totals: NDArray[np.float64]
 
 
 class Memo:
@@ -280,8 +280,4 @@ class Memo:
             if n_open == 0 or size == n_rounds:
                 break
             size = min(8 * size, n_rounds)
-        rounds, n_rested = [], 0
-        for n_active, moved, largest, n_more in totals[:n_rounds_found].tolist():
-            n_rested += int(n_more)
-            rounds.append((int(n_active), moved / n_active, largest, n_rested))
-        return Outcome(endpoints, support, at_rest, rounds)
+        return Outcome(endpoints, support, at_rest, totals[:n_rounds_found])

@@ -43,7 +43,7 @@ from meanshift_fast._jit.compiler import (
     serial,
     step,
 )
-from meanshift_fast._jit.simd import LANES, bit_patterns, flat, full, item, put, store
+from meanshift_fast._jit.simd import LANES, flat, full, item, put, store
 
 MAX_ROWS = CHUNK_ROWS  # that one chunk of a tree arranges
 MAX_VALUES = 1 << 16
@@ -54,7 +54,7 @@ MAX_COORDINATE = 1e150  # whose square float64 holds
 _span_bins = as_step(span_bins)
 _collapse = as_step(collapse)
 _sweep = as_step(sweep)
-_HISTORY_FIELDS = HISTORY_DTYPE.itemsize // 8
+_write_history = as_step(write_history)
 _SINGLES = np.empty(0, dtype=np.float32)  # numbers of bins: times a bandwidth, seeds in their dtype
 
 
@@ -307,12 +307,6 @@ def _label(points, modes, n_modes, limit_sq, labels):
 
 
 @step
-def _write_rounds(totals, history):
-    reals = flat(history)
-    return write_history(flat(totals), history.shape[0], reals, bit_patterns(reals))
-
-
-@step
 def _count_near(places, modes, n_modes, near_sq):
     """How many places are near a mode."""
     labels, n_near = empty_integers(places.shape[0]), 0
@@ -348,7 +342,7 @@ def _fit(points, rules, trial, modes, support, history, labels):
     _ascend(tree, positions, n_seeds, rules, most_rounds, memory, weights)
     n_modes = _merge(positions, n_seeds, weights, rules.merging_sq, modes, support)
     _label(points, modes, n_modes, rules.limit_sq, labels)
-    n_rounds = _write_rounds(memory.totals, history)
+    n_rounds = _write_history(memory.totals, history)
     is_tried = n_modes > 0 and n_seeds <= trial.max_bins
     may_miss = is_tried and _may_miss_modes(tree, modes, n_modes, rules, trial, memory)
     return n_modes, n_rounds, may_miss
@@ -402,7 +396,8 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
         rest_of(settings.tol, radius), merging * merging, limit_square(settings.limit(radius)),
     )  # fmt: skip
     modes, support = np.empty((most, n_features)), np.empty(most)
-    history, labels = np.empty((settings.max_iter + 1, _HISTORY_FIELDS)), np.empty(n_rows, np.int64)
+    history = np.empty((settings.max_iter + 1, len(HISTORY_DTYPE)))
+    labels = np.empty(n_rows, np.int64)
     n_modes, n_rounds, may_miss = _fit(
         points, rules, trial_of(points, radius, settings), modes, support, history, labels
     )
