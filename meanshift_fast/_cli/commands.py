@@ -80,7 +80,12 @@ def cluster(arguments: Namespace) -> None:
     was_fitted = time.perf_counter()
     others: dict[Path, Callable[[Path], None]] = {}
     if arguments.centers:
-        others[arguments.centers] = partial(_write_centers, arguments, table, model)
+        others[arguments.centers] = partial(
+            write_centers,
+            form=arguments.centers.suffix.lower(),
+            centers=in_own_units(arguments, model.cluster_centers_),
+            names=table.choice.features,
+        )
     if arguments.model:
         others[arguments.model] = partial(_write_model, table, model)
     counts = _written(arguments, model, labelled, others)
@@ -381,13 +386,6 @@ def _written(
         labels = {arguments.output: lambda part: write_labels(part, form, counting())}
         write_whole(labels | others)
     return counts
-
-
-def _write_centers(arguments: Namespace, table: Table, model: MeanShift, part: Path) -> None:
-    """Write the centres, in the units of the table."""
-    form = arguments.centers.suffix.lower()
-    centers = in_own_units(arguments, model.cluster_centers_)
-    write_centers(part, form, centers, table.choice.features)
 
 
 def _write_model(table: Table, model: MeanShift, part: Path) -> None:

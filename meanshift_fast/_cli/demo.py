@@ -131,7 +131,8 @@ def show_photograph(output: Path, compare: bool, n_jobs: int | None) -> None:
     model, seconds = _cluster_colours(pixels, compare, n_jobs)
     print_line()
     labels, filtered, filter_seconds = _segment(photograph, compare, n_jobs)
-    palette = _palette_of(model)
+    counts = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
+    palette = Palette(_as_colours(model.cluster_centers_), counts / counts.sum())
     panels = [
         _panel(photograph, "The photograph"),
         Panel(
@@ -207,12 +208,6 @@ def _panel(image: npt.NDArray[np.uint8], title: str) -> Panel:
     n_rows, n_columns, _ = image.shape
     n_colours = len(np.unique(image.reshape(-1, 3), axis=0))
     return Panel(image, title, f"{n_rows * n_columns:,} pixels in {n_colours:,} colours")
-
-
-def _palette_of(model: meanshift_fast.MeanShift) -> Palette:
-    """The centres of the colours, with their shares of the pixels."""
-    counts = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
-    return Palette(_as_colours(model.cluster_centers_), counts / counts.sum())
 
 
 def _as_colours(values: _Floats) -> npt.NDArray[np.uint8]:

@@ -126,7 +126,9 @@ class Session:
         self._trees: Trees = {}
         # Held while parameters change: the page and the worker both change them.
         self._changing = threading.RLock()
-        self.worker = Worker(KINDS, self._note_error)
+        self.worker = Worker(
+            KINDS, lambda _, error: self.on_change("error", f"{error or type(error).__name__}")
+        )
 
     def begin(self) -> None:
         """Compute the first picture, and the curve after it."""
@@ -269,10 +271,6 @@ class Session:
             if self._awaits_stable and self.curve.bandwidth > 0.0:
                 self.change(bandwidth=rounded(self.bandwidth_of(self.curve.bandwidth)))
         self.on_change("curve", self.curve)
-
-    def _note_error(self, kind: str, error: Exception) -> None:
-        """Pass the text of an error on."""
-        self.on_change("error", f"{error or type(error).__name__}")
 
 
 def checked_start(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -33,12 +33,6 @@ NOTHING_SQ = float((NOTHING - 1) * UNIT) ** 2  # at least, from all pixels, in s
 MIN_RADIUS, MAX_RADIUS = 0.05, 250.0
 
 
-def holds(dtype: np.dtype[Any], n_bands: int, range_radius: float) -> bool:
-    """Whether the pixels of an image can be kept as pairs."""
-    is_bytes = dtype in (np.uint8, np.bool_) and n_bands <= MAX_BANDS
-    return is_bytes and MIN_RADIUS <= range_radius <= MAX_RADIUS
-
-
 def values_of(bands: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The four values of pixels.
 

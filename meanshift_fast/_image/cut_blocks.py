@@ -114,14 +114,6 @@ def larger(a, b):
 
 
 @inlined
-def _band_values(pixels, block, band, n_bands):
-    """A band of a block's pixels, in the window's unit."""
-    if holds_integers(pixels.blocks):
-        return band_of(pixels.blocks, block, band) / item(pixels.filter, 4)
-    return load_from(pixels.blocks, (block * n_bands + band) * LANES)
-
-
-@inlined
 def exactly_inside(pixels, listed, units, lengths, is_joint, n_bands, rooms):
     """The lanes of a listed block that are inside, by the expression in float64."""
     (block, y, x, _), (room, _, center) = listed, rooms
@@ -131,7 +123,11 @@ def exactly_inside(pixels, listed, units, lengths, is_joint, n_bands, rooms):
     if not is_joint:
         distance_sq = where(distance_sq <= item(lengths, 3), full(0.0), full(np.inf))
     for band in range(n_bands):
-        away = _band_values(pixels, block, band, n_bands) - item(room, center + 3 + band)
+        if holds_integers(pixels.blocks):
+            values = band_of(pixels.blocks, block, band) / item(pixels.filter, 4)
+        else:
+            values = load_from(pixels.blocks, (block * n_bands + band) * LANES)
+        away = values - item(room, center + 3 + band)
         distance_sq = distance_sq + away * away
     if holds_integers(pixels.blocks):
         distance_sq = distance_sq + beyond(pixels.blocks, block)

@@ -296,9 +296,12 @@ def _are_bytes(dtype: np.dtype[Any], n_bands: int, window: Window) -> bool:
     Where float32 has no digits for distances in space, the filter leaves everything open; it must
     still leave out blocks of nothing, which lie beyond what is in memory.
     """
-    if not byte_pairs.holds(dtype, n_bands, window.range_radius):
-        return False
-    return bool(_limits_of_bytes(n_bands, window)[1] < byte_pairs.NOTHING_SQ)
+    return (
+        dtype in (np.uint8, np.bool_)
+        and n_bands <= byte_pairs.MAX_BANDS
+        and byte_pairs.MIN_RADIUS <= window.range_radius <= byte_pairs.MAX_RADIUS
+        and bool(_limits_of_bytes(n_bands, window)[1] < byte_pairs.NOTHING_SQ)
+    )
 
 
 def _limits_of_bytes(n_bands: int, window: Window) -> NDArray[np.float64]:
