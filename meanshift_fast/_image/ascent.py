@@ -44,6 +44,24 @@ POSITIONS_PER_WINDOW_PIXEL = 8  # between those bounds
 FIRST_CHUNK_VALUES = 1 << 28  # values that the first chunk reads, at most
 
 
+class Ascending(NamedTuple):
+    """How trajectories are followed.
+
+    Attributes
+    ----------
+    window : Window
+        What is averaged.
+    max_iter : int
+        Moves of a trajectory, at most.
+    tol : float
+        The length of a move after which a trajectory rests, in units of both radii together.
+    """
+
+    window: Window
+    max_iter: int
+    tol: float
+
+
 class Memo(NamedTuple):
     """Room for the positions of each thread.
 
@@ -326,16 +344,13 @@ def _follow_all(lattice, lengths, is_joint, max_iter, followed, memo, counter):
 
 def follow(
     lattice: Lattice,
-    window: Window,
+    how: Ascending,
     numbers: NDArray[np.uint32],
     rows: NDArray[np.uint32],
     endpoints: NDArray[np.float64],
-    *,
-    tol: float,
-    max_iter: int,
     report: Report,
 ) -> NDArray[np.bool_]:
-    """Follow pixels to their endpoints, at most ``max_iter`` moves.
+    """Follow pixels to their endpoints.
 
     Parameters
     ----------
@@ -344,16 +359,15 @@ def follow(
         Fastest where neighbours follow one another.
     endpoints : float64 array of shape (n, n_space + n_bands)
         Written: the position, in pixels of the image, and the bands.
-    tol : float
-        A trajectory rests after a move of at most this, in units of both radii together.
 
     Returns
     -------
     bool array of shape (n,), or (0,) where the whole image is in memory
         Whether a trajectory reached a window that is not in memory; its endpoint is not written.
     """
-    n_bands, n_values = lattice.n_bands, window.n_values(lattice)
-    memo = _memo_for(available_threads(), n_bands, n_values // n_bands, max_iter)
+    (window, max_iter, tol), n_values = how, how.window.n_values(lattice)
+    n_in_window = n_values // lattice.n_bands
+    memo = _memo_for(available_threads(), lattice.n_bands, n_in_window, max_iter)
     is_gone = np.zeros(0 if lattice.is_whole else len(endpoints), dtype=np.bool_)
     lengths = window.lengths(tol)
     first = max(FIRST_CHUNK_VALUES // n_values // 16, TAKEN_PIXELS)

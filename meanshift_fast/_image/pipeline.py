@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._image.ascent import follow
+from meanshift_fast._image.ascent import Ascending, follow
 from meanshift_fast._image.checks import (
     Picture,
     check_finite,
@@ -18,7 +18,7 @@ from meanshift_fast._image.checks import (
     lab_scale,
 )
 from meanshift_fast._image.colours import from_lab, to_lab
-from meanshift_fast._image.lattice import BLOCK_PIXELS, Lattice, Window, lattice_of
+from meanshift_fast._image.lattice import BLOCK_PIXELS, Lattice, lattice_of
 from meanshift_fast._image.order import NUMBER, Slab, layer_pixels, slabs_of
 from meanshift_fast._image.prominence import Density, densities_of, heights_of, merge_shallow
 from meanshift_fast._image.regions import (
@@ -34,24 +34,6 @@ from meanshift_fast._image.regions import (
 from meanshift_fast._image.small_regions import Whole, contracted, merge_small
 from meanshift_fast._input.progress import Report, reporting
 from meanshift_fast._jit.threads import borrowed_threads
-
-
-class Ascending(NamedTuple):
-    """How trajectories are followed.
-
-    Attributes
-    ----------
-    window : Window
-        What is averaged.
-    max_iter : int
-        Moves of a trajectory, at most.
-    tol : float
-        The length of a move after which a trajectory rests, in units of both radii together.
-    """
-
-    window: Window
-    max_iter: int
-    tol: float
 
 
 class Wanted(NamedTuple):
@@ -172,10 +154,8 @@ def endpoints_of(
             first = slab.start - len(last)
             endpoints = np.zeros((slab.stop - first, n_space + n_bands))
             endpoints[: len(last)] = last
-        follow(
-            lattice, how.window, slab.numbers, slab.numbers - NUMBER(first), endpoints,
-            tol=how.tol, max_iter=how.max_iter, report=slab_report,
-        )  # fmt: skip
+        rows = slab.numbers - NUMBER(first)
+        follow(lattice, how, slab.numbers, rows, endpoints, slab_report)
         own = endpoints[slab.start - first : slab.stop - first]
         if how.window.is_joint:
             own[:, n_space:] *= how.window.range_radius

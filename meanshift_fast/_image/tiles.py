@@ -26,7 +26,7 @@ from dask.base import tokenize
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from meanshift_fast._image.ascent import follow
+from meanshift_fast._image.ascent import Ascending, follow
 from meanshift_fast._image.checks import (
     Picture,
     check_finite,
@@ -39,7 +39,7 @@ from meanshift_fast._image.colours import to_lab
 from meanshift_fast._image.lattice import PAIR_SIDE, Lattice, lattice_of
 from meanshift_fast._image.order import NUMBER, in_blocks
 from meanshift_fast._image.packed import PackedSlabs, packed, unpacked
-from meanshift_fast._image.pipeline import Ascending, Wanted, filtered_of, positions_of
+from meanshift_fast._image.pipeline import Wanted, filtered_of, positions_of
 from meanshift_fast._image.prominence import (
     Density,
     Heights,
@@ -211,9 +211,8 @@ def _endpoints_of_tile(source: Source, block_info: Any = None) -> NDArray[np.flo
                 break
         with borrowed_threads(source.n_jobs):
             is_gone = follow(
-                lattice, window, numbers.ravel()[rows], rows, endpoints, tol=source.how.tol,
-                max_iter=source.how.max_iter, report=lambda *_: None,
-            )  # fmt: skip
+                lattice, source.how, numbers.ravel()[rows], rows, endpoints, lambda *_: None
+            )
         rows, halo = np.flatnonzero(is_gone).astype(NUMBER), 2 * halo
     if window.is_joint:
         endpoints[:, n_space:] *= window.range_radius
