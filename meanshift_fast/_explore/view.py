@@ -135,20 +135,16 @@ class View:
         self.session.change(**parameters)
 
     def _set(
-        self,
-        bandwidth: float | None = None,
-        *,
-        exact: float | None = None,
-        limits: tuple[float, float] | None = None,
+        self, bandwidth: float, *, slides: bool = True, limits: tuple[float, float] | None = None
     ) -> None:
-        """Set widgets without a request."""
+        """Set widgets without a request; the slider too if it ``slides``."""
         self._is_setting = True
         slider = self.controls.bandwidth
         if limits is not None:
             slider.update(start=math.log10(limits[0]), end=math.log10(limits[1]))
-        if bandwidth is not None:
+        if slides:
             slider.value = min(max(math.log10(bandwidth), slider.start), slider.end)
-        self.controls.exact.value = bandwidth if exact is None else exact
+        self.controls.exact.value = bandwidth
         self._is_setting = False
 
     def _choose_axes(self, attribute: str, old: str, new: str) -> None:
@@ -203,10 +199,10 @@ class View:
         self._show_bandwidth()
         self._show_status()
 
-    def _show_bandwidth(self) -> None:
+    def _show_bandwidth(self, *, slides: bool = False) -> None:
         """Write the bandwidth that is requested, and mark it on the curve."""
         bandwidth = self.session.parameters["bandwidth"]
-        self._set(exact=bandwidth)
+        self._set(bandwidth, slides=slides)
         self.curve.place.location = bandwidth
 
     def _show_projection(self, projection: Projection) -> None:
@@ -222,9 +218,7 @@ class View:
     def _show_curve(self, curve: Any) -> None:
         with self._document.models.freeze():
             self.curve.draw(curve, self.session.bandwidth_of(1.0))
-        bandwidth = self.session.parameters["bandwidth"]
-        self._set(bandwidth)
-        self.curve.place.location = bandwidth
+        self._show_bandwidth(slides=True)
 
     def _show_trajectory(self, found: Any) -> None:
         nearest = "" if found.row is None else f"Row {found.row} is drawn nearest to the click.\n"
