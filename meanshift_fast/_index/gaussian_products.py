@@ -20,11 +20,7 @@ from meanshift_fast._index.acceleration import fixed_points
 from meanshift_fast._index.filled_rows import ROWS_AT_ONCE, FilledRows, Shifted
 from meanshift_fast._index.gaussian import GaussianIndex
 from meanshift_fast._index.moment_tree import MomentTree
-from meanshift_fast._index.newton import (
-    ACCURACY,
-    MAX_NEWTON_FEATURES,
-    SHIFT_TOLERANCE,
-)
+from meanshift_fast._index.newton import ACCURACY, MAX_NEWTON_FEATURES, SHIFT_TOLERANCE
 from meanshift_fast._index.sigma_points import find_sigma_points
 from meanshift_fast._jit.blas import run_tasks
 from meanshift_fast._jit.compiler import serial
