@@ -32,7 +32,6 @@ from meanshift_fast._index.nearest_across import (
 )
 from meanshift_fast._index.nearest_kernels import (
     TASK_LEAVES,
-    ModeNodes,
     PackedModes,
     label_all_by_all,
     label_all_by_blocks,
@@ -106,14 +105,15 @@ def _modes_met(
     return float(np.mean(n_met))
 
 
-def _blocks_opened(points: NDArray[np.float64], nodes: ModeNodes) -> float:
+def _blocks_opened(points: NDArray[np.float64], modes: MomentTree) -> float:
     """Count the blocks and leaves that a row opens row by row, on average over a few rows."""
     tried = np.ascontiguousarray(points[:: -(-len(points) // (8 * MEASURED_LEAVES))])
     tried.flags.writeable = False
-    queue, queue_sq = np.empty(nodes.n_nodes, dtype=np.int64), np.empty(nodes.n_nodes)
+    n_nodes = len(modes.first_child) + len(modes.points)
+    queue, queue_sq = np.empty(n_nodes, dtype=np.int64), np.empty(n_nodes)
     ignored = np.empty(len(tried), dtype=np.int64)
     n_opened = label_by_tree(
-        tried, 0, len(tried), nodes, np.inf, queue, queue_sq, np.empty(LANES), ignored
+        tried, 0, len(tried), modes, np.inf, queue, queue_sq, np.empty(LANES), ignored
     )
     return float(n_opened / len(tried))
 
@@ -160,7 +160,7 @@ def _take_blocks(
 
 def _take_rows(
     points: NDArray[np.float64],
-    nodes: ModeNodes,
+    modes: MomentTree,
     n_like: float,
     limit_sq: float,
     labels: NDArray[np.int64],
@@ -171,7 +171,7 @@ def _take_rows(
     n_rows = _rows_a_task(first, TASK_ROWS)
     for start, stop in chunks(len(points), first=first, multiple=n_rows):
         some = points[start:stop], labels[start:stop]
-        label_all_by_tree(some[0], n_rows, nodes, nodes.n_nodes, limit_sq, some[1])
+        label_all_by_tree(some[0], n_rows, modes, limit_sq, some[1])
 
 
 # What may be faster than to measure so many modes.
@@ -187,9 +187,9 @@ def _products_of(
     return products if measured_share(points, products) <= MAX_MEASURED_SHARE else None
 
 
-def _nodes_of(
+def _tree_of_modes(
     points: NDArray[np.float64], modes: NDArray[np.float64], n_met: float
-) -> tuple[ModeNodes, float] | None:
+) -> tuple[MomentTree, float] | None:
     """A tree of the modes and how many a row meets there; None where ``n_met`` are met sooner."""
     is_small = len(points) * len(modes) < MIN_PAIRS_FOR_TREES
     # To open a block takes 45 + 1.2 n_features ns, to measure a mode 0.036 (n_features + 1) ns, and
@@ -199,9 +199,8 @@ def _nodes_of(
     if n_met <= 3 * modes_for_a_block or is_small or len(points) <= MAX_ROWS_WITHOUT_TREE:
         return None
     built = build(readonly_table(modes), UNWEIGHTED)
-    nodes = ModeNodes(*(getattr(built, name) for name in ModeNodes._fields))
-    n_like = _blocks_opened(points, nodes) * modes_for_a_block
-    return (nodes, n_like) if n_like < n_met else None
+    n_like = _blocks_opened(points, built) * modes_for_a_block
+    return (built, n_like) if n_like < n_met else None
 
 
 def labels_take_one_thread(points: NDArray[np.float64], modes: NDArray[np.float64]) -> bool:
@@ -267,9 +266,9 @@ def nearest_labels(
     products = _products_of(points, modes, n_met)
     if products:
         n_met = TIME_OF_PRODUCT * n_modes
-    nodes = _nodes_of(points, modes, n_met)
-    if nodes:
-        _take_rows(points, *nodes, limit_sq, labels)
+    by_tree = _tree_of_modes(points, modes, n_met)
+    if by_tree:
+        _take_rows(points, *by_tree, limit_sq, labels)
     elif products:
         label_by_products(points, products, limit_sq, labels)
     elif tree is None or boxes is None:

@@ -40,22 +40,6 @@ class PackedModes(NamedTuple):
     numbers: NDArray[np.float64]
 
 
-class ModeNodes(NamedTuple):
-    """The moment tree of the modes without its sums: see `MomentTree`."""
-
-    points: NDArray[np.float64]
-    order: NDArray[np.signedinteger]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    first_child: NDArray[np.int64]
-    n_upper: int
-
-    @property
-    def n_nodes(self) -> int:
-        """Blocks and leaves."""
-        return len(self.first_child) + len(self.points)
-
-
 # All modes.
 
 
@@ -247,10 +231,10 @@ def _pop(queue_sq, queue, size):
 
 
 @serial
-def label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch, labels):
-    """Label rows start:stop; how many blocks and leaves they opened, all in all."""
-    leaves, order, lower, upper, first_child, n_upper = modes
-    n_features, n_blocks, n_modes = points.shape[1], first_child.shape[0], order.shape[0]
+def label_by_tree(points, start, stop, tree, limit_sq, queue, queue_sq, scratch, labels):
+    """Label rows by a tree of the modes; how many blocks and leaves they opened, all in all."""
+    order, first_child, n_features = tree.order, tree.first_child, points.shape[1]
+    n_blocks, n_modes = first_child.shape[0], order.shape[0]
     n_opened = 0
     for row in range(start, stop):
         best_sq, best = np.finfo(np.float64).max, n_modes
@@ -260,11 +244,12 @@ def label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch
             size -= 1
             _pop(flat(queue_sq), flat(queue), size)
             if node < n_blocks:
-                gap_sq = gaps_sq(flat(lower), flat(upper), node, n_features, flat(points), at)
-                first = first_child[node] + (0 if node < n_upper else n_blocks)
+                edges = flat(tree.lower), flat(tree.upper)
+                gap_sq = gaps_sq(*edges, node, n_features, flat(points), at)
+                first = first_child[node] + (0 if node < tree.n_upper else n_blocks)
             else:
                 leaf = node - n_blocks
-                gap_sq = distances_sq(flat(leaves), leaf, n_features, flat(points), at)
+                gap_sq = distances_sq(flat(tree.points), leaf, n_features, flat(points), at)
                 first = leaf * LANES
             n_opened += 1
             near = bits(gap_sq <= best_sq)
@@ -286,10 +271,11 @@ def label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch
 
 
 @parallel
-def label_all_by_tree(points, n_rows, modes, n_nodes, limit_sq, labels):
+def label_all_by_tree(points, n_rows, tree, limit_sq, labels):
     """Label all rows by a tree of the modes, so many rows a task."""
     for task in prange((points.shape[0] + n_rows - 1) // n_rows):
         start, stop = task * n_rows, min((task + 1) * n_rows, points.shape[0])
+        n_nodes = tree.first_child.shape[0] + tree.points.shape[0]
         queue_sq, queue = np.empty(n_nodes), np.empty(n_nodes, dtype=np.int64)
         scratch = np.empty(LANES)
-        label_by_tree(points, start, stop, modes, limit_sq, queue, queue_sq, scratch, labels)
+        label_by_tree(points, start, stop, tree, limit_sq, queue, queue_sq, scratch, labels)
