@@ -81,16 +81,6 @@ class Expansion(NamedTuple):
     log_density: float
 
 
-class Group(NamedTuple):
-    """Positions that may share an expansion.
-
-    ``numbers`` are those of the positions; ``center`` is the mean of the nearest of them.
-    """
-
-    numbers: NDArray[np.int64]
-    center: _Floats
-
-
 def serves(rows: FilledRows, n_positions: int, accuracy: float) -> bool:
     """Whether groups of so many positions can pay, and an expansion be as near as promised."""
     n_features = rows.singles.shape[1]
@@ -108,23 +98,24 @@ def shift_groups(
 
     ``numbers`` are those of the positions that may be shifted, off by ``accuracy`` at most.
     """
-    n_features, radius = shifted.positions.shape[1], _usual_radius(rows, accuracy)
+    radius = _usual_radius(rows, accuracy)
+    fewest = thresholds.MIN_EXPANDED_A_FEATURE * shifted.positions.shape[1]  # so many pay for one
     for _ in range(MAX_GROUPS):
-        if len(numbers) < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
+        if len(numbers) < fewest:
             break
-        group = _densest(rows, shifted.positions, numbers, radius)
-        if len(group.numbers) < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
+        members, center = _densest(rows, shifted.positions, numbers, radius, fewest)
+        if len(members) < fewest:
             break
-        norm = np.sqrt(np.einsum("i,i->", group.center, group.center))[None]
+        norm = np.sqrt(np.einsum("i,i->", center, center))[None]
         if rows.errors(norm, np.float64)[0] > ROUNDING_SHARE * accuracy:
             break
-        expansion = expand(rows, group.center, radius, COVARIANCE_SHARE * accuracy)
-        is_shifted = _shift_members(expansion, rows.middle, shifted, group.numbers, accuracy)
-        numbers = np.setdiff1d(numbers, group.numbers[is_shifted], assume_unique=True)
+        expansion = expand(rows, center, radius, COVARIANCE_SHARE * accuracy)
+        is_shifted = _shift_members(expansion, rows.middle, shifted, members, accuracy)
+        numbers = np.setdiff1d(numbers, members[is_shifted], assume_unique=True)
         n_shifted = np.count_nonzero(is_shifted)
-        if n_shifted < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
-            break  # fewer than pay for a covariance
-        if 2 * n_shifted < len(group.numbers):
+        if n_shifted < fewest:
+            break
+        if 2 * n_shifted < len(members):
             radius *= RADIUS_SHRINKAGE
     return numbers
 
@@ -136,10 +127,13 @@ def _usual_radius(rows: FilledRows, accuracy: float) -> float:
 
 
 def _densest(
-    rows: FilledRows, positions: _Floats, among: NDArray[np.int64], radius: float
-) -> Group:
-    """The positions about a center: of some, the one with most of a sample within a radius."""
-    n_features = positions.shape[1]
+    rows: FilledRows, positions: _Floats, among: NDArray[np.int64], radius: float, fewest: float
+) -> tuple[NDArray[np.int64], _Floats]:
+    """The positions that may share an expansion, and its center, the mean of the nearest of them.
+
+    Of some positions, those about the one with most of a sample within a radius; none where these
+    are too few.
+    """
     sample = positions[among[:: -(-len(among) // SAMPLED_POSITIONS)]] - rows.middle
     some = sample[:: -(-len(sample) // PROBED_POSITIONS)]
     squares = np.einsum("ij,ij->i", sample, sample)
@@ -148,16 +142,16 @@ def _densest(
     distances_sq += np.einsum("ij,ij->i", some, some)
     is_near = distances_sq <= radius * radius
     is_near = is_near[:, is_near.sum(axis=0).argmax()]
-    if is_near.mean() * len(among) < thresholds.MIN_EXPANDED_A_FEATURE * n_features:
-        return Group(among[:0], some[0])
+    if is_near.mean() * len(among) < fewest:
+        return among[:0], some[0]
     center, candidates = sample[is_near].mean(axis=0), []
-    step = max(BLOCK_VALUES // n_features, 1)
+    step = max(BLOCK_VALUES // positions.shape[1], 1)
     for start in range(0, len(among), step):
         numbers = among[start : start + step]
         v = positions.take(numbers, axis=0) - (rows.middle + center)
         is_candidate = np.einsum("ij,ij->i", v, v) <= (CANDIDATE_RADII * radius) ** 2
         candidates.append(numbers[is_candidate])
-    return Group(np.concatenate(candidates), center)
+    return np.concatenate(candidates), center
 
 
 def expand(rows: FilledRows, center: _Floats, radius: float, rounding: float) -> Expansion:
