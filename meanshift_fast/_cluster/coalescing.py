@@ -107,16 +107,6 @@ def _write_roots(links, order, start, stop, trajectories):
         trajectories[order[rank]] = root_of(flat(links), rank)
 
 
-@serial
-def _number_roots(trajectories, order, start, stop, n_trajectories, roots):
-    """List the roots among some seeds, from ``n_trajectories``; how many there are now."""
-    for seed in range(start, stop):
-        if order[trajectories[seed]] == seed:
-            roots[n_trajectories] = trajectories[seed]
-            n_trajectories += 1
-    return n_trajectories
-
-
 class Coalescing:
     """A union-find forest of trajectories, and the cells that they have entered.
 
@@ -165,12 +155,10 @@ class Coalescing:
 
     def trajectories(self, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Number the roots in the order of the seeds: each seed's number, and the roots' ranks."""
-        trajectories, roots, n_trajectories = np.empty_like(order), np.empty_like(order), 0
+        trajectories = np.empty_like(order)
         for start, stop in chunks(len(order), first=FIRST_CHUNK_POSITIONS):
             _write_roots(self.links, order, start, stop, trajectories)
-        for start, stop in chunks(len(order), first=FIRST_CHUNK_POSITIONS):
-            n_trajectories = _number_roots(trajectories, order, start, stop, n_trajectories, roots)
-        roots = roots[:n_trajectories]
+        roots = trajectories[order[trajectories] == np.arange(len(order))]
         numbers = self.sizes  # no longer needed: their memory is reused
-        numbers[roots] = np.arange(n_trajectories)
+        numbers[roots] = np.arange(len(roots))
         return numbers.take(trajectories), roots

@@ -283,7 +283,7 @@ def _with_support(modes: Modes, min_support: float, units: Units) -> Modes:
 
 
 def _warn_of_bins_of_small(
-    rows: Rows, bandwidth: Bandwidth, small: small_tables.Found, settings: Settings
+    rows: Rows, bandwidth: Bandwidth, small: small_tables.SmallFit, settings: Settings
 ) -> None:
     """Warn where bins of a small table, which has no index yet, hold rows of several clusters."""
     n_bins, units = int(small.history["n_active"][0]), Units(1.0, float(bandwidth))

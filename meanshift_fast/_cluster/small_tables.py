@@ -105,7 +105,7 @@ class Memory(NamedTuple):
     totals: NDArray[np.float64]
 
 
-class Found(NamedTuple):
+class SmallFit(NamedTuple):
     """What a fit in one call finds: centres and their support, the history and the labels.
 
     ``may_miss_modes`` says whether bins may have missed modes: see `shared_bins`.
@@ -381,7 +381,7 @@ def serves(rows: Rows, bandwidth: Bandwidth, settings: Settings) -> bool:
     )
 
 
-def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
+def fit(rows: Rows, bandwidth: Any, settings: Settings) -> SmallFit:
     """Fit a table that `serves`.
 
     To the last bit what the stages find; no centre where they must: where bins give no seeds that
@@ -402,4 +402,4 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> Found:
         points, rules, trial_of(points, radius, settings), modes, support, history, labels
     )
     rounds = history[:n_rounds].copy().view(HISTORY_DTYPE)[:, 0]
-    return Found(modes[:n_modes].copy(), support[:n_modes].copy(), rounds, labels, may_miss)
+    return SmallFit(modes[:n_modes].copy(), support[:n_modes].copy(), rounds, labels, may_miss)
