@@ -15,6 +15,7 @@ HISTORY_DTYPE = np.dtype(
         ("n_converged", np.int64),
     ]
 )
+N_FIELDS = HISTORY_DTYPE.itemsize // 8
 
 
 @step
@@ -46,6 +47,6 @@ def write_history(totals, history):
 
 def history_of(totals: NDArray[np.float64]) -> NDArray[np.void]:
     """The history of rounds, from the totals of each, shape (n_rounds, 4)."""
-    history = np.empty((len(totals), len(HISTORY_DTYPE)))
+    history = np.empty((len(totals), N_FIELDS))
     write_history(totals, history)
     return history.view(HISTORY_DTYPE)[:, 0]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._cluster.bins import BinGrid, Bins, count_part, span_bins
-from meanshift_fast._cluster.history import HISTORY_DTYPE, count_move, write_history
+from meanshift_fast._cluster.history import HISTORY_DTYPE, N_FIELDS, count_move, write_history
 from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
 from meanshift_fast._cluster.modes import collapse, merging_radius, sweep
 from meanshift_fast._cluster.seeding import LEAST_BIN, MAX_DOUBLE_NUMBER, MAX_SINGLE_NUMBER
@@ -396,7 +396,7 @@ def fit(rows: Rows, bandwidth: Any, settings: Settings) -> SmallFit:
         rest_of(settings.tol, radius), merging * merging, limit_square(settings.limit(radius)),
     )  # fmt: skip
     modes, support = np.empty((most, n_features)), np.empty(most)
-    history = np.empty((settings.max_iter + 1, len(HISTORY_DTYPE)))
+    history = np.empty((settings.max_iter + 1, N_FIELDS))
     labels = np.empty(n_rows, np.int64)
     n_modes, n_rounds, may_miss = _fit(
         points, rules, trial_of(points, radius, settings), modes, support, history, labels
