@@ -416,16 +416,17 @@ def test_two_columns_are_laid_as_they_are():
     X = demo_table()
     projection = project(X, ["x", "y"])
     np.testing.assert_array_equal(projection.laid, X)
-    assert projection.names == ["x", "y"]
+    assert projection.page.names == ["x", "y"]
     assert not projection.is_raster
-    assert np.linalg.norm(projection.ball(2.0), axis=1) == pytest.approx(2.0)
+    (ball,) = projection.balls(X[:1], 2.0)
+    assert np.linalg.norm(ball - X[0], axis=1) == pytest.approx(2.0)
 
 
 def test_many_columns_are_laid_by_components_or_by_those_chosen():
     X = np.random.default_rng(1).normal(size=(300, 3)) * (1.0, 9.0, 3.0)
     names = ["a", "b", "c"]
     projection = project(X, names)
-    assert "variance" in projection.names[0]
+    assert "variance" in projection.page.names[0]
     assert abs(np.corrcoef(projection.laid[:, 0], X[:, 1])[0, 1]) > 0.999
     np.testing.assert_array_equal(project(X, names, "c", "a").laid, X[:, [2, 0]])
     mixed = project(X, names, "c", COMPONENTS[0])

@@ -133,7 +133,7 @@ class Map:
 
     def lay_out(self, projection: Projection) -> None:
         """Take another projection: its axes and the positions of rows."""
-        self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = projection.names
+        self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = projection.page.names
         (left, bottom), (right, top) = projection.low, projection.high
         raster = self._raster.glyph
         raster.x, raster.y, raster.dw, raster.dh = left, bottom, right - left, top - bottom
@@ -152,7 +152,8 @@ class Map:
         width, height = (self.inner[side] for side in ("inner_width", "inner_height"))
         size = projection.high - projection.low
         per_pixel = size / (width, height)
-        if len(projection.axes) > 1 and 1 / MAX_ASPECT < per_pixel[0] / per_pixel[1] < MAX_ASPECT:
+        is_slim = not 1 / MAX_ASPECT < per_pixel[0] / per_pixel[1] < MAX_ASPECT
+        if not (projection.is_one_column or is_slim):
             per_pixel = np.full(2, per_pixel.max())
         middle, half = (projection.low + projection.high) / 2, per_pixel * (width, height) / 2
         for values, low, high in zip(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from meanshift_fast._explore.pixels import draw_pixels
 from meanshift_fast._input.metrics import Metric, metric_of
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
-from meanshift_fast._pictures.projection import Page, ball_outline, components_of
+from meanshift_fast._pictures.projection import Page, components_of
 from meanshift_fast._pictures.rasters import MAX_MARKERS, opacity
 from meanshift_fast._pictures.spaces import cut_at_seams, page_in
 
@@ -38,12 +38,8 @@ class Projection(NamedTuple):
     ----------
     across, up : str
         The columns or components chosen.
-    names : list of str
-        What the axes are called.
-    origin : float64 array of shape (n_features,)
-        The position that is subtracted first.
-    axes : float64 array of shape (n_features, n_axes)
-        The directions of the page's axes.
+    page : Page
+        How positions are laid onto the page, and what its axes are called.
     laid : float64 array of shape (n_samples, 2)
         The rows on the page.
     low, high : float64 arrays of shape (2,)
@@ -55,61 +51,50 @@ class Projection(NamedTuple):
         Which pixels have rows.
     alpha : uint32 array of shape (n_pixels,) or (0,)
         How opaque each pixel is, in the highest byte.
-    globe : Page or None
-        The map in degrees, where rows are latitudes and longitudes.
-    metric : Metric
-        How distances are measured.
     """
 
     across: str
     up: str
-    names: list[str]
-    origin: _Floats
-    axes: _Floats
+    page: Page
     laid: _Floats
     low: _Floats
     high: _Floats
     place: NDArray[np.int32]
     pixel: NDArray[np.int64]
     alpha: NDArray[np.uint32]
-    globe: Page | None = None
-    metric: Metric = EUCLIDEAN
 
     @property
     def is_raster(self) -> bool:
         """Whether rows are drawn as a raster."""
         return self.place.size > 0
 
+    @property
+    def is_one_column(self) -> bool:
+        """Whether rows are stacked over one column."""
+        return len(self.page.axes) == 1
+
     def lay(self, places: _Floats) -> _Floats:
         """Lay positions onto the page; those of one column lie on its lower edge."""
-        if self.globe is not None:
-            return self.globe.lay(places)
-        laid: _Floats = (self.metric.enter(places) - self.origin) @ self.axes
-        return np.column_stack([laid, np.zeros(len(laid))]) if laid.shape[1] == 1 else laid
+        if self.is_one_column:
+            return np.column_stack([self.page.metric.enter(places), np.zeros(len(places))])
+        return self.page.lay(places)
 
     def path(self, places: _Floats) -> _Floats:
         """Lay a trajectory onto the page, cut where it goes over a seam or the date line."""
-        if self.globe is not None:
-            return self.globe.path(places)
-        laid, period = self.lay(places), self.metric.period
-        return cut_at_seams(laid, self.metric.enter(places), period) if period.size else laid
+        if self.is_one_column:
+            return cut_at_seams(self.lay(places), places, self.page.metric)
+        return self.page.path(places)
 
     def balls(self, centers: _Floats, bandwidth: float) -> list[_Floats]:
         """Outline the ball of a bandwidth about each of some positions."""
-        metric = self.metric
-        if self.globe is not None:
-            units = metric.units(bandwidth, self.globe.rows)
-            return self.globe._replace(units=units).caps(centers) or []
-        width = metric.side(bandwidth) if metric.has_arcs else bandwidth
-        return list(self.lay(centers)[:, None] + self.ball(width))
-
-    def ball(self, bandwidth: float) -> _Floats:
-        """Outline a ball about 0."""
-        ball = ball_outline(np.full(len(self.origin), bandwidth), self.axes)
-        if len(self.origin) > 1:
-            return ball
-        height = 0.02 * (self.high[1] - self.low[1])
-        return np.array([[ball[i, 0], y] for i, y in ((0, height), (0, 0), (1, 0), (1, height))])
+        units = self.page.metric.units(bandwidth, self.page.rows)
+        page = self.page._replace(units=units)
+        ball = page.ball()
+        if self.is_one_column:
+            height = 0.02 * (self.high[1] - self.low[1])
+            corners = (0, height), (0, 0), (1, 0), (1, height)
+            ball = np.array([[ball[i, 0], y] for i, y in corners])
+        return page.caps(centers) or list(self.lay(centers)[:, None] + ball)
 
     def start(self, across: float, up: float, points: _Floats) -> tuple[_Floats, int | None]:
         """The position, in all columns, of a point of the page.
@@ -117,13 +102,13 @@ class Projection(NamedTuple):
         Where the page shows all columns, the point itself; else the row that is drawn nearest,
         with its number.
         """
-        if self.globe is not None:
-            return self.globe.places(np.array([[across, up]]))[0], None
-        if len(self.axes) == 1:
+        if self.page.metric.page == "map":
+            return self.page.places(np.array([[across, up]]))[0], None
+        if self.is_one_column:
             return np.array([across]), None
-        square = len(self.axes) == 2 and not set(COMPONENTS) & {self.across, self.up}
+        square = len(self.page.axes) == 2 and not set(COMPONENTS) & {self.across, self.up}
         if square and self.across != self.up:
-            return self.axes @ np.array([across, up]) + self.origin, None
+            return self.page.axes @ np.array([across, up]) + self.page.origin, None
         offsets = (self.laid - (across, up)) / (self.high - self.low)
         row = int(np.einsum("ij,ij->i", offsets, offsets).argmin())
         return np.array(points[row]), row
@@ -161,28 +146,26 @@ def project(
     ``across`` and ``up`` are columns or `COMPONENTS`; None: the columns where there are two, else
     components.
     """
+    page = page_in(metric, points[:1], np.empty(0), 1.0, "flat", names)
     if metric.page == "map":
-        globe = page_in(metric, points[:1], np.empty(0), 1.0, "flat", names)
-        found = _bounded(names[1], names[0], globe.names, np.zeros(2), np.eye(2), globe.lay(points))
-        return found._replace(globe=globe, metric=metric)
-    return _on_columns(metric.enter(points), names, across, up)._replace(metric=metric)
+        return _bounded(names[1], names[0], page, page.lay(points))
+    points = metric.enter(points)
+    if len(names) == 1:
+        page = page._replace(names=[names[0], "rows"])
+        return _bounded(names[0], "rows", page, _stacked(points[:, 0]))
+    if across is None or up is None:
+        across, up = names if len(names) == 2 else COMPONENTS
+    return _on_columns(page, points, names, across, up)
 
 
-def _on_columns(
-    points: _Floats, names: list[str], across: str | None, up: str | None
-) -> Projection:
+def _on_columns(page: Page, points: _Floats, names: list[str], across: str, up: str) -> Projection:
     """Lay rows by columns or components."""
     n_features = len(names)
-    if n_features == 1:
-        laid, axes, named = _stacked(points[:, 0]), np.ones((1, 1)), [names[0], "rows"]
-        return _bounded(names[0], "rows", named, np.zeros(1), axes, laid)
-    if across is None or up is None:
-        across, up = names if n_features == 2 else COMPONENTS
     if across not in COMPONENTS and up not in COMPONENTS:
-        origin, axes = np.zeros(n_features), np.zeros((n_features, 2))
-        axes[[names.index(across), names.index(up)], [0, 1]] = 1.0
-        laid = points[:, [names.index(across), names.index(up)]]
-        return _bounded(across, up, [across, up], origin, axes, laid)
+        columns = [names.index(across), names.index(up)]
+        origin, axes = np.zeros(n_features), np.eye(n_features)[:, columns]
+        page = page._replace(origin=origin, axes=axes, names=[across, up])
+        return _bounded(across, up, page, points[:, columns])
     padded = points if n_features > 2 else np.pad(points, ((0, 0), (0, 1)))
     mean, components, titles = components_of(padded)
     origin = mean[:n_features]
@@ -193,7 +176,8 @@ def _on_columns(
             axes[:, k], named[k] = components[:n_features, which], titles[which]
         else:
             axes[names.index(chosen), k], named[k] = 1.0, f"{chosen}, from its mean"
-    return _bounded(across, up, named, origin, axes, (points - origin) @ axes)
+    page = page._replace(origin=origin, axes=axes, names=named)
+    return _bounded(across, up, page, (points - origin) @ axes)
 
 
 def _stacked(column: _Floats) -> _Floats:
@@ -208,16 +192,14 @@ def _stacked(column: _Floats) -> _Floats:
     return np.column_stack([column, heights])
 
 
-def _bounded(
-    across: str, up: str, names: list[str], origin: _Floats, axes: _Floats, laid: _Floats
-) -> Projection:
+def _bounded(across: str, up: str, page: Page, laid: _Floats) -> Projection:
     """Bound the page by its rows and a margin, and make a raster where rows are many."""
     low, high = laid.min(axis=0), laid.max(axis=0)
     high = np.where(high > low, high, low + 1.0)
     margin = MARGIN * (high - low)
     low, high = low - margin, high + margin
     raster = _raster(laid, low, high) if len(laid) > MAX_MARKERS else _NO_RASTER
-    return Projection(across, up, names, origin, axes, laid, low, high, *raster)
+    return Projection(across, up, page, laid, low, high, *raster)
 
 
 _NO_RASTER = (

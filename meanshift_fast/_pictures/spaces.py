@@ -66,12 +66,15 @@ class _WrappedPage(Page):
 
     def path(self, positions: _Floats) -> _Floats:
         """Lay a trajectory, cut where it goes over a seam."""
-        return cut_at_seams(self.lay(positions), self.metric.enter(positions), self.metric.period)
+        return cut_at_seams(self.lay(positions), positions, self.metric)
 
 
-def cut_at_seams(laid: _Floats, rows: _Floats, period: _Floats) -> _Floats:
-    """A trajectory on the page, with a gap where its positions, ``rows``, go over a seam."""
-    is_cut = (np.abs(np.diff(rows, axis=0)) > 0.5 * period).any(axis=1)
+def cut_at_seams(laid: _Floats, positions: _Floats, metric: Metric) -> _Floats:
+    """A trajectory on the page, with a gap where its positions go over a seam, if there are any."""
+    if not metric.period.size:
+        return laid
+    rows = metric.enter(positions)
+    is_cut = (np.abs(np.diff(rows, axis=0)) > 0.5 * metric.period).any(axis=1)
     return np.insert(laid, np.flatnonzero(is_cut) + 1, np.nan, axis=0)
 
 
