@@ -365,7 +365,8 @@ def follow(
     bool array of shape (n,), or (0,) where the whole image is in memory
         Whether a trajectory reached a window that is not in memory; its endpoint is not written.
     """
-    (window, max_iter, tol), n_values = how, how.window.n_values(lattice)
+    window, max_iter, tol = how
+    n_values = window.n_values(lattice)
     n_in_window = n_values // lattice.n_bands
     memo = _memo_for(available_threads(), lattice.n_bands, n_in_window, max_iter)
     is_gone = np.zeros(0 if lattice.is_whole else len(endpoints), dtype=np.bool_)
