@@ -68,20 +68,12 @@ class MergeRule(NamedTuple):
     ----------
     min_prominence : float or "auto"
         Modes below it join; "auto" chooses by contrast.
-    kernel : str
-        Of the density.
-    dimension : int
-        Of the space that the density is of.
+    variance_share : float
+        The square of a standard error of a sum of kernel values, as a share of the sum.
     """
 
     min_prominence: float | str
-    kernel: str
-    dimension: int
-
-    @property
-    def variance_share(self) -> float:
-        """The square of a standard error of a sum of kernel values, as a share of the sum."""
-        return KERNELS[self.kernel].variance_share(self.dimension)
+    variance_share: float
 
 
 class MergeTree(NamedTuple):

@@ -13,14 +13,10 @@ from numpy.typing import NDArray
 from meanshift_fast._cluster.basins import Labelled
 from meanshift_fast._cluster.inputs import Settings
 from meanshift_fast._cluster.modes import count_supported
-from meanshift_fast._cluster.prominence import (
-    MergeRule,
-    MergeTree,
-    find_saddles,
-    merge_tree,
-)
+from meanshift_fast._cluster.prominence import MergeRule, MergeTree, find_saddles, merge_tree
 from meanshift_fast._index.base import Index
 from meanshift_fast._index.density import density_of
+from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import no_support_error
 from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
@@ -117,7 +113,7 @@ SHAPE_ATTRIBUTES = (
 def merge_rule(settings: Settings, n_columns: int) -> MergeRule:
     """What merges modes in so many of the engine's columns."""
     dimension = settings.metric.dimension(n_columns)
-    return MergeRule(settings.min_prominence, settings.kernel, dimension)
+    return MergeRule(settings.min_prominence, KERNELS[settings.kernel].variance_share(dimension))
 
 
 def _heads(
