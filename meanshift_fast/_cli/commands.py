@@ -161,22 +161,13 @@ def bandwidth(arguments: Namespace) -> None:
         rows = _sampled(table.batches)
     else:
         rows = table.read()
+    how = {"sample_weight": rows.weights, "n_jobs": arguments.n_jobs, **metric_words(arguments)}
     if arguments.method in OF_WHOLE_TABLES:
-        found = kernel_bandwidth(
-            rows.X, arguments.method, "flat", n_jobs=arguments.n_jobs, sample_weight=rows.weights,
-            **metric_words(arguments),
-        )  # fmt: skip
+        found = kernel_bandwidth(rows.X, arguments.method, "flat", **how)
     else:
-        found = estimate_bandwidth(
-            rows.X,
-            quantile=arguments.quantile,
-            n_samples=arguments.n_samples,
-            random_state=arguments.random_state,
-            n_jobs=arguments.n_jobs,
-            sample_weight=rows.weights,
-            method=arguments.method,
-            **metric_words(arguments),
-        )
+        names = ("method", "quantile", "n_samples", "random_state")
+        how |= {name: getattr(arguments, name) for name in names}
+        found = estimate_bandwidth(rows.X, **how)
     width = float(in_own_units(arguments, np.asarray(found)))
     facts = {"bandwidth": width, "rows": len(rows.X), "columns": table.choice.features}
     print_answer(arguments, facts, repr(width))
