@@ -30,7 +30,7 @@ from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.extent import extremes
 from meanshift_fast._input.messages import bandwidth_text, no_point_error, no_support_error
 from meanshift_fast._input.metrics import Metric
-from meanshift_fast._input.progress import Report
+from meanshift_fast._input.progress import Report, is_silent
 from meanshift_fast._input.scaling import Units, is_rule, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.threads import borrowed_threads
@@ -108,7 +108,7 @@ def fit(
     stages = Stages(report)
     found = _bandwidth(rows, settings, stages)
     bandwidth = found.bandwidth
-    if stages.is_silent and small_tables.serves(rows, bandwidth, settings):
+    if is_silent(report) and small_tables.serves(rows, bandwidth, settings):
         small = small_tables.fit(rows, bandwidth, settings)
         if len(small.centers):
             if small.may_miss_modes:
@@ -120,14 +120,15 @@ def fit(
         if not is_rule(settings.bandwidth):
             stages.begin("bandwidth")
         stages.end("%s of %d rows", lambda: bandwidth_text(bandwidth), len(rows.points))
-        return _fit_by_stages(rows, dtype, found, settings, stages)
+        fit_of_rows = _fit_by_stages(rows, dtype, bandwidth, settings, stages)
+    found.warn_of(len(fit_of_rows.centers))
+    return fit_of_rows
 
 
 def _fit_by_stages(
-    rows: Rows, dtype: np.dtype[Any], found: Found, settings: Settings, stages: Stages
+    rows: Rows, dtype: np.dtype[Any], bandwidth: Bandwidth, settings: Settings, stages: Stages
 ) -> Fit:
     """Find the modes of rows by a bandwidth, and label the rows; centres in the users' dtype."""
-    bandwidth = found.bandwidth
     stages.begin("seeds")
     in_bins = settings.bin_seeding and settings.seeds is None
     units = settings.units(bandwidth, extremes(rows.points), in_bins=in_bins)
@@ -154,13 +155,10 @@ def _fit_by_stages(
         if settings.assign == "basin" and not seeds.are_rows:
             ascent = _ascend_rows(index, points, settings, stages)
         by_mode = Fit(bandwidth, modes.centers, modes.support, history, _NO_LABELS, None)
-        merged = _merge_by_prominence(
+        return _merge_by_prominence(
             by_mode, rows, points, index, ascent, modes.merged, units, settings, stages
         )
-        found.warn_of(len(merged.centers))
-        return merged
     modes = _with_support(modes, settings.min_support, units)
-    found.warn_of(len(modes.centers))
     stages.end("%d modes of %d endpoints", len(modes.centers), len(ascent.endpoints))
 
     stages.begin("labels")

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from meanshift_fast._input.progress import Report, is_silent
+from meanshift_fast._input.progress import Report
 from meanshift_fast._input.remarks import remarks
 from meanshift_fast._input.scaling import is_number, is_rule
 
@@ -33,11 +33,6 @@ class Stages:
         self.report = report
         self._is_logged = logger.isEnabledFor(logging.DEBUG)
         self._began = perf_counter()
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether no progress is reported, so that a short fit needs no stages."""
-        return is_silent(self.report)
 
     def begin(self, stage: str) -> None:
         """Report a stage."""
