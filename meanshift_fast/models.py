@@ -194,7 +194,7 @@ def load_model(path: str | Path) -> MeanShift:
     path = Path(path)
     check_source(path)
     try:
-        words = _read(path)
+        words = _joined(*read_archive(path, WORDS))
         if words["format"] != FORMAT:
             raise ValueError(f"it is a {quoted(words['format'])}")
         version = words["version"]
@@ -214,11 +214,6 @@ def load_model(path: str | Path) -> MeanShift:
         return _restored(words)
     except _DAMAGES as error:
         raise ValueError(f"{path} is a damaged model: {error}") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read the words and arrays of a file."""
-    return _joined(*read_archive(path, WORDS))
 
 
 def _joined(words: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
