@@ -88,10 +88,7 @@ def _n_neighbours_of_fine(total: float) -> float:
 
 
 def fine_radius(
-    points: NDArray[np.float64],
-    weights: NDArray[np.float64] = UNWEIGHTED,
-    *,
-    metric: Metric = EUCLIDEAN,
+    points: NDArray[np.float64], weights: NDArray[np.float64], *, metric: Metric
 ) -> np.float64:
     """Find the radius of a small ball for half of the rows, for merging by prominence.
 

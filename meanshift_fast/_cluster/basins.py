@@ -20,7 +20,7 @@ from meanshift_fast._cluster.bins import find_bins
 from meanshift_fast._cluster.grid import Grid
 from meanshift_fast._index.equal_rows import equal_rows, find_repeats
 from meanshift_fast._index.nearest import nearest_labels
-from meanshift_fast._input.scaling import NO_PERIOD, readonly
+from meanshift_fast._input.scaling import readonly
 
 WATERSHED_CELL_SIDES = 8.0  # a cell of the search for watersheds, in sides of coalescing cells
 MAX_MODE_DISTANCE_IN_BANDWIDTHS = 0.25  # farther endpoints may be on a saddle
@@ -51,7 +51,7 @@ class MergedEndpoints(NamedTuple):
     modes: NDArray[np.float64]
     dropped: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
-    def without(self, n_kept: int, period: NDArray[np.float64] = NO_PERIOD) -> "MergedEndpoints":
+    def without(self, n_kept: int, period: NDArray[np.float64]) -> "MergedEndpoints":
         """The same where only the first modes are left; ``period`` as in `nearest_labels`."""
         if n_kept == len(self.modes):
             return self
@@ -161,18 +161,18 @@ def label_endpoints(
     ascent: Ascent,
     merged: MergedEndpoints,
     *,
-    limit: float | None = None,
+    limit: float | None,
+    period: NDArray[np.float64],
     refine: Ascend | None = None,
-    period: NDArray[np.float64] = NO_PERIOD,
 ) -> NDArray[np.int64]:
     """Label each seed of an ascent with the mode that its trajectory reached.
 
     Parameters
     ----------
-    limit : float, optional
+    limit : float or None
         A trajectory that ends farther than this from all merged endpoints has no label. None labels
         all.
-    refine : callable, optional
+    refine : callable or None
         For a smooth density, in which trajectories slow down at saddles and may rest there:
         ascends again, with stricter settings, from endpoints more than a quarter of a bandwidth
         from every mode.
@@ -217,8 +217,8 @@ def label_rows_of_fit(
     limit: float | None,
     side: float,
     ascend: Ascend,
-    refine: Ascend | None = None,
-    period: NDArray[np.float64] = NO_PERIOD,
+    refine: Ascend | None,
+    period: NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """Label the rows of a fit, all of which have ascended; equal rows alike.
 

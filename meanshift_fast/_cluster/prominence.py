@@ -36,7 +36,7 @@ from meanshift_fast._index.moment_tree import build
 from meanshift_fast._index.neighbours import pairs_across
 from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.extent import extremes
-from meanshift_fast._input.scaling import NO_PERIOD, readonly
+from meanshift_fast._input.scaling import readonly
 from meanshift_fast._input.weights import UNWEIGHTED
 from meanshift_fast._jit.compiler import serial
 from meanshift_fast._jit.simd import flat
@@ -208,7 +208,7 @@ def find_saddles(
     points: _Floats,
     labels: NDArray[np.int64],
     n_modes: int,
-    period: _Floats = NO_PERIOD,
+    period: _Floats,
 ) -> Saddles:
     """Find where the basins of labelled rows touch, and how dense the rows are there.
 

@@ -44,7 +44,7 @@ from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._index.torus import repeated
 from meanshift_fast._input.extent import bounds_of
 from meanshift_fast._input.messages import no_point_error
-from meanshift_fast._input.metrics import EUCLIDEAN, Metric
+from meanshift_fast._input.metrics import Metric
 from meanshift_fast._input.progress import Report
 from meanshift_fast._input.scaling import FLAT_MOST, Units, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED
@@ -156,9 +156,9 @@ def count_clusters(
     ladder: NDArray[np.float64] | None,
     *,
     every_row: bool,
+    min_support: float,
+    metric: Metric,
     coalesce: float = 0.0,
-    min_support: float = 0.0,
-    metric: Metric = EUCLIDEAN,
     recount: bool = False,
     report: Report = lambda *_: None,
 ) -> Curve:
@@ -177,7 +177,7 @@ def count_clusters(
         Whether to try the bandwidth with every row as a seed, besides the bins; up to 200,000 rows.
     coalesce : float, default=0
         As in `ascend`, for the rows that are seeds.
-    min_support : float, default=0
+    min_support : float
         As in `count_supported`: centres of less support are none.
     recount : bool, default=False
         Whether ``n_centers`` is of a fit from every row, where ``every_row`` says so and bins had

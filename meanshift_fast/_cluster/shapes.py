@@ -19,7 +19,7 @@ from meanshift_fast._index.density import density_of
 from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.nearest import nearest_labels
 from meanshift_fast._input.messages import no_support_error
-from meanshift_fast._input.scaling import NO_PERIOD, readonly_table
+from meanshift_fast._input.scaling import readonly_table
 
 
 class Clusters(NamedTuple):
@@ -131,7 +131,7 @@ def cut(
     support: NDArray[np.float64],
     places: NDArray[np.float64],
     settings: Settings,
-    period: NDArray[np.float64] = NO_PERIOD,
+    period: NDArray[np.float64],
 ) -> Clusters:
     """Cut a merge tree by the settings' prominence, and drop clusters of too little support.
 
@@ -153,7 +153,7 @@ def find_tree(
     points: NDArray[np.float64],
     of_rows: NDArray[np.int64],
     peaks: NDArray[np.float64],
-    period: NDArray[np.float64] = NO_PERIOD,
+    period: NDArray[np.float64],
 ) -> MergeTree:
     """Find how modes join: the ``peaks``, in the unit of the index, of the mode of each row."""
     density = np.maximum(density_of(index, peaks), np.finfo(np.float64).tiny)

@@ -134,7 +134,7 @@ def _array(table: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def condense_partition(cells: Cells, partition: Partition, metric: Metric = EUCLIDEAN) -> None:
+def condense_partition(cells: Cells, partition: Partition, metric: Metric) -> None:
     """Add rows to their cells, in the engine's columns."""
     for start, block, weights in partition.blocks():
         points = _entered(metric, block, start, partition.name)
@@ -223,7 +223,7 @@ def fit_cells(
     found: Found,
     *,
     dtype: np.dtype[Any],
-    names: NDArray[Any] | None = None,
+    names: NDArray[Any] | None,
 ) -> None:
     """Fit a model on cells, to predict rows; sets all attributes but ``labels_``.
 
