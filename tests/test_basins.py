@@ -12,6 +12,7 @@ from meanshift_fast import MeanShift, mean_shift
 from meanshift_fast._cluster.basins import beside_others
 from meanshift_fast._index.equal_rows import equal_rows
 from meanshift_fast._input.scaling import readonly
+from meanshift_fast.models import load_model, save_model
 
 
 def rings(n_samples=600, seed=0):
@@ -125,6 +126,20 @@ def test_a_model_fitted_by_distance_keeps_no_rows_and_says_so_when_asked_for_bas
     assert len(pickle.dumps(model)) < X.nbytes
     with pytest.raises(ValueError, match=r'assign="basin".*fit again'):
         model.set_params(assign="basin").predict(X)
+
+
+@pytest.mark.parametrize("least", [0.0, 0.3])
+def test_whoever_writes_to_the_labels_of_a_fit_changes_no_prediction(least, tmp_path):
+    X, bandwidth = TABLES["overlapping blobs"]
+    model = MeanShift(bandwidth=bandwidth, assign="basin", min_prominence=least)
+    labels = model.fit_predict(X)
+    right = labels.copy()
+    labels += 1
+    np.testing.assert_array_equal(model.predict(X), right)
+    save_model(model, tmp_path / "a.model")
+    loaded = load_model(tmp_path / "a.model")
+    loaded.labels_ += 1
+    np.testing.assert_array_equal(loaded.predict(X), right)
 
 
 def test_the_function_takes_basins():

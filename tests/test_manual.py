@@ -41,7 +41,7 @@ GIVEN = {
     "docs/explanations/gaussian_promise.md": {"0.3", "0.8"},
     # Limits, terms of the formulas, and one example of a formula.
     "docs/explanations/memory.md": {
-        "64 MB", "128 MB", "200 MB", "2 GB", "2 h", "60 s", "3 kB", "8 MB", "24 MB",
+        "64 MB", "128 MB", "200 MB", "2 GB", "2 h", "60 s", "3 kB", "8 MB", "32 MB",
         "0.05"
     },
     "docs/explanations/prominence.md": {"0.25", "4.5", "40 %"},

@@ -151,7 +151,7 @@ def told_size(n_rows, n_features, model, *, weighted):
     n_modes, n_rounds = len(model.cluster_centers_), len(model.history_)
     size = 8 * n_rows + (model.cluster_centers_.itemsize * n_features + 8) * n_modes + 40 * n_rounds
     if model.assign == "basin":
-        size += 8 * n_features * n_rows + 8 * n_rows * weighted
+        size += 8 * (n_features + 1) * n_rows + 8 * n_rows * weighted
         size += (16 * n_features + 8) * n_modes
     if model.min_prominence:
         every = len(model.modes_)
