@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from meanshift_fast._cluster.model import settings_of, shapes_of
+from meanshift_fast._input.checks import checked_table
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.scaling import Units
 from meanshift_fast._input.weights import checked_weights
@@ -167,7 +168,7 @@ class MeanShiftDisplay:
         check_is_fitted(estimator, "cluster_centers_")
         names = list(getattr(estimator, "feature_names_in_", [])) or None
         labels = estimator.predict(X)
-        points = np.asarray(validate_data(estimator, X, reset=False), dtype=np.float64)
+        points = np.asarray(checked_table(estimator, X, reset=False), dtype=np.float64)
         weights = checked_weights(sample_weight, len(points))
         for is_drawn, name in ((basins, "basins"), (contours, "contours")):
             if is_drawn and points.shape[1] != 2:
@@ -288,7 +289,7 @@ def _paths(page: Page, starts: ArrayLike, estimator: Any) -> tuple[_Floats, ...]
     """Follow trajectories, in the engine's unit, and lay them onto the page."""
     if not hasattr(starts, "columns"):
         estimator = _without_names(estimator)
-    begun = np.asarray(validate_data(estimator, starts, reset=False), dtype=np.float64)
+    begun = np.asarray(checked_table(estimator, starts, reset=False), dtype=np.float64)
     if page.units.radius == 0.0:
         return tuple(page.lay(np.stack([start, start])) for start in begun)
     metric, units = metric_of(estimator.metric, estimator.period), page.units

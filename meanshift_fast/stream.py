@@ -20,6 +20,7 @@ from sklearn.utils.validation import _get_feature_names
 
 from meanshift_fast._cluster.bandwidth_rules import Found
 from meanshift_fast._cluster.stages import log_remarks
+from meanshift_fast._input.frames import with_names
 from meanshift_fast._input.messages import quoted
 from meanshift_fast._input.metrics import metric_of
 from meanshift_fast._input.progress import Report, reporting
@@ -76,6 +77,7 @@ class _Passes:
         for number, batch in enumerate(self._fresh()):
             name = f"batch {number}"
             table, weights = _rows_and_weights(batch, name)
+            table = with_names(table)
             partition = checked_partition(table, weights, name)
             names = _get_feature_names(table)
             if self.n_features == 0:

@@ -191,6 +191,23 @@ def test_a_model_finds_its_columns_by_name(folder, capsys):
     )
 
 
+@pytest.mark.parametrize("options", ["--columns y,x", "--columns y,more,x --exclude more"])
+def test_columns_of_the_model_s_names_are_found_by_name_whatever_their_order(
+    options, folder, capsys
+):
+    run("cluster t.csv -o out.npy --bandwidth 1 --model m.model", capsys)
+    save("more.csv", {"x": X[:, 0], "y": X[:, 1], "more": X[:, 0]})
+    run(f"predict m.model more.csv -o o.npy {options}", capsys)
+    np.testing.assert_array_equal(np.load("o.npy"), model().labels_)
+
+
+def test_columns_of_other_names_are_those_of_the_model_by_their_place(folder, capsys):
+    run("cluster t.csv -o out.npy --bandwidth 1 --model m.model", capsys)
+    save("other.csv", {"y": X[:, 0], "z": X[:, 1]})
+    run("predict m.model other.csv -o o.npy --columns y,z", capsys)
+    np.testing.assert_array_equal(np.load("o.npy"), model().labels_)
+
+
 @pytest.mark.parametrize("assign", ["nearest", "basin"])
 @pytest.mark.usefixtures("small_parts")
 def test_predict_goes_batch_by_batch(assign, folder, capsys):

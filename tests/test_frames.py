@@ -15,6 +15,7 @@ import pytest
 from meanshift_fast import MeanShift, bandwidth_curve, estimate_bandwidth, get_bin_seeds, trace
 from meanshift_fast._cli.main import main
 from meanshift_fast.dask import MeanShift as DaskMeanShift
+from meanshift_fast.plot import MeanShiftDisplay
 from meanshift_fast.stream import fit_batches
 
 NUMBERS = [1.0, 2.0, 3.0]
@@ -92,6 +93,23 @@ def test_a_batch_of_polars_has_them_too():
 def test_an_arrow_table_has_the_same_errors():
     table = pa.table({"a": NUMBERS, "b": ["x", "y", "z"]})
     assert complaint(table).startswith("X: column 'b' must hold finite numbers, got 'x' at row 0")
+
+
+def test_a_record_batch_of_arrow_has_names_as_a_table_has():
+    batch = pa.record_batch({"a": NUMBERS, "b": [50.0, 51.0, 52.0]})
+    other = batch.select(["b", "a"])
+    model = MeanShift(bandwidth=9.0).fit(batch)
+    assert list(model.feature_names_in_) == ["a", "b"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(other)
+    with pytest.raises(ValueError, match="feature names should match"):
+        MeanShiftDisplay.from_estimator(MeanShift(bandwidth=9.0).fit(other), other, starts=batch)
+    streamed = fit_batches([batch], bandwidth=9.0)
+    assert list(streamed.feature_names_in_) == ["a", "b"]
+    with pytest.raises(ValueError, match="batch 1 must have the columns of batch 0 in their order"):
+        fit_batches([batch, other], bandwidth=9.0)
+    wrong = pa.record_batch({"a": NUMBERS, "b": ["x", "y", "z"]})
+    assert complaint(wrong).startswith("X: column 'b' must hold finite numbers, got 'x' at row 0")
 
 
 def test_a_lazy_frame_is_to_be_collected_and_a_column_of_times_is_named():

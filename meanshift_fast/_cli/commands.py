@@ -122,12 +122,15 @@ def predict(arguments: Namespace) -> None:
     if problem := clash(arguments):
         raise ValueError(problem)
     if hasattr(model, "feature_names_in_"):
-        # These names choose the columns here; the arrays that `predict` gets have no names.
+        # These names choose the columns here, and order them where no others are named; the arrays
+        # that `predict` gets have no names.
         names = model.feature_names_in_.tolist()
         del model.feature_names_in_
         is_named = arguments.header and format_of(arguments.input, arguments.format) not in UNNAMED
-        if arguments.columns is None and is_named:
-            arguments.columns = names
+        given = names if arguments.columns is None else arguments.columns
+        places = {name: place for place, name in enumerate(names)}
+        if is_named and places.keys() >= {*given} - {*arguments.exclude}:
+            arguments.columns = sorted(given, key=lambda name: places.get(name, -1))
     table = opened(arguments)
     n_features = len(table.choice.features)
     if n_features != model.n_features_in_:

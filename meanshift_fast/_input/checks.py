@@ -18,7 +18,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 
-from meanshift_fast._input.frames import is_frame, refuse_column, refuse_times
+from meanshift_fast._input.frames import is_frame, refuse_column, refuse_times, with_names
 from meanshift_fast._input.messages import cut, quoted
 from meanshift_fast._input.scaling import too_large
 
@@ -59,6 +59,7 @@ def _checked_by(
 ) -> NDArray[Any]:
     """Let scikit-learn check X, and make numbers of what it lets pass."""
     refuse_masked(X, name)
+    X = with_names(X)
     framed = is_frame(X)
     if framed:
         refuse_times(X, name)

@@ -6,6 +6,7 @@ numbers of them.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,13 @@ def is_frame(X: Any) -> bool:
     """Whether a table has columns with names and types."""
     # The names of a lazy frame are not read: polars would warn of the cost.
     return _is_lazy(X) or (hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "schema")))
+
+
+def with_names(X: Any) -> Any:
+    """A record batch of Arrow as a table, whose names scikit-learn reads; others as given."""
+    arrow: Any = sys.modules.get("pyarrow")
+    is_batch = isinstance(X, getattr(arrow, "RecordBatch", ()))
+    return arrow.Table.from_batches([X]) if is_batch else X
 
 
 def refuse_times(X: Any, name: str) -> None:
