@@ -87,6 +87,12 @@ def _on_threads(n_rows: int) -> Work:
     return _fit(X, float(X.size), bandwidth=1.0, bin_seeding=True)
 
 
+def _in_basins(n_rows: int) -> Work:
+    X = _blobs(n_rows)
+    work = float(n_rows * X.size)
+    return _fit(X, work, bandwidth=2.0, kernel="gaussian", assign="basin")
+
+
 def _labels(n_rows: int) -> Work:
     X = _blobs(n_rows)
     model = MeanShift(bandwidth=2.0, bin_seeding=True).fit(_blobs(2000))
@@ -193,6 +199,10 @@ CALIBRATIONS = {
     "MAX_ONE_THREAD_VALUES": Calibration(
         "values", **_sides("MAX_ONE_THREAD_VALUES"),
         sizes=(30, 1100, 2000, 4000, 8000, 16_000), work=_on_threads,
+    ),
+    "MAX_ONE_THREAD_SEED_VALUES": Calibration(
+        "values times seeds", **_sides("MAX_ONE_THREAD_SEED_VALUES"),
+        sizes=(30, 100, 250, 500, 1000, 2000), work=_in_basins,
     ),
     "MAX_ONE_THREAD_LABEL_VALUES": Calibration(
         "values times modes", **_sides("MAX_ONE_THREAD_LABEL_VALUES"),

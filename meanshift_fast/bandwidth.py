@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from meanshift_fast._cluster.bandwidth_rules import find_bandwidth, rule_of_thumb
+from meanshift_fast._cluster.inputs import takes_one_thread
 from meanshift_fast._cluster.scale_space import count_clusters, longest_plateau
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.checks import checked, plain_table
@@ -152,7 +153,8 @@ def estimate_bandwidth(
             weights = weights[drawn]
             weights.flags.writeable = False
     points = readonly_table(space.enter(table))
-    with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
+    alone = takes_one_thread(points, points)
+    with borrowed_threads(n_jobs, alone=alone), reporting(progress, "bandwidth") as report:
         report(0, 1, "bandwidth")
         if method != "quantile":
             return rule_of_thumb(points, method, weights=weights)
@@ -190,7 +192,8 @@ def kernel_bandwidth(
     table, space = plain_table(X), metric_of(metric, period)
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     points = readonly_table(space.enter(table))
-    with borrowed_threads(n_jobs), reporting("auto", "bandwidth"):
+    alone = takes_one_thread(points, points)
+    with borrowed_threads(n_jobs, alone=alone), reporting("auto", "bandwidth"):
         found = find_bandwidth(
             rule, kernel, points, weights, quantile=quantile, every_row=True, metric=space
         )
@@ -392,7 +395,8 @@ def bandwidth_curve(
         ladder = np.array([space.length_of(float(bandwidth)) for bandwidth in ladder])
     if not (is_number(min_support) and 0.0 <= min_support < math.inf):
         raise ValueError(f"min_support must be a number of at least 0, got {quoted(min_support)}")
-    with borrowed_threads(n_jobs), reporting(progress, "bandwidth") as report:
+    alone = takes_one_thread(points, points)
+    with borrowed_threads(n_jobs, alone=alone), reporting(progress, "bandwidth") as report:
         found = count_clusters(
             readonly_table(points),
             weights,

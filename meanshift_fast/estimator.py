@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from meanshift_fast._cluster.inputs import takes_one_thread
 from meanshift_fast._cluster.labelling import label_by_basin
 from meanshift_fast._cluster.model import (
     REFERENCES,
@@ -416,7 +417,8 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
                     'assign="basin" labels with the rows of the fit, which assign="nearest" did '
                     "not keep; fit again"
                 )
-            with borrowed_threads(self.n_jobs), reporting(self.progress) as report:
+            alone = takes_one_thread(kept.points, points)
+            with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress) as report:
                 return label_by_basin(kept, points, self.bandwidth_, settings, report)
         shapes = shapes_of(self)
         modes = self.cluster_centers_ if shapes is None else shapes.modes

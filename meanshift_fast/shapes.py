@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from meanshift_fast._cluster.inputs import takes_one_thread
 from meanshift_fast._cluster.model import bandwidth_of, rows_of, settings_of, shapes_of
 from meanshift_fast._cluster.prominence import log_density
 from meanshift_fast._cluster.shapes import cut
@@ -125,5 +126,6 @@ class ShapesMixin:
                 'no model of a stream or Dask collection; fit again, or with assign="basin"'
             )
         points = readonly_table(settings.metric.enter(checked_table(self, X, reset=False)))
-        with borrowed_threads(self.n_jobs), reporting(self.progress, "density"):
+        alone = takes_one_thread(rows.points, points)
+        with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "density"):
             return log_density(rows, points, self.bandwidth_, settings)

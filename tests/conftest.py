@@ -31,6 +31,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 import numba
 from hypothesis import HealthCheck, settings
 
+from meanshift_fast._index import thresholds
 from served import served
 
 # While tests are collected: what is imported stays. Not disabled, as Dask notes on import whether
@@ -103,3 +104,11 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_finish(session):
     """Collect garbage again."""
     gc.set_threshold(*THRESHOLDS)
+
+
+@pytest.fixture(scope="module")
+def small_fits_on_threads():
+    """Small tables, of which one thread makes all, are fitted on as many as larger ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thresholds, "MAX_ONE_THREAD_SEED_VALUES", 0)
+        yield

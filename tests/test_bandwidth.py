@@ -13,6 +13,8 @@ from meanshift_fast._index import moment_tree as tree
 from meanshift_fast._index.kth_neighbors import mean_kth_distance
 from meanshift_fast._input.scaling import NO_PERIOD
 
+pytestmark = pytest.mark.usefixtures("small_fits_on_threads")
+
 RNG = np.random.default_rng(0)
 
 

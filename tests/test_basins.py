@@ -14,6 +14,8 @@ from meanshift_fast._index.equal_rows import equal_rows
 from meanshift_fast._input.scaling import readonly
 from meanshift_fast.models import load_model, save_model
 
+pytestmark = pytest.mark.usefixtures("small_fits_on_threads")
+
 
 def rings(n_samples=600, seed=0):
     """Two rings, one in the other."""

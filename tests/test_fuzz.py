@@ -17,6 +17,8 @@ import naive
 from hostile import DOCUMENTED, SHAPES, as_whole, check_answer, reach, shaped
 from meanshift_fast import MeanShift
 
+pytestmark = pytest.mark.usefixtures("small_fits_on_threads")
+
 EXPONENTS = st.one_of(st.just(0), st.integers(-150, 150))
 
 

@@ -17,6 +17,8 @@ from meanshift_fast._jit.simd import LANES, full
 from meanshift_fast._jit.threads import borrowed_threads
 from samples import blobs, lattice, scattered
 
+pytestmark = pytest.mark.usefixtures("small_fits_on_threads")
+
 UNWEIGHTED = np.empty(0)
 ACCURACIES = (0.3, 1e-2, 1e-3, 1e-5, 0.0)
 ROUNDING = 1e-9

@@ -24,6 +24,8 @@ from meanshift_fast.models import load_model, save_model
 from meanshift_fast.stream import fit_batches
 from test_io import named, save
 
+pytestmark = pytest.mark.usefixtures("small_fits_on_threads")
+
 RNG = np.random.default_rng(11)
 ONE_SETTING = {
     "kernel": "gaussian",

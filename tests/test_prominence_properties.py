@@ -2,12 +2,15 @@
 
 import numba
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 import naive
 from meanshift_fast import MeanShift
+
+pytestmark = pytest.mark.usefixtures("small_fits_on_threads")
 
 some = settings(max_examples=10 if numba.config.DISABLE_JIT else 40)
 PROMINENCES = st.one_of(st.just("auto"), st.floats(0.01, 0.99))

@@ -10,7 +10,14 @@ import pytest
 
 import busy
 import samples
-from meanshift_fast import MeanShift, estimate_bandwidth, estimator, mean_shift, trace
+from meanshift_fast import (
+    MeanShift,
+    bandwidth_curve,
+    estimate_bandwidth,
+    estimator,
+    mean_shift,
+    trace,
+)
 from served import run_script
 
 MOST = numba.config.NUMBA_NUM_THREADS
@@ -93,7 +100,7 @@ def threads_before(request):
 
 @pytest.mark.parametrize("n_jobs", EVERY_N_JOBS)
 def test_threads_are_given_back_after_success(n_jobs, threads_before):
-    X = samples.blobs(300, 2)
+    X = samples.blobs(600, 2)
     MeanShift(bandwidth=1.0, n_jobs=n_jobs).fit(X).predict(X)
     assert numba.get_num_threads() == threads_before
     mean_shift(X, bandwidth=1.0, n_jobs=n_jobs)
@@ -110,7 +117,7 @@ def test_threads_are_given_back_after_success(n_jobs, threads_before):
 )
 def test_threads_are_given_back_after_an_error(params, n_jobs, threads_before):
     with pytest.raises(ValueError, match="bandwidth"):
-        MeanShift(bandwidth=1.0, n_jobs=n_jobs, **params).fit(samples.blobs(300, 2))
+        MeanShift(bandwidth=1.0, n_jobs=n_jobs, **params).fit(samples.blobs(600, 2))
     assert numba.get_num_threads() == threads_before
 
 
@@ -122,7 +129,7 @@ def test_threads_are_given_back_after_an_interruption(n_jobs, at, threads_before
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        MeanShift(n_jobs=n_jobs, progress=interrupt).fit(samples.blobs(300, 2))
+        MeanShift(n_jobs=n_jobs, progress=interrupt).fit(samples.blobs(600, 2))
     assert numba.get_num_threads() == threads_before
 
 
@@ -130,7 +137,7 @@ def threads_of_a_fit(n_jobs):
     """How many threads Numba was set to, whenever a fit said where it was."""
     seen = []
     MeanShift(n_jobs=n_jobs, progress=lambda *_: seen.append(numba.get_num_threads())).fit(
-        samples.blobs(300, 2)
+        samples.blobs(600, 2)
     )
     return set(seen)
 
@@ -146,6 +153,20 @@ def test_no_n_jobs_means_what_numba_is_set_to(threads_before):
     assert threads_of_a_fit(None) == {threads_before}
 
 
+def test_small_fits_estimates_and_predictions_take_one_thread():
+    X, seen = samples.blobs(500, 2), []
+    report = lambda *_: seen.append(numba.get_num_threads())  # noqa: E731
+    model = MeanShift(assign="basin", kernel="gaussian", progress=report).fit(X)
+    model.predict(X + 0.01)
+    model.score_samples(X)
+    bandwidth_curve(X, progress=report)
+    estimate_bandwidth(X, progress=report)
+    assert set(seen) == {1}
+    seen.clear()
+    model.set_params(bandwidth=1.0, seeds=samples.blobs(4 * len(X), 2)).fit(X)
+    assert set(seen) == {MOST}
+
+
 def test_n_jobs_is_kept_as_given():
     model = MeanShift(bandwidth=1.0, n_jobs=1000).fit(samples.blobs(30, 2))
     assert model.n_jobs == 1000
@@ -153,7 +174,7 @@ def test_n_jobs_is_kept_as_given():
 
 
 def test_a_story_leaves_the_threads_alone(threads_before):
-    X = samples.blobs(300, 2)
+    X = samples.blobs(600, 2)
     trace(X, X[:3], bandwidth=1.0)
     assert numba.get_num_threads() == threads_before
 

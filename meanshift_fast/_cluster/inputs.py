@@ -22,6 +22,11 @@ CHOICES = {"kernel": tuple(KERNELS), "assign": ("nearest", "basin")}
 Bandwidth = float | NDArray[np.float64]
 
 
+def takes_one_thread(points: NDArray[Any], positions: ArrayLike) -> bool:
+    """Whether positions in the columns of a table are too few to wake other threads for them."""
+    return len(points) * np.size(positions) <= thresholds.MAX_ONE_THREAD_SEED_VALUES
+
+
 class Settings(NamedTuple):
     """The parameters of a fit, as :class:`meanshift_fast.MeanShift` documents them."""
 
@@ -54,10 +59,12 @@ class Settings(NamedTuple):
             and self.min_prominence == 0.0
         )
 
-    def fit_takes_one_thread(self, n_values: int) -> bool:
-        """Whether a fit of so many values is too small to wake other threads."""
-        is_small = n_values <= thresholds.MAX_ONE_THREAD_VALUES
-        return is_small and self.are_plain and is_number(self.bandwidth)
+    def fit_takes_one_thread(self, points: NDArray[Any]) -> bool:
+        """Whether a fit of a table is too small to wake other threads."""
+        is_small = points.size <= thresholds.MAX_ONE_THREAD_VALUES
+        if is_small and self.are_plain and is_number(self.bandwidth):
+            return True
+        return takes_one_thread(points, points if self.seeds is None else self.seeds)
 
     def checked(self) -> "Settings":
         """Refuse what would give a wrong answer; scikit-learn's validation can be switched off."""

@@ -15,7 +15,7 @@ from meanshift_fast._cluster import shared_bins, small_tables
 from meanshift_fast._cluster.ascent import Ascent
 from meanshift_fast._cluster.bandwidth_rules import Found, find_bandwidth
 from meanshift_fast._cluster.basins import Labelled, MergedEndpoints
-from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings
+from meanshift_fast._cluster.inputs import Bandwidth, Rows, Settings, takes_one_thread
 from meanshift_fast._cluster.labelling import ascending, label_by_nearest, label_rows_by_basin
 from meanshift_fast._cluster.modes import count_supported
 from meanshift_fast._cluster.seams import merge_in
@@ -116,7 +116,7 @@ def fit(
             found.warn_of(len(small.centers))
             stages.end("small table of %d rows in one call", len(table))
             return Fit(bandwidth, small.centers, small.support, small.history, small.labels, None)
-    with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(table.size)):
+    with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(table)):
         if not is_rule(settings.bandwidth):
             stages.begin("bandwidth")
         stages.end("%s of %d rows", lambda: bandwidth_text(bandwidth), len(rows.points))
@@ -185,7 +185,8 @@ def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
     given = settings.bandwidth
     if is_rule(given):
         from_rows = settings.seeds is None and not settings.bin_seeding
-        with borrowed_threads(settings.n_jobs):
+        alone = takes_one_thread(rows.points, rows.points)
+        with borrowed_threads(settings.n_jobs, alone=alone):
             stages.begin("bandwidth")
             found = find_bandwidth(
                 given, settings.kernel, rows.points, rows.heavy_weights,
@@ -285,7 +286,7 @@ def _warn_of_bins_of_small(
 ) -> None:
     """Warn where bins of a small table, which has no index yet, hold rows of several clusters."""
     n_bins, units = int(small.history["n_active"][0]), Units(1.0, float(bandwidth))
-    with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(rows.points.size)):
+    with borrowed_threads(settings.n_jobs, alone=settings.fit_takes_one_thread(rows.points)):
         index = settings.arrange(rows.points, UNWEIGHTED, units, n_seeds=shared_bins.MANY_ROWS)
         shared_bins.warn_of_missed_modes(
             index, rows.points, small.centers, units, n_bins, bandwidth, settings
