@@ -115,7 +115,7 @@ def open_table(
     format: str | None = None,
     delimiter: str | None = None,
     decimal: str = ".",
-    header: bool = True,
+    header: bool | None = None,
     comment: str | None = None,
     encoding: str = "utf-8",
     na: str | Sequence[str] = (),
@@ -147,8 +147,9 @@ def open_table(
         first line such as ``sep=;`` names, else a comma, in .tsv a tab.
     decimal : {".", ","}, default="."
         The decimal mark of a text.
-    header : bool, default=True
+    header : bool, default=None
         Whether the first line of a text names the columns. If not, their names are their numbers.
+        None: it does, and one of numbers, which are seldom names, is an error.
     comment : str, default=None
         Lines of a text that begin with this character are skipped, but not within a quoted cell.
     encoding : str, default="utf-8"
@@ -202,7 +203,10 @@ def open_table(
     weight_column = None if weight_column is None else str(weight_column)
     options = _given(locals())
     path = path if isinstance(path, Path) else Path(path)
-    dialect = Dialect(delimiter or "", decimal, header, comment or "", encoding, tuple(na))
+    dialect = Dialect(
+        delimiter or "", decimal, header is not False, comment or "", encoding, tuple(na),
+        is_header_given=bool(header),
+    )  # fmt: skip
     file = _opened(path, format, dialect)
     choice, left_out = _chosen(path, file, columns, weight_column, keep, exclude)
     choice = choice._replace(drop_missing=drop_missing)
@@ -267,7 +271,7 @@ def _opened(path: Path, format: str | None, dialect: Dialect) -> File:
             f"{path} must end in {', '.join(READABLE)} or be a folder of parquet files, "
             f"got {quoted(path.suffix)}{remedy}"
         )
-    if dialect != Dialect(""):
+    if dialect._replace(is_header_given=False) != Dialect(""):
         raise ValueError(
             f"delimiter, decimal, header, comment, encoding and na are for text, got {path}; "
             "leave them out"

@@ -225,6 +225,31 @@ def test_predict_goes_batch_by_batch(assign, folder, capsys):
     assert facts["orphans"] == np.count_nonzero(np.array(out["label"]) < 0) > 0
 
 
+def test_json_beside_labels_on_stdout_is_the_one_line_on_stderr(folder, capsys):
+    printed = run("cluster t.csv -o - --bandwidth 1 --json", capsys)
+    assert printed.out.startswith("label\n")
+    assert json.loads(printed.err)["rows"] == 500
+    assert printed.err.count("\n") == 1
+
+
+def test_a_name_with_a_line_break_is_found_and_the_answer_is_one_line(folder, capsys):
+    text(folder / "t.csv", 'a,"x\n(m)","y, ""z"""\n1,1,2\n2,9,2\n')
+    command = ["cluster", "t.csv", "--bandwidth", "2", "-o", "o.csv"]
+    assert main([*command, "--columns", 'x\n(m),"y, ""z"""']) == 0
+    assert capsys.readouterr().out.startswith('2 rows, 2 columns (x (m), y, "z"): 2 clusters;')
+    assert main([*command, "--columns", "a", "--keep", "x\n(m)"]) == 0
+    assert (folder / "o.csv").read_text().startswith('"x\n(m)",label\n"1",')
+    assert main([*command, "--exclude", "x\n(m)"]) == 0
+
+
+def test_numbers_are_names_with_header(folder, capsys):
+    text(folder / "t.csv", "2019,2020\n1,2\n9,9\n")
+    run("cluster t.csv --bandwidth 2 -o o.csv", capsys, 1)
+    assert (
+        "2 columns (2019, 2020)" in run("cluster t.csv --header --bandwidth 2 -o o.csv", capsys).out
+    )
+
+
 def test_json_is_one_line_on_stdout_with_everything(folder, capsys):
     printed = run(
         "cluster t.csv -o o.npy --centers c.csv --model m.model --bandwidth 1 --json", capsys

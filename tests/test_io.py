@@ -1,5 +1,6 @@
 """Tables in files: what goes in comes out, and what is wrong is shown with its place."""
 
+import csv
 import gc
 import gzip
 import os
@@ -17,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
@@ -286,6 +288,33 @@ def test_words_are_left_out_whatever_stands_above_them(cell, tmp_path):
     np.testing.assert_array_equal(table.read().X, [[2], [3], [4]])
 
 
+@pytest.mark.parametrize("cell", ["\u00a03", "3\u00a0", "\uff13", '"\n3"', "\x0b3"])
+@pytest.mark.parametrize("rows", ["2,1\n{},4\n", "{},4\n2,1\n"])
+def test_a_number_that_python_alone_reads_is_reported_with_its_place(cell, rows, tmp_path):
+    path = text(tmp_path / "t.csv", "x,y\n" + rows.format(cell))
+    said = r"column 'x' must hold finite numbers, got .* at row \d, line \d; write it in digits"
+    with pytest.raises(ValueError, match=said):
+        open_table(path).read()
+
+
+@pytest.mark.parametrize("cell", [" ", "   ", "\u00a0", "\u00a0\u00a0"])
+def test_a_cell_of_blanks_is_one_without_a_value(cell, tmp_path):
+    path = text(tmp_path / "t.csv", f"x,y\n1,2\n{cell},4\n5,6\n")
+    assert open_table(path, drop_missing=True).read().missing.tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="got an empty cell at row 1, line 3; --drop-missing"):
+        open_table(path).read()
+
+
+def test_a_cell_may_be_longer_than_the_csv_module_allows(tmp_path):
+    lines = f'x,outline,y\n1,"{"1 2," * 50000}",2\n3,,4\n'
+    limit = csv.field_size_limit()
+    read = open_table(text(tmp_path / "t.csv", lines), keep="outline").read()
+    assert read.X.tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(ValueError, match="got 'six' at row 2, line 4"):
+        open_table(text(tmp_path / "t.csv", lines + "5,,six\n")).read()
+    assert csv.field_size_limit() == limit
+
+
 def test_what_is_left_out_is_reported_with_what_it_holds(tmp_path):
     path = text(tmp_path / "t.csv", "id,x,note,kind,w\na7,1,,NA,1\nb8,2,,null,1\n")
     held = {"id": "text, e.g. 'a7'", "note": "no value", "kind": "no value"}
@@ -311,6 +340,14 @@ def test_a_parquet_column_is_one_of_numbers_by_its_type(value, tmp_path):
 def test_a_header_of_numbers_is_reported_though_one_is_none(tmp_path):
     with pytest.raises(ValueError, match="must name the columns, got numbers, nan,2"):
         open_table(text(tmp_path / "t.csv", "nan,2\n3,4\n"))
+
+
+def test_a_header_of_numbers_is_one_where_it_is_asked_for(tmp_path):
+    path = text(tmp_path / "t.csv", "2019,2020\n1,2\n")
+    table = open_table(path, header=True)
+    assert table.choice.features == ["2019", "2020"]
+    assert table.read().X.tolist() == [[1, 2]]
+    assert table.options == {"header": True}
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -632,6 +669,37 @@ def test_kept_columns_go_before_the_labels(form, tmp_path):
     else:
         expected = {"name": ["a", "b,c"], "id": [10, 20], "label": [1, 0]}
         assert pq.read_table(path).to_pydict() == expected
+
+
+@pytest.mark.parametrize("form", [".csv", ".parquet"])
+def test_text_as_polars_writes_it_is_kept_as_text(form, tmp_path):
+    words, drinks = ["a", None, "b"], ["tea", "rum", "tea"]
+    frame = {"x": [1.0, 2.0, 9.0], "w": words, "c": pl.Series(drinks, dtype=pl.Categorical)}
+    frame["e"] = pl.Series(drinks, dtype=pl.Enum(["rum", "tea"]))
+    pl.DataFrame(frame).write_ipc(tmp_path / "t.arrow")
+    table, path = open_table(tmp_path / "t.arrow", keep=["w", "c", "e"]), tmp_path / f"o{form}"
+    batches = [(np.arange(3), table.read().kept)]
+    write_whole({path: lambda part: write_labels(part, form, batches)})
+    read = pl.read_csv(path) if form == ".csv" else pl.read_parquet(path)
+    assert read["w"].to_list() == words
+    assert read["c"].to_list() == read["e"].to_list() == drinks
+
+
+@pytest.mark.parametrize(
+    ("form", "kept", "remedy"),
+    [
+        (".csv", pa.array([[1], [2]]), "leave it out of --keep, or write parquet"),
+        (".parquet", pa.array([(1, 2, 3)] * 2, pa.month_day_nano_interval()), "out of --keep$"),
+    ],
+    ids=["lists", "intervals"],
+)
+def test_a_kept_column_that_a_format_cannot_hold_is_named(form, kept, remedy, tmp_path):
+    feather.write_feather(pa.table({"x": [1.0, 2.0], "k": kept}), tmp_path / "t.arrow")
+    batches = [(np.arange(2), open_table(tmp_path / "t.arrow", keep=["k"]).read().kept)]
+    said = rf"^t\.arrow: column 'k' must be of a type that {form[1:]} holds .* got {kept.type}; "
+    with pytest.raises(ValueError, match=said.replace("<", r"\<") + ".*" + remedy):
+        write_whole({tmp_path / "o": lambda part: write_labels(part, form, batches, "t.arrow")})
+    assert not (tmp_path / "o").exists()
 
 
 @contextmanager

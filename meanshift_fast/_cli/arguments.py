@@ -4,8 +4,8 @@ A text that an option cannot take is wrong usage: the exit code is 2.
 """
 
 import argparse
-import csv
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -21,6 +21,7 @@ from meanshift_fast.estimator import MeanShift
 
 _CONSTRAINTS = MeanShift._parameter_constraints
 
+_NAME = re.compile(r',(?:"((?:[^"]|"")*)"(?=,|\Z)|([^,]*))')
 # Help for the parameters whose constraints make an option. `bandwidth` and `n_jobs` are added
 # apart; `seeds` is no option, and `progress` keeps its default.
 _HELP = {
@@ -201,9 +202,9 @@ def n_jobs(text: str) -> int:
 
 
 def names(text: str) -> list[str]:
-    """Split at commas; a name with a comma in it goes into double quotes."""
-    (split,) = csv.reader([text])
-    return split
+    """Split at commas; quotes hold a name with a comma, or with quotes, which are doubled."""
+    found = _NAME.findall(f",{text}") if text else []
+    return [quoted_name.replace('""', '"') or name for quoted_name, name in found]
 
 
 def png(text: str) -> Path:

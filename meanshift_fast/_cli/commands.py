@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 import meanshift_fast
 from meanshift_fast import MeanShift, estimate_bandwidth
 from meanshift_fast._cli.memory import free_memory
-from meanshift_fast._cli.output import Stdout, print_line, print_note
+from meanshift_fast._cli.output import Stdout, print_error_line, print_line, print_note
 from meanshift_fast._cli.places import (
     bandwidth_text,
     clash,
@@ -42,7 +42,7 @@ from meanshift_fast._files.formats import UNNAMED
 from meanshift_fast._files.standard_input import StandardInput
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
-from meanshift_fast._input.messages import counted
+from meanshift_fast._input.messages import counted, on_one_line
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.remarks import remarks, spreads_of
 from meanshift_fast._input.scaling import is_rule
@@ -126,7 +126,8 @@ def predict(arguments: Namespace) -> None:
         # that `predict` gets have no names.
         names = model.feature_names_in_.tolist()
         del model.feature_names_in_
-        is_named = arguments.header and format_of(arguments.input, arguments.format) not in UNNAMED
+        has_header = arguments.header is not False
+        is_named = has_header and format_of(arguments.input, arguments.format) not in UNNAMED
         given = names if arguments.columns is None else arguments.columns
         places = {name: place for place, name in enumerate(names)}
         if is_named and places.keys() >= {*given} - {*arguments.exclude}:
@@ -373,11 +374,13 @@ def _written(
     elif str(arguments.output) == "-":
         write_whole(others)
         stdout: Any = Stdout()
-        write_labels(stdout, ".csv", counting())
+        write_labels(stdout, ".csv", counting(), arguments.input)
         stdout.flush()
     else:
         form = arguments.output.suffix.lower()
-        labels = {arguments.output: lambda part: write_labels(part, form, counting())}
+        labels = {
+            arguments.output: lambda part: write_labels(part, form, counting(), arguments.input)
+        }
         write_whole(labels | others)
     return counts
 
@@ -391,11 +394,11 @@ def _write_model(table: Table, model: MeanShift, part: Path) -> None:
 
 def print_answer(arguments: Namespace, facts: dict[str, Any], line: str) -> None:
     """Print the answer; on stderr where stdout has the labels."""
-    line = json.dumps(facts) if arguments.json else line
-    if str(getattr(arguments, "output", None)) == "-":
-        print_note(line)
+    is_stdout_taken = str(getattr(arguments, "output", None)) == "-"
+    if arguments.json:
+        (print_error_line if is_stdout_taken else print_line)(json.dumps(facts))
     else:
-        print_line(line)
+        (print_note if is_stdout_taken else print_line)(line)
 
 
 def _output_text(arguments: Namespace) -> str:
@@ -425,7 +428,7 @@ def _count_facts(table: Table, counts: NDArray[np.int64]) -> dict[str, Any]:
 def _shape_text(table: Table, counts: NDArray[np.int64]) -> str:
     """The shape of the table, in words."""
     names = table.choice.features
-    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    listed = ", ".join(map(on_one_line, names[:5])) + (", ..." if len(names) > 5 else "")
     return f"{counted(counts.sum(), 'row')}, {counted(len(names), 'column')} ({listed})"
 
 

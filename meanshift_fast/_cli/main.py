@@ -286,8 +286,8 @@ def _add_dialect(group: Any) -> None:
     group.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="whether the first line names the columns; if not, they are 0, 1, ... (default: yes)",
+        help="whether the first line names the columns; if not, they are 0, 1, ... (default: yes, "
+        "and a line of numbers is an error)",
     )
     group.add_argument(
         "--comment",

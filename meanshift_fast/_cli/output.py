@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from meanshift_fast._input.messages import on_one_line
+
 
 def print_line(line: str = "", end: str = "\n") -> None:
     """Print at once; letters that the terminal cannot show, as in a path, are escaped."""
@@ -41,6 +43,11 @@ class Stdout:
 
 
 def print_note(message: str, before: str = "") -> None:
-    """Print one line on stderr, where there is one: `print` to None writes to stdout."""
+    """Print a message on stderr as one line that names the program."""
+    print_error_line(f"{before}meanshift-fast: {on_one_line(message)}")
+
+
+def print_error_line(line: str) -> None:
+    """Print a line on stderr, where there is one: `print` to None writes to stdout."""
     if sys.stderr is not None:
-        print(f"{before}meanshift-fast: {' '.join(message.split())}", file=sys.stderr)
+        print(line, file=sys.stderr)

@@ -39,11 +39,11 @@ def save(what: str, path: Path, model: MeanShift, rows: ExploredRows) -> str:
 
 
 def _write_labels(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:
-    labels, kept = model.labels_, None
+    labels, kept, source = model.labels_, None, rows.source and rows.source.path
     if rows.batch is not None:
         labels = spread_labels(labels, rows.batch.missing, form not in UNNAMED)
         kept = None if form in UNNAMED else rows.batch.kept
-    write_labels(part, form, [(labels, kept)])
+    write_labels(part, form, [(labels, kept)], source)
 
 
 def _write_centres(part: Path, form: str, model: MeanShift, rows: ExploredRows) -> None:

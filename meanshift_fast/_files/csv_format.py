@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -12,7 +13,7 @@ from typing import IO, Any, NoReturn
 import numpy as np
 
 from meanshift_fast._files.arrow import batch_of
-from meanshift_fast._files.dialect import DECIMAL_COMMA, Dialect, are_column_numbers
+from meanshift_fast._files.dialect import DECIMAL_COMMA, Dialect
 from meanshift_fast._files.tables import DROP_MISSING, Batch, Choice, import_pyarrow
 from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, open_lines
 from meanshift_fast._input.messages import cut, number_text, quoted
@@ -20,6 +21,8 @@ from meanshift_fast._input.messages import cut, number_text, quoted
 _BLOCK_BYTES = 1 << 23
 # Rows that are searched for what a column holds: it may begin with empty cells.
 _MAX_HEAD_ROWS = 1000
+_MAX_CELL_CHARACTERS = (1 << 31) - 1  # the most that `csv` takes on every platform
+_limit_lock = threading.Lock()
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -47,11 +50,11 @@ class Csv:
             self._check_spaces([first, *head[:5]])
         if not dialect.header:
             head.insert(0, first)
-        elif dialect.are_numbers(first) and not are_column_numbers(first):
+        elif not dialect.is_header_given and dialect.are_numbers(first):
             raise ValueError(
                 f"{path}: the first line must name the columns, got numbers, "
                 f"{cut(','.join(first[:5]))}; put a line of names before it, or read it with "
-                "--no-header (header=False)"
+                "--no-header (header=False), or with --header (header=True) if these are names"
             )
         pairs = list(zip(self.names, dialect.contents_of(head, len(first)), strict=True))
         self.numeric = [name for name, other in pairs if not other]
@@ -156,8 +159,12 @@ class Csv:
 
     def _remedy(self, cell: str, drop_missing: bool) -> str:
         """What to do about a cell that is no finite number."""
-        if cell in self.dialect.nulls or cell.strip().lstrip("+-").lower() in ("", "nan"):
+        if not cell.strip() and drop_missing:
+            return "; leave such cells empty"
+        if self.dialect.is_missing(cell) or cell.strip().lstrip("+-").lower() == "nan":
             return f"; --na {cell!r} names it as missing" if drop_missing else DROP_MISSING
+        if self.dialect.is_foreign_number(cell):
+            return "; write it in digits 0 to 9, with no space but blanks"
         if DECIMAL_COMMA.fullmatch(cell.strip()) and "," not in self.dialect[:2]:
             return "; --decimal , reads decimal commas"
         if self.dialect.is_grouped(cell.strip()):
@@ -173,7 +180,7 @@ class Csv:
             open_lines(self.path, self.dialect), strict=True, delimiter=self.dialect.delimiter
         )
         try:
-            for cells in reader:
+            for cells in _unlimited(reader):
                 if cells:
                     yield reader.line_num, cells
         except UnicodeDecodeError as error:
@@ -188,6 +195,20 @@ class Csv:
             if error.filename is not None:
                 raise
             raise ValueError(f"{self.path} is cut off or damaged: {error}") from error
+
+
+def _unlimited(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The rows of a reader of `csv`, with cells of any length; its limit is the process's."""
+    while True:
+        with _limit_lock:
+            limit = csv.field_size_limit(_MAX_CELL_CHARACTERS)
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            finally:
+                csv.field_size_limit(limit)
+        yield cells
 
 
 def _blocks(reader: Any) -> Iterator[Any]:

@@ -12,6 +12,8 @@ from meanshift_fast._input.messages import quoted
 
 # Cells without a value, in lower case.
 _MISSING = {"", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--", "?", "."}
+# Cells of blanks alone: pyarrow knows a missing value by its whole text.
+_BLANK = [blank * number for blank in " \u00a0" for number in range(1, 33)]
 _NOT_FINITE = {"nan", "inf", "infinity"}
 _WITH_COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d*)?")
 _WITH_THOUSANDS = re.compile(
@@ -41,6 +43,8 @@ class Dialect(NamedTuple):
         Texts, besides the usual ones, of cells without a value.
     has_sep_line : bool
         Whether a line before all others names the delimiter, ``sep=;``, as Excel reads it.
+    is_header_given : bool
+        Whether the first line is known to name the columns, though numbers may be their names.
     """
 
     delimiter: str = ","
@@ -50,6 +54,7 @@ class Dialect(NamedTuple):
     encoding: str = "utf-8"
     missing: tuple[str, ...] = ()
     has_sep_line: bool = False
+    is_header_given: bool = False
 
     @property
     def nulls(self) -> list[str]:
@@ -57,7 +62,11 @@ class Dialect(NamedTuple):
         usual = [
             form for word in _MISSING for form in product(*zip(word, word.upper(), strict=True))
         ]
-        return sorted({*map("".join, usual), *self.missing})
+        return sorted({*map("".join, usual), *_BLANK, *self.missing})
+
+    def is_missing(self, text: str) -> bool:
+        """Whether a text, blanks aside, is that of a cell without a value."""
+        return text.strip().lower() in _MISSING or text in self.missing
 
     def checked(self) -> "Dialect":
         """Refuse values that a dialect cannot have."""
@@ -90,26 +99,29 @@ class Dialect(NamedTuple):
         return is_utf8 and not self.comment and self.delimiter != " "
 
     def is_number(self, text: str) -> bool:
-        """Whether a text is a finite number."""
-        if self.decimal == ",":
-            if "." in text:
-                return False
-            text = text.replace(",", ".")
+        """Whether a text is a finite number to pyarrow: ASCII, between blanks and tabs."""
+        bare = text.strip(" \t")
+        is_readable = bare.isascii() and bare == bare.strip()
+        return is_readable and bool(np.isfinite(self._number(bare)))
+
+    def _number(self, text: str) -> float:
+        """The number that a text is to Python, which reads more; NaN for other texts."""
+        if "_" in text or (self.decimal == "," and "." in text):
+            return np.nan
         try:
-            return bool(np.isfinite(float(text))) and "_" not in text
+            return float(text.replace(",", ".") if self.decimal == "," else text)
         except ValueError:
-            return False
+            return np.nan
+
+    def is_foreign_number(self, text: str) -> bool:
+        """Whether Python alone reads a text: no-break spaces, digits of other scripts."""
+        return bool(np.isfinite(self._number(text))) and not self.is_number(text)
 
     def is_almost_number(self, text: str) -> bool:
-        """Whether a text is like a number: NaN, -inf, 1e999, 1,5 or 1 234."""
+        """Whether a text is a number or like one: NaN, -inf, 1e999, 1,5 or 1 234."""
         if text.lstrip("+-").lower() in _NOT_FINITE:
             return True
-        if self.is_grouped(text):
-            return True
-        try:
-            return "_" not in text and bool(np.isinf(float(text)))
-        except ValueError:
-            return False
+        return self.is_grouped(text) or not np.isnan(self._number(text))
 
     @staticmethod
     def is_grouped(text: str) -> bool:
@@ -117,10 +129,11 @@ class Dialect(NamedTuple):
         return bool(_WITH_COMMAS.fullmatch(text) or _WITH_THOUSANDS.fullmatch(text))
 
     def are_numbers(self, names: Sequence[str]) -> bool:
-        """Whether a line that should name the columns is one of values."""
-        return any(map(self.is_number, names)) and all(
+        """Whether a line that should name the columns is one of values, not of their numbers."""
+        are_values = any(map(self.is_number, names)) and all(
             self.is_number(name) or self.is_almost_number(name.strip()) for name in names
         )
+        return are_values and not _are_column_numbers(names)
 
     def contents_of(self, rows: Iterable[list[str]], n_columns: int) -> list[str]:
         """Describe what each column holds; an empty text where it holds numbers.
@@ -133,7 +146,7 @@ class Dialect(NamedTuple):
         for cells in rows:
             for column in list(undecided):
                 value = cells[column].strip() if column < len(cells) else ""
-                if value.lower() in _MISSING or value in self.missing:
+                if self.is_missing(value):
                     continue
                 if self.is_almost_number(value) and not self.is_number(value):
                     contents[column] = ""
@@ -178,6 +191,6 @@ def _values(rows: Sequence[list[str]], column: int) -> list[str]:
     return [cell for cell in cells if cell.lower() not in _MISSING]
 
 
-def are_column_numbers(names: Sequence[str]) -> bool:
+def _are_column_numbers(names: Sequence[str]) -> bool:
     """Whether names are the columns' numbers, as pandas writes where there are no names."""
     return all(name.isdecimal() and int(name) < len(names) for name in names)

@@ -32,7 +32,12 @@ _SHORT = _Short()
 def quoted(value: Any) -> str:
     """A value for a message: its ``repr`` on one line, at most 100 characters."""
     shown = _SHORT.repr(value)
-    return cut(shown if isinstance(value, str) else " ".join(shown.split()))
+    return cut(shown if isinstance(value, str) else on_one_line(shown))
+
+
+def on_one_line(text: str) -> str:
+    """A text with blanks for line breaks and other space."""
+    return " ".join(text.split())
 
 
 def cut(text: str, most: int = MAX_CHARACTERS) -> str:
