@@ -187,7 +187,8 @@ def kernel_bandwidth(
     Returns
     -------
     np.float64
-        In the unit of the columns of X; 0 where most rows are equal.
+        In the unit of the columns of X; 0 where most rows are equal, or are so few that
+        ``quantile`` times their number is below 2.
     """
     table, space = plain_table(X), metric_of(metric, period)
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))

@@ -53,8 +53,9 @@ def explore(
     Returns
     -------
     Explorer
-        Its ``url`` is the address; ``model`` the fitted `MeanShift` that is shown; ``wait()`` waits
-        until the page is closed (``once``) or Ctrl-C; ``close()`` ends the server.
+        Its ``url`` is the address; ``model`` the fitted `MeanShift` that is shown, None before a
+        browser has loaded the page; ``wait()`` waits until the page is closed (``once``) or Ctrl-C;
+        ``close()`` ends the server.
 
     Raises
     ------

@@ -494,6 +494,10 @@ def test_wrong_usage_is_exit_code_2_and_touches_nothing(command, reason, folder,
         ("cluster t.csv -o o.npy --model none/m", "there is no folder"),
         ("cluster t.csv -o o.npy --columns q", "t.csv has no column 'q'"),
         ("cluster t.npy -o o.npy --columns x", "t.npy has no column 'x'"),
+        (
+            "cluster few.csv -o o.npy --quantile .5",
+            "of 0, because 0.5 of 3 rows is each row alone; ",
+        ),
         ("cluster bad.csv -o o.npy", "bad.csv: column 'y' must hold finite numbers, got 'oops' at"),
         ("cluster ragged.csv -o o.npy", "ragged.csv: line 3 has 3 field(s)"),
         ("cluster t.csv -o o.npy --bandwidth 1,2,3", "bandwidth must be one number or have shape"),
@@ -513,6 +517,7 @@ def test_bad_data_is_exit_code_1_one_line_and_touches_nothing(command, reason, f
     text(folder / "bad.csv", "x,y\n1,2\n3,oops\n")
     text(folder / "ragged.csv", "x,y\n1,2\n3,4,5\n")
     text(folder / "w.csv", "x,w\n1,1\n2,-1\n")
+    text(folder / "few.csv", "x\n1\n2\n3\n")
     text(folder / "same.csv", "x\n" + "1\n" * 20)
     (folder / "o.npy").write_text("old")
     before = {path: path.read_bytes() for path in folder.iterdir()}

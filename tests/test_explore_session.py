@@ -485,6 +485,14 @@ def test_clusters_keep_their_colours_from_answer_to_answer():
     assert far.max() < len(COLOURS)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("magnitude", [1e200, 1e-200])
+def test_clusters_of_any_magnitude_keep_their_colours(magnitude):
+    centers = np.random.default_rng(3).uniform(0, 100, (30, 2)) * magnitude
+    first = coloured(centers)
+    np.testing.assert_array_equal(coloured(centers[::-1], (centers, first), magnitude), first[::-1])
+
+
 def test_many_clusters_have_colours_without_delay():
     centers = np.random.default_rng(4).uniform(0, 100, (5_000, 2))
     began = time.thread_time()

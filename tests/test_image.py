@@ -479,6 +479,11 @@ GREY = np.arange(24.0).reshape(4, 6)
         (GREY.astype(str), {}, "real numbers, got dtype <U"),
         (np.where(GREY == 8, np.nan, GREY), {}, r"finite.*nan at pixel \(1, 2\)"),
         (np.where(GREY == 8, np.inf, GREY), {}, r"finite.*inf at pixel \(1, 2\)"),
+        (
+            np.where(GREY == 8, -2e300, GREY),
+            {},
+            r"at most 1e\+300 .* got -2e\+300 at pixel \(1, 2\)",
+        ),
         ([[1, 2], [3]], {}, "rows must be equally long"),
         (np.ma.masked_equal(GREY, 8), {}, "masked values.*mask=~image.mask"),
         (GREY, {"mask": np.zeros((4, 6), bool)}, "at least one pixel, got all 24 pixels masked"),

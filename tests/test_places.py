@@ -87,6 +87,13 @@ def test_a_period_of_no_column_is_an_error(table, tmp_path, capsys):
     assert "period must be of one of the columns" in capsys.readouterr().err
 
 
+def test_two_periods_of_one_column_are_an_error(table, tmp_path, capsys):
+    words = ["--period", "latitude=24", "--period", "latitude=12", "--bandwidth", "3"]
+    words += ["-o", str(tmp_path / "h.npy")]
+    assert main(["cluster", str(table), *words]) == 1
+    assert "once for a column, got latitude=24, latitude=12" in capsys.readouterr().err
+
+
 def test_lengths_on_earth_are_angles():
     assert arc("6371.0088km") == pytest.approx(1.0)
     assert arc("1000m") == pytest.approx(arc("1km"))
@@ -97,24 +104,27 @@ def test_lengths_on_earth_are_angles():
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "complaint", "header"),
     [
         (
             [],
             "'latitude' .* pi/2, got 10 at row 0; give --degrees .*; the order is lat",
+            "latitude,longitude",
         ),
         (
-            ["--degrees", "--columns=longitude,latitude"],
+            ["--degrees", "--columns=longitude,lat"],
             "'longitude' .* got 179 at row 0; choose",
+            "lat,longitude",  # a model would find its own names whatever their order
         ),
     ],
 )
 def test_latitudes_beyond_a_pole_are_quoted_as_the_file_has_them(
-    options, complaint, table, tmp_path, capsys
+    options, complaint, header, table, tmp_path, capsys
 ):
     model, labels = tmp_path / "m.model", tmp_path / "h.npy"
     common = ["--metric", "haversine", "--bandwidth", "200km"]
     run(capsys, "cluster", table, *common, "--degrees", "--model", model)
+    np.savetxt(table, DEGREES, delimiter=",", header=header, comments="")
     for words in (["cluster", table, *common], ["predict", model, table]):
         assert main([str(word) for word in [*words, *options, "-o", labels]]) == 1
         assert re.search(complaint, capsys.readouterr().err)

@@ -66,6 +66,23 @@ def test_a_picture_is_labelled_as_the_function_does(form, folder, capsys):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("through", ["rasterio", "Pillow"])
+@pytest.mark.parametrize("form", ["tif", "gif"])
+def test_a_stack_of_images_is_refused(form, through, folder, capsys, monkeypatch):
+    if through == "Pillow":
+        monkeypatch.setattr(images, "_rasterio", lambda: None)
+    pages = [Image.fromarray(np.full((8, 8), grey, np.uint8)) for grey in (10, 100, 200)]
+    pages[0].save(f"stack.{form}", save_all=True, append_images=pages[1:])
+    shown = run(f"segment stack.{form} -o labels.npy {RADII}", capsys, 1).err
+    assert f"stack.{form} must hold one image, got 3 pages or frames; save each" in shown
+
+
+def test_a_picture_of_a_camera_with_a_smaller_one_is_read(folder):
+    picture = Image.fromarray(PICTURE)
+    picture.save("camera.jpg", format="MPO", save_all=True, append_images=[picture.resize((4, 4))])
+    assert images.open_image(folder / "camera.jpg").values.shape == PICTURE.shape
+
+
 @pytest.mark.parametrize("window_side", [4096, 17])
 def test_a_raster_keeps_its_georeference_and_masks_nodata(window_side, folder, capsys, monkeypatch):
     monkeypatch.setattr(images, "WINDOW_SIDE", window_side)

@@ -419,3 +419,10 @@ def test_modes_that_round_to_the_period_are_at_0():
     assert model.modes_.dtype == np.float32
     assert sorted(model.modes_.ravel().tolist()) == [0.0, 12.0]
     np.testing.assert_array_equal(model.modes_, model.cluster_centers_)
+
+
+def test_a_bandwidth_of_0_of_few_rows_is_not_called_one_of_equal_rows():
+    with pytest.raises(ValueError, match=r"0, because 0\.3 of 3 rows is each row alone, and cells"):
+        fit_batches([[[1.0, 2.0], [9.0, 9.0], [5.0, 5.0]]])
+    with pytest.raises(ValueError, match="0, because most rows are equal, and cells"):
+        fit_batches([np.ones((9, 2))])

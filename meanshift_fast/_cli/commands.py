@@ -42,7 +42,7 @@ from meanshift_fast._files.formats import UNNAMED
 from meanshift_fast._files.standard_input import StandardInput
 from meanshift_fast._files.tables import Batch
 from meanshift_fast._files.writers import spread_labels, write_centers, write_labels
-from meanshift_fast._input.messages import counted, on_one_line
+from meanshift_fast._input.messages import counted, on_one_line, zero_reason
 from meanshift_fast._input.progress import reporting
 from meanshift_fast._input.remarks import remarks, spreads_of
 from meanshift_fast._input.scaling import is_rule
@@ -274,19 +274,21 @@ def found_bandwidth(arguments: Namespace, rows: Batch) -> Any:
 
 def _estimated_bandwidth(arguments: Namespace, rows: Batch) -> np.float64:
     """Estimate a kernel's bandwidth, by --quantile or the rule that --bandwidth names; not 0."""
+    quantile = 0.3 if arguments.quantile is None else arguments.quantile
     found = kernel_bandwidth(
         rows.X,
         arguments.bandwidth,
         arguments.kernel,
-        quantile=0.3 if arguments.quantile is None else arguments.quantile,
+        quantile=quantile,
         **metric_words(arguments),
         n_jobs=arguments.n_jobs,
         sample_weight=rows.weights,
     )
     if found == 0.0:
+        reason = zero_reason(arguments.bandwidth, quantile, len(rows.X))
         raise ValueError(
-            f"the rows of {arguments.input} give a bandwidth of 0, as many are equal; give a "
-            "larger --quantile, or a --bandwidth"
+            f"the rows of {arguments.input} give a bandwidth of 0, because {reason}; give a larger "
+            "--quantile, or a --bandwidth"
         )
     return found
 

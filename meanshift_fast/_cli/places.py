@@ -128,7 +128,7 @@ def in_engine_units(arguments: Namespace, table: Table) -> Table:
     """Match options to the table's columns, once; places checked and in radians."""
     given = getattr(arguments, "period", None)
     if given is not None:
-        arguments.period = _by_columns(dict(given), table)
+        arguments.period = _by_columns(given, table)
     if getattr(arguments, "metric", "") != "haversine":
         return table
     if not _are_degrees(arguments):
@@ -139,9 +139,12 @@ def in_engine_units(arguments: Namespace, table: Table) -> Table:
     return _PlacesInDegrees(**vars(table))
 
 
-def _by_columns(periods: dict[str, float], table: Table) -> tuple[float | None, ...]:
+def _by_columns(given: list[tuple[str, float]], table: Table) -> tuple[float | None, ...]:
     """The periods in the order of the columns."""
-    features = table.choice.features
+    features, periods = table.choice.features, dict(given)
+    if len(periods) < len(given):
+        both = ", ".join(f"{name}={value:g}" for name, value in given)
+        raise ValueError(f"period must be given once for a column, got {both}")
     for name in periods:
         if name not in features:
             raise ValueError(

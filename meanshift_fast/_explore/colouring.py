@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from meanshift_fast._pictures.colours import COLOURS, farthest_colour
+from meanshift_fast._pictures.colours import COLOURS, farthest_colour, lengths
 
 MAX_COLOURED_APART = 200  # centres with colours unlike their neighbours'; the others cycle
 
@@ -24,7 +24,7 @@ def coloured(
     taken = np.full(n_apart, -1)
     if before is not None:
         former, colours = (part[:MAX_COLOURED_APART] for part in before)
-        away = np.linalg.norm(centers[:n_apart, None] - former[None], axis=2)
+        away = lengths(centers[:n_apart, None] - former[None])
         nearest = away.argmin(axis=1)
         # Of the centres nearest to a former one, the first and heaviest keeps its colour.
         keeps = np.zeros(n_apart, dtype=np.bool_)

@@ -111,6 +111,8 @@ def _open_picture(path: Path) -> ImageFile:
     try:
         with library.open(path) as picture:
             raw_mode = str(picture.tile[0][3]) if picture.tile else ""
+            # Beside its picture a camera's jpeg (MPO) may hold smaller ones of the same.
+            n_pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
             picture.load()
     except library.UnidentifiedImageError:
         remedy = "is it an image? Rasters of many bands need: pip install meanshift_fast[raster]"
@@ -120,6 +122,7 @@ def _open_picture(path: Path) -> ImageFile:
         library.DecompressionBombError,
     ) as error:  # fmt: skip
         raise ValueError(f"{path} cannot be read, or is damaged: {error}") from error
+    _check_pages(path, n_pages)
     if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
         has_alpha = picture.mode == "PA" or "transparency" in picture.info
         picture = picture.convert("RGBA" if has_alpha else "RGB")
@@ -139,12 +142,23 @@ def _open_picture(path: Path) -> ImageFile:
     return ImageFile(values, None if mask.all() else mask, None)
 
 
+def _check_pages(path: Path, n_pages: int) -> None:
+    """Refuse a stack of images, such as an animated gif."""
+    if n_pages > 1:
+        raise ValueError(
+            f"{path} must hold one image, got {n_pages} pages or frames; save each as a file of "
+            "its own"
+        )
+
+
 def _open_raster(path: Path) -> ImageFile:
     """Open a raster; a large one as Dask arrays of its windows."""
     with _named_when_damaged(path), _opened(path) as raster:
+        n_pages = len(raster.subdatasets)
         profile = {"crs": raster.crs, "transform": raster.transform}
         shape, bands = (raster.height, raster.width), _feature_bands(raster)
         n_bands, dtype = len(bands), np.result_type(*(raster.dtypes[band - 1] for band in bands))
+    _check_pages(path, n_pages)
     if max(shape) <= WINDOW_SIDE:
         values, mask = read_window(path, slice(0, shape[0]), slice(0, shape[1]))
         return ImageFile(values, None if mask.all() else mask, profile)

@@ -12,6 +12,7 @@ from meanshift_fast._input.messages import counted, quoted
 
 MAX_PIXELS = (1 << 32) - 1  # pixels that uint32 can number
 MIN_RADIUS, MAX_RADIUS = 1e-150, 1e150  # in the unit of pixels or bands
+MAX_MAGNITUDE = 1e300  # of a band: the sum over all pixels that fit in memory is finite
 
 
 class Picture(NamedTuple):
@@ -154,17 +155,23 @@ def checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
 def check_finite(
     bands: NDArray[Any], mask: NDArray[np.bool_] | None, n_space: int, first: tuple[int, ...]
 ) -> None:
-    """Refuse pixels that count and are not finite, naming the first."""
+    """Refuse pixels that count and are not finite, or too large to add up, naming the first."""
     if bands.dtype.kind != "f":
         return
+    most = bands.dtype.type(min(MAX_MAGNITUDE, float(np.finfo(bands.dtype).max)))
     for z, plane in enumerate(bands):
-        is_bad = ~np.isfinite(plane).all(axis=-1)
+        is_bad = ~((plane <= most) & (plane >= -most)).all(axis=-1)
         if mask is not None:
             is_bad &= mask[z]
         if is_bad.any():
             y, x = np.argwhere(is_bad)[0]
             pixel = tuple(int(k) for k in np.add(first, (z, y, x)))[3 - n_space :]
-            value = plane[y, x][~np.isfinite(plane[y, x])][0]
+            value = plane[y, x][~(np.abs(plane[y, x]) <= most)][0]
+            if np.isfinite(value):
+                raise ValueError(
+                    f"image must be at most {MAX_MAGNITUDE:g} in magnitude, got {value:g} at pixel "
+                    f"{pixel}; divide it, or mask such pixels"
+                )
             raise ValueError(
                 f"image must be finite where the mask is True, got {value} at pixel {pixel}; fill "
                 "such pixels, or mask them: mask=np.isfinite(image), of several bands with "

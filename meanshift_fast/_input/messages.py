@@ -97,6 +97,13 @@ def counted(count: float, noun: str) -> str:
     return f"{count:,.15g} {noun}" if count == 1 else f"{count:,.15g} {noun}s"
 
 
+def zero_reason(rule: str | None, quantile: float, n_samples: int) -> str:
+    """Why a rule finds a bandwidth of 0; None is the rule of the k-th neighbour."""
+    if rule is None and n_samples * quantile < 2.0:
+        return f"{quantile:g} of {counted(n_samples, 'row')} is each row alone"
+    return "most rows are equal"
+
+
 def not_installed(need: str, extra: str) -> ImportError:
     """The error of a package that is not installed; ``need`` says what needs it."""
     return ImportError(

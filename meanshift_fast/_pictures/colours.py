@@ -64,8 +64,15 @@ def farthest_colour(taken: NDArray[np.int64], offsets: _Floats) -> int:
     ``offsets``: from each centre so far.
     """
     away = np.full(len(COLOURS), np.inf)
-    np.minimum.at(away, taken, np.linalg.norm(offsets, axis=1))
+    np.minimum.at(away, taken, lengths(offsets))
     return int(away.argmax())
+
+
+def lengths(offsets: _Floats) -> _Floats:
+    """The lengths over the last axis; of offsets of any magnitude, whose squares may overflow."""
+    _, exponent = np.frexp(np.abs(offsets).max(initial=0.0))
+    scaled: _Floats = np.linalg.norm(np.ldexp(offsets, -exponent), axis=-1)
+    return np.ldexp(scaled, exponent)
 
 
 def rgb_of(colours: list[str]) -> _Floats:

@@ -22,7 +22,7 @@ from meanshift_fast._index.kernels import KERNELS
 from meanshift_fast._index.soft_cells import widths_of
 from meanshift_fast._input.checks import check_parameters, refuse_masked
 from meanshift_fast._input.frames import is_frame, refuse_column, refuse_times
-from meanshift_fast._input.messages import cut, quoted
+from meanshift_fast._input.messages import cut, quoted, zero_reason
 from meanshift_fast._input.metrics import EUCLIDEAN, Metric, metric_of
 from meanshift_fast._input.scaling import CELL_WIDTHS, checked_lengths, is_number, readonly_table
 from meanshift_fast._input.weights import UNWEIGHTED, check_total, checked_weights
@@ -211,8 +211,9 @@ def estimated(sample: Sample, model: Any) -> Found:
     )  # fmt: skip
     if found.bandwidth == 0.0:
         raise ValueError(
-            "bandwidth was estimated as 0, because most rows are equal, and cells must have a "
-            "width; give a bandwidth"
+            "bandwidth was estimated as 0, because "
+            f"{zero_reason(model.bandwidth, 0.3, len(rows))}, and cells must have a width; give "
+            "a bandwidth"
         )
     return found
 
