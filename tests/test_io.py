@@ -305,6 +305,31 @@ def test_a_cell_of_blanks_is_one_without_a_value(cell, tmp_path):
         open_table(path).read()
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "options", [{}, {"comment": "#"}, {"encoding": "utf-16"}, {"delimiter": " "}]
+)
+def test_an_empty_line_within_a_single_column_is_an_empty_cell(options, end, tmp_path):
+    lines = ["", "x", "", "1", "", "#" if "comment" in options else "2", "", "3", "", ""]
+    path = tmp_path / "t.csv"
+    path.write_bytes(end.join(lines).encode(options.get("encoding", "utf-8")))
+    missing = open_table(path, drop_missing=True, keep="x", columns="x", **options).read().missing
+    is_gap = [True, False, True, True, False] if "comment" in options else [True, False] * 3
+    assert missing.tolist() == is_gap
+    with pytest.raises(ValueError, match="got an empty cell at row 0, line 3; --drop-missing"):
+        open_table(path, **options).read()
+
+
+@pytest.mark.parametrize(
+    "lines", ["x\n1\n2\n", "x\n1\n2\n\n\n", "\nx\n1\n2", "x\r\n1\r\n2\r\n\r\n"]
+)
+def test_empty_lines_around_a_single_column_are_none(lines, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(lines.encode())
+    assert open_table(path).read().X.tolist() == [[1], [2]]
+    assert open_table(path, header=False, columns="0", drop_missing=True, na="x").read().n_rows == 3
+
+
 def test_a_cell_may_be_longer_than_the_csv_module_allows(tmp_path):
     lines = f'x,outline,y\n1,"{"1 2," * 50000}",2\n3,,4\n'
     limit = csv.field_size_limit()

@@ -15,7 +15,7 @@ import numpy as np
 from meanshift_fast._files.arrow import batch_of
 from meanshift_fast._files.dialect import DECIMAL_COMMA, Dialect
 from meanshift_fast._files.tables import DROP_MISSING, Batch, Choice, import_pyarrow
-from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, open_lines
+from meanshift_fast._files.text import Utf8, foreign_line, guessed_lines, has_empty_line, open_lines
 from meanshift_fast._input.messages import cut, number_text, quoted
 
 _BLOCK_BYTES = 1 << 23
@@ -28,6 +28,8 @@ _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 class Csv:
     """Delimited text whose first line names the columns; empty lines are skipped.
+
+    Those between others in a single column are empty cells.
 
     pyarrow reads it, ten times as fast as Python's `csv`. Where it fails, `csv`, which counts
     lines, reads again from the start. ``is_given`` says that the delimiter was given.
@@ -42,6 +44,8 @@ class Csv:
             first = next(rows)
         except StopIteration:
             raise ValueError(f"{path} is empty; its first line must name the columns") from None
+        if len(first) == 1 and (not dialect.is_plain or has_empty_line(path)):
+            self.dialect = dialect._replace(has_empty_cells=True)
         if not is_given:
             self._check_delimiter(first)
         self.names = first if dialect.header else [str(column) for column in range(len(first))]

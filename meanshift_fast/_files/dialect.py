@@ -43,6 +43,8 @@ class Dialect(NamedTuple):
         Texts, besides the usual ones, of cells without a value.
     has_sep_line : bool
         Whether a line before all others names the delimiter, ``sep=;``, as Excel reads it.
+    has_empty_cells : bool
+        Whether there is one column, and an empty line between others is an empty cell of it.
     is_header_given : bool
         Whether the first line is known to name the columns, though numbers may be their names.
     """
@@ -54,6 +56,7 @@ class Dialect(NamedTuple):
     encoding: str = "utf-8"
     missing: tuple[str, ...] = ()
     has_sep_line: bool = False
+    has_empty_cells: bool = False
     is_header_given: bool = False
 
     @property
@@ -94,9 +97,12 @@ class Dialect(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether pyarrow reads the bytes of a file as they are: UTF-8, no comments, no spaces."""
+        """Whether pyarrow reads the bytes of a file as they are.
+
+        They are UTF-8 without comments, spaces between cells, or empty lines that are cells.
+        """
         is_utf8 = codecs.lookup(self.encoding).name == "utf-8"
-        return is_utf8 and not self.comment and self.delimiter != " "
+        return is_utf8 and not self.comment and self.delimiter != " " and not self.has_empty_cells
 
     def is_number(self, text: str) -> bool:
         """Whether a text is a finite number to pyarrow: ASCII, between blanks and tabs."""
