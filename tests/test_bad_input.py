@@ -178,6 +178,11 @@ def test_estimate_bandwidth_names_a_bad_parameter(name, value):
         estimate_bandwidth(X, **{name: value})
 
 
+def test_a_curve_of_few_rows_names_a_wrong_number_of_threads():
+    with pytest.raises(ValueError, match="n_jobs must not be 0, got 0"):
+        bandwidth_curve(X, n_jobs=0)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
