@@ -301,8 +301,13 @@ def test_a_number_that_python_alone_reads_is_reported_with_its_place(cell, rows,
 def test_a_cell_of_blanks_is_one_without_a_value(cell, tmp_path):
     path = text(tmp_path / "t.csv", f"x,y\n1,2\n{cell},4\n5,6\n")
     assert open_table(path, drop_missing=True).read().missing.tolist() == [False, True, False]
-    with pytest.raises(ValueError, match="got an empty cell at row 1, line 3; --drop-missing"):
+    with pytest.raises(ValueError, match="got a cell of blanks at row 1, line 3; --drop-missing"):
         open_table(path).read()
+    path = text(path, f"x,y\n1,2\n{50 * cell},4\n")
+    with pytest.raises(
+        ValueError, match="a cell of blanks at row 1, line 3; leave such cells empty"
+    ):
+        open_table(path, drop_missing=True).read()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -157,7 +157,8 @@ class Csv:
                 cell = cells[column]
                 is_nan = choice.drop_missing and cell.strip().lstrip("+-").lower() == "nan"
                 if not (cell in missing or is_nan or self.dialect.is_number(cell)):
-                    value = quoted(cell) if cell.strip() else "an empty cell"
+                    blank = "a cell of blanks" if cell else "an empty cell"
+                    value = quoted(cell) if cell.strip() else blank
                     message = f"{number_text(self.path, name, value, row)}, line {line}"
                     raise ValueError(message + self._remedy(cell, choice.drop_missing))
 
