@@ -4,6 +4,7 @@ import shlex
 import sys
 import threading
 import time
+import tracemalloc
 from argparse import Namespace
 from pathlib import Path
 
@@ -432,6 +433,18 @@ def test_many_columns_are_laid_by_components_or_by_those_chosen():
     mixed = project(X, names, "c", COMPONENTS[0])
     np.testing.assert_allclose(mixed.laid[:, 0], X[:, 2] - X[:, 2].mean(), atol=1e-12)
     np.testing.assert_allclose(mixed.lay(X), mixed.laid, atol=1e-12)
+
+
+def test_two_of_very_many_columns_take_memory_by_their_number():
+    X = np.arange(6_000.0).reshape(3, 2_000)
+    names = [str(column) for column in range(2_000)]
+    tracemalloc.start()
+    projection = project(X, names, "7", "1999")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(projection.laid, X[:, [7, 1_999]])
+    np.testing.assert_array_equal(projection.lay(X), projection.laid)
+    assert peak < 2_000 * 2_000 * 8 / 4
 
 
 def test_the_components_of_two_columns_can_be_shown():

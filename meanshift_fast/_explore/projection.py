@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanshift_fast._explore.pixels import draw_pixels
-from meanshift_fast._input.metrics import Metric, metric_of
+from meanshift_fast._input.metrics import EUCLIDEAN, Metric
 from meanshift_fast._pictures.colours import COLOURS, GREY, rgb_of
 from meanshift_fast._pictures.projection import Page, components_of
 from meanshift_fast._pictures.rasters import MAX_MARKERS, opacity
@@ -27,7 +27,6 @@ RASTER_SHAPE = (400, 520)  # pixels up and across
 STACK_COLUMNS = 260  # of the histogram of one column
 PALETTE = [GREY, *COLOURS]  # by the numbers of rows' colours
 N_COLOURS = len(PALETTE)
-EUCLIDEAN = metric_of()
 MARGIN = 0.04  # of the rows' extent, about them
 
 
@@ -163,7 +162,8 @@ def _on_columns(page: Page, points: _Floats, names: list[str], across: str, up: 
     n_features = len(names)
     if across not in COMPONENTS and up not in COMPONENTS:
         columns = [names.index(across), names.index(up)]
-        origin, axes = np.zeros(n_features), np.eye(n_features)[:, columns]
+        origin, axes = np.zeros(n_features), np.zeros((n_features, 2))
+        axes[columns, [0, 1]] = 1.0
         page = page._replace(origin=origin, axes=axes, names=[across, up])
         return _bounded(across, up, page, points[:, columns])
     padded = points if n_features > 2 else np.pad(points, ((0, 0), (0, 1)))
