@@ -175,7 +175,8 @@ class Joining(NamedTuple):
     @property
     def limits(self) -> NDArray[np.float64]:
         """The spacing, and the squares of what is near in space and in range."""
-        space, bands = (self.merge * radius for radius in self.window[:2])
+        radii = self.window.spatial_radius, self.window.range_radius
+        space, bands = (self.merge * radius for radius in radii)
         return np.array([*self.window.spacing, space * space, bands * bands])
 
 

@@ -48,7 +48,7 @@ class Metric:
     has_arcs = False  # whether a ball's radius in the engine is not the length along the space
     has_rules_of_thumb = True  # "scott" and "silverman", which measure the spread of columns
     period = NO_PERIOD  # infinite where a column does not wrap
-    page = "columns"  # of pictures: "columns", "map", "directions" or "wrapped"
+    page = "columns"  # of pictures: "columns", "map" or "wrapped"
     move_unit = "the unit of the columns"
     min_length = 0.0  # of an estimated radius
     is_plain = True  # whether the engine's columns are the rows' own, without seams
@@ -157,7 +157,6 @@ class Spherical(Metric):
 
     has_arcs = True
     has_rules_of_thumb = False
-    page = "directions"
     move_unit = "radians"
     min_length = 16.0 * float(np.finfo(np.float64).eps)  # rounding of one direction lies within
     largest = 0.0  # bandwidth
