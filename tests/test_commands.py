@@ -244,7 +244,8 @@ def test_a_name_with_a_line_break_is_found_and_the_answer_is_one_line(folder, ca
 
 def test_numbers_are_names_with_header(folder, capsys):
     text(folder / "t.csv", "2019,2020\n1,2\n9,9\n")
-    run("cluster t.csv --bandwidth 2 -o o.csv", capsys, 1)
+    refused = run("cluster t.csv --bandwidth 2 -o o.csv", capsys, 1)
+    assert "the first line must name the columns" in refused.err
     assert (
         "2 columns (2019, 2020)" in run("cluster t.csv --header --bandwidth 2 -o o.csv", capsys).out
     )
