@@ -17,7 +17,8 @@ def coloured_rows(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Give rows the numbers of their clusters' colours, and count them.
 
-    Returns ``row_colours`` and ``sizes`` as `Answer` has them.
+    A label of -1 is that of an orphan; ``colours`` has the number of each cluster's colour. Returns
+    ``row_colours`` and ``sizes`` as `Answer` has them.
     """
     row_colours = np.empty(len(labels), dtype=np.uint8)
     sizes = np.zeros(len(colours) + 1, dtype=np.int64)

@@ -16,7 +16,9 @@ from meanshift_fast.models import write_model
 def save(what: str, path: Path, model: MeanShift, rows: ExploredRows) -> str:
     """Write "labels", "centres" or the "model" of a fit to rows; what was written, in words.
 
-    Whole or not at all; what is there is replaced. Labels and centres are npy, csv or parquet.
+    Whole or not at all; what is there is replaced. Labels and centres are npy, csv or parquet. A
+    name that ends in no format, or is that of the rows' file, is a ValueError; a file that cannot
+    be written an OSError.
     """
     form = path.suffix.lower()
     if what != "model" and form not in FORMATS:

@@ -364,6 +364,11 @@ def follow(
     -------
     bool array of shape (n,), or (0,) where the whole image is in memory
         Whether a trajectory reached a window that is not in memory; its endpoint is not written.
+
+    Notes
+    -----
+    Bit-equal for every number of threads, and for every part of the image that is in memory. The
+    stage that ``report`` gets is "climb".
     """
     window, max_iter, tol = how
     n_values = window.n_values(lattice)

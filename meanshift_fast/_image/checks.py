@@ -52,9 +52,10 @@ class Picture(NamedTuple):
 
 
 def checked_image(image: Any, channel_axis: int | None) -> tuple[Any, int, int | None]:
-    """Check an image's axes and dtype, of NumPy or Dask.
+    """Check an image's axes and dtype, of NumPy or Dask; what is wrong is a ValueError.
 
-    Returns its bands, n_space and channel_axis as `Picture` has them.
+    Its message begins with "image must" or "channel_axis must". Returns the image's bands, n_space
+    and channel_axis as `Picture` has them.
     """
     if np.ma.is_masked(image):
         raise ValueError(

@@ -156,7 +156,8 @@ def _distances_sq(pixels, listed, units, is_joint, n_bands, rooms):
     for band in range(1, n_bands):
         away = load_narrow(pixels.narrow, at + LANES * band) - item(scaled, 4 * LANES + band)
         range_sq = fused(away, away, range_sq)
-    if is_within:  # within the spatial radius, which needs no test
+    # Returned here: one expression with a flag would always make the test in space.
+    if is_within:
         return range_sq
     offset = item(room, center + 1) - float(y), item(room, center + 2) - float(x)
     return with_space(range_sq, offset, units, is_joint, scaled)

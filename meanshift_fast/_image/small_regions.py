@@ -358,10 +358,10 @@ def merge_small(
 ) -> None:
     """Join small regions to the touching region with the nearest mean range.
 
-    The smallest first; of equals, and of equally near ones, that with the first pixel. One that
-    nothing touches stays. Regions have numbers by their first pixels, before and after; ``sizes``
-    and ``sums``, as `measured` gives them, are overwritten. ``moves`` are those of
-    `half_of_neighbors`.
+    Regions of fewer than ``min_size`` pixels are small. The smallest first; of equals, and of
+    equally near ones, that with the first pixel. One that nothing touches stays. Regions have
+    numbers by their first pixels, before and after; ``sizes`` and ``sums``, as `measured` gives
+    them, are overwritten. ``moves`` are those of `half_of_neighbors`.
     """
     if min_size < 2:
         return

@@ -32,8 +32,8 @@ def remarks(
 ) -> Iterator[Remark]:
     """Look a table of finite numbers over; columns without names are counted.
 
-    One pass over the table for the spreads, where columns share one bandwidth; an identifier shows
-    in its first rows.
+    ``rows_are_seeds`` says that every row is a seed. One pass over the table for the spreads, where
+    columns share one bandwidth; an identifier shows in its first rows.
     """
     named = [quoted(name) for name in (range(table.shape[1]) if names is None else names)]
     # The only feature is meant: in a table of counts it is the values, each with a weight.
