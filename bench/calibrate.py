@@ -200,8 +200,8 @@ CALIBRATIONS = {
         "values", **_sides("MAX_ONE_THREAD_VALUES"),
         sizes=(30, 1100, 2000, 4000, 8000, 16_000), work=_on_threads,
     ),
-    "MAX_ONE_THREAD_SEED_VALUES": Calibration(
-        "values times seeds", **_sides("MAX_ONE_THREAD_SEED_VALUES"),
+    "MAX_ONE_THREAD_ROW_VALUES": Calibration(
+        "values times rows", **_sides("MAX_ONE_THREAD_ROW_VALUES"),
         sizes=(30, 100, 250, 500, 1000, 2000), work=_in_basins,
     ),
     "MAX_ONE_THREAD_LABEL_VALUES": Calibration(

@@ -112,9 +112,9 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
         [0, period). The bandwidth of such a column is at most half its period.
     n_jobs : int, default=None
         Threads: None for all that Numba may use, a number for so many, -1 for all. The result
-        does not depend on it. From bins of a given bandwidth, up to 4,096 values take one thread,
-        and so do most plain fits (flat kernel, nearest labels, no weights) of up to 1,024 rows and
-        65,536 values.
+        does not depend on it. Without given seeds, tables whose values times rows are at most
+        524,288 take one thread. So do up to 4,096 values from bins of a given bandwidth, and most
+        plain fits (flat kernel, nearest labels, no weights) of up to 1,024 rows and 65,536 values.
     progress : "auto", bool or callable, default="auto"
         "auto": a bar on stderr where that is a terminal or a notebook, once a call has lasted 5 s;
         it is gone at the end. Compiling is named there in a line, once a process. Nothing is
@@ -417,7 +417,7 @@ class MeanShift(ShapesMixin, ClusterMixin, BaseEstimator):
                     'assign="basin" labels with the rows of the fit, which assign="nearest" did '
                     "not keep; fit again"
                 )
-            alone = takes_one_thread(kept.points, points)
+            alone = takes_one_thread(kept.points, len(points))
             with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress) as report:
                 return label_by_basin(kept, points, self.bandwidth_, settings, report)
         shapes = shapes_of(self)

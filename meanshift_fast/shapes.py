@@ -126,6 +126,6 @@ class ShapesMixin:
                 'no model of a stream or Dask collection; fit again, or with assign="basin"'
             )
         points = readonly_table(settings.metric.enter(checked_table(self, X, reset=False)))
-        alone = takes_one_thread(rows.points, points)
+        alone = takes_one_thread(rows.points, len(points))
         with borrowed_threads(self.n_jobs, alone=alone), reporting(self.progress, "density"):
             return log_density(rows, points, self.bandwidth_, settings)

@@ -110,5 +110,5 @@ def pytest_collection_finish(session):
 def small_fits_on_threads():
     """Small tables, of which one thread makes all, are fitted on as many as larger ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(thresholds, "MAX_ONE_THREAD_SEED_VALUES", 0)
+        patch.setattr(thresholds, "MAX_ONE_THREAD_ROW_VALUES", 0)
         yield

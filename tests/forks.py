@@ -22,7 +22,7 @@ def fit():
 def work(until):
     while not until.is_set():
         MeanShift(bandwidth=0.5).fit(X).predict(X)
-        estimate_bandwidth(X[:500])
+        estimate_bandwidth(X[:600])
 
 
 def main():

@@ -72,7 +72,6 @@ CUTS = {
     "sigma points": (sigma_points, "_write_all", {"FIRST_CHUNK_VALUES": 1}),
     "polishing": (newton, "_polish_all", {}),
     "coalescing": (coalescing, "_link", {"FIRST_CHUNK_POSITIONS": 1}),
-    "roots numbered": (coalescing, "_number_roots", {"FIRST_CHUNK_POSITIONS": 1}),
     "roots written": (coalescing, "_write_roots", {"FIRST_CHUNK_POSITIONS": 1}),
     "equal ends": (modes, "collapse", {"FIRST_CHUNK_ENDPOINTS": 1}),
     "few modes": (modes, "sweep", {"MAX_CALL_VISITS": 1}),

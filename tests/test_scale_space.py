@@ -12,6 +12,7 @@ from bench.workloads import blobs
 from meanshift_fast import MeanShift, bandwidth_curve
 from meanshift_fast._cluster.bandwidth_rules import find_bandwidth
 from meanshift_fast._cluster.modes import count_supported
+from meanshift_fast._cluster.scale_space import spread_of
 from meanshift_fast.datasets import demo_table
 from meanshift_fast.stream import fit_batches
 
@@ -276,3 +277,11 @@ def test_a_trial_without_a_row_in_any_ball_has_no_centre():
     assert count_supported(np.array([9.0, 4.5, 1.0]), 0.5) == 2
     assert count_supported(np.array([9.0, 4.5, 1.0]), 1.0) == 3
     assert count_supported(np.array([9.0, 4.5, 1.0]), 10.0) == 0
+
+
+@pytest.mark.jitless
+def test_a_huge_constant_column_leaves_the_spread_of_the_others():
+    column = np.array([0.0, 1.0, 0.0, 1.0])
+    for constant in (0.0, 1e170, -1e300):
+        points = np.column_stack((column, np.full(4, constant)))
+        assert spread_of(points, np.empty(0)) == np.sqrt(0.125)

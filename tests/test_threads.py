@@ -163,7 +163,8 @@ def test_small_fits_estimates_and_predictions_take_one_thread():
     estimate_bandwidth(X, progress=report)
     assert set(seen) == {1}
     seen.clear()
-    model.set_params(bandwidth=1.0, seeds=samples.blobs(4 * len(X), 2)).fit(X)
+    for seeds, rows in ((samples.blobs(4 * len(X), 2), X), (X[:2], samples.blobs(2000, 2))):
+        model.set_params(bandwidth=1.0, seeds=seeds).fit(rows)
     assert set(seen) == {MOST}
 
 

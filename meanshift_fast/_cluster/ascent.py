@@ -220,7 +220,11 @@ def _going_on(
     outcome: Outcome,
     leaving: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The trajectories that take another step, and where they are; seeds of links rest too."""
+    """The trajectories that take another step, and where they are.
+
+    Coalescing counts seeds: those that rest with a root, or were linked to one at rest, are
+    written to the last round's total.
+    """
     positions = outcome.endpoints
     if coalescing is None:
         going = ~leaving

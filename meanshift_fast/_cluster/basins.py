@@ -146,7 +146,10 @@ class Labelled(NamedTuple):
 
 
 def beside_others(numbers: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Find the cells, by their numbers along each feature, that share a face with another label."""
+    """Find the cells, by their numbers along each feature, that share a face with another label.
+
+    ``numbers`` are read-only and C-ordered, of shape (n_cells, n_features).
+    """
     found = np.zeros(len(numbers), dtype=np.bool_)
     for feature in range(numbers.shape[1]):
         beside = numbers.copy()

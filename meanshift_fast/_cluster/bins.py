@@ -216,7 +216,8 @@ def find_bins(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the first row of each bin, in order of appearance, and how many rows it holds.
 
-    An ``inverse`` of shape (n_samples,) takes the number of each row's bin; one of shape (0,) none.
+    ``points`` are read-only and C-ordered, and ``bin_size`` is positive. An ``inverse`` of shape
+    (n_samples,) takes the number of each row's bin; one of shape (0,) none.
     """
     n_samples = len(points)
     is_shared = not inverse.size and n_samples >= thresholds.MIN_PARALLEL_BIN_ROWS

@@ -31,7 +31,7 @@ OPEN = -1  # a place without a step
 PENDING = -2  # a place whose step is about to be computed
 
 MAX_SEED_VALUES = 1 << 18  # of the first places; each place holds its values
-MIN_PLACES = 512  # that a memo has room for: few seeds take many steps, and to grow takes time
+MIN_VALUES = 8192  # that a memo has room for: few seeds take many steps, and to grow takes time
 FIRST_CHUNK_SEEDS = 1 << 16  # seeds of the first chunk that is read
 
 
@@ -155,7 +155,8 @@ class Outcome(NamedTuple):
     at_rest : bool array of shape (n_trajectories,)
         Whether they are at rest.
     totals : float64 array of shape (n_rounds, 4)
-        Of each round, as `count_move` adds them up.
+        Of each round, as `count_move` adds them up: how many moved, the sum of their moves, the
+        largest, and how many came to rest.
     """
 
     endpoints: NDArray[np.float64]
@@ -191,7 +192,7 @@ class Memo:
         self.rest = rest
         self.n_steps = 0
         self._room = thresholds.MAX_MEMO_VALUES // (n_features + 8)
-        size = min(max(8 * n_seeds, MIN_PLACES), self._room)
+        size = min(max(8 * n_seeds, MIN_VALUES // (n_features + 8)), self._room)
         self._make_tables(max(size, 2 * n_seeds), n_features)
         self._first_places = np.empty(n_seeds, dtype=np.int64)
         self._n_places = _begin(

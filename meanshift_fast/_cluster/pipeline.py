@@ -147,9 +147,11 @@ def _fit_by_stages(
         raise no_point_error(bandwidth, rows.points)
     modes = _merge(ascent, index, units, dtype, settings.metric)
     if seeds.are_bins:
-        tried = points, modes.merged.modes, units, len(seeds.table)
-        if shared_bins.may_miss_modes(rows, *tried, settings):
-            shared_bins.warn_of_missed_modes(index, *tried, bandwidth, settings)
+        places, n_bins = modes.merged.modes, len(seeds.table)
+        if shared_bins.may_miss_modes(rows, points, places, units, n_bins, settings):
+            shared_bins.warn_of_missed_modes(
+                index, points, places, units, n_bins, bandwidth, settings
+            )
     history = _history_in(units, ascent.history)
     if settings.min_prominence:
         if settings.assign == "basin" and not seeds.are_rows:
@@ -185,7 +187,7 @@ def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
     given = settings.bandwidth
     if is_rule(given):
         from_rows = settings.seeds is None and not settings.bin_seeding
-        alone = takes_one_thread(rows.points, rows.points)
+        alone = takes_one_thread(rows.points, len(rows.points))
         with borrowed_threads(settings.n_jobs, alone=alone):
             stages.begin("bandwidth")
             found = find_bandwidth(

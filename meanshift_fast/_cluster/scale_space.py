@@ -208,7 +208,8 @@ def count_clusters(
         least = float(
             mean_kth_distance(seeds, quantile=n_rows**-0.5, weights=sampled, metric=metric)
         )
-        least = least or _rounding_of(bounds, spread)
+        if least == 0.0:
+            least = _least_of_equal_rows(bounds, spread)
     rungs: list[tuple[float, int, int]] = []
     while True:
         n = len(rungs)
@@ -224,8 +225,9 @@ def count_clusters(
             raise no_point_error(bandwidth, rows.table)
         rungs.append((bandwidth, counting.clusters(support), len(seeds)))
         report(len(rungs), 0 if ladder is None else len(ladder), "bandwidth")
-        is_one = len(seeds) == 1 or most <= bandwidth < math.inf  # or no bandwidth is larger
-        if is_one if ladder is None else len(rungs) == len(ladder):
+        is_top = len(seeds) == 1 or most <= bandwidth < math.inf  # one cluster, or no larger one
+        is_last = is_top if ladder is None else len(rungs) == len(ladder)
+        if is_last:
             break
     steps, counts, n_modes = (np.array(column) for column in zip(*rungs, strict=True))
     plateaus = _plateaus(steps, counts, spread)
@@ -240,7 +242,7 @@ def count_clusters(
     return Curve(steps, counts, n_modes, plateaus, bandwidth, n_centers)
 
 
-def _rounding_of(bounds: NDArray[np.float64], spread: float) -> float:
+def _least_of_equal_rows(bounds: NDArray[np.float64], spread: float) -> float:
     """The first rung where most rows are equal, so that the ball that holds them has no radius.
 
     A thousandth of the spread serves, or the rounding error of a mean of equal rows. Where all are
@@ -262,14 +264,18 @@ def _rung(first: float, steps: Any) -> Any:
 def spread_of(points: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     """The root of the mean of the columns' variances."""
     each = weights if weights.size else np.ones(len(points))
-    # A power of two keeps the squares of extreme data finite, and rounds nothing.
-    unit = np.ldexp(1.0, min(max(int(np.frexp(np.abs(points).max())[1]), -1000), 1000))
-    # From the first row, so that rows that are all equal have a spread of exactly 0.
-    offsets = points / unit
-    offsets -= offsets[0].copy()
     share = each / each.sum()
-    offsets -= share @ offsets
-    return float(np.sqrt((share @ (offsets * offsets)).mean()) * unit)
+    # Powers of two, which round nothing, keep the squares of every column finite.
+    exponents = np.clip(np.frexp(np.abs(points).max(axis=0))[1], -1000, 1000)
+    offsets = points * np.ldexp(1.0, -exponents)
+    # From the first row, so that rows that are all equal have a spread of exactly 0.
+    offsets -= offsets[0].copy()
+    # Not by BLAS, whose sums depend on the number of its threads.
+    offsets -= np.einsum("i,ij->j", share, offsets)
+    variances = np.einsum("i,ij,ij->j", share, offsets, offsets)
+    unit = int(exponents[variances > 0.0].max(initial=-1000))
+    shared = np.ldexp(variances, 2 * np.minimum(exponents - unit, 0))
+    return float(np.ldexp(np.sqrt(shared.mean()), unit))
 
 
 def _modes(

@@ -81,7 +81,7 @@ def warn_of_bins(bin_size: float | NDArray[np.float64]) -> None:
 
 
 class BinSeeds(NamedTuple):
-    """The seeds of a table.
+    """The centres of a table's bins, in its dtype, before the metric takes them to its space.
 
     Attributes
     ----------

@@ -96,7 +96,7 @@ def build(
     request = Request(points, weights, radius, inner_accuracy, n_seeds, widths)
     is_kept = space.is_own and not space.period.size
     index, reason = _chosen(kernel, request, trees if is_kept else None, is_whole=is_whole)
-    logger.debug("index: %s, because %s", type(index).__name__, reason)
+    logger.debug("index: %s, because %s; %d rows", type(index).__name__, reason, len(points))
     if radius == 0.0:  # positions never move
         return index
     return in_space(index, space, *given, is_whole=is_whole, accuracy=accuracy)

@@ -103,11 +103,11 @@ def _sum_ball(views, spreads, n_features, place, radius_sq, stack):
         block = item(stack, waiting)
         near_sq, far_sq, mean_sq = zero, zero, zero
         for f in range(n_features):
-            value, side = item(place, f), block * n_features + f
-            gap, span = gap_and_span(load(views.lower, side), load(views.upper, side), value, value)
+            value, k = item(place, f), block * n_features + f
+            gap, span = gap_and_span(load(views.lower, k), load(views.upper, k), value, value)
             near_sq = near_sq + gap * gap
             far_sq = far_sq + span * span
-            away = load(mean, side) - value
+            away = load(mean, k) - value
             mean_sq = mean_sq + away * away
         near = bits(near_sq <= radius_sq)
         inside = bits(far_sq <= radius_sq) & near

@@ -75,7 +75,8 @@ def _numbered(
 def find_repeats(rows: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the distinct rows of a read-only table: the first of each, and each row's number.
 
-    ``firsts`` are in order of appearance, and ``numbers`` are places among them. Rows are finite;
+    ``firsts``, of shape (n_distinct,), are in order of appearance; ``numbers``, of shape (n_rows,),
+    are places among them; both are int64. Rows are finite;
     0.0 and -0.0 are equal. A pass over the rows, of 71 ns each for a million; memory 32 to 48 bytes
     a row.
     """

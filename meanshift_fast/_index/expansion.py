@@ -99,7 +99,8 @@ def shift_groups(
     ``numbers`` are those of the positions that may be shifted, off by ``accuracy`` at most.
     """
     radius = _usual_radius(rows, accuracy)
-    fewest = thresholds.MIN_EXPANDED_A_FEATURE * shifted.positions.shape[1]  # so many pay for one
+    # So many positions pay for a covariance.
+    fewest = thresholds.MIN_EXPANDED_A_FEATURE * shifted.positions.shape[1]
     for _ in range(MAX_GROUPS):
         if len(numbers) < fewest:
             break

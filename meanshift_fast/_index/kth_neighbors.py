@@ -103,13 +103,13 @@ def _kth_distances(
     """Measure each row's distance to its k-th neighbour, in the tree's order."""
     span = rows.upper[0].max(axis=1) - rows.lower[0].min(axis=1)
     most = 1.001 * math.sqrt(float(span @ span))
-    lengths = np.where(period < math.inf, period, 0.0) if period.size else None
+    periods = np.where(period < math.inf, period, 0.0) if period.size else None
     found = np.empty(len(rows.order))
     first = FIRST_CHUNK_VALUES // rows.points.size
     for start, stop in chunks(len(found), first=first, multiple=LANES):
         counter, n_threads = np.zeros(1, dtype=np.int64), available_threads()
         n_taken = min(max((stop - start) // (2 * n_threads), MIN_RANKS_A_TAKE), MAX_RANKS_A_TAKE)
-        search_all(rows, lengths, k, most, (start, stop, n_taken), counter, n_threads, found)
+        search_all(rows, periods, k, most, (start, stop, n_taken), counter, n_threads, found)
     return found
 
 

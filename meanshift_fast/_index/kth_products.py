@@ -92,9 +92,9 @@ def kth_distances(
 ) -> NDArray[np.float64]:
     """Find each row's distance to its k-th neighbour: exact, whatever the BLAS library.
 
-    ``points`` are read-only and C-ordered, as `singles.py` takes them; ``k`` is the weight to find,
-    that of the row itself among it. Memory: a float32 copy of the table, and 8 MB and 24 bytes a
-    row on each thread.
+    ``points`` are read-only and C-ordered, as `singles.py` takes them; ``weights`` are empty where
+    all are 1; ``k`` is the weight to find, that of the row itself among it. Memory: a float32 copy
+    of the table, and 8 MB and 24 bytes a row on each thread.
     """
     n_samples, n_features = points.shape
     singles = singles_of(points, points.mean(axis=0))

@@ -354,11 +354,11 @@ def _search_in(tree, period, k, most, ranks, counter, stack, lists, rows, found)
     """Search ranks, some at a time, until none is left to take; in memory for it."""
     views, n_features = views_of(tree), tree.lower.shape[1]
     start, stop, n_taken = ranks
-    lengths = None if period is None else flat(period)
+    periods = None if period is None else flat(period)
     memory = SearchMemory(
         flat(stack), flat(lists[0]), flat(lists[1]), flat(lists[2]), flat(lists[3]),
         flat(rows[0]), flat(rows[1]), flat(rows[2]), flat(rows[3]), flat(rows[4]),
-        lengths,
+        periods,
     )  # fmt: skip
     first = start + fetch_add(flat(counter), n_taken)
     while first < stop:

@@ -80,7 +80,10 @@ def _nearest(rows, group, n_features, modes, across, numbers, n_modes):
 
 @step
 def label_by_all(points, start, stop, modes, numbers, limit_sq, group, labels, across=None):
-    """Label rows start:stop by the nearest of all modes, which are laid out in lanes."""
+    """Label rows start:stop by the nearest of all modes, which are laid out in lanes.
+
+    ``across`` holds the periods of the columns; None where none wraps.
+    """
     n_features, n_modes = points.shape[1], numbers.shape[0]
     rows, others = flat(group), None if across is None else flat(across)
     for first in range(start, stop, LANES):

@@ -85,15 +85,18 @@ class ListMemory(NamedTuple):
 
 
 @inlined
-def _within(tree, block, sides, size, projection, distance_sq, limit_sq, farther):
-    """Bits of the boxes of projections whose nearer or farther edges are within the limit."""
+def _within(tree, block, n_tested, size, projection, distance_sq, limit_sq, farther):
+    """Bits of the boxes of projections whose nearer or farther edges are within the limit.
+
+    Of ``size`` columns the first ``n_tested`` are added to ``distance_sq``, that of the others.
+    """
     first = 0
-    while first < sides:
-        for f in range(first, min(first + FEATURES_A_CHECK, sides)):
+    while first < n_tested:
+        for f in range(first, min(first + FEATURES_A_CHECK, n_tested)):
             k, value = block * size + f, item(projection, f)
             gap, span = gap_and_span(load(tree.lower, k), load(tree.upper, k), value, value)
-            side = span if farther else gap
-            distance_sq = fused(side, side, distance_sq)
+            edge = span if farther else gap
+            distance_sq = fused(edge, edge, distance_sq)
         if bits(distance_sq <= limit_sq) == 0:
             return 0
         first += FEATURES_A_CHECK

@@ -21,12 +21,12 @@ MAX_SMALL_SEED_VALUES = 1 << 24
 # stage by stage, take two threads 5.7 ms and one 1.6.
 MAX_ONE_THREAD_VALUES = 4096
 
-# The same of any fit: values of the table times seeds. Where others are idle, a second thread makes
-# fits of 250 x 2 rows 0.9 to 1.05 times as fast, of 500 x 2 1.0 to 1.2, of 250 x 8 1.0 to 1.3, of
-# 1,000 x 2 and 500 x 8 0.9 to 1.6. Beside four busy processes fits of 100 x 2 rows in basins of the
-# Gaussian kernel take two threads 74 ms and one 12; and under TBB, which works off each loop that a
-# thread has missed, the process ended 25 s after its last line, and 2 s with one.
-MAX_ONE_THREAD_SEED_VALUES = 1 << 19
+# The same of any fit without given seeds: values of the table times rows. Where others are idle, a
+# second thread makes fits of 250 x 2 rows 0.9 to 1.05 times as fast, of 500 x 2 1.0 to 1.2, of 250
+# x 8 1.0 to 1.3, of 1,000 x 2 and 500 x 8 0.9 to 1.6. Beside four busy processes fits of 100 x 2
+# rows in basins of the Gaussian kernel take two threads 74 ms, one 12. Under TBB, which works off
+# each loop that a thread has missed, the process then ended 25 s after its last line; with one 2 s.
+MAX_ONE_THREAD_ROW_VALUES = 1 << 19
 
 # The same of labels: values of rows times modes. Beside busy processors, 10 rows and 16 modes take
 # two threads 7 to 27 ms, and one 0.3 to 0.6; 16,000 rows 0.23 and 0.31 ms where others are idle.

@@ -108,7 +108,7 @@ def thread_count(n_jobs: int | None) -> int:
     """The number of threads that ``n_jobs`` stands for: at least one, at most all of Numba's.
 
     None is as many as Numba may use at present; negative is joblib's convention, -1 all, -2 all but
-    one.
+    one. Raises the ValueError of `no_threads_error` for 0.
     """
     most = numba.config.NUMBA_NUM_THREADS
     if n_jobs is None:
