@@ -27,6 +27,7 @@ import pytest
 from pyarrow import feather
 
 from meanshift_fast._files.atomic import check_target, write_whole
+from meanshift_fast._files.csv_format import _unlimited
 from meanshift_fast._files.formats import FORMATS
 from meanshift_fast._files.text import Utf8, _Block, _Lent
 from meanshift_fast._files.writers import write_centers, write_labels
@@ -310,6 +311,53 @@ def test_a_cell_of_blanks_is_one_without_a_value(cell, tmp_path):
         open_table(path, drop_missing=True).read()
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"comment": "#"}, {"encoding": "utf-16"}, {"delimiter": " "}]
+)
+def test_an_empty_line_within_a_quoted_name_is_part_of_the_name(options, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('"x\n\n#y"\n1\n\n3\n', encoding=options.get("encoding", "utf-8"))
+    table = open_table(path, drop_missing=True, **options)
+    assert table.choice.features == ["x\n\n#y"]
+    assert table.read().missing.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_name_with_a_line_break_of_any_kind_is_written_in_quotes(end, tmp_path):
+    write_centers(tmp_path / "c.csv", ".csv", np.eye(2), [f"x{end}y", "z"])
+    table = open_table(tmp_path / "c.csv")
+    assert table.choice.features == [f"x{end}y", "z"]
+    np.testing.assert_array_equal(table.read().X, np.eye(2))
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of a fork beside threads
+def test_a_child_that_is_forked_while_a_line_is_read_reads_lines_with_its_own_limit():
+    limit = csv.field_size_limit()
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def lines():
+        is_reading.set()
+        may_end.wait()
+        yield "x"
+
+    thread = threading.Thread(target=lambda: list(_unlimited(csv.reader(lines()))))
+    thread.start()
+    is_reading.wait()
+    child = os.fork()
+    if not child:
+        is_right = False
+        try:
+            signal.alarm(60)  # ends a child that waits for ever
+            cells = list(_unlimited(csv.reader(["y"])))
+            is_right = cells == [["y"]] and csv.field_size_limit() == limit
+        finally:
+            os._exit(not is_right)
+    may_end.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert csv.field_size_limit() == limit
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
     "options", [{}, {"comment": "#"}, {"encoding": "utf-16"}, {"delimiter": " "}]
@@ -370,6 +418,12 @@ def test_a_parquet_column_is_one_of_numbers_by_its_type(value, tmp_path):
 def test_a_header_of_numbers_is_reported_though_one_is_none(tmp_path):
     with pytest.raises(ValueError, match="must name the columns, got numbers, nan,2"):
         open_table(text(tmp_path / "t.csv", "nan,2\n3,4\n"))
+
+
+@pytest.mark.parametrize("first", ["\u00a01.5,\u00a02", "\uff11\uff12,\uff12"])
+def test_a_header_of_numbers_that_python_alone_reads_is_reported(first, tmp_path):
+    with pytest.raises(ValueError, match="must name the columns, got numbers, "):
+        open_table(text(tmp_path / "t.csv", f"{first}\n3,4\n5,6\n"))
 
 
 def test_a_header_of_numbers_is_one_where_it_is_asked_for(tmp_path):

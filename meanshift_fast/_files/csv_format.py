@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -22,8 +23,23 @@ _BLOCK_BYTES = 1 << 23
 # Rows that are searched for what a column holds: it may begin with empty cells.
 _MAX_HEAD_ROWS = 1000
 _MAX_CELL_CHARACTERS = (1 << 31) - 1  # the most that `csv` takes on every platform
-_limit_lock = threading.Lock()
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+_limit_lock = threading.Lock()
+_process_limit: int | None = None  # the one of `csv`, while a line is read without it
+
+
+def _reset_limit() -> None:
+    """Give `csv` its limit back in a forked child, where no other thread reads."""
+    global _limit_lock, _process_limit
+    _limit_lock = threading.Lock()
+    if _process_limit is not None:
+        csv.field_size_limit(_process_limit)
+        _process_limit = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_limit)
 
 
 class Csv:
@@ -204,15 +220,18 @@ class Csv:
 
 def _unlimited(reader: Iterator[list[str]]) -> Iterator[list[str]]:
     """The rows of a reader of `csv`, with cells of any length; its limit is the process's."""
+    global _process_limit
     while True:
         with _limit_lock:
-            limit = csv.field_size_limit(_MAX_CELL_CHARACTERS)
+            limit = _process_limit = csv.field_size_limit()
             try:
+                csv.field_size_limit(_MAX_CELL_CHARACTERS)
                 cells = next(reader)
             except StopIteration:
                 return
             finally:
                 csv.field_size_limit(limit)
+                _process_limit = None
         yield cells
 
 
@@ -228,8 +247,9 @@ def _blocks(reader: Any) -> Iterator[Any]:
 def csv_line(names: Iterable[str]) -> str:
     """Names with commas between them, in quotes where needed."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(names)
-    return line.getvalue().removesuffix("\n")
+    # What ends a line puts a name that holds any part of it into quotes.
+    csv.writer(line, lineterminator="\r\n").writerow(names)
+    return line.getvalue().removesuffix("\r\n")
 
 
 def write_csv(file: IO[bytes], tables: Iterable[Any]) -> None:

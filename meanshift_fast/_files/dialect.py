@@ -12,8 +12,10 @@ from meanshift_fast._input.messages import quoted
 
 # Cells without a value, in lower case.
 _MISSING = {"", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "--", "?", "."}
-# Cells of blanks alone: pyarrow knows a missing value by its whole text.
-_BLANK = [blank * number for blank in " \u00a0" for number in range(1, 33)]
+# Blanks in a missing cell, at most: pyarrow knows a missing value by its whole text, so that each
+# length is a text of its own; few padded columns are wider.
+MAX_BLANKS = 32
+_BLANK = [blank * number for blank in " \u00a0" for number in range(1, MAX_BLANKS + 1)]
 _NOT_FINITE = {"nan", "inf", "infinity"}
 _WITH_COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d*)?")
 _WITH_THOUSANDS = re.compile(
@@ -136,7 +138,7 @@ class Dialect(NamedTuple):
 
     def are_numbers(self, names: Sequence[str]) -> bool:
         """Whether a line that should name the columns is one of values, not of their numbers."""
-        are_values = any(map(self.is_number, names)) and all(
+        are_values = any(np.isfinite(self._number(name)) for name in names) and all(
             self.is_number(name) or self.is_almost_number(name.strip()) for name in names
         )
         return are_values and not _are_column_numbers(names)

@@ -67,14 +67,18 @@ def open_lines(path: Path, dialect: Dialect) -> Iterator[str]:
 def _with_empty_cells(lines: Iterable[str], dialect: Dialect) -> Iterator[str]:
     """Quote the empty cells of a single column, which readers would skip as empty lines.
 
-    Those before the first line and after the last are no cells.
+    Those before the first line and after the last are no cells, those within a quoted cell part of
+    it.
     """
     blanks, held, has_begun = "\r\n " if dialect.delimiter == " " else "\r\n", [], False
+    is_quoted = False
     for line in lines:
         is_comment = bool(dialect.comment) and line.startswith(dialect.comment)
-        if is_comment or not line.strip(blanks):
+        if not is_quoted and (is_comment or not line.strip(blanks)):
             held.append(f'""{line}' if has_begun and not is_comment else line)
             continue
+        if is_quoted or '"' in line:
+            is_quoted = _ends_quoted(line, dialect.delimiter, is_quoted)
         yield from held
         held, has_begun = [], True
         yield line

@@ -49,6 +49,7 @@ def _in_types_of(form: str, kept: Any, source: object) -> Any:
                 column = column.cast(arrow.large_string())
             elif arrow.types.is_dictionary(kind) and _is_view(kind.value_type):
                 column = column.cast(arrow.dictionary(kind.index_type, arrow.large_string()))
+            # One value of each column is written first: pyarrow's own error names no column.
             _write(BytesIO(), form, [arrow.table({"": column[:1]})])
         except arrow.ArrowException as error:
             other = ", or write parquet" if form == ".csv" and arrow.types.is_nested(kind) else ""
