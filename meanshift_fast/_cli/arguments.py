@@ -21,7 +21,9 @@ from meanshift_fast.estimator import MeanShift
 
 _CONSTRAINTS = MeanShift._parameter_constraints
 
+# A comma and a name after it, in quotes (group 1) or bare (group 2).
 _NAME = re.compile(r',(?:"((?:[^"]|"")*)"(?=,|\Z)|([^,]*))')
+
 # Help for the parameters whose constraints make an option. `bandwidth` and `n_jobs` are added
 # apart; `seeds` is no option, and `progress` keeps its default.
 _HELP = {
@@ -72,7 +74,7 @@ def add_parameters(
             add_period(parser)
         elif parameter.name not in ("bandwidth", "n_jobs"):
             default = defaults.get(parameter.name, parameter.default)
-            _add_own(parser, parameter.name, default)
+            _add_parameter_of_fit(parser, parameter.name, default)
 
 
 def add_parameter(
@@ -98,7 +100,7 @@ def add_parameter(
     parser.add_argument(f"--{name.replace('_', '-')}", help=about, **how)
 
 
-def _add_own(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
+def _add_parameter_of_fit(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
     """Add one parameter of MeanShift as an option."""
     about = _HELP.get(name, "as in MeanShift")
     add_parameter(parser, name, _CONSTRAINTS[name], default, about)
@@ -117,7 +119,7 @@ def add_quantile(parser: Any, default: float | None = None) -> None:
 
 def add_metric(parser: argparse.ArgumentParser) -> None:
     """Add --metric, --degrees and --period."""
-    _add_own(parser, "metric", "euclidean")
+    _add_parameter_of_fit(parser, "metric", "euclidean")
     add_degrees(parser)
     add_period(parser)
 

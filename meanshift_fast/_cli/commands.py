@@ -131,6 +131,7 @@ def predict(arguments: Namespace) -> None:
         given = names if arguments.columns is None else arguments.columns
         places = {name: place for place, name in enumerate(names)}
         if is_named and places.keys() >= {*given} - {*arguments.exclude}:
+            # Names that are excluded may have no place; as they are left out, any place serves.
             arguments.columns = sorted(given, key=lambda name: places.get(name, -1))
     table = opened(arguments)
     n_features = len(table.choice.features)

@@ -215,8 +215,8 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
 def _add_explore(parser: argparse.ArgumentParser) -> None:
     _add_input(parser)
     _add_weight_column(parser)
-    kept = "columns of the input that go before the labels that the page saves"
-    _add_names(parser, "--keep", kept)
+    about = "columns of the input that go before the labels that the page saves"
+    _add_names(parser, "--keep", about)
     parser.add_argument(
         "--once", action="store_true", help="end when the page is closed, not with Ctrl-C"
     )
@@ -265,8 +265,8 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out rows with missing values, which are errors otherwise",
     )
-    features = "the features, by name or, in npy, by number (default: all columns of numbers)"
-    _add_names(parser, "--columns", features, None)
+    about = "the features, by name or, in npy, by number (default: all columns of numbers)"
+    _add_names(parser, "--columns", about, None)
     _add_names(parser, "--exclude", "columns that are none of the features")
     _add_n_jobs(parser)
     parser.add_argument("--json", action="store_true", help="answer in JSON, on one line")
@@ -317,8 +317,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="OUTPUT",
         help="where the labels go: an npy, csv or parquet file; - for csv on standard output",
     )
-    kept = "columns of the input that go into a csv or parquet output, before the labels"
-    _add_names(parser, "--keep", kept)
+    about = "columns of the input that go into a csv or parquet output, before the labels"
+    _add_names(parser, "--keep", about)
     parser.add_argument(
         "--missing-label",
         choices=["empty", "-1"],

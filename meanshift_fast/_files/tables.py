@@ -46,7 +46,7 @@ class Batch(NamedTuple):
         return len(self.X if self.missing is None else self.missing)
 
     def row_of(self, row: int) -> int:
-        """Which of these rows one of X is."""
+        """The number, among all rows of the batch, of a row of X."""
         return int(row if self.missing is None else np.flatnonzero(~self.missing)[row])
 
 
