@@ -153,7 +153,7 @@ def estimate_bandwidth(
             weights = weights[drawn]
             weights.flags.writeable = False
     points = readonly_table(space.enter(table))
-    alone = takes_one_thread(points, len(points))
+    alone = takes_one_thread(points)
     with borrowed_threads(n_jobs, alone=alone), reporting(progress, "bandwidth") as report:
         report(0, 1, "bandwidth")
         if method != "quantile":
@@ -193,7 +193,7 @@ def kernel_bandwidth(
     table, space = plain_table(X), metric_of(metric, period)
     table, weights = without_weightless(table, checked_weights(sample_weight, len(table)))
     points = readonly_table(space.enter(table))
-    alone = takes_one_thread(points, len(points))
+    alone = takes_one_thread(points)
     with borrowed_threads(n_jobs, alone=alone), reporting("auto", "bandwidth"):
         found = find_bandwidth(
             rule, kernel, points, weights, quantile=quantile, every_row=True, metric=space
@@ -396,7 +396,7 @@ def bandwidth_curve(
         ladder = np.array([space.length_of(float(bandwidth)) for bandwidth in ladder])
     if not (is_number(min_support) and 0.0 <= min_support < math.inf):
         raise ValueError(f"min_support must be a number of at least 0, got {quoted(min_support)}")
-    alone = takes_one_thread(points, len(points))
+    alone = takes_one_thread(points)
     with borrowed_threads(n_jobs, alone=alone), reporting(progress, "bandwidth") as report:
         found = count_clusters(
             readonly_table(points),

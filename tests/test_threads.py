@@ -165,6 +165,10 @@ def test_small_fits_estimates_and_predictions_take_one_thread():
     seen.clear()
     for seeds, rows in ((samples.blobs(4 * len(X), 2), X), (X[:2], samples.blobs(2000, 2))):
         model.set_params(bandwidth=1.0, seeds=seeds).fit(rows)
+    rows = samples.blobs(60_000, 2)
+    many = MeanShift(bandwidth=1.0, bin_seeding=True, assign="basin", progress=report).fit(rows)
+    many.predict(X[:1] + 0.01)
+    many.score_samples(X[:1])
     assert set(seen) == {MOST}
 
 

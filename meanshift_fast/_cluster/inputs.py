@@ -22,9 +22,9 @@ CHOICES = {"kernel": tuple(KERNELS), "assign": ("nearest", "basin")}
 Bandwidth = float | NDArray[np.float64]
 
 
-def takes_one_thread(points: NDArray[Any], n_positions: int) -> bool:
-    """Whether so many positions in a table are too few to wake other threads for them."""
-    return points.size * n_positions <= thresholds.MAX_ONE_THREAD_ROW_VALUES
+def takes_one_thread(points: NDArray[Any], n_positions: int = 0) -> bool:
+    """Whether a table, and so many positions in it, are too small to wake other threads."""
+    return points.size * max(len(points), n_positions) <= thresholds.MAX_ONE_THREAD_ROW_VALUES
 
 
 class Settings(NamedTuple):
@@ -64,7 +64,7 @@ class Settings(NamedTuple):
         is_small = points.size <= thresholds.MAX_ONE_THREAD_VALUES
         if is_small and self.are_plain and is_number(self.bandwidth):
             return True
-        return self.seeds is None and takes_one_thread(points, len(points))
+        return self.seeds is None and takes_one_thread(points)
 
     def checked(self) -> "Settings":
         """Refuse what would give a wrong answer; scikit-learn's validation can be switched off."""

@@ -139,7 +139,7 @@ def shapes_of(model: Any) -> Shapes | None:
 def keep(model: Any, kept: Labelled | None) -> None:
     """Keep what labels other rows, if anything: arrays and a number, as every format can.
 
-    The labels are a copy: whoever asked for ``labels_`` may write to them.
+    The labels are a copy, because the array of ``labels_`` may be written to.
     """
     _set_all(model, _KEPT, kept and kept._replace(labels=kept.labels.copy()))
 

@@ -187,7 +187,7 @@ def _bandwidth(rows: Rows, settings: Settings, stages: Stages) -> Found:
     given = settings.bandwidth
     if is_rule(given):
         from_rows = settings.seeds is None and not settings.bin_seeding
-        alone = takes_one_thread(rows.points, len(rows.points))
+        alone = takes_one_thread(rows.points)
         with borrowed_threads(settings.n_jobs, alone=alone):
             stages.begin("bandwidth")
             found = find_bandwidth(

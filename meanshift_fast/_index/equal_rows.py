@@ -76,9 +76,8 @@ def find_repeats(rows: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
     """Find the distinct rows of a read-only table: the first of each, and each row's number.
 
     ``firsts``, of shape (n_distinct,), are in order of appearance; ``numbers``, of shape (n_rows,),
-    are places among them; both are int64. Rows are finite;
-    0.0 and -0.0 are equal. A pass over the rows, of 71 ns each for a million; memory 32 to 48 bytes
-    a row.
+    are places among them; both are int64. Rows are finite; 0.0 and -0.0 are equal. A pass over the
+    rows, of 71 ns each for a million; memory 32 to 48 bytes a row.
     """
     firsts, numbers, _ = _numbered(rows)
     return firsts, numbers

@@ -133,7 +133,7 @@ def borrowed_threads(n_jobs: int | None, *, alone: bool = False) -> Iterator[int
     if _is_forked:
         yield 1
         return
-    # 0 is refused whoever is alone; to count all threads takes 1.3 us.
+    # n_jobs=0 is an error of one thread too. Counting the others takes 1.3 us.
     count = 1 if alone and n_jobs != 0 else thread_count(n_jobs)
     before = numba.get_num_threads()
     caller = threading.get_ident()
